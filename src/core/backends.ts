@@ -1,0 +1,51 @@
+/**
+ * What devices are connected to on the host's side. Devices see these interfaces only; `net/` and
+ * `host/` implement them.
+ */
+
+/** The host's end of an Ethernet link. Frames are without FCS; a frame is valid during the call. */
+export interface NetBackend {
+  /** Largest IP packet the link carries, in bytes. */
+  readonly mtu: number;
+  /** A frame from the guest. */
+  transmit(frame: Uint8Array): void;
+  /**
+   * Connects the guest's receiver. It returns false when the guest has no room: the backend then
+   * keeps or drops the frame, and may wait for {@link resume} before it offers another.
+   */
+  connect(receive: (frame: Uint8Array) => boolean): void;
+  /** The guest has room again. */
+  resume(): void;
+  close(): void;
+}
+
+/**
+ * A disk. Synchronous on purpose: the guest waits for the result in most cases, the host's page
+ * cache answers in microseconds, and completion order is then the order of requests.
+ */
+export interface BlockBackend {
+  /** Bytes, a multiple of 512. */
+  readonly capacity: number;
+  readonly readOnly: boolean;
+  /**
+   * Fills `into` from byte `offset`. The range is inside {@link capacity}.
+   * @throws HostError when the host fails
+   */
+  read(offset: number, into: Uint8Array): void;
+  /** @throws HostError when the host fails */
+  write(offset: number, from: Uint8Array): void;
+  /** Returns when everything written is on stable storage. */
+  flush(): void;
+  close(): void;
+}
+
+/** The host's end of a serial line. */
+export interface ConsoleBackend {
+  /** One byte from the guest. */
+  transmit(byte: number): void;
+  /** Connects the receiver of bytes for the guest. It takes any number at any time. */
+  connect(receive: (bytes: Uint8Array) => void): void;
+  /** Hands on to the host what `transmit` may have gathered. */
+  flush(): void;
+  close(): void;
+}

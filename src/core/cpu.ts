@@ -1,0 +1,165 @@
+import type { AccessSize } from "./device.ts";
+import type { Gpa, Nanos } from "./units.ts";
+
+/** `in`: the run loop must call {@link PortRead.complete} once per element, in order. */
+export interface PortRead {
+  readonly kind: "port-read";
+  readonly port: number;
+  readonly size: AccessSize;
+  /** Elements: more than one for the string forms (`rep insb`). */
+  readonly count: number;
+  /** @param index of the element, below {@link count} */
+  complete(index: number, value: number): void;
+}
+
+export interface PortWrite {
+  readonly kind: "port-write";
+  readonly port: number;
+  readonly size: AccessSize;
+  readonly count: number;
+  /** @param index of the element, below {@link count} */
+  value(index: number): number;
+}
+
+/** An access to a guest physical address that is not RAM. */
+export interface MmioRead {
+  readonly kind: "mmio-read";
+  readonly address: Gpa;
+  /** Bytes, 1 to 8. */
+  readonly length: number;
+  /** What the guest reads; {@link length} bytes to be filled in. */
+  readonly data: Uint8Array;
+}
+
+export interface MmioWrite {
+  readonly kind: "mmio-write";
+  readonly address: Gpa;
+  /** Bytes, 1 to 8. */
+  readonly length: number;
+  readonly data: Uint8Array;
+}
+
+/** `hlt`: the CPU waits for an interrupt. */
+export interface Halt {
+  readonly kind: "halt";
+  /** Whether RFLAGS.IF is set: without it no maskable interrupt ends the wait. */
+  readonly interruptible: boolean;
+}
+
+/** The deadline passed, {@link Cpu.kick} was called, or the host has work to do. */
+export interface Kicked {
+  readonly kind: "kicked";
+}
+
+/** An interrupt can be taken now, as {@link Cpu.requestInterruptWindow} asked. */
+export interface InterruptWindow {
+  readonly kind: "interrupt-window";
+}
+
+/** Triple fault. */
+export interface Shutdown {
+  readonly kind: "shutdown";
+}
+
+/** The CPU cannot execute the instruction at RIP, or enter the guest with this state. */
+export interface CannotContinue {
+  readonly kind: "cannot-continue";
+  /** One line: what the CPU said. */
+  readonly reason: string;
+  /** Bytes at RIP, as many as the CPU could tell. */
+  readonly instruction: Uint8Array;
+}
+
+/**
+ * Why the CPU stopped. Each {@link Cpu} keeps one object per kind and returns it anew: what is
+ * read from it is valid until the next `run`.
+ */
+export type VmExit =
+  | PortRead
+  | PortWrite
+  | MmioRead
+  | MmioWrite
+  | Halt
+  | Kicked
+  | InterruptWindow
+  | Shutdown
+  | CannotContinue;
+
+/** A segment register with its descriptor cache (Intel SDM vol. 3A §3.4.3). */
+export interface Segment {
+  readonly selector: number;
+  readonly base: bigint;
+  /** In bytes, granularity applied. */
+  readonly limit: number;
+  /** Descriptor bits 40 to 47 and 52 to 55, as in the second doubleword shifted right by 8. */
+  readonly attributes: number;
+}
+
+export interface DescriptorTable {
+  readonly base: bigint;
+  readonly limit: number;
+}
+
+export const GENERAL_REGISTERS = [
+  ...(["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"] as const),
+  ...(["r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"] as const),
+] as const;
+export const SEGMENT_REGISTERS = ["es", "cs", "ss", "ds", "fs", "gs"] as const;
+export const CONTROL_REGISTERS = ["cr0", "cr2", "cr3", "cr4", "cr8"] as const;
+
+export type GeneralRegister = (typeof GENERAL_REGISTERS)[number];
+export type SegmentRegister = (typeof SEGMENT_REGISTERS)[number];
+export type ControlRegister = (typeof CONTROL_REGISTERS)[number];
+
+/** The architectural state that boot protocols set and reports show. */
+export type Registers = Record<GeneralRegister | ControlRegister, bigint> &
+  Record<SegmentRegister | "ldtr" | "tr", Segment> & {
+    rip: bigint;
+    rflags: bigint;
+    efer: bigint;
+    gdtr: DescriptorTable;
+    idtr: DescriptorTable;
+  };
+
+/**
+ * One virtual processor. It knows guest memory and nothing of devices: whatever it cannot do alone
+ * leaves it as a {@link VmExit}.
+ */
+export interface Cpu {
+  /** For messages: `kvm` or `emu`. */
+  readonly name: string;
+
+  /**
+   * Runs the guest until something leaves it. An exit that asks for data must be completed before
+   * the next call.
+   * @param deadline when to come back with `kicked` at the latest
+   */
+  run(deadline: Nanos): VmExit;
+
+  /** Whether the guest would take an interrupt right now. Valid after `run`. */
+  readonly interruptible: boolean;
+
+  /**
+   * Delivers an external interrupt at the next `run`. Only while {@link interruptible}.
+   * @param vector 0 to 255
+   */
+  interrupt(vector: number): void;
+
+  /** Makes `run` come back with `interrupt-window` as soon as an interrupt can be taken. */
+  requestInterruptWindow(wanted: boolean): void;
+
+  /** Makes the current or the next `run` come back soon. */
+  kick(): void;
+
+  /** Tells the CPU that the host's event loop runs now, and not the guest, until the next `run`. */
+  rest(): void;
+
+  readRegisters(): Registers;
+  writeRegisters(registers: Registers): void;
+
+  /** Power-on state; general registers zero. Boot protocols set the rest. */
+  reset(): void;
+
+  /** Frees what the CPU holds of the host. It cannot run again. */
+  close(): void;
+}

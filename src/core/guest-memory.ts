@@ -1,0 +1,106 @@
+import { GuestError } from "./errors.ts";
+import { type Gpa, hex } from "./units.ts";
+
+/**
+ * Guest RAM: the one place where a guest physical address becomes host memory, and so the one
+ * bounds check. RAM is contiguous from GPA 0 to {@link size}.
+ *
+ * The guest may change its memory between two reads: read a shared field once, then validate.
+ */
+export class GuestMemory {
+  /** Bytes of RAM. */
+  readonly size: number;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView<ArrayBuffer>;
+
+  /**
+   * @param buffer backing store; at least `size` bytes, never detached or resized
+   * @param size bytes of guest RAM at the start of `buffer`
+   */
+  constructor(
+    readonly buffer: ArrayBuffer,
+    size: number = buffer.byteLength,
+  ) {
+    this.size = size;
+    this.#bytes = new Uint8Array(buffer, 0, size);
+    this.#view = new DataView(buffer, 0, size);
+  }
+
+  /** Whether `length` bytes at `address` lie in RAM. */
+  contains(address: number, length: number): boolean {
+    return address >= 0 && length >= 0 && address + length <= this.size;
+  }
+
+  /**
+   * The bytes themselves, not a copy.
+   * @throws {@link GuestError} `memory` when any of them is outside RAM
+   */
+  slice(address: Gpa, length: number): Uint8Array<ArrayBuffer> {
+    this.#check(address, length);
+    return this.#bytes.subarray(address, address + length);
+  }
+
+  /** @throws {@link GuestError} `memory`, as all accessors below */
+  write(address: Gpa, data: Uint8Array): void {
+    this.#check(address, data.length);
+    this.#bytes.set(data, address);
+  }
+
+  fill(address: Gpa, length: number, value = 0): void {
+    this.#check(address, length);
+    this.#bytes.fill(value, address, address + length);
+  }
+
+  readU8(address: Gpa): number {
+    this.#check(address, 1);
+    return this.#bytes[address] as number;
+  }
+
+  readU16(address: Gpa): number {
+    this.#check(address, 2);
+    return this.#view.getUint16(address, true);
+  }
+
+  readU32(address: Gpa): number {
+    this.#check(address, 4);
+    return this.#view.getUint32(address, true);
+  }
+
+  /** Values of 2^53 and above lose low bits; as addresses they are far outside RAM either way. */
+  readU64(address: Gpa): number {
+    this.#check(address, 8);
+    return (
+      this.#view.getUint32(address, true) + this.#view.getUint32(address + 4, true) * 0x1_0000_0000
+    );
+  }
+
+  writeU8(address: Gpa, value: number): void {
+    this.#check(address, 1);
+    this.#bytes[address] = value;
+  }
+
+  writeU16(address: Gpa, value: number): void {
+    this.#check(address, 2);
+    this.#view.setUint16(address, value, true);
+  }
+
+  writeU32(address: Gpa, value: number): void {
+    this.#check(address, 4);
+    this.#view.setUint32(address, value, true);
+  }
+
+  writeU64(address: Gpa, value: number): void {
+    this.#check(address, 8);
+    this.#view.setUint32(address, value, true);
+    this.#view.setUint32(address + 4, Math.floor(value / 0x1_0000_0000), true);
+  }
+
+  #check(address: number, length: number): void {
+    if (!this.contains(address, length)) {
+      throw new GuestError(
+        "memory",
+        `guest address ${hex(address)} and the ${length} bytes from it are not in RAM (${hex(this.size)} bytes)`,
+      );
+    }
+  }
+}

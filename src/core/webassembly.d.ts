@@ -1,0 +1,11 @@
+/**
+ * The little of the WebAssembly JavaScript API that portable code uses: the DOM's types are out of
+ * bounds for it (it must compile without them), and Node's come with the DOM's.
+ */
+declare namespace WebAssembly {
+  class Memory {
+    /** Sizes in pages of 64 KiB. */
+    constructor(descriptor: { initial: number; maximum?: number });
+    readonly buffer: ArrayBuffer;
+  }
+}

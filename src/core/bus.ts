@@ -15,11 +15,14 @@ interface Range {
  * Serves port I/O (16-bit addresses) and memory-mapped I/O alike.
  */
 export class Bus {
+  readonly name: string;
   #ranges: Range[] = [];
   #last: Range | undefined;
 
   /** @param name for messages: `port` or `memory` */
-  constructor(readonly name: string) {}
+  constructor(name: string) {
+    this.name = name;
+  }
 
   /** Claims `[base, base + length)` for `device`; returns what gives it up again. */
   claim(base: number, length: number, device: BusDevice): () => void {

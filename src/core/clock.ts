@@ -20,10 +20,13 @@ export interface Clock {
 
 class QueuedAlarm implements Alarm {
   at: Nanos = NEVER;
-  constructor(
-    readonly fire: () => void,
-    readonly changed: () => void,
-  ) {}
+  readonly fire: () => void;
+  readonly changed: () => void;
+
+  constructor(fire: () => void, changed: () => void) {
+    this.fire = fire;
+    this.changed = changed;
+  }
 
   set(at: Nanos): void {
     this.at = at;
@@ -82,10 +85,13 @@ export class AlarmQueue {
 /** A clock that moves only when told to: for tests and deterministic runs. */
 export class VirtualClock implements Clock {
   readonly alarms = new AlarmQueue();
+  readonly wallAtStart: number;
   #now: Nanos = nanos(0);
 
   /** @param wallAtStart civil time at clock zero, in nanoseconds since 1970 */
-  constructor(readonly wallAtStart = 0) {}
+  constructor(wallAtStart = 0) {
+    this.wallAtStart = wallAtStart;
+  }
 
   now(): Nanos {
     return this.#now;

@@ -20,12 +20,11 @@ export type GuestErrorCode =
 
 export class GuestError extends Error {
   override readonly name = "GuestError";
-  constructor(
-    readonly code: GuestErrorCode,
-    message: string,
-    options?: ErrorOptions,
-  ) {
+  readonly code: GuestErrorCode;
+
+  constructor(code: GuestErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
+    this.code = code;
   }
 }
 

@@ -8,6 +8,7 @@ import { type Gpa, hex } from "./units.ts";
  * The guest may change its memory between two reads: read a shared field once, then validate.
  */
 export class GuestMemory {
+  readonly buffer: ArrayBuffer;
   /** Bytes of RAM. */
   readonly size: number;
   readonly #bytes: Uint8Array<ArrayBuffer>;
@@ -17,10 +18,8 @@ export class GuestMemory {
    * @param buffer backing store; at least `size` bytes, never detached or resized
    * @param size bytes of guest RAM at the start of `buffer`
    */
-  constructor(
-    readonly buffer: ArrayBuffer,
-    size: number = buffer.byteLength,
-  ) {
+  constructor(buffer: ArrayBuffer, size: number = buffer.byteLength) {
+    this.buffer = buffer;
     this.size = size;
     this.#bytes = new Uint8Array(buffer, 0, size);
     this.#view = new DataView(buffer, 0, size);

@@ -10,8 +10,12 @@ export interface IrqLine {
  * A wire that several devices drive: high while any of them is (PCI INTx, or ISA lines shared).
  */
 export class SharedIrqLine {
+  readonly output: IrqLine;
   #drivers = 0;
-  constructor(readonly output: IrqLine) {}
+
+  constructor(output: IrqLine) {
+    this.output = output;
+  }
 
   /** One more driver of the wire, low at first. */
   driver(): IrqLine {

@@ -30,17 +30,15 @@ interface Slot extends RegisterSpec {
  * before, an access over several registers is made one register at a time. Holes read as zero.
  */
 export class RegisterMap<const Layout extends readonly RegisterSpec[]> implements BusDevice {
+  readonly length: number;
   readonly #slotAt: (Slot | undefined)[];
 
   /**
    * @param layout the registers; they must not overlap
    * @param length bytes of the whole map, holes included
    */
-  constructor(
-    layout: Layout,
-    handlers: RegisterHandlers<Layout>,
-    readonly length: number,
-  ) {
+  constructor(layout: Layout, handlers: RegisterHandlers<Layout>, length: number) {
+    this.length = length;
     this.#slotAt = new Array<Slot | undefined>(length).fill(undefined);
     const byName: Readonly<Record<string, Register>> = handlers;
     for (const spec of layout) {

@@ -1,0 +1,23 @@
+{
+  "targets": [
+    {
+      "target_name": "solo5_kvm",
+      "sources": [
+        "native/addon.cc",
+        "native/kvm.c",
+        "native/kvm_glue.cc",
+        "native/watcher.c",
+        "native/tap.c",
+        "native/tap_glue.cc",
+        "native/netif.c",
+        "native/netif_glue.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],
+      "cflags": ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers"],
+      "cflags_c": ["-std=gnu11"],
+      "cflags_cc": ["-std=gnu++17"],
+      "libraries": ["-lpthread", "-lrt"]
+    }
+  ]
+}

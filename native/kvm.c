@@ -1,0 +1,294 @@
+/*
+ * This is C because the kernel's headers declare other struct sizes under C++ (flexible array
+ * members in kvm_cpuid2).
+ */
+#include "kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+#define SUPPORTED_API_VERSION 12
+
+/* Three pages below 4 GiB that no RAM uses: Intel hosts without unrestricted guests need them. */
+#define TSS_ADDRESS 0xfffbd000UL
+
+static int kick_signal(void)
+{
+    return SIGRTMIN + 5;
+}
+
+/*
+ * A kick may come just before KVM_RUN: then only immediate_exit makes it return. The timer's signal
+ * carries its machine; kvm_vm_kick() has set the flag already.
+ */
+static void on_kick(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)context;
+    if (info->si_code == SI_TIMER)
+        ((struct kvm_run *)info->si_value.sival_ptr)->immediate_exit = 1;
+}
+
+static int install_kick_handler(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_kick;
+    /* KVM_RUN returns EINTR all the same; other system calls of the process are not to notice. */
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    return sigaction(kick_signal(), &action, NULL) < 0 ? -errno : 0;
+}
+
+static int create_timer(struct kvm_vm *vm)
+{
+    struct sigevent event;
+
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = kick_signal();
+    event.sigev_notify_thread_id = vm->thread;
+    event.sigev_value.sival_ptr = vm->run;
+    if (timer_create(CLOCK_MONOTONIC, &event, &vm->timer) < 0)
+        return -errno;
+    vm->has_timer = 1;
+    return 0;
+}
+
+static int open_vm(struct kvm_vm *vm, const char *device, const char **what)
+{
+    int version, size;
+
+    *what = "open";
+    vm->kvm_fd = open(device, O_RDWR | O_CLOEXEC);
+    if (vm->kvm_fd < 0)
+        return -errno;
+    *what = "KVM_GET_API_VERSION";
+    version = ioctl(vm->kvm_fd, KVM_GET_API_VERSION, 0);
+    if (version < 0)
+        return -errno;
+    if (version != SUPPORTED_API_VERSION)
+        return -ENOTSUP;
+    *what = "KVM_CREATE_VM";
+    vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+    if (vm->vm_fd < 0)
+        return -errno;
+    *what = "KVM_SET_TSS_ADDR";
+    if (ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, TSS_ADDRESS) < 0)
+        return -errno;
+    *what = "KVM_CREATE_VCPU";
+    vm->vcpu_fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, 0);
+    if (vm->vcpu_fd < 0)
+        return -errno;
+    *what = "KVM_GET_VCPU_MMAP_SIZE";
+    size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+    if (size < 0)
+        return -errno;
+    *what = "mmap of kvm_run";
+    vm->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu_fd, 0);
+    if (vm->run == MAP_FAILED) {
+        vm->run = NULL;
+        return -errno;
+    }
+    vm->run_size = (size_t)size;
+    *what = "sigaction";
+    version = install_kick_handler();
+    if (version < 0)
+        return version;
+    *what = "timer_create";
+    return create_timer(vm);
+}
+
+int kvm_vm_open(struct kvm_vm *vm, const char *device, const char **what)
+{
+    int result;
+
+    memset(vm, 0, sizeof *vm);
+    vm->kvm_fd = vm->vm_fd = vm->vcpu_fd = -1;
+    vm->thread = (pid_t)syscall(SYS_gettid);
+    result = open_vm(vm, device, what);
+    if (result < 0) {
+        if (vm->run != NULL)
+            kvm_vm_unmap_run(vm->run, vm->run_size);
+        kvm_vm_close(vm);
+    }
+    return result;
+}
+
+void kvm_vm_close(struct kvm_vm *vm)
+{
+    if (vm->has_timer)
+        timer_delete(vm->timer);
+    vm->has_timer = 0;
+    vm->run = NULL;
+    if (vm->vcpu_fd >= 0)
+        close(vm->vcpu_fd);
+    if (vm->vm_fd >= 0)
+        close(vm->vm_fd);
+    if (vm->kvm_fd >= 0)
+        close(vm->kvm_fd);
+    vm->kvm_fd = vm->vm_fd = vm->vcpu_fd = -1;
+}
+
+void kvm_vm_unmap_run(void *run, size_t size)
+{
+    munmap(run, size);
+}
+
+int kvm_vm_check_extension(struct kvm_vm *vm, int capability)
+{
+    int result = ioctl(vm->vm_fd, KVM_CHECK_EXTENSION, capability);
+
+    return result < 0 ? -errno : result;
+}
+
+int kvm_vm_map_memory(struct kvm_vm *vm, uint32_t slot, uint64_t gpa, void *host, uint64_t size)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = slot,
+        .guest_phys_addr = gpa,
+        .memory_size = size,
+        .userspace_addr = (uint64_t)(uintptr_t)host,
+    };
+
+    return ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+}
+
+static const struct {
+    size_t size;
+    unsigned long get;
+    unsigned long set;
+} states[KVM_STATE_COUNT] = {
+    [KVM_STATE_REGS] = {sizeof(struct kvm_regs), KVM_GET_REGS, KVM_SET_REGS},
+    [KVM_STATE_SREGS] = {sizeof(struct kvm_sregs), KVM_GET_SREGS, KVM_SET_SREGS},
+    [KVM_STATE_FPU] = {sizeof(struct kvm_fpu), KVM_GET_FPU, KVM_SET_FPU},
+};
+
+size_t kvm_state_size(enum kvm_state state)
+{
+    return states[state].size;
+}
+
+int kvm_vm_get(struct kvm_vm *vm, enum kvm_state state, void *to)
+{
+    return ioctl(vm->vcpu_fd, states[state].get, to) < 0 ? -errno : 0;
+}
+
+int kvm_vm_set(struct kvm_vm *vm, enum kvm_state state, const void *from)
+{
+    return ioctl(vm->vcpu_fd, states[state].set, from) < 0 ? -errno : 0;
+}
+
+size_t kvm_cpuid_entry_size(void)
+{
+    return sizeof(struct kvm_cpuid_entry2);
+}
+
+static struct kvm_cpuid2 *allocate_cpuid(uint32_t count)
+{
+    struct kvm_cpuid2 *cpuid = calloc(1, sizeof *cpuid + count * sizeof cpuid->entries[0]);
+
+    if (cpuid != NULL)
+        cpuid->nent = count;
+    return cpuid;
+}
+
+int kvm_vm_supported_cpuid(struct kvm_vm *vm, void *entries, uint32_t capacity)
+{
+    struct kvm_cpuid2 *cpuid = allocate_cpuid(capacity);
+    int result;
+
+    if (cpuid == NULL)
+        return -ENOMEM;
+    if (ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
+        result = -errno;
+    } else {
+        result = (int)cpuid->nent;
+        memcpy(entries, cpuid->entries, cpuid->nent * sizeof cpuid->entries[0]);
+    }
+    free(cpuid);
+    return result;
+}
+
+int kvm_vm_set_cpuid(struct kvm_vm *vm, const void *entries, uint32_t count)
+{
+    struct kvm_cpuid2 *cpuid = allocate_cpuid(count);
+    int result;
+
+    if (cpuid == NULL)
+        return -ENOMEM;
+    memcpy(cpuid->entries, entries, count * sizeof cpuid->entries[0]);
+    result = ioctl(vm->vcpu_fd, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
+    free(cpuid);
+    return result;
+}
+
+int kvm_vm_translate(struct kvm_vm *vm, uint64_t linear, uint64_t *gpa)
+{
+    struct kvm_translation translation = {.linear_address = linear};
+
+    if (ioctl(vm->vcpu_fd, KVM_TRANSLATE, &translation) < 0)
+        return -errno;
+    if (!translation.valid)
+        return -EFAULT;
+    *gpa = translation.physical_address;
+    return 0;
+}
+
+int kvm_vm_interrupt(struct kvm_vm *vm, uint32_t vector)
+{
+    struct kvm_interrupt interrupt = {.irq = vector};
+
+    return ioctl(vm->vcpu_fd, KVM_INTERRUPT, &interrupt) < 0 ? -errno : 0;
+}
+
+static uint64_t monotonic_nanoseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int kvm_vm_run(struct kvm_vm *vm, int timed)
+{
+    uint64_t start = timed ? monotonic_nanoseconds() : 0;
+    int result = ioctl(vm->vcpu_fd, KVM_RUN, 0) < 0 ? -errno : (int)vm->run->exit_reason;
+
+    if (timed)
+        vm->guest_nanoseconds += monotonic_nanoseconds() - start;
+    if (result == -EINTR)
+        vm->run->immediate_exit = 0;
+    return result;
+}
+
+int kvm_vm_set_deadline(struct kvm_vm *vm, uint64_t nanoseconds)
+{
+    struct itimerspec when = {
+        .it_value = {
+            .tv_sec = (time_t)(nanoseconds / 1000000000u),
+            .tv_nsec = (long)(nanoseconds % 1000000000u),
+        },
+    };
+
+    return timer_settime(vm->timer, 0, &when, NULL) < 0 ? -errno : 0;
+}
+
+void kvm_vm_kick(struct kvm_vm *vm)
+{
+    vm->run->immediate_exit = 1;
+    syscall(SYS_tgkill, getpid(), vm->thread, kick_signal());
+}

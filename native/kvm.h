@@ -1,0 +1,76 @@
+/*
+ * The KVM ioctls of one virtual machine with one vCPU: mechanism only. Nothing here knows a device
+ * or decides anything.
+ *
+ * Functions return 0 (or a value >= 0) or a negative errno. All of them must be called on the
+ * thread that called kvm_vm_open(), except kvm_vm_kick().
+ */
+#ifndef SOLO5_KVM_KVM_H
+#define SOLO5_KVM_KVM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct kvm_run;
+
+struct kvm_vm {
+    int kvm_fd;
+    int vm_fd;
+    int vcpu_fd;
+    struct kvm_run *run;
+    size_t run_size;
+    pid_t thread;
+    timer_t timer;
+    int has_timer;
+    uint64_t guest_nanoseconds;
+};
+
+/* The vCPU state that kvm_vm_get() and kvm_vm_set() copy, in KVM's own layouts. */
+enum kvm_state {
+    KVM_STATE_REGS,
+    KVM_STATE_SREGS,
+    KVM_STATE_FPU,
+    KVM_STATE_COUNT
+};
+
+/* On failure, *what names the call that failed. Must be undone with kvm_vm_close(). */
+int kvm_vm_open(struct kvm_vm *vm, const char *device, const char **what);
+
+/* Frees everything but the kvm_run mapping, which JavaScript may still see: see kvm_vm_unmap_run(). */
+void kvm_vm_close(struct kvm_vm *vm);
+void kvm_vm_unmap_run(void *run, size_t size);
+
+int kvm_vm_check_extension(struct kvm_vm *vm, int capability);
+int kvm_vm_map_memory(struct kvm_vm *vm, uint32_t slot, uint64_t gpa, void *host, uint64_t size);
+
+size_t kvm_state_size(enum kvm_state state);
+int kvm_vm_get(struct kvm_vm *vm, enum kvm_state state, void *to);
+int kvm_vm_set(struct kvm_vm *vm, enum kvm_state state, const void *from);
+
+/* Entries are struct kvm_cpuid_entry2. Returns how many were written, or a negative errno. */
+int kvm_vm_supported_cpuid(struct kvm_vm *vm, void *entries, uint32_t capacity);
+/* Must come before the first kvm_vm_run(). */
+int kvm_vm_set_cpuid(struct kvm_vm *vm, const void *entries, uint32_t count);
+size_t kvm_cpuid_entry_size(void);
+
+/* Guest physical address of a linear address under the vCPU's present paging; -EFAULT if unmapped. */
+int kvm_vm_translate(struct kvm_vm *vm, uint64_t linear, uint64_t *gpa);
+
+/* Only while kvm_run says ready_for_interrupt_injection. */
+int kvm_vm_interrupt(struct kvm_vm *vm, uint32_t vector);
+
+/*
+ * KVM_RUN. Returns the exit reason, or -EINTR after a kick or at the deadline. With `timed`, adds the
+ * time spent to vm->guest_nanoseconds.
+ */
+int kvm_vm_run(struct kvm_vm *vm, int timed);
+
+/* Makes kvm_vm_run() return in `nanoseconds` from now; 0 cancels. A later call replaces it. */
+int kvm_vm_set_deadline(struct kvm_vm *vm, uint64_t nanoseconds);
+
+/* Makes the present or the next kvm_vm_run() return. From any thread. */
+void kvm_vm_kick(struct kvm_vm *vm);
+
+#endif

@@ -18,9 +18,15 @@ function upToDate() {
   return [join(root, "binding.gyp"), ...sources].every((path) => statSync(path).mtimeMs <= built);
 }
 
+/** Node's own distributions bring their headers along: with them the build needs no download. */
+function headers() {
+  const prefix = dirname(dirname(process.execPath));
+  return existsSync(join(prefix, "include", "node", "uv.h")) ? [`--nodedir=${prefix}`] : [];
+}
+
 function build() {
   const gyp = createRequire(import.meta.url).resolve("node-gyp/bin/node-gyp.js");
-  return spawnSync(process.execPath, [gyp, "rebuild", "--loglevel=error"], {
+  return spawnSync(process.execPath, [gyp, "rebuild", "--loglevel=error", ...headers()], {
     cwd: root,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],

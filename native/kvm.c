@@ -292,3 +292,31 @@ void kvm_vm_kick(struct kvm_vm *vm)
     vm->run->immediate_exit = 1;
     syscall(SYS_tgkill, getpid(), vm->thread, kick_signal());
 }
+
+#define RUN(field) {"run." #field, offsetof(struct kvm_run, field)}
+#define REGS(field) {"regs." #field, offsetof(struct kvm_regs, field)}
+#define SREGS(field) {"sregs." #field, offsetof(struct kvm_sregs, field)}
+#define SEGMENT(field) {"segment." #field, offsetof(struct kvm_segment, field)}
+#define CPUID(field) {"cpuid." #field, offsetof(struct kvm_cpuid_entry2, field)}
+#define SIZE(name, type) {"size." name, sizeof(type)}
+
+const struct kvm_layout_entry kvm_layout[] = {
+    RUN(request_interrupt_window), RUN(exit_reason), RUN(ready_for_interrupt_injection),
+    RUN(if_flag), RUN(cr8), RUN(io.direction), RUN(io.size), RUN(io.port), RUN(io.count),
+    RUN(io.data_offset), RUN(mmio.phys_addr), RUN(mmio.data), RUN(mmio.len), RUN(mmio.is_write),
+    RUN(internal.suberror), RUN(internal.ndata), RUN(emulation_failure.flags),
+    RUN(emulation_failure.insn_size), RUN(emulation_failure.insn_bytes),
+    RUN(fail_entry.hardware_entry_failure_reason),
+    REGS(rax), REGS(rbx), REGS(rcx), REGS(rdx), REGS(rsi), REGS(rdi), REGS(rsp), REGS(rbp),
+    REGS(r8), REGS(r15), REGS(rip), REGS(rflags),
+    SREGS(cs), SREGS(ds), SREGS(es), SREGS(fs), SREGS(gs), SREGS(ss), SREGS(tr), SREGS(ldt),
+    SREGS(gdt), SREGS(idt), SREGS(cr0), SREGS(cr2), SREGS(cr3), SREGS(cr4), SREGS(cr8),
+    SREGS(efer),
+    SEGMENT(base), SEGMENT(limit), SEGMENT(selector), SEGMENT(type), SEGMENT(present),
+    SEGMENT(dpl), SEGMENT(db), SEGMENT(s), SEGMENT(l), SEGMENT(g), SEGMENT(avl),
+    SEGMENT(unusable),
+    CPUID(function), CPUID(index), CPUID(eax), CPUID(ebx), CPUID(ecx), CPUID(edx),
+    SIZE("regs", struct kvm_regs), SIZE("sregs", struct kvm_sregs), SIZE("fpu", struct kvm_fpu),
+    SIZE("cpuid", struct kvm_cpuid_entry2),
+};
+const size_t kvm_layout_count = sizeof kvm_layout / sizeof kvm_layout[0];

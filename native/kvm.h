@@ -70,6 +70,14 @@ int kvm_vm_run(struct kvm_vm *vm, int timed);
 /* Makes kvm_vm_run() return in `nanoseconds` from now; 0 cancels. A later call replaces it. */
 int kvm_vm_set_deadline(struct kvm_vm *vm, uint64_t nanoseconds);
 
+/* Offsets and sizes of KVM's structures, for the TypeScript twin of these layouts. */
+struct kvm_layout_entry {
+    const char *name;
+    size_t value;
+};
+extern const struct kvm_layout_entry kvm_layout[];
+extern const size_t kvm_layout_count;
+
 /* Makes the present or the next kvm_vm_run() return. From any thread. */
 void kvm_vm_kick(struct kvm_vm *vm);
 

@@ -308,5 +308,9 @@ Napi::Value wait_for_events(const Napi::CallbackInfo &info)
 void init_kvm(Napi::Env env, Napi::Object exports)
 {
     KvmVm::init(env, exports);
+    Napi::Object layout = Napi::Object::New(env);
+    for (size_t i = 0; i < kvm_layout_count; i++)
+        layout.Set(kvm_layout[i].name, Napi::Number::New(env, (double)kvm_layout[i].value));
+    exports.Set("kvmLayout", layout);
     exports.Set("waitForEvents", Napi::Function::New<wait_for_events>(env, "waitForEvents"));
 }

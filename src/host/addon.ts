@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { HostError } from "../core/errors.ts";
+
+/** Where the package's files are, both from `src/` and from the bundle in `dist/`. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json"))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new HostError("the package's own folder cannot be found");
+    folder = parent;
+  }
+  return folder;
+}
+
+let loaded: unknown;
+
+/**
+ * The native addon, typed by the part that uses it.
+ * @throws HostError when it is not there or does not load
+ */
+export function loadAddon<Exports>(): Exports {
+  if (loaded === undefined) {
+    const path = join(packageRoot(), "build", "Release", "solo5_kvm.node");
+    if (!existsSync(path)) {
+      throw new HostError("the native addon is not built", {
+        remedy: "run `npm run build:addon` (it needs a C++ compiler, make and python3)",
+      });
+    }
+    try {
+      loaded = createRequire(import.meta.url)(path);
+    } catch (cause) {
+      throw new HostError("the native addon does not load", {
+        remedy: "build it for this Node with `npm run build:addon`",
+        cause,
+      });
+    }
+  }
+  return loaded as Exports;
+}

@@ -1,0 +1,55 @@
+import type { Clock } from "../core/clock.ts";
+import type { EventLoop } from "../core/event-loop.ts";
+import { MILLISECOND, type Nanos, nanos } from "../core/units.ts";
+
+/** Timers of the event loop are late by up to a millisecond, and round. */
+const TIMER_SLACK = 2 * MILLISECOND;
+/** The longest `setTimeout` is 2^31 - 1 ms. */
+const LONGEST_TIMER = 1e9;
+
+/** Blocks until the event loop has work, at most `nanoseconds`: the addon's `waitForEvents`. */
+export type WaitForEvents = (nanoseconds: number) => boolean;
+
+/** Node's event loop. */
+export class NodeEventLoop implements EventLoop {
+  readonly #clock: Clock;
+  readonly #waitForEvents: WaitForEvents;
+  #wake: (() => void) | undefined;
+
+  constructor(clock: Clock, waitForEvents: WaitForEvents) {
+    this.#clock = clock;
+    this.#waitForEvents = waitForEvents;
+  }
+
+  yield(): Promise<void> {
+    return new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+
+  async sleep(until: Nanos): Promise<void> {
+    const remaining = until - this.#clock.now();
+    if (remaining > TIMER_SLACK) await this.#sleepOnTimer(nanos(remaining - TIMER_SLACK));
+    else {
+      if (remaining > 0) this.#waitForEvents(remaining);
+      await this.yield();
+    }
+  }
+
+  wake(): void {
+    this.#wake?.();
+  }
+
+  #sleepOnTimer(duration: Nanos): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+      const milliseconds = Math.min(LONGEST_TIMER, Math.floor(duration / MILLISECOND));
+      const timer = setTimeout(done, milliseconds);
+      this.#wake = done;
+    });
+  }
+}

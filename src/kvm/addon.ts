@@ -1,0 +1,36 @@
+import type { STATE } from "./layout.ts";
+
+type State = (typeof STATE)[keyof typeof STATE];
+
+/** One virtual machine with one vCPU (`native/kvm_glue.cc`). Failing calls throw with `code`. */
+export interface KvmVm {
+  /** `struct kvm_run` and what follows it, shared with the kernel until {@link close}. */
+  readonly runPage: ArrayBuffer;
+  checkExtension(capability: number): number;
+  /** `memory` must be page-aligned. */
+  mapMemory(slot: number, gpa: number, memory: Uint8Array): void;
+  get(state: State, into: Uint8Array): void;
+  set(state: State, from: Uint8Array): void;
+  /** Returns the number of entries. */
+  supportedCpuid(into: Uint8Array): number;
+  setCpuid(entries: Uint8Array): void;
+  /** Guest physical address, or -1. */
+  translate(linear: bigint): number;
+  interrupt(vector: number): void;
+  /** Exit reason, or a negative errno. */
+  run(timed: boolean): number;
+  /** Nanoseconds from now; 0 for none. */
+  setDeadline(nanoseconds: number): void;
+  /** Whether the event loop's readiness kicks the vCPU; firing switches it off. */
+  watch(on: boolean): void;
+  kick(): void;
+  /** Nanoseconds spent in timed runs. */
+  guestTime(): number;
+  close(): void;
+}
+
+/** What `src/kvm` uses of the addon. */
+export interface KvmAddon {
+  readonly KvmVm: new (device: string) => KvmVm;
+  readonly kvmLayout: Readonly<Record<string, number>>;
+}

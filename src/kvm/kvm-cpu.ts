@@ -1,0 +1,238 @@
+import type { Clock } from "../core/clock.ts";
+import type { CannotContinue, Cpu, Registers, VmExit } from "../core/cpu.ts";
+import { Bug, HostError } from "../core/errors.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
+import { gpa, hex, type Nanos, NEVER } from "../core/units.ts";
+import type { KvmAddon, KvmVm } from "./addon.ts";
+import { configureCpuid } from "./cpuid.ts";
+import { KvmExits } from "./exits.ts";
+import {
+  EXIT,
+  KVM_EXIT_IO_OUT,
+  KVM_INTERNAL_ERROR_EMULATION,
+  KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
+  RUN,
+} from "./layout.ts";
+import { openKvmVm } from "./open.ts";
+import { RegisterFile } from "./registers.ts";
+
+const EINTR = -4;
+const EAGAIN = -11;
+/** Longest instruction (Intel SDM vol. 2A §2.3.11). */
+const MAX_INSTRUCTION_LENGTH = 15;
+
+export interface KvmCpuOptions {
+  readonly addon: KvmAddon;
+  readonly memory: GuestMemory;
+  readonly clock: Clock;
+  /** Path of the device node. */
+  readonly device: string;
+  /** Whether to measure the time spent in the guest. */
+  readonly timed: boolean;
+}
+
+/** A processor run by KVM, with no interrupt controller in the kernel. */
+export class KvmCpu implements Cpu {
+  readonly name = "kvm";
+  readonly #options: KvmCpuOptions;
+  #vm: KvmVm;
+  #run: DataView;
+  #exits: KvmExits;
+  #registers: RegisterFile;
+  /** The deadline that the timer in the addon is set to. */
+  #armed: Nanos = NEVER;
+  #watching = false;
+  /** The last exit left an access that the next KVM_RUN completes. */
+  #accessPending = false;
+
+  /** @throws HostError when KVM is missing or refuses */
+  constructor(options: KvmCpuOptions) {
+    this.#options = options;
+    this.#vm = this.#open();
+    this.#run = new DataView(this.#vm.runPage);
+    this.#exits = new KvmExits(this.#run);
+    this.#registers = new RegisterFile(this.#vm);
+  }
+
+  get interruptible(): boolean {
+    return (
+      this.#run.getUint8(RUN.ready_for_interrupt_injection) !== 0 &&
+      this.#run.getUint8(RUN.if_flag) !== 0
+    );
+  }
+
+  /** Nanoseconds spent in the guest, if measured. */
+  get guestTime(): number {
+    return this.#vm.guestTime();
+  }
+
+  run(deadline: Nanos): VmExit {
+    if (deadline !== this.#armed && !this.#setDeadline(deadline)) return this.#exits.kicked;
+    if (!this.#watching) {
+      this.#vm.watch(true);
+      this.#watching = true;
+    }
+    const reason = this.#vm.run(this.#options.timed);
+    this.#accessPending = reason === EXIT.IO || reason === EXIT.MMIO;
+    switch (reason) {
+      case EXIT.IO: {
+        const out = this.#run.getUint8(RUN["io.direction"]) === KVM_EXIT_IO_OUT;
+        const exit = out ? this.#exits.portWrite : this.#exits.portRead;
+        exit.load();
+        return exit;
+      }
+      case EXIT.MMIO: {
+        const write = this.#run.getUint8(RUN["mmio.is_write"]) !== 0;
+        const exit = write ? this.#exits.mmioWrite : this.#exits.mmioRead;
+        exit.load();
+        return exit;
+      }
+      case EXIT.HLT:
+        return this.#run.getUint8(RUN.if_flag) !== 0 ? this.#exits.halt : this.#exits.haltForever;
+      case EXIT.IRQ_WINDOW_OPEN:
+        return this.#exits.interruptWindow;
+      case EINTR:
+      case EAGAIN:
+      case EXIT.INTR:
+        // The timer and the watcher fire once: both have to be set anew.
+        this.#armed = NEVER;
+        this.#watching = false;
+        return this.#exits.kicked;
+      case EXIT.SHUTDOWN:
+        return this.#exits.shutdown;
+      default:
+        return this.#explain(reason);
+    }
+  }
+
+  interrupt(vector: number): void {
+    this.#vm.interrupt(vector);
+  }
+
+  requestInterruptWindow(wanted: boolean): void {
+    this.#run.setUint8(RUN.request_interrupt_window, wanted ? 1 : 0);
+  }
+
+  kick(): void {
+    this.#vm.kick();
+  }
+
+  rest(): void {
+    if (this.#watching) this.#vm.watch(false);
+    this.#watching = false;
+  }
+
+  readRegisters(): Registers {
+    this.#completeAccess();
+    return this.#registers.read();
+  }
+
+  writeRegisters(registers: Registers): void {
+    this.#completeAccess();
+    this.#registers.write(registers);
+    // Without an irqchip in the kernel KVM_RUN takes CR8 from here.
+    this.#run.setBigUint64(RUN.cr8, registers.cr8, true);
+  }
+
+  /** A new virtual machine: the one way to have every register of KVM's at its power-on value. */
+  reset(): void {
+    this.#vm.close();
+    this.#vm = this.#open();
+    this.#run = new DataView(this.#vm.runPage);
+    this.#exits = new KvmExits(this.#run);
+    this.#registers = new RegisterFile(this.#vm);
+    this.#armed = NEVER;
+    this.#watching = false;
+    this.#accessPending = false;
+  }
+
+  close(): void {
+    this.#vm.close();
+  }
+
+  #open(): KvmVm {
+    const { addon, device, memory } = this.#options;
+    const vm = openKvmVm(addon, device);
+    try {
+      vm.mapMemory(0, 0, memory.slice(gpa(0), memory.size));
+      configureCpuid(vm);
+    } catch (cause) {
+      vm.close();
+      throw new HostError("KVM does not accept this machine", {
+        errno: (cause as NodeJS.ErrnoException).code,
+        cause,
+      });
+    }
+    return vm;
+  }
+
+  /** False when the deadline has passed already. */
+  #setDeadline(deadline: Nanos): boolean {
+    let nanoseconds = 0;
+    if (deadline !== NEVER) {
+      nanoseconds = Math.floor(deadline - this.#options.clock.now());
+      if (nanoseconds <= 0) return false;
+    }
+    this.#vm.setDeadline(nanoseconds);
+    this.#armed = deadline;
+    return true;
+  }
+
+  /**
+   * KVM finishes an `in` or a memory access at the next KVM_RUN only; before that, registers are
+   * those of the middle of the instruction.
+   */
+  #completeAccess(): void {
+    if (!this.#accessPending) return;
+    this.#vm.kick();
+    this.#vm.run(false);
+    this.#accessPending = false;
+  }
+
+  #explain(reason: number): CannotContinue {
+    if (reason === EXIT.INTERNAL_ERROR) {
+      const suberror = this.#run.getUint32(RUN["internal.suberror"], true);
+      const what =
+        suberror === KVM_INTERNAL_ERROR_EMULATION
+          ? "KVM cannot execute this instruction here"
+          : `KVM internal error ${suberror}`;
+      return this.#exits.cannotContinue(what, this.#instruction(suberror));
+    }
+    if (reason === EXIT.FAIL_ENTRY) {
+      const why = this.#run.getBigUint64(RUN["fail_entry.hardware_entry_failure_reason"], true);
+      return this.#exits.cannotContinue(
+        `the processor refuses this guest state (reason ${hex(why)})`,
+        this.#instruction(0),
+      );
+    }
+    if (reason < 0) throw new Bug(`KVM_RUN failed with errno ${-reason}`);
+    return this.#exits.cannotContinue(`unexpected KVM exit ${reason}`, this.#instruction(0));
+  }
+
+  /** The bytes at RIP: KVM's own copy where it gives one, else read from guest memory. */
+  #instruction(suberror: number): Uint8Array {
+    const run = this.#run;
+    if (
+      suberror === KVM_INTERNAL_ERROR_EMULATION &&
+      run.getUint32(RUN["internal.ndata"], true) >= 3 &&
+      run.getUint32(RUN["emulation_failure.flags"], true) &
+        KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES
+    ) {
+      const size = run.getUint8(RUN["emulation_failure.insn_size"]);
+      return new Uint8Array(
+        run.buffer.slice(
+          RUN["emulation_failure.insn_bytes"],
+          RUN["emulation_failure.insn_bytes"] + Math.min(size, MAX_INSTRUCTION_LENGTH),
+        ),
+      );
+    }
+    const { rip, cs } = this.readRegisters();
+    const bytes: number[] = [];
+    for (let i = 0; i < MAX_INSTRUCTION_LENGTH; i++) {
+      const address = this.#vm.translate(BigInt.asUintN(64, cs.base + rip + BigInt(i)));
+      if (!this.#options.memory.contains(address, 1)) break;
+      bytes.push(this.#options.memory.readU8(gpa(address)));
+    }
+    return Uint8Array.from(bytes);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Offsets, sizes and numbers of KVM's x86 structures (Linux `uapi/linux/kvm.h` and
+ * `uapi/asm/kvm.h`). The addon tells what the C compiler makes of the same structures; a test
+ * compares the two.
+ */
+
+/** `struct kvm_run`, shared with the kernel. */
+export const RUN = {
+  request_interrupt_window: 0,
+  exit_reason: 8,
+  ready_for_interrupt_injection: 12,
+  if_flag: 13,
+  cr8: 16,
+  "io.direction": 32,
+  "io.size": 33,
+  "io.port": 34,
+  "io.count": 36,
+  "io.data_offset": 40,
+  "mmio.phys_addr": 32,
+  "mmio.data": 40,
+  "mmio.len": 48,
+  "mmio.is_write": 52,
+  "internal.suberror": 32,
+  "internal.ndata": 36,
+  "emulation_failure.flags": 40,
+  "emulation_failure.insn_size": 48,
+  "emulation_failure.insn_bytes": 49,
+  "fail_entry.hardware_entry_failure_reason": 32,
+} as const;
+
+/** `struct kvm_regs`: 64-bit fields. */
+export const REGS = {
+  rax: 0,
+  rbx: 8,
+  rcx: 16,
+  rdx: 24,
+  rsi: 32,
+  rdi: 40,
+  rsp: 48,
+  rbp: 56,
+  r8: 64,
+  r9: 72,
+  r10: 80,
+  r11: 88,
+  r12: 96,
+  r13: 104,
+  r14: 112,
+  r15: 120,
+  rip: 128,
+  rflags: 136,
+} as const;
+
+/** `struct kvm_sregs`. */
+export const SREGS = {
+  cs: 0,
+  ds: 24,
+  es: 48,
+  fs: 72,
+  gs: 96,
+  ss: 120,
+  tr: 144,
+  ldt: 168,
+  gdt: 192,
+  idt: 208,
+  cr0: 224,
+  cr2: 232,
+  cr3: 240,
+  cr4: 248,
+  cr8: 256,
+  efer: 264,
+} as const;
+
+/** `struct kvm_segment`. */
+export const SEGMENT = {
+  base: 0,
+  limit: 8,
+  selector: 12,
+  type: 14,
+  present: 15,
+  dpl: 16,
+  db: 17,
+  s: 18,
+  l: 19,
+  g: 20,
+  avl: 21,
+  unusable: 22,
+} as const;
+
+/** `struct kvm_cpuid_entry2`: 32-bit fields. */
+export const CPUID = { function: 0, index: 4, eax: 12, ebx: 16, ecx: 20, edx: 24 } as const;
+
+export const SIZE = { regs: 144, sregs: 312, fpu: 416, cpuid: 40 } as const;
+
+/** KVM_EXIT_*. */
+export const EXIT = {
+  IO: 2,
+  DEBUG: 4,
+  HLT: 5,
+  MMIO: 6,
+  IRQ_WINDOW_OPEN: 7,
+  SHUTDOWN: 8,
+  FAIL_ENTRY: 9,
+  INTR: 10,
+  INTERNAL_ERROR: 17,
+} as const;
+
+export const KVM_EXIT_IO_OUT = 1;
+export const KVM_INTERNAL_ERROR_EMULATION = 1;
+export const KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES = 1;
+
+/** Index of a state in the addon's table (`enum kvm_state`). */
+export const STATE = { regs: 0, sregs: 1, fpu: 2 } as const;

@@ -1,0 +1,18 @@
+import type { CannotContinue, Registers } from "../core/cpu.ts";
+
+/** How a run ended. */
+export type Outcome =
+  /** The guest wrote its exit status. */
+  | { readonly kind: "exit"; readonly status: number }
+  /** The guest switched the machine off. */
+  | { readonly kind: "power-off" }
+  /** `hlt` with interrupts disabled: nothing wakes it. */
+  | { readonly kind: "halted-forever"; readonly registers: Registers }
+  | { readonly kind: "triple-fault"; readonly registers: Registers }
+  | {
+      readonly kind: "cannot-continue";
+      readonly exit: CannotContinue;
+      readonly registers: Registers;
+    }
+  /** The host's side asked for the end. */
+  | { readonly kind: "stopped"; readonly reason: string };

@@ -1,0 +1,195 @@
+import type { AlarmQueue, Clock } from "../core/clock.ts";
+import type { Bus } from "../core/bus.ts";
+import type { Cpu, MmioRead, MmioWrite, VmExit } from "../core/cpu.ts";
+import type { AccessSize } from "../core/device.ts";
+import { unreachable } from "../core/errors.ts";
+import type { EventLoop } from "../core/event-loop.ts";
+import { MILLISECOND, type Nanos, nanos } from "../core/units.ts";
+import type { Outcome } from "./outcome.ts";
+import { RunStatistics } from "./run-statistics.ts";
+
+/**
+ * The longest the guest keeps the thread when nothing asks for it. Host I/O breaks a slice off at
+ * once; this bound is for what does not show in the event loop's poll descriptor, such as timers.
+ */
+const LONGEST_SLICE = 20 * MILLISECOND;
+
+/** The interrupt controller as the processor sees it. */
+export interface InterruptSource {
+  /** INTR. */
+  readonly pending: boolean;
+  /** INTA: the vector. */
+  acknowledge(): number;
+}
+
+export interface RunLoopParts {
+  readonly cpu: Cpu;
+  readonly ports: Bus;
+  readonly mmio: Bus;
+  readonly interrupts: InterruptSource;
+  readonly clock: Clock;
+  readonly alarms: AlarmQueue;
+  readonly eventLoop: EventLoop;
+  /** Called before the thread is handed to the event loop. */
+  readonly flush: () => void;
+  /** Takes every device and the guest back to the start. */
+  readonly restart: () => void;
+}
+
+/**
+ * Runs the guest in slices on the event loop's own thread: the CPU runs until something leaves it,
+ * the exit goes to a device, and between slices the host's events are handled.
+ */
+export class RunLoop {
+  readonly statistics = new RunStatistics();
+  readonly #parts: RunLoopParts;
+  #outcome: Outcome | undefined;
+  #halted = false;
+  #windowRequested = false;
+  #restartRequested = false;
+
+  constructor(parts: RunLoopParts) {
+    this.#parts = parts;
+  }
+
+  /** Ends the run after the exit being handled; the first outcome counts. */
+  end(outcome: Outcome): void {
+    this.#outcome ??= outcome;
+    this.#parts.eventLoop.wake();
+  }
+
+  /** Restarts the guest after the exit being handled. */
+  requestRestart(): void {
+    this.#restartRequested = true;
+    this.#parts.eventLoop.wake();
+  }
+
+  async run(): Promise<Outcome> {
+    const { cpu, clock, alarms, eventLoop, flush } = this.#parts;
+    // Watchers made by the caller reach the poll descriptor in the event loop's next turn.
+    await eventLoop.yield();
+    let mark = clock.now();
+    for (;;) {
+      this.#slice(nanos(mark + LONGEST_SLICE));
+      const sliceEnd = clock.now();
+      this.statistics.busy += sliceEnd - mark;
+      cpu.rest();
+      flush();
+      if (this.#outcome !== undefined) return this.#outcome;
+      if (this.#waiting) await eventLoop.sleep(alarms.deadline);
+      else await eventLoop.yield();
+      mark = clock.now();
+      this.statistics.idle += mark - sliceEnd;
+      alarms.fireDue(mark);
+    }
+  }
+
+  get #waiting(): boolean {
+    return this.#halted && !this.#parts.interrupts.pending && !this.#restartRequested;
+  }
+
+  /** Returns when the guest waits, the run ended, or the event loop should have its turn. */
+  #slice(sliceEnd: Nanos): void {
+    const { cpu, alarms, clock } = this.#parts;
+    const exits = this.statistics.exits;
+    while (this.#outcome === undefined) {
+      if (this.#restartRequested) this.#restart();
+      if (this.#waiting) return;
+      this.#offerInterrupt();
+      const exit = cpu.run(nanos(Math.min(alarms.deadline, sliceEnd)));
+      exits[exit.kind]++;
+      if (exit.kind === "kicked") {
+        const now = clock.now();
+        const due = alarms.deadline <= now;
+        alarms.fireDue(now);
+        // A kick without an alarm comes from the host: it wants the thread.
+        if (!due || now >= sliceEnd) return;
+      } else {
+        this.#handle(exit);
+      }
+    }
+  }
+
+  #offerInterrupt(): void {
+    const { cpu, interrupts } = this.#parts;
+    const wanted = interrupts.pending;
+    if (wanted && cpu.interruptible) {
+      cpu.interrupt(interrupts.acknowledge());
+      this.statistics.interrupts++;
+      this.#halted = false;
+    }
+    // What is still pending waits for the guest to be able to take it.
+    const window = wanted && interrupts.pending;
+    if (window !== this.#windowRequested) {
+      cpu.requestInterruptWindow(window);
+      this.#windowRequested = window;
+    }
+  }
+
+  #handle(exit: Exclude<VmExit, { kind: "kicked" }>): void {
+    const { cpu, ports } = this.#parts;
+    switch (exit.kind) {
+      case "port-write":
+        for (let i = 0; i < exit.count; i++) ports.write(exit.port, exit.size, exit.value(i));
+        break;
+      case "port-read":
+        for (let i = 0; i < exit.count; i++) exit.complete(i, ports.read(exit.port, exit.size));
+        break;
+      case "mmio-write":
+        this.#mmioWrite(exit);
+        break;
+      case "mmio-read":
+        this.#mmioRead(exit);
+        break;
+      case "halt":
+        if (exit.interruptible) this.#halted = true;
+        else this.end({ kind: "halted-forever", registers: cpu.readRegisters() });
+        break;
+      case "interrupt-window":
+        break;
+      case "shutdown":
+        this.end({ kind: "triple-fault", registers: cpu.readRegisters() });
+        break;
+      case "cannot-continue":
+        this.end({ kind: "cannot-continue", exit, registers: cpu.readRegisters() });
+        break;
+      default:
+        unreachable(exit);
+    }
+  }
+
+  #mmioRead({ address, length, data }: MmioRead): void {
+    for (const [offset, size] of pieces(address, length)) {
+      const value = this.#parts.mmio.read(address + offset, size);
+      for (let i = 0; i < size; i++) data[offset + i] = value >>> (8 * i);
+    }
+  }
+
+  #mmioWrite({ address, length, data }: MmioWrite): void {
+    for (const [offset, size] of pieces(address, length)) {
+      let value = 0;
+      for (let i = 0; i < size; i++) value |= (data[offset + i] ?? 0) << (8 * i);
+      this.#parts.mmio.write(address + offset, size, value >>> 0);
+    }
+  }
+
+  #restart(): void {
+    this.#restartRequested = false;
+    this.#halted = false;
+    this.#windowRequested = false;
+    this.statistics.resets++;
+    this.#parts.restart();
+  }
+}
+
+/** Cuts `length` bytes at `address` into naturally aligned accesses of at most four bytes. */
+function* pieces(address: number, length: number): Generator<[offset: number, size: AccessSize]> {
+  let offset = 0;
+  while (offset < length) {
+    const left = length - offset;
+    const at = address + offset;
+    const size = left >= 4 && at % 4 === 0 ? 4 : left >= 2 && at % 2 === 0 ? 2 : 1;
+    yield [offset, size];
+    offset += size;
+  }
+}

@@ -1,4 +1,10 @@
-import { type AccessSize, type BusDevice, floating } from "./device.ts";
+import {
+  type AccessSize,
+  type BusDevice,
+  floating,
+  readBytewise,
+  writeBytewise,
+} from "./device.ts";
 import { assert } from "./errors.ts";
 import { hex } from "./units.ts";
 
@@ -14,7 +20,7 @@ interface Range {
  *
  * Serves port I/O (16-bit addresses) and memory-mapped I/O alike.
  */
-export class Bus {
+export class Bus implements BusDevice {
   readonly name: string;
   #ranges: Range[] = [];
   #last: Range | undefined;
@@ -48,22 +54,22 @@ export class Bus {
     const range = this.#find(address);
     if (range === undefined) {
       return size > 1 && this.claimed(address, size)
-        ? this.#readBytes(address, size)
+        ? readBytewise(this, address, size)
         : floating(size);
     }
     const offset = address - range.base;
-    if (offset + size > range.length) return this.#readBytes(address, size);
+    if (offset + size > range.length) return readBytewise(this, address, size);
     return range.device.read(offset, size);
   }
 
   write(address: number, size: AccessSize, value: number): void {
     const range = this.#find(address);
     if (range === undefined) {
-      if (size > 1 && this.claimed(address, size)) this.#writeBytes(address, size, value);
+      if (size > 1 && this.claimed(address, size)) writeBytewise(this, address, size, value);
       return;
     }
     const offset = address - range.base;
-    if (offset + size > range.length) this.#writeBytes(address, size, value);
+    if (offset + size > range.length) writeBytewise(this, address, size, value);
     else range.device.write(offset, size, value);
   }
 
@@ -80,15 +86,5 @@ export class Bus {
       }
     }
     return undefined;
-  }
-
-  #readBytes(address: number, size: AccessSize): number {
-    let value = 0;
-    for (let i = 0; i < size; i++) value |= this.read(address + i, 1) << (8 * i);
-    return value >>> 0;
-  }
-
-  #writeBytes(address: number, size: AccessSize, value: number): void {
-    for (let i = 0; i < size; i++) this.write(address + i, 1, (value >>> (8 * i)) & 0xff);
   }
 }

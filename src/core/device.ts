@@ -17,3 +17,19 @@ export interface Resettable {
 
 /** All ones in `size` bytes (1 to 4): what an access reads that nobody answers. */
 export const floating = (size: number): number => 0xffff_ffff >>> (32 - size * 8);
+
+/** Makes an access one byte at a time, where no single register answers all of it. */
+export function readBytewise(device: BusDevice, offset: number, size: AccessSize): number {
+  let value = 0;
+  for (let i = 0; i < size; i++) value |= device.read(offset + i, 1) << (8 * i);
+  return value >>> 0;
+}
+
+export function writeBytewise(
+  device: BusDevice,
+  offset: number,
+  size: AccessSize,
+  value: number,
+): void {
+  for (let i = 0; i < size; i++) device.write(offset + i, 1, (value >>> (8 * i)) & 0xff);
+}

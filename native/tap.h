@@ -1,0 +1,47 @@
+/*
+ * A tap interface: Ethernet frames in and out of the host's kernel by a descriptor. Mechanism only.
+ *
+ * Functions return 0 (or a value >= 0) or a negative errno.
+ */
+#ifndef SOLO5_KVM_TAP_H
+#define SOLO5_KVM_TAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The largest MTU a tap can have is 65521: with the Ethernet header any frame fits. */
+#define TAP_MAX_FRAME 65536
+
+struct tap {
+    int fd;
+    /*
+     * An epoll descriptor: readable when a frame waits and tap_listen() is on. The event loop watches
+     * this one, since libuv tells the kernel of a change of mind only at the loop's next turn, and the
+     * guest may run for long before that.
+     */
+    int ready_fd;
+    int listening;
+    int mtu;
+};
+
+/*
+ * Attaches to the tap `name`; makes it, for as long as it is open, when it does not exist, and only then
+ * brings it up. On failure, *what names the call that failed. Must be undone with tap_close().
+ */
+int tap_open(struct tap *tap, const char *name, const char **what);
+void tap_close(struct tap *tap);
+
+int tap_listen(struct tap *tap, int on);
+/* Bytes of the frame, or 0 when none waits. */
+ssize_t tap_read(struct tap *tap, uint8_t *frame, size_t size);
+/* -EAGAIN: the queue is full. -EIO: the interface is down. */
+int tap_write(struct tap *tap, const uint8_t *frame, size_t length);
+
+/*
+ * Makes the tap stay when nobody has it open, or go. With `owner` >= 0, that user may open it without
+ * privilege. -EBUSY while somebody has it open.
+ */
+int tap_set_persistent(const char *name, int persistent, long owner, const char **what);
+
+#endif

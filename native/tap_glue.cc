@@ -1,0 +1,191 @@
+#include "glue.h"
+
+#include <cerrno>
+#include <uv.h>
+
+extern "C" {
+#include "tap.h"
+}
+
+namespace {
+
+/* Frames read at one turn of the event loop, so that a flood leaves time for the guest. */
+constexpr int FRAMES_PER_TURN = 64;
+
+/* libuv frees nothing itself, and closes a handle at its leisure: so it lives apart from its owner. */
+struct Poll {
+    uv_poll_t handle;
+    class Tap *owner;
+};
+
+/*
+ * An open tap. `frame` is the buffer that every received frame is read into. The constructor throws
+ * with `syscall` "open" (of /dev/net/tun) or "TUNSETIFF", or a later step's name.
+ */
+class Tap : public Napi::ObjectWrap<Tap> {
+public:
+    static void init(Napi::Env env, Napi::Object exports)
+    {
+        exports.Set("Tap", DefineClass(env, "Tap",
+                                       {
+                                           InstanceMethod<&Tap::start>("start"),
+                                           InstanceMethod<&Tap::listen>("listen"),
+                                           InstanceMethod<&Tap::write>("write"),
+                                           InstanceMethod<&Tap::close>("close"),
+                                       }));
+    }
+
+    explicit Tap(const Napi::CallbackInfo &info)
+        : Napi::ObjectWrap<Tap>(info), env_(info.Env()), context_(info.Env(), "solo5-kvm:tap")
+    {
+        Napi::Env env = info.Env();
+        std::string name = info[0].As<Napi::String>();
+        const char *what = "";
+        int result = tap_open(&tap_, name.c_str(), &what);
+
+        if (result < 0) {
+            throw_errno(env, result, what);
+            return;
+        }
+        Napi::Uint8Array frame = Napi::Uint8Array::New(env, TAP_MAX_FRAME);
+        if (env.IsExceptionPending())
+            return;
+        frame_ = Napi::Persistent(frame);
+        Napi::Object self = info.This().As<Napi::Object>();
+        self.Set("frame", frame);
+        self.Set("mtu", tap_.mtu);
+        napi_add_env_cleanup_hook(env, on_env_cleanup, this);
+    }
+
+    ~Tap() override
+    {
+        napi_remove_env_cleanup_hook(env_, on_env_cleanup, this);
+        release();
+    }
+
+private:
+    Napi::Env env_;
+    Napi::AsyncContext context_;
+    struct tap tap_ = {-1, -1, 0, 0};
+    Poll *poll_ = nullptr;
+    Napi::Reference<Napi::Uint8Array> frame_;
+    Napi::FunctionReference receive_;
+
+    static void on_env_cleanup(void *tap) { static_cast<Tap *>(tap)->release(); }
+
+    /* May be called twice. */
+    void release()
+    {
+        if (poll_ != nullptr) {
+            poll_->owner = nullptr;
+            uv_poll_stop(&poll_->handle);
+            uv_close(reinterpret_cast<uv_handle_t *>(&poll_->handle),
+                     [](uv_handle_t *handle) { delete static_cast<Poll *>(handle->data); });
+            poll_ = nullptr;
+        }
+        tap_close(&tap_);
+    }
+
+    /*
+     * (receive): calls receive(length) for each frame from now on, the frame being in `frame`. When it
+     * returns false, nothing more is read until listen(). receive(negative errno) is the last call:
+     * the interface is gone.
+     */
+    Napi::Value start(const Napi::CallbackInfo &info)
+    {
+        Napi::Env env = info.Env();
+        uv_loop_t *loop = nullptr;
+
+        if (tap_.fd < 0 || poll_ != nullptr) {
+            throw_errno(env, tap_.fd < 0 ? -EBADF : -EALREADY, "start");
+            return env.Undefined();
+        }
+        napi_get_uv_event_loop(env, &loop);
+        Poll *poll = new Poll{{}, this};
+        int result = uv_poll_init(loop, &poll->handle, tap_.ready_fd);
+        if (result < 0) {
+            delete poll;
+            throw_errno(env, result, "uv_poll_init");
+            return env.Undefined();
+        }
+        poll->handle.data = poll;
+        poll_ = poll;
+        receive_ = Napi::Persistent(info[0].As<Napi::Function>());
+        uv_poll_start(&poll->handle, UV_READABLE, on_readable);
+        return listen(info);
+    }
+
+    Napi::Value listen(const Napi::CallbackInfo &info)
+    {
+        int result = tap_.fd < 0 ? 0 : tap_listen(&tap_, 1);
+        if (result < 0)
+            throw_errno(info.Env(), result, "epoll_ctl");
+        return info.Env().Undefined();
+    }
+
+    static void on_readable(uv_poll_t *handle, int, int)
+    {
+        Tap *owner = static_cast<Poll *>(handle->data)->owner;
+        if (owner != nullptr)
+            owner->read_batch();
+    }
+
+    void read_batch()
+    {
+        Napi::Env env(env_);
+        Napi::HandleScope handles(env);
+        /* One scope for the batch: promises that frames resolve are run after it. */
+        Napi::CallbackScope scope(env, context_);
+        /* receive() may close the tap, or drop the last reference to it. */
+        Napi::Object self = Value();
+
+        for (int i = 0; i < FRAMES_PER_TURN && tap_.fd >= 0 && tap_.listening; i++) {
+            Napi::HandleScope each(env);
+            ssize_t length = tap_read(&tap_, frame_.Value().Data(), TAP_MAX_FRAME);
+            if (length == 0)
+                break;
+            Napi::Value more = receive_.Call(self, {Napi::Number::New(env, (double)length)});
+            if (env.IsExceptionPending()) {
+                napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+                more = Napi::Boolean::New(env, false);
+            }
+            if (tap_.fd >= 0 && (length < 0 || !more.ToBoolean().Value()))
+                tap_listen(&tap_, 0);
+        }
+    }
+
+    /* (frame): 0 or a negative errno; never throws. */
+    Napi::Value write(const Napi::CallbackInfo &info)
+    {
+        Napi::Uint8Array frame = info[0].As<Napi::Uint8Array>();
+        int result = tap_.fd < 0 ? -EBADF : tap_write(&tap_, frame.Data(), frame.ByteLength());
+        return Napi::Number::New(info.Env(), result);
+    }
+
+    Napi::Value close(const Napi::CallbackInfo &info)
+    {
+        release();
+        receive_.Reset();
+        return info.Env().Undefined();
+    }
+};
+
+/* (name, persistent, owner's user id or -1) */
+Napi::Value set_persistent(const Napi::CallbackInfo &info)
+{
+    std::string name = info[0].As<Napi::String>();
+    const char *what = "";
+    int result = tap_set_persistent(name.c_str(), info[1].As<Napi::Boolean>().Value(),
+                                    info[2].As<Napi::Number>().Int64Value(), &what);
+    if (result < 0)
+        throw_errno(info.Env(), result, what);
+    return info.Env().Undefined();
+}
+
+} // namespace
+
+void init_tap(Napi::Env env, Napi::Object exports)
+{
+    Tap::init(env, exports);
+    exports.Set("setTapPersistent", Napi::Function::New<set_persistent>(env, "setTapPersistent"));
+}

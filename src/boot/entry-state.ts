@@ -1,0 +1,98 @@
+/**
+ * The processor as a Multiboot loader hands it over (Multiboot 0.6.96 §3.2): 32-bit protected mode
+ * without paging, flat segments, interrupts off. The A20 gate does not exist here, so it is open.
+ */
+
+import type { Registers, Segment } from "../core/cpu.ts";
+import { viewOf } from "./data-view.ts";
+
+const BOOTLOADER_MAGIC = 0x2bad_b002n;
+
+const CR0_PE = 1n << 0n;
+const CR0_ET = 1n << 4n;
+const RFLAGS_RESERVED = 1n << 1n;
+
+const CODE_SELECTOR = 0x08;
+const DATA_SELECTOR = 0x10;
+
+/** Present, ring 0, accessed; 32-bit, granularity 4 KiB (Intel SDM vol. 3A §3.4.5). */
+const CODE_ATTRIBUTES = 0xc09b;
+const DATA_ATTRIBUTES = 0xc093;
+const BUSY_TSS_ATTRIBUTES = 0x008b;
+const LDT_ATTRIBUTES = 0x0082;
+const FLAT_LIMIT = 0xffff_ffff;
+
+/**
+ * End of the stack: below it is free conventional memory. The specification promises none, but
+ * boot loaders leave a usable one and some kernels push before they set their own.
+ */
+const STACK_TOP = 0x7c00n;
+
+/**
+ * The table behind the two selectors. The specification does not promise one; with it in memory, a
+ * kernel that reloads its segment registers before it sets its own table comes through.
+ */
+export function flatGdt(): Uint8Array {
+  const table = new Uint8Array(24);
+  const view = viewOf(table);
+  for (const [selector, attributes] of [
+    [CODE_SELECTOR, CODE_ATTRIBUTES],
+    [DATA_SELECTOR, DATA_ATTRIBUTES],
+  ] as const) {
+    view.setUint32(selector, 0x0000_ffff, true);
+    view.setUint32(selector + 4, (attributes << 8) | 0x000f_0000, true);
+  }
+  return table;
+}
+
+/**
+ * @param entry guest physical address of the first instruction
+ * @param information address of the Multiboot information structure
+ * @param gdt address of {@link flatGdt}
+ */
+export function multibootEntryState(entry: number, information: number, gdt: number): Registers {
+  const data = segment(DATA_SELECTOR, FLAT_LIMIT, DATA_ATTRIBUTES);
+  return {
+    rax: BOOTLOADER_MAGIC,
+    rbx: BigInt(information),
+    rcx: 0n,
+    rdx: 0n,
+    rsi: 0n,
+    rdi: 0n,
+    rbp: 0n,
+    rsp: STACK_TOP,
+    r8: 0n,
+    r9: 0n,
+    r10: 0n,
+    r11: 0n,
+    r12: 0n,
+    r13: 0n,
+    r14: 0n,
+    r15: 0n,
+    rip: BigInt(entry),
+    rflags: RFLAGS_RESERVED,
+    cr0: CR0_PE | CR0_ET,
+    cr2: 0n,
+    cr3: 0n,
+    cr4: 0n,
+    cr8: 0n,
+    efer: 0n,
+    cs: segment(CODE_SELECTOR, FLAT_LIMIT, CODE_ATTRIBUTES),
+    ds: data,
+    es: data,
+    fs: data,
+    gs: data,
+    ss: data,
+    ldtr: segment(0, 0xffff, LDT_ATTRIBUTES),
+    tr: segment(0, 0xffff, BUSY_TSS_ATTRIBUTES),
+    gdtr: { base: BigInt(gdt), limit: flatGdt().length - 1 },
+    idtr: { base: 0n, limit: 0 },
+  };
+}
+
+const segment = (selector: number, limit: number, attributes: number): Segment => ({
+  selector,
+  base: 0n,
+  limit,
+  attributes,
+});

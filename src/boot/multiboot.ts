@@ -1,0 +1,190 @@
+/**
+ * The OS image's side of the Multiboot Specification 0.6.96 (GNU, version 1 of the protocol): the
+ * header (§3.1) and where the image wants its parts (§3.1.3).
+ */
+
+import { GuestError } from "../core/errors.ts";
+import { hex } from "../core/units.ts";
+import { type ByteSource, checkRange, readHead } from "./byte-source.ts";
+import { viewOf } from "./data-view.ts";
+import { type ElfFile, EM_386, EM_X86_64, ET_EXEC, PT_LOAD, parseElf } from "./elf.ts";
+
+const HEADER_MAGIC = 0x1bad_b002;
+const HEADER_SEARCH = 8192;
+const HEADER_ALIGN = 4;
+const HEADER_SIZE = 12;
+const ADDRESS_HEADER_SIZE = 32;
+
+/** Modules are page-aligned (§3.1.2, bit 0): always done. */
+export const MULTIBOOT_PAGE_ALIGN = 1 << 0;
+/** The memory fields are filled in (bit 1): always done. */
+export const MULTIBOOT_MEMORY_INFO = 1 << 1;
+/** A video mode is asked for (bit 2): passed over, as QEMU does; kernels fall back to text. */
+export const MULTIBOOT_VIDEO_MODE = 1 << 2;
+/** The address fields of the header are valid (bit 16). */
+export const MULTIBOOT_AOUT_KLUDGE = 1 << 16;
+/** Bits 0 to 15 are demands: an unknown one must be refused. */
+const DEMANDS = 0xffff;
+const KNOWN_DEMANDS = MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO | MULTIBOOT_VIDEO_MODE;
+
+/** More loadable segments than any kernel has. */
+const MAX_SEGMENTS = 256;
+
+export interface MultibootHeader {
+  /** Where in the file. */
+  readonly offset: number;
+  readonly flags: number;
+  /** With {@link MULTIBOOT_AOUT_KLUDGE}: they overrule the ELF headers. */
+  readonly addresses: AddressFields | undefined;
+}
+
+/** Physical addresses (§3.1.3). */
+export interface AddressFields {
+  /** Where the header itself comes to lie. */
+  readonly headerAddress: number;
+  readonly loadAddress: number;
+  /** 0: the whole rest of the file is loaded. */
+  readonly loadEndAddress: number;
+  /** 0: no bss. */
+  readonly bssEndAddress: number;
+  readonly entryAddress: number;
+}
+
+/** `fileSize` bytes of the file at `address`, then zeros up to `memorySize`. */
+export interface LoadSegment {
+  readonly address: number;
+  readonly fileOffset: number;
+  readonly fileSize: number;
+  readonly memorySize: number;
+}
+
+export interface KernelLayout {
+  /** Physical address. */
+  readonly entry: number;
+  readonly segments: readonly LoadSegment[];
+  /** The ELF file, when its program headers gave the layout. */
+  readonly elf: ElfFile | undefined;
+}
+
+/** @returns `undefined` when there is no header in the first 8192 bytes (§3.1) */
+export function findMultibootHeader(source: ByteSource): MultibootHeader | undefined {
+  const head = readHead(source, HEADER_SEARCH);
+  const view = viewOf(head);
+  for (let offset = 0; offset + HEADER_SIZE <= head.length; offset += HEADER_ALIGN) {
+    if (view.getUint32(offset, true) !== HEADER_MAGIC) continue;
+    const flags = view.getUint32(offset + 4, true);
+    const sum = HEADER_MAGIC + flags + view.getUint32(offset + 8, true);
+    if (sum % 0x1_0000_0000 !== 0) continue;
+    if ((flags & MULTIBOOT_AOUT_KLUDGE) === 0) return { offset, flags, addresses: undefined };
+    if (offset + ADDRESS_HEADER_SIZE > head.length) continue;
+    return { offset, flags, addresses: readAddressFields(view, offset + HEADER_SIZE) };
+  }
+  return undefined;
+}
+
+/**
+ * Where the kernel's parts go. Segments may still overlap or lie outside RAM.
+ * @throws GuestError `image` when the header and the file contradict each other
+ */
+export function kernelLayout(source: ByteSource, header: MultibootHeader): KernelLayout {
+  const unknown = header.flags & DEMANDS & ~KNOWN_DEMANDS;
+  if (unknown !== 0) {
+    throw new GuestError(
+      "image",
+      `Multiboot header demands unknown features (flags ${hex(unknown)})`,
+    );
+  }
+  return header.addresses === undefined
+    ? elfLayout(source)
+    : flatLayout(source, header.offset, header.addresses);
+}
+
+function readAddressFields(view: DataView, offset: number): AddressFields {
+  return {
+    headerAddress: view.getUint32(offset, true),
+    loadAddress: view.getUint32(offset + 4, true),
+    loadEndAddress: view.getUint32(offset + 8, true),
+    bssEndAddress: view.getUint32(offset + 12, true),
+    entryAddress: view.getUint32(offset + 16, true),
+  };
+}
+
+function flatLayout(source: ByteSource, headerOffset: number, fields: AddressFields): KernelLayout {
+  const { headerAddress, loadAddress, loadEndAddress, bssEndAddress, entryAddress } = fields;
+  const fileOffset = headerOffset - (headerAddress - loadAddress);
+  if (headerAddress < loadAddress || fileOffset < 0) {
+    throw new GuestError(
+      "image",
+      `Multiboot address fields are contradictory: header at ${hex(headerAddress)}, load at ${hex(loadAddress)}`,
+    );
+  }
+  const loadEnd = loadEndAddress === 0 ? loadAddress + source.size - fileOffset : loadEndAddress;
+  const fileSize = loadEnd - loadAddress;
+  if (fileSize < 0 || (bssEndAddress !== 0 && bssEndAddress < loadEnd)) {
+    throw new GuestError(
+      "image",
+      `Multiboot address fields are contradictory: load ${hex(loadAddress)} to ${hex(loadEnd)}, bss to ${hex(bssEndAddress)}`,
+    );
+  }
+  checkRange(source, fileOffset, fileSize, "truncated kernel: Multiboot load area");
+  const memorySize = Math.max(bssEndAddress, loadEnd) - loadAddress;
+  const segment = { address: loadAddress, fileOffset, fileSize, memorySize };
+  requireEntry(entryAddress, [segment]);
+  return { entry: entryAddress, segments: [segment], elf: undefined };
+}
+
+function elfLayout(source: ByteSource): KernelLayout {
+  const elf = parseElf(source);
+  const machine = elf.class === 64 ? EM_X86_64 : EM_386;
+  if (elf.machine !== machine || elf.type !== ET_EXEC) {
+    throw new GuestError(
+      "image",
+      `Multiboot kernel is not an x86 executable (ELF type ${elf.type}, machine ${elf.machine})`,
+    );
+  }
+  const loadable = elf.segments.filter(
+    ({ type, memorySize }) => type === PT_LOAD && memorySize > 0,
+  );
+  if (loadable.length === 0 || loadable.length > MAX_SEGMENTS) {
+    throw new GuestError("image", `ELF kernel has ${loadable.length} segments to load`);
+  }
+  const segments = loadable.map((segment): LoadSegment => {
+    checkRange(source, segment.offset, segment.fileSize, "truncated ELF: segment");
+    if (segment.fileSize > segment.memorySize) {
+      throw new GuestError(
+        "image",
+        `ELF segment at ${hex(segment.physicalAddress)} has more bytes in the file than in memory`,
+      );
+    }
+    return {
+      address: segment.physicalAddress,
+      fileOffset: segment.offset,
+      fileSize: segment.fileSize,
+      memorySize: segment.memorySize,
+    };
+  });
+  const entry = physicalEntry(elf);
+  requireEntry(entry, segments);
+  return { entry, segments, elf };
+}
+
+/**
+ * `e_entry` is a virtual address. Kernels linked high give either that or, knowing that Multiboot
+ * enters them without paging, the physical one.
+ */
+function physicalEntry(elf: ElfFile): number {
+  for (const segment of elf.segments) {
+    const offset = elf.entry - segment.virtualAddress;
+    if (segment.type === PT_LOAD && offset >= 0n && offset < BigInt(segment.memorySize)) {
+      return segment.physicalAddress + Number(offset);
+    }
+  }
+  return Number(elf.entry);
+}
+
+function requireEntry(entry: number, segments: readonly LoadSegment[]): void {
+  const inside = segments.some(
+    ({ address, memorySize }) => entry >= address && entry < address + memorySize,
+  );
+  if (!inside) throw new GuestError("image", `entry point ${hex(entry)} is outside the kernel`);
+}

@@ -1,0 +1,187 @@
+import type { NetBackend } from "../core/backends.ts";
+import { ARP_REPLY, ARP_REQUEST, type ArpPacket, parseArp, serialiseArp } from "./arp.ts";
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, parseEthernet, serialiseEthernet } from "./ethernet.ts";
+import {
+  ICMP_ECHO_REPLY,
+  ICMP_ECHO_REQUEST,
+  type IcmpEcho,
+  parseIcmpEcho,
+  serialiseIcmpEcho,
+} from "./icmp.ts";
+import {
+  type Ipv4Address,
+  type Ipv4Packet,
+  isFragment,
+  PROTOCOL_ICMP,
+  parseIpv4,
+  sameSubnet,
+  serialiseIpv4,
+} from "./ipv4.ts";
+import { BROADCAST_MAC, isGroupMac, MAC_LENGTH, type MacAddress, sameMac } from "./mac.ts";
+
+/** 10.0.0.1/24. */
+export const HOST_ADDRESS = 0x0a00_0001 as Ipv4Address;
+export const HOST_PREFIX = 24;
+/** Locally administered, with the address in its last four bytes. */
+export const HOST_MAC: MacAddress = Uint8Array.of(0x52, 0x55, 0x0a, 0x00, 0x00, 0x01);
+
+const MTU = 1500;
+const TTL = 64;
+/** Frames kept for a guest without room; more are dropped, as any network interface does. */
+const QUEUE_LIMIT = 256;
+const NO_BYTES = new Uint8Array(0);
+
+/** Who wants to know what the guest answers. */
+export interface UserNetworkListener {
+  /** `address` is now known to be at `mac`. */
+  neighbour(address: Ipv4Address, mac: MacAddress): void;
+  echoReply(packet: Ipv4Packet, echo: IcmpEcho): void;
+}
+
+/**
+ * The built-in network: one host at 10.0.0.1/24 at the other end of the guest's link, which needs
+ * no privilege. It speaks ARP and ICMP echo, both ways.
+ */
+export class UserNetwork implements NetBackend {
+  readonly mtu = MTU;
+  /** Frames from the guest that meant nothing to this host, and frames for the guest lost. */
+  readonly dropped = { fromGuest: 0, toGuest: 0 };
+  readonly #neighbours = new Map<Ipv4Address, MacAddress>();
+  readonly #listeners = new Set<UserNetworkListener>();
+  #receive: ((frame: Uint8Array) => boolean) | undefined;
+  #queue: Uint8Array[] = [];
+  #identification = 0;
+
+  // --- towards the guest's device ---
+
+  connect(receive: (frame: Uint8Array) => boolean): void {
+    this.#receive = receive;
+  }
+
+  resume(): void {
+    while (this.#queue.length > 0) {
+      if (this.#receive?.(this.#queue[0] as Uint8Array) !== true) return;
+      this.#queue.shift();
+    }
+  }
+
+  close(): void {
+    this.#receive = undefined;
+    this.#queue = [];
+    this.#listeners.clear();
+  }
+
+  transmit(frame: Uint8Array): void {
+    if (!this.#accept(frame)) this.dropped.fromGuest++;
+  }
+
+  // --- towards the host's side ---
+
+  /** Frames that wait until the guest has room. */
+  get pending(): number {
+    return this.#queue.length;
+  }
+
+  /** Returns what ends the listening. */
+  listen(listener: UserNetworkListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Broadcasts an ARP request; the answer reaches the listeners. */
+  requestNeighbour(address: Ipv4Address): void {
+    this.#sendArp(BROADCAST_MAC, {
+      operation: ARP_REQUEST,
+      senderMac: HOST_MAC,
+      senderAddress: HOST_ADDRESS,
+      targetMac: new Uint8Array(MAC_LENGTH),
+      targetAddress: address,
+    });
+  }
+
+  sendEcho(mac: MacAddress, address: Ipv4Address, echo: IcmpEcho): void {
+    this.#identification = (this.#identification + 1) & 0xffff;
+    const packet = serialiseIpv4({
+      service: 0,
+      identification: this.#identification,
+      dontFragment: true,
+      moreFragments: false,
+      fragmentOffset: 0,
+      ttl: TTL,
+      protocol: PROTOCOL_ICMP,
+      source: HOST_ADDRESS,
+      destination: address,
+      options: NO_BYTES,
+      payload: serialiseIcmpEcho(echo),
+    });
+    this.#send(mac, ETHERTYPE_IPV4, packet);
+  }
+
+  // --- inside ---
+
+  /** Whether the frame meant something. */
+  #accept(bytes: Uint8Array): boolean {
+    const frame = parseEthernet(bytes);
+    if (frame === undefined || frame.payload.length > this.mtu || isGroupMac(frame.source)) {
+      return false;
+    }
+    if (!sameMac(frame.destination, HOST_MAC) && !sameMac(frame.destination, BROADCAST_MAC)) {
+      return false;
+    }
+    if (frame.type === ETHERTYPE_ARP) return this.#acceptArp(parseArp(frame.payload));
+    if (frame.type !== ETHERTYPE_IPV4) return false;
+    return this.#acceptIpv4(frame.source, parseIpv4(frame.payload));
+  }
+
+  /** RFC 826, "Packet Reception": learn first, then answer. */
+  #acceptArp(packet: ArpPacket | undefined): boolean {
+    if (packet === undefined || isGroupMac(packet.senderMac)) return false;
+    const forUs = packet.targetAddress === HOST_ADDRESS;
+    const learnt = this.#learn(packet.senderAddress, packet.senderMac, forUs);
+    if (packet.operation !== ARP_REQUEST || !forUs) return learnt;
+    this.#sendArp(packet.senderMac, {
+      operation: ARP_REPLY,
+      senderMac: HOST_MAC,
+      senderAddress: HOST_ADDRESS,
+      targetMac: packet.senderMac,
+      targetAddress: packet.senderAddress,
+    });
+    return true;
+  }
+
+  /** Only what talks to us is added, and only from our subnet: the table cannot grow for ever. */
+  #learn(address: Ipv4Address, mac: MacAddress, add: boolean): boolean {
+    if (address === HOST_ADDRESS || !sameSubnet(address, HOST_ADDRESS, HOST_PREFIX)) return false;
+    if (!add && !this.#neighbours.has(address)) return false;
+    const copy = mac.slice();
+    this.#neighbours.set(address, copy);
+    for (const listener of this.#listeners) listener.neighbour(address, copy);
+    return true;
+  }
+
+  #acceptIpv4(from: MacAddress, packet: Ipv4Packet | undefined): boolean {
+    if (packet === undefined || packet.destination !== HOST_ADDRESS || isFragment(packet)) {
+      return false;
+    }
+    const echo = packet.protocol === PROTOCOL_ICMP ? parseIcmpEcho(packet.payload) : undefined;
+    if (echo === undefined) return false;
+    if (echo.type === ICMP_ECHO_REQUEST) {
+      this.sendEcho(from, packet.source, { ...echo, type: ICMP_ECHO_REPLY });
+    } else {
+      for (const listener of this.#listeners) listener.echoReply(packet, echo);
+    }
+    return true;
+  }
+
+  #sendArp(to: MacAddress, packet: ArpPacket): void {
+    this.#send(to, ETHERTYPE_ARP, serialiseArp(packet));
+  }
+
+  #send(destination: MacAddress, type: number, payload: Uint8Array): void {
+    const frame = serialiseEthernet({ destination, source: HOST_MAC, type, payload });
+    // Behind frames that wait, this one waits too: order is kept.
+    if (this.#queue.length === 0 && this.#receive?.(frame) === true) return;
+    if (this.#queue.length < QUEUE_LIMIT) this.#queue.push(frame);
+    else this.dropped.toGuest++;
+  }
+}

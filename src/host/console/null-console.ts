@@ -1,0 +1,9 @@
+import type { ConsoleBackend } from "../../core/backends.ts";
+
+/** Nobody listens and nobody types. */
+export class NullConsole implements ConsoleBackend {
+  transmit(): void {}
+  connect(): void {}
+  flush(): void {}
+  close(): void {}
+}

@@ -1,0 +1,55 @@
+import type { Registers } from "../core/cpu.ts";
+import { MICROSECOND, MILLISECOND } from "../core/units.ts";
+import type { KvmAddon } from "./addon.ts";
+import { EXIT } from "./layout.ts";
+import { openKvmVm } from "./open.ts";
+import { RegisterFile } from "./registers.ts";
+
+const LOOP_INSTRUCTIONS = 4000;
+const CODE_GPA = 0x1000;
+/** A processor does several instructions a nanosecond; KVM's emulator, one or two a microsecond. */
+const SLOWEST_NATIVE = 0.05 * MICROSECOND;
+const WASM_PAGE = 64 * 1024;
+
+// mov ecx, LOOP_INSTRUCTIONS / 2; again: dec ecx; jnz again; hlt (16-bit code, 32-bit operands)
+const CODE = Uint8Array.of(
+  ...[0x66, 0xb9, (LOOP_INSTRUCTIONS / 2) & 0xff, (LOOP_INSTRUCTIONS / 2) >> 8, 0, 0],
+  ...[0x66, 0x49, 0x75, 0xfc, 0xf4],
+);
+
+export interface KvmProbe {
+  /** Nanoseconds for one simple instruction at privilege level 0, mode switches included. */
+  readonly nanosecondsPerInstruction: number;
+  /** Whether the processor itself runs privileged code, and not an emulator in KVM. */
+  readonly native: boolean;
+}
+
+/**
+ * Finds out how this host's KVM runs privileged code: some (a paravirtual KVM in a virtual machine)
+ * have it emulated, instruction by instruction.
+ * @param now milliseconds, monotonic
+ * @throws HostError when KVM is missing or refuses
+ */
+export function probeKvm(addon: KvmAddon, device: string, now: () => number): KvmProbe {
+  const vm = openKvmVm(addon, device);
+  try {
+    const memory = new Uint8Array(new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer);
+    memory.set(CODE, CODE_GPA);
+    vm.mapMemory(0, 0, memory.subarray(0, WASM_PAGE));
+    const registers = new RegisterFile(vm);
+    const state: Registers = registers.read();
+    state.cs = { ...state.cs, selector: 0, base: 0n };
+    state.rip = BigInt(CODE_GPA);
+    registers.write(state);
+    const start = now();
+    const reason = vm.run(false);
+    const elapsed = (now() - start) * MILLISECOND;
+    const nanosecondsPerInstruction = elapsed / LOOP_INSTRUCTIONS;
+    return {
+      nanosecondsPerInstruction,
+      native: reason === EXIT.HLT && nanosecondsPerInstruction < SLOWEST_NATIVE,
+    };
+  } finally {
+    vm.close();
+  }
+}

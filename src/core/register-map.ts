@@ -13,6 +13,11 @@ export interface RegisterSpec {
 export interface Register {
   read(): number;
   write?(value: number): void;
+  /**
+   * What the bytes count as that a partial write leaves out; by default what they read as. Where
+   * writing a one clears a bit, this is 0: other bytes must not be cleared along.
+   */
+  readonly unwritten?: number;
 }
 
 /** One handler for each register of a layout: a missing one is a compile error. */
@@ -75,7 +80,8 @@ export class RegisterMap<const Layout extends readonly RegisterSpec[]> implement
       if (part.register.write === undefined) return;
       const place = 8 * (at.from - part.offset);
       const mask = floating(at.count) << place;
-      const merged = (part.register.read() & ~mask) | (((value >>> shift) << place) & mask);
+      const rest = part.register.unwritten ?? part.register.read();
+      const merged = (rest & ~mask) | (((value >>> shift) << place) & mask);
       part.register.write((merged & floating(part.size)) >>> 0);
     });
   }

@@ -30,13 +30,13 @@ typedef enum {
 struct solo5_start_info {
     const char *cmdline;  /* the guest arguments, never NULL */
     uintptr_t heap_start; /* one contiguous region of read-write memory ... */
-    size_t heap_size;     /* ... of this many bytes, the application's own */
+    size_t heap_size;     /* ... of this many bytes, all the application's */
 };
 
 /*
- * The application. It runs with interrupts enabled on a stack that grows down
- * from the end of the heap region; `info` stays valid for ever. Returning is
- * the same as calling solo5_exit() with the returned value.
+ * The application. It runs with interrupts enabled on a stack of its own;
+ * `info` stays valid for ever. Returning is the same as calling solo5_exit()
+ * with the returned value.
  */
 int solo5_app_main(const struct solo5_start_info *info);
 
@@ -108,9 +108,9 @@ struct solo5_net_info {
 /*
  * Finds the network device that the manifest calls `name`, fills `*handle` and
  * `*info`. Each name can be acquired once: EINVAL the second time, and for a
- * name that has no device. Without a manifest the first new name gets the
- * first network device on the PCI bus, the next new name the next one, and so
- * on.
+ * name that no device is left for. The n-th network device of the manifest is
+ * the n-th on the PCI bus; names that the manifest lacks get the devices after
+ * those, in the order in which they are acquired.
  */
 solo5_result_t solo5_net_acquire(const char *name, solo5_handle_t *handle,
                                  struct solo5_net_info *info);
@@ -137,7 +137,7 @@ typedef uint64_t solo5_off_t; /* bytes */
 
 struct solo5_block_info {
     solo5_off_t capacity;   /* bytes */
-    solo5_off_t block_size; /* bytes; the unit of transfer, 512 here */
+    solo5_off_t block_size; /* bytes; 512 unless the device has larger ones */
 };
 
 /* As solo5_net_acquire(), for block devices. */
@@ -145,10 +145,11 @@ solo5_result_t solo5_block_acquire(const char *name, solo5_handle_t *handle,
                                    struct solo5_block_info *info);
 
 /*
- * Writes or reads exactly one block at byte `offset` and returns when the
- * device has done it. EINVAL if `offset` is not a multiple of the block size,
- * `size` is not the block size, or the block lies past the end; EUNSPEC if the
- * device refused or failed (for example, a write to a read-only disk).
+ * Writes or reads `size` bytes at byte `offset` and returns when the device has
+ * done all of it. EINVAL unless both are multiples of the block size and the
+ * range lies within the capacity; EUNSPEC if the device refused or failed (for
+ * example, a write to a read-only disk). Other implementations transfer one
+ * block a call and no more, and portable applications keep to that.
  */
 solo5_result_t solo5_block_write(solo5_handle_t handle, solo5_off_t offset,
                                  const uint8_t *buf, size_t size);

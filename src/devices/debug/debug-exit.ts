@@ -1,0 +1,38 @@
+import { type AccessSize, type BusDevice, floating } from "../../core/device.ts";
+
+/** What Solo5's virtio target writes when it ends, whatever its status. */
+const SOLO5_EXIT = 41;
+/** Our kernel's word: this in the upper byte, its exit status in the lower. */
+const STATUS_MARK = 0x53;
+
+/**
+ * The exit status that a value written to the port stands for:
+ *
+ * | value           | status                                             |
+ * |-----------------|----------------------------------------------------|
+ * | 41              | 0: Solo5's virtio target has ended                 |
+ * | `0x5300 \| n`   | n, 0 to 255: our kernel's exact status             |
+ * | any other value | `(value << 1 \| 1) & 0xff`, as QEMU's isa-debug-exit |
+ */
+export const exitStatus = (value: number): number => {
+  if (value === SOLO5_EXIT) return 0;
+  if (value >>> 8 === STATUS_MARK) return value & 0xff;
+  return ((value << 1) | 1) & 0xff;
+};
+
+/** The debug exit at port 0x501, two ports wide: any write ends the machine. */
+export class DebugExit implements BusDevice {
+  readonly #onExit: (status: number) => void;
+
+  constructor({ onExit }: { onExit: (status: number) => void }) {
+    this.#onExit = onExit;
+  }
+
+  read(_offset: number, size: AccessSize): number {
+    return floating(size);
+  }
+
+  write(_offset: number, _size: AccessSize, value: number): void {
+    this.#onExit(exitStatus(value));
+  }
+}

@@ -1,0 +1,38 @@
+import { KIB, MIB } from "../../core/units.ts";
+
+/** Where a PC's BIOS keeps the configuration in the clock's battery-backed memory. */
+const EQUIPMENT = 0x14;
+const EQUIPMENT_FPU = 1 << 1;
+const BASE_MEMORY = 0x15;
+const EXTENDED_MEMORY = 0x17;
+const CHECKSUM = 0x2e;
+const CHECKSUM_FIRST = 0x10;
+const CHECKSUM_LAST = 0x2d;
+/** The extended memory that the power-on test found. */
+const EXTENDED_MEMORY_FOUND = 0x30;
+/** Memory above 16 MiB in units of 64 KiB. */
+const HIGH_MEMORY = 0x34;
+
+export const CMOS_SIZE = 128;
+
+/** The memory as a BIOS leaves it on a PC with `memoryBytes` of RAM below 4 GiB and no disks. */
+export const configuredCmos = (memoryBytes: number): Uint8Array => {
+  const bytes = new Uint8Array(CMOS_SIZE);
+  const word = (at: number, value: number): void => {
+    const capped = Math.max(0, Math.min(0xffff, Math.floor(value)));
+    bytes[at] = capped & 0xff;
+    bytes[at + 1] = capped >> 8;
+  };
+  bytes[EQUIPMENT] = EQUIPMENT_FPU;
+  word(BASE_MEMORY, Math.min(640, memoryBytes / KIB));
+  word(EXTENDED_MEMORY, (memoryBytes - MIB) / KIB);
+  word(EXTENDED_MEMORY_FOUND, (memoryBytes - MIB) / KIB);
+  word(HIGH_MEMORY, (memoryBytes - 16 * MIB) / (64 * KIB));
+  const sum = bytes
+    .subarray(CHECKSUM_FIRST, CHECKSUM_LAST + 1)
+    .reduce((total, byte) => total + byte, 0);
+  // The checksum, alone here, has its high byte first.
+  bytes[CHECKSUM] = sum >> 8;
+  bytes[CHECKSUM + 1] = sum & 0xff;
+  return bytes;
+};

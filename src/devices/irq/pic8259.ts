@@ -2,7 +2,7 @@ import { byteDevice } from "../../core/byte-device.ts";
 import type { BusDevice, Resettable } from "../../core/device.ts";
 import { assert } from "../../core/errors.ts";
 import type { IrqLine } from "../../core/irq-line.ts";
-import { type Irq, irq } from "../../core/units.ts";
+import type { Irq } from "../../core/units.ts";
 import { Pic8259 } from "./pic8259-chip.ts";
 
 /** The secondary's output drives this input of the primary. */
@@ -19,15 +19,13 @@ const ELCR_WRITABLE = [0xf8, 0xde] as const;
 const BIOS_BASES = [0x08, 0x70] as const;
 /** What it unmasks: timer, keyboard, cascade, floppy; mouse, FPU, first disk. */
 const BIOS_MASKS = [0xb8, 0x8f] as const;
-/** The lines that it gives to PCI. */
-const BIOS_LEVEL_TRIGGERED: readonly Irq[] = [irq(10), irq(11)];
 
 /** The two cascaded interrupt controllers of a PC with their edge/level control registers. */
 export class PicPair implements Resettable {
-  /** Ports 0xa0 and 0xa1. */
-  readonly secondary: BusDevice;
   /** Ports 0x20 and 0x21. */
   readonly primary: BusDevice;
+  /** Ports 0xa0 and 0xa1. */
+  readonly secondary: BusDevice;
   /** ELCR: ports 0x4d0 and 0x4d1, a bit for each of the 16 lines. */
   readonly edgeLevel: BusDevice = byteDevice({
     readByte: (offset) => this.#chip(offset).edgeLevel,
@@ -84,22 +82,16 @@ export class PicPair implements Resettable {
   }
 
   /**
-   * The state that a PC's BIOS leaves to what it boots: some guests rely on its masks.
-   * @param levelTriggered the lines that PCI devices use
+   * The state that a PC's BIOS leaves to what it boots: some guests rely on its masks. Which lines
+   * are level-triggered depends on the board, which says so through {@link edgeLevel}.
    */
-  setFirmwareState(levelTriggered: readonly Irq[] = BIOS_LEVEL_TRIGGERED): void {
+  setFirmwareState(): void {
     for (const [index, device] of [this.primary, this.secondary].entries()) {
       device.write(0, 1, 0x11);
       device.write(1, 1, BIOS_BASES[index] ?? 0);
       device.write(1, 1, index === 0 ? 1 << CASCADE_INPUT : CASCADE_INPUT);
       device.write(1, 1, 0x01);
       device.write(1, 1, BIOS_MASKS[index] ?? 0);
-      const bits = levelTriggered.map((line) => (line >> 3 === index ? 1 << (line & 7) : 0));
-      this.edgeLevel.write(
-        index,
-        1,
-        bits.reduce((mask, bit) => mask | bit, 0),
-      );
     }
   }
 

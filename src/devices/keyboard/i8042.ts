@@ -1,6 +1,5 @@
 import { byteDevice } from "../../core/byte-device.ts";
 import type { BusDevice, Resettable } from "../../core/device.ts";
-import type { IrqLine } from "../../core/irq-line.ts";
 
 /** Status register, port 0x64 (IBM PS/2 Hardware Interface Technical Reference, "Keyboard and
  * Auxiliary Device Controller"). */
@@ -12,8 +11,6 @@ const STATUS_AUX = 1 << 5;
 const STATUS_TIMEOUT = 1 << 6;
 
 /** Command byte. */
-const MODE_KEYBOARD_INTERRUPT = 1 << 0;
-const MODE_AUX_INTERRUPT = 1 << 1;
 const MODE_SYSTEM = 1 << 2;
 const MODE_KEYBOARD_DISABLED = 1 << 4;
 const MODE_AUX_DISABLED = 1 << 5;
@@ -43,7 +40,8 @@ const WRITE_AUX = 0xd4;
 /**
  * The keyboard controller, with nothing plugged in. It answers for itself (tests, command byte,
  * memory, output port); a byte for the keyboard or the mouse times out at once and says so, as the
- * controller does after 15 ms: so a guest that waits for an answer gets one.
+ * controller does after 15 ms: so a guest that waits for an answer gets one. The controller's own
+ * answers are polled for, so it has no interrupt lines.
  *
  * Address line 20 is never masked: its gate is remembered and has no other effect.
  */
@@ -59,8 +57,6 @@ export class I8042 implements Resettable {
     writeByte: (_offset, value) => this.#command(value),
   });
 
-  readonly #keyboardIrq: IrqLine;
-  readonly #auxIrq: IrqLine;
   readonly #onReset: () => void;
   /** The controller's memory; byte 0 is the command byte. */
   readonly #memory = new Uint8Array(MEMORY_MASK + 1);
@@ -72,32 +68,29 @@ export class I8042 implements Resettable {
   #awaiting: number | undefined;
   #lastWasCommand = false;
 
-  /**
-   * @param keyboardIrq IRQ 1
-   * @param auxIrq IRQ 12
-   * @param onReset the CPU's reset line was pulsed
-   */
-  constructor(options: { keyboardIrq: IrqLine; auxIrq: IrqLine; onReset: () => void }) {
-    this.#keyboardIrq = options.keyboardIrq;
-    this.#auxIrq = options.auxIrq;
-    this.#onReset = options.onReset;
+  /** @param onReset the CPU's reset line was pulsed */
+  constructor({ onReset }: { onReset: () => void }) {
+    this.#onReset = onReset;
     this.reset();
   }
 
-  /** As a BIOS leaves it after its tests, with interrupts off. */
+  /** As a BIOS leaves it after its tests. */
   reset(): void {
     this.#memory.fill(0);
-    this.#memory[0] = MODE_TRANSLATE | MODE_SYSTEM;
+    this.#mode = MODE_TRANSLATE | MODE_SYSTEM;
     this.#output = 0;
     this.#outputStatus = 0;
     this.#outputPort = OUTPUT_IDLE | OUTPUT_A20 | OUTPUT_NOT_RESET;
     this.#awaiting = undefined;
     this.#lastWasCommand = false;
-    this.#update();
   }
 
   get #mode(): number {
     return this.#memory[0] ?? 0;
+  }
+
+  set #mode(value: number) {
+    this.#memory[0] = value;
   }
 
   #status(): number {
@@ -111,7 +104,6 @@ export class I8042 implements Resettable {
 
   #readData(): number {
     this.#outputStatus = 0;
-    this.#update();
     return this.#output;
   }
 
@@ -137,7 +129,6 @@ export class I8042 implements Resettable {
         break;
       default:
         this.#memory[command & MEMORY_MASK] = value;
-        this.#update();
     }
   }
 
@@ -159,13 +150,13 @@ export class I8042 implements Resettable {
         this.#awaiting = command;
         break;
       case 0xa7:
-        this.#setMode(this.#mode | MODE_AUX_DISABLED);
+        this.#mode |= MODE_AUX_DISABLED;
         break;
       case 0xa8:
-        this.#setMode(this.#mode & ~MODE_AUX_DISABLED);
+        this.#mode &= ~MODE_AUX_DISABLED;
         break;
       case 0xaa:
-        this.#setMode(this.#mode | MODE_SYSTEM);
+        this.#mode |= MODE_SYSTEM;
         this.#answer(SELF_TEST_PASSED);
         break;
       case 0xa9:
@@ -173,10 +164,10 @@ export class I8042 implements Resettable {
         this.#answer(PORT_TEST_PASSED);
         break;
       case 0xad:
-        this.#setMode(this.#mode | MODE_KEYBOARD_DISABLED);
+        this.#mode |= MODE_KEYBOARD_DISABLED;
         break;
       case 0xae:
-        this.#setMode(this.#mode & ~MODE_KEYBOARD_DISABLED);
+        this.#mode &= ~MODE_KEYBOARD_DISABLED;
         break;
       case 0xc0:
         this.#answer(INPUT_PORT);
@@ -194,11 +185,6 @@ export class I8042 implements Resettable {
     }
   }
 
-  #setMode(mode: number): void {
-    this.#memory[0] = mode;
-    this.#update();
-  }
-
   /** Commands 0xf0 to 0xff take those output port bits low for 6 µs whose bits are clear. */
   #pulse(keep: number): void {
     if ((keep & OUTPUT_NOT_RESET) === 0) this.#onReset();
@@ -212,13 +198,5 @@ export class I8042 implements Resettable {
   #answer(byte: number, status = 0): void {
     this.#output = byte;
     this.#outputStatus = STATUS_OUTPUT_FULL | status;
-    this.#update();
-  }
-
-  #update(): void {
-    const full = (this.#outputStatus & STATUS_OUTPUT_FULL) !== 0;
-    const fromAux = (this.#outputStatus & STATUS_AUX) !== 0;
-    this.#keyboardIrq.set(full && !fromAux && (this.#mode & MODE_KEYBOARD_INTERRUPT) !== 0);
-    this.#auxIrq.set(full && fromAux && (this.#mode & MODE_AUX_INTERRUPT) !== 0);
   }
 }

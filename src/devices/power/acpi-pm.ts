@@ -12,9 +12,6 @@ const LAYOUT = [
   { name: "PM_TMR", offset: 8, size: 4 },
 ] as const satisfies readonly RegisterSpec[];
 
-/** Ports that the registers take. */
-export const ACPI_PM_LENGTH = 12;
-
 /** PM1_STS and PM1_EN: timer, global lock, power button, clock alarm. */
 const PM1_TIMER = 1 << 0;
 const PM1_EN_WRITABLE = 0x0521;
@@ -37,6 +34,8 @@ const TIMER_HALF = 2 ** 23;
  * must be 0.
  */
 export class AcpiPm implements BusDevice, Resettable {
+  /** Ports that the registers take. */
+  readonly length = 12;
   readonly #clock: Clock;
   readonly #sci: IrqLine;
   readonly #onPowerOff: () => void;
@@ -81,7 +80,7 @@ export class AcpiPm implements BusDevice, Resettable {
         },
         PM_TMR: { read: () => this.#ticks % TIMER_MODULUS },
       },
-      ACPI_PM_LENGTH,
+      this.length,
     );
   }
 

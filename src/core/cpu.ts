@@ -128,6 +128,8 @@ export type Registers = Record<GeneralRegister | ControlRegister, bigint> &
 export interface Cpu {
   /** For messages: `kvm` or `emu`. */
   readonly name: string;
+  /** Nanoseconds spent in the guest, where the CPU was asked to measure them. */
+  readonly guestTime: number;
 
   /**
    * Runs the guest until something leaves it. An exit that asks for data must be completed before

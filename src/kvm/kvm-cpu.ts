@@ -61,7 +61,6 @@ export class KvmCpu implements Cpu {
     );
   }
 
-  /** Nanoseconds spent in the guest, if measured. */
   get guestTime(): number {
     return this.#vm.guestTime();
   }

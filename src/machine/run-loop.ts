@@ -1,5 +1,5 @@
-import type { AlarmQueue, Clock } from "../core/clock.ts";
 import type { Bus } from "../core/bus.ts";
+import type { AlarmQueue, Clock } from "../core/clock.ts";
 import type { Cpu, MmioRead, MmioWrite, VmExit } from "../core/cpu.ts";
 import type { AccessSize } from "../core/device.ts";
 import { unreachable } from "../core/errors.ts";

@@ -1,0 +1,57 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { packUnikernelIso } from "../boot/pack-iso.ts";
+import { HostError } from "../core/errors.ts";
+import { packageRoot } from "../host/addon.ts";
+
+interface IsoOptions {
+  readonly output: string;
+  readonly loader: string;
+  readonly bootBlock: string;
+}
+
+/** Where `make -C kernel` leaves the boot files. */
+const built = (name: string): string => join(packageRoot(), "kernel", "build", name);
+
+export function addIsoCommand(program: Command, guestArguments: readonly string[]): void {
+  program
+    .command("iso")
+    .description("pack a unikernel as a bootable ISO image; arguments after -- go into its menu")
+    .argument("<kernel>", "the unikernel, an ELF64 file linked against the kernel")
+    .option("-o, --output <file>", "the image to write", "kernel.iso")
+    .option("--loader <file>", "32-bit loader", built("loader"))
+    .option("--boot-block <file>", "El Torito boot block", built("solo5.boot"))
+    .action((kernel: string, { output, loader, bootBlock }: IsoOptions) => {
+      const image = packUnikernelIso({
+        kernel: read(kernel, "give the unikernel's ELF file"),
+        loader: read(loader, "build it with `make -C kernel`, or name it with --loader"),
+        bootBlock: read(bootBlock, "build it with `make -C kernel`, or name it with --boot-block"),
+        commandLine: guestArguments.join(" "),
+      });
+      write(output, image);
+    });
+}
+
+function read(path: string, remedy: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new HostError(`cannot read ${path}`, {
+      errno: (cause as NodeJS.ErrnoException).code,
+      remedy,
+      cause,
+    });
+  }
+}
+
+function write(path: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(path, bytes);
+  } catch (cause) {
+    throw new HostError(`cannot write ${path}`, {
+      errno: (cause as NodeJS.ErrnoException).code,
+      cause,
+    });
+  }
+}

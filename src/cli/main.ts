@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { addDoctorCommand } from "./doctor.ts";
+import { EXIT_STATUS } from "./exit-status.ts";
+import { addInspectCommand } from "./inspect.ts";
+import { addIsoCommand } from "./iso.ts";
+import { explain } from "./messages.ts";
+import { addNetCommand } from "./net.ts";
+import { addRunCommand } from "./run.ts";
+import { version } from "./version.ts";
+
+/** What follows the first `--` is the guest's, whatever it looks like. */
+function splitArguments(args: readonly string[]): { own: string[]; guest: string[] } {
+  const at = args.indexOf("--");
+  return at < 0
+    ? { own: [...args], guest: [] }
+    : { own: args.slice(0, at), guest: args.slice(at + 1) };
+}
+
+function createProgram(
+  guestArguments: readonly string[],
+  finish: (status: number) => void,
+): Command {
+  const program = new Command("solo5-kvm")
+    .description("Runs x86-64 unikernels: KVM where there is one, TypeScript for everything else.")
+    .version(version())
+    .configureOutput({
+      outputError: (text, write) => write(`solo5-kvm: ${text.replace(/^error: /, "")}`),
+    })
+    .exitOverride();
+  addRunCommand(program, guestArguments, finish);
+  addIsoCommand(program, guestArguments);
+  addInspectCommand(program);
+  addDoctorCommand(program, finish);
+  addNetCommand(program);
+  return program;
+}
+
+async function main(): Promise<number> {
+  const { own, guest } = splitArguments(process.argv.slice(2));
+  let status: number = EXIT_STATUS.success;
+  const program = createProgram(guest, (result) => {
+    status = result;
+  });
+  try {
+    await program.parseAsync(own, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? EXIT_STATUS.success : EXIT_STATUS.refused;
+    }
+    return explain(error);
+  }
+  return status;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,110 @@
+import { HostError } from "../core/errors.ts";
+import { nanos, SECOND } from "../core/units.ts";
+import { BlockFile } from "../host/block-file.ts";
+import { HostClock } from "../host/clock.ts";
+import { ImageFile } from "../host/image-file.ts";
+import { createMachine, type Machine } from "../index.ts";
+import { describeOutcome } from "../machine/report.ts";
+import { Pinger } from "../net/ping.ts";
+import { exitStatus, type StopReason } from "./exit-status.ts";
+import { explain, say } from "./messages.ts";
+import { openNetworks } from "./networks.ts";
+import type { RunOptions } from "./run.ts";
+import { openConsole } from "./serial-option.ts";
+import { onSignals } from "./signals.ts";
+import { describeStatistics } from "./statistics.ts";
+
+/**
+ * Runs an image to its end, with everything the options ask for around it.
+ * @returns the process's exit status
+ * @throws GuestError, HostError when it cannot even start; nothing is left behind then
+ */
+export async function runImage(
+  path: string,
+  options: RunOptions,
+  guestArguments: readonly string[],
+): Promise<number> {
+  checkOptions(options);
+  const closers: (() => void)[] = [];
+  /** Closed in the reverse order, whatever happens. */
+  const opened = <Resource extends { close(): void }>(resource: Resource): Resource => {
+    closers.push(() => resource.close());
+    return resource;
+  };
+  let stop = (_reason: StopReason): void => {};
+  const failed = (error: Error): void => {
+    explain(error);
+    stop("refused");
+  };
+  try {
+    const image = opened(new ImageFile(path));
+    const clock = new HostClock();
+    const networks = opened(openNetworks(options, clock, failed));
+    const machine = createMachine({
+      image,
+      clock,
+      guestArguments,
+      memoryMib: options.mem,
+      timed: options.stats === true,
+      nets: networks.devices,
+      blocks: options.block.map(({ path: disk, readOnly }) => ({
+        backend: opened(new BlockFile(disk, { readOnly })),
+        id: disk.split("/").at(-1) ?? disk,
+      })),
+      console: opened(
+        openConsole(options.serial, {
+          asked: (command) => stop(command === "quit" ? "success" : "interrupt"),
+          gone: () => stop("brokenPipe"),
+          failed,
+        }),
+      ),
+      report: (error) => say(error.message),
+    });
+    closers.push(() => machine.cpu.close());
+    stop = (reason) => machine.stop(reason);
+    closers.push(onSignals(stop));
+    startTimeout(options, clock, machine);
+    if (options.ping !== undefined) {
+      const pinger = new Pinger({
+        network: networks.pingable(),
+        clock,
+        count: options.ping,
+        print: (line) => process.stdout.write(`${line}\n`),
+        done: ({ sent, received }) => stop(received < sent ? "pingLost" : "success"),
+      });
+      pinger.start();
+    }
+    return await finish(machine, options);
+  } finally {
+    for (const close of closers.reverse()) close();
+  }
+}
+
+function checkOptions({ accel, block, net }: RunOptions): void {
+  if (accel === "emu") {
+    throw new HostError("the processor written in TypeScript is not in this version yet", {
+      remedy: "use --accel kvm",
+    });
+  }
+  void block;
+  void net;
+}
+
+function startTimeout({ timeout }: RunOptions, clock: HostClock, machine: Machine): void {
+  if (timeout === undefined) return;
+  const alarm = clock.alarm(() => {
+    say(`the guest did not end within ${timeout} s`);
+    machine.stop("timeout" satisfies StopReason);
+  });
+  alarm.set(nanos(clock.now() + timeout * SECOND));
+}
+
+async function finish(machine: Machine, options: RunOptions): Promise<number> {
+  const outcome = await machine.run();
+  const description = describeOutcome(outcome);
+  if (description !== undefined) say(description);
+  if (options.stats) {
+    for (const line of describeStatistics(machine)) process.stderr.write(`${line}\n`);
+  }
+  return exitStatus(outcome);
+}

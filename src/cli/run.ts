@@ -1,0 +1,110 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, MIN_MEMORY_MIB } from "../index.ts";
+import { type BlockSpec, type NetSpec, parseBlock, parseNet } from "./device-options.ts";
+import { runImage } from "./run-image.ts";
+import { parseSerial, type SerialSpec } from "./serial-option.ts";
+
+/** The options of `run`, parsed. */
+export interface RunOptions {
+  readonly accel: "auto" | "kvm" | "emu";
+  readonly mem: number;
+  readonly net: readonly NetSpec[];
+  readonly block: readonly BlockSpec[];
+  readonly serial: SerialSpec;
+  readonly pcap?: string;
+  readonly ping?: number;
+  readonly timeout?: number;
+  readonly stats?: true;
+}
+
+/**
+ * `run` may be left out: its argument and options belong to the program itself as well.
+ * @param finish gets the exit status
+ */
+export function addRunCommand(
+  program: Command,
+  guestArguments: readonly string[],
+  finish: (status: number) => void,
+): void {
+  const start = async (image: string, options: RunOptions): Promise<void> => {
+    finish(await runImage(image, options, guestArguments));
+  };
+  const run = program.command("run", { isDefault: true });
+  addRunOptions(run)
+    .description("boot a unikernel (the default); arguments after -- go to it")
+    .argument("<image>", "ISO image or Multiboot kernel")
+    .action(start);
+}
+
+function addRunOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("-a, --accel <cpu>", "the processor")
+        .choices(["auto", "kvm", "emu"])
+        .default("auto"),
+    )
+    .addOption(
+      new Option("-m, --mem <MiB>", "guest memory")
+        .argParser(integer("memory", MIN_MEMORY_MIB, MAX_MEMORY_MIB))
+        .default(DEFAULT_MEMORY_MIB),
+    )
+    .addOption(
+      new Option(
+        "--net <[name=]backend[,mac=MAC]>",
+        "network device: user, tap:IFNAME or none; repeatable (default: user)",
+      ).argParser(collect(parseNet)),
+    )
+    .addOption(
+      new Option("--block <[name=]file[,ro]>", "disk; repeatable").argParser(collect(parseBlock)),
+    )
+    .addOption(
+      new Option("--serial <where>", "serial port: stdio, file:PATH or null")
+        .argParser(argument(parseSerial))
+        .default({ kind: "stdio" } satisfies SerialSpec, "stdio"),
+    )
+    .option("--pcap <file>", "record the network's frames for Wireshark")
+    .addOption(
+      new Option("--ping <count>", "ping the guest from the built-in network, then end").argParser(
+        integer("count", 1, 1_000_000),
+      ),
+    )
+    .addOption(
+      new Option("--timeout <seconds>", "end the run (status 124)").argParser(
+        argument(parseSeconds),
+      ),
+    )
+    .option("--stats", "print exits by kind and where the time went");
+}
+
+const integer =
+  (what: string, min: number, max: number) =>
+  (text: string): number => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`The ${what} must be a whole number from ${min} to ${max}.`);
+  };
+
+function parseSeconds(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (value > 0 && value < 1e9) return value;
+  throw new Error("it must be a number of seconds above 0");
+}
+
+/** Turns a parser's error into commander's. */
+const argument =
+  <Value>(parse: (text: string) => Value) =>
+  (text: string): Value => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message);
+    }
+  };
+
+/** For an option that may be given again. */
+const collect =
+  <Value>(parse: (text: string) => Value) =>
+  (text: string, before: readonly Value[] | undefined): readonly Value[] => [
+    ...(before ?? []),
+    argument(parse)(text),
+  ];

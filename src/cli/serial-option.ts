@@ -1,0 +1,37 @@
+import type { ConsoleBackend } from "../core/backends.ts";
+import { FileConsole } from "../host/console/file-console.ts";
+import { NullConsole } from "../host/console/null-console.ts";
+import { StdioConsole } from "../host/console/stdio-console.ts";
+
+/** What `--serial` says. */
+export type SerialSpec =
+  | { readonly kind: "stdio" }
+  | { readonly kind: "null" }
+  | { readonly kind: "file"; readonly path: string };
+
+/** @throws Error with a sentence for the user */
+export function parseSerial(text: string): SerialSpec {
+  if (text === "stdio" || text === "null") return { kind: text };
+  const path = /^file:(.+)$/s.exec(text)?.[1];
+  if (path !== undefined) return { kind: "file", path };
+  throw new Error("use stdio, file:PATH or null");
+}
+
+export interface ConsoleEvents {
+  /** The user typed the key that ends the run, or C-c. */
+  readonly asked: (command: "quit" | "interrupt") => void;
+  /** Nobody reads standard output any more. */
+  readonly gone: () => void;
+  readonly failed: (error: Error) => void;
+}
+
+export function openConsole(spec: SerialSpec, events: ConsoleEvents): ConsoleBackend {
+  switch (spec.kind) {
+    case "stdio":
+      return new StdioConsole(events.asked, events.gone);
+    case "file":
+      return new FileConsole(spec.path, events.failed);
+    case "null":
+      return new NullConsole();
+  }
+}

@@ -1,0 +1,33 @@
+import { MICROSECOND, MILLISECOND } from "../core/units.ts";
+import type { Machine } from "../machine/machine.ts";
+
+const milliseconds = (nanoseconds: number): string =>
+  `${(nanoseconds / MILLISECOND).toFixed(1)} ms`;
+
+/** What `--stats` prints. */
+export function describeStatistics(machine: Machine): string[] {
+  const { exits, totalExits, interrupts, resets, busy, idle } = machine.statistics;
+  const guestTime = machine.cpu.guestTime;
+  const outside = Math.max(0, busy - guestTime);
+  const perExit = totalExits === 0 ? 0 : outside / totalExits / MICROSECOND;
+  const byKind = Object.entries(exits)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${kind} ${count}`);
+  return [
+    `cpu         ${machine.cpu.name}`,
+    `exits       ${totalExits} (${byKind.join(", ")})`,
+    `interrupts  ${interrupts}${resets > 0 ? `, resets ${resets}` : ""}`,
+    `time        guest ${milliseconds(guestTime)}, devices ${milliseconds(outside)}, idle ${milliseconds(idle)}`,
+    `per exit    ${perExit.toFixed(2)} us in devices`,
+    ...machine.board.nets.map(
+      ({ stats }, i) =>
+        `net ${i}       in ${stats.framesIn} frames, ${stats.bytesIn} bytes; ` +
+        `out ${stats.framesOut} frames, ${stats.bytesOut} bytes; dropped ${stats.dropped}`,
+    ),
+    ...machine.board.blocks.map(
+      ({ stats }, i) =>
+        `block ${i}     ${stats.requests} requests, read ${stats.bytesRead} bytes, ` +
+        `wrote ${stats.bytesWritten} bytes, errors ${stats.errors}`,
+    ),
+  ];
+}

@@ -1,0 +1,186 @@
+import type { BlockBackend, ConsoleBackend, NetBackend } from "../core/backends.ts";
+import { Bus } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Resettable } from "../core/device.ts";
+import type { GuestError, HostError } from "../core/errors.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
+import { type IrqLine, SharedIrqLine } from "../core/irq-line.ts";
+import { type Irq, irq } from "../core/units.ts";
+import { DebugExit } from "../devices/debug/debug-exit.ts";
+import { PicPair } from "../devices/irq/pic8259.ts";
+import { I8042 } from "../devices/keyboard/i8042.ts";
+import { acpiBridge } from "../devices/pci/acpi-bridge.ts";
+import { assignResources } from "../devices/pci/firmware.ts";
+import { hostBridge } from "../devices/pci/host-bridge.ts";
+import { isaBridge } from "../devices/pci/isa-bridge.ts";
+import { PciBus, type PciFunction } from "../devices/pci/pci-bus.ts";
+import { AcpiPm } from "../devices/power/acpi-pm.ts";
+import { ResetControl } from "../devices/power/reset-control.ts";
+import { SystemControl } from "../devices/power/system-control.ts";
+import { Mc146818 } from "../devices/rtc/mc146818.ts";
+import { Uart16550 } from "../devices/serial/uart16550.ts";
+import { Pit8254 } from "../devices/timer/pit8254.ts";
+import { VirtioBlock } from "../devices/virtio/block.ts";
+import { LegacyVirtioPci } from "../devices/virtio/legacy-pci-transport.ts";
+import { VirtioNet } from "../devices/virtio/net.ts";
+import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
+import type { Outcome } from "./outcome.ts";
+
+/** The ports of the small PC: an IBM AT's, and for PCI and power those of QEMU's i440FX. */
+const PORT = {
+  PIC_PRIMARY: 0x20,
+  PIT: 0x40,
+  KEYBOARD_DATA: 0x60,
+  SYSTEM_CONTROL_B: 0x61,
+  KEYBOARD_COMMAND: 0x64,
+  RTC: 0x70,
+  SYSTEM_CONTROL_A: 0x92,
+  PIC_SECONDARY: 0xa0,
+  COM1: 0x3f8,
+  PIC_EDGE_LEVEL: 0x4d0,
+  DEBUG_EXIT: 0x501,
+  ACPI_PM: 0x600,
+  PCI_CONFIG: 0xcf8,
+  /** The first that the firmware gives to PCI functions. */
+  PCI_IO: 0xc000,
+} as const;
+
+/** PCI's INTx pins all come out on one line: the 2015 unikernel wants its two devices there. */
+const IRQ = { PIT: irq(0), COM1: irq(4), RTC: irq(8), ACPI: irq(9), PCI: irq(11) } as const;
+
+const ISA_BRIDGE_SLOT = 1;
+const ACPI_FUNCTION = 3;
+const FIRST_VIRTIO_SLOT = 2;
+/** Slots 2 to 31. */
+export const MAX_VIRTIO_DEVICES = 30;
+
+export interface NetDevice {
+  readonly backend: NetBackend;
+  /** Six bytes. */
+  readonly mac: Uint8Array;
+}
+
+export interface BlockDevice {
+  readonly backend: BlockBackend;
+  /** What the guest can ask for (VIRTIO_BLK_T_GET_ID); at most 20 bytes of it. */
+  readonly id: string;
+}
+
+export interface BoardOptions {
+  readonly memory: GuestMemory;
+  readonly clock: Clock;
+  readonly console: ConsoleBackend;
+  readonly nets: readonly NetDevice[];
+  readonly blocks: readonly BlockDevice[];
+  /** A driver or the host failed a device: one line for the user. The guest goes on. */
+  readonly report: (error: GuestError | HostError) => void;
+  readonly onEnd: (outcome: Outcome) => void;
+  readonly onReset: () => void;
+  /** A line to the interrupt controller went up, maybe outside a guest slice. */
+  readonly onInterrupt: () => void;
+}
+
+/**
+ * The small PC without its processor: which devices there are, and where. Firmware has been over
+ * it: PCI functions have their ports, and the interrupt controllers a BIOS's setting.
+ */
+export class Board {
+  readonly ports = new Bus("port");
+  /** Empty so far: reads all ones. */
+  readonly mmio = new Bus("memory");
+  readonly pic = new PicPair();
+  readonly nets: readonly VirtioNet[];
+  readonly blocks: readonly VirtioBlock[];
+  readonly #options: BoardOptions;
+  readonly #pci: PciBus;
+  readonly #devices: readonly Resettable[];
+
+  constructor(options: BoardOptions) {
+    this.#options = options;
+    const { clock, memory, console, onEnd, onReset } = options;
+    const uart = new Uart16550({ irq: this.#wire(IRQ.COM1), console });
+    const pit = new Pit8254({ clock, irq: this.#wire(IRQ.PIT) });
+    const rtc = new Mc146818({ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size });
+    const keyboard = new I8042({ onReset });
+    const systemControl = new SystemControl({ onReset });
+    const resetControl = new ResetControl({ onReset });
+    const acpi = new AcpiPm({
+      clock,
+      irq: this.#wire(IRQ.ACPI),
+      onPowerOff: () => onEnd({ kind: "power-off" }),
+    });
+    const debugExit = new DebugExit({ onExit: (status) => onEnd({ kind: "exit", status }) });
+    this.#pci = new PciBus(resetControl);
+
+    this.ports.claim(PORT.PIC_PRIMARY, 2, this.pic.primary);
+    this.ports.claim(PORT.PIT, 4, pit.counters);
+    this.ports.claim(PORT.KEYBOARD_DATA, 1, keyboard.data);
+    this.ports.claim(PORT.SYSTEM_CONTROL_B, 1, pit.port61);
+    this.ports.claim(PORT.KEYBOARD_COMMAND, 1, keyboard.command);
+    this.ports.claim(PORT.RTC, 2, rtc);
+    this.ports.claim(PORT.SYSTEM_CONTROL_A, 1, systemControl);
+    this.ports.claim(PORT.PIC_SECONDARY, 2, this.pic.secondary);
+    this.ports.claim(PORT.COM1, 8, uart);
+    this.ports.claim(PORT.PIC_EDGE_LEVEL, 2, this.pic.edgeLevel);
+    this.ports.claim(PORT.DEBUG_EXIT, 2, debugExit);
+    this.ports.claim(PORT.ACPI_PM, acpi.length, acpi);
+    this.ports.claim(PORT.PCI_CONFIG, 8, this.#pci);
+
+    this.nets = options.nets.map((net) => new VirtioNet(net));
+    this.blocks = options.blocks.map((block) => new VirtioBlock(block));
+    this.#plugPci([...this.nets, ...this.blocks]);
+    this.#devices = [
+      this.pic,
+      uart,
+      pit,
+      rtc,
+      keyboard,
+      systemControl,
+      resetControl,
+      acpi,
+      this.#pci,
+    ];
+    this.#initialise();
+  }
+
+  /** Every device back to power-on, then what firmware does. */
+  reset(): void {
+    for (const device of this.#devices) device.reset();
+    this.#initialise();
+  }
+
+  #initialise(): void {
+    this.pic.setFirmwareState();
+    // A level-triggered line may be shared (PCI Local Bus 3.0 §2.2.6).
+    this.pic.edgeLevel.write(IRQ.PCI >> 3, 1, 1 << (IRQ.PCI & 7));
+    assignResources(this.#pci, { ioBase: PORT.PCI_IO, interruptLine: IRQ.PCI });
+  }
+
+  #plugPci(devices: readonly VirtioDevice[]): void {
+    const { memory, report } = this.#options;
+    this.#pci.plug(0, hostBridge());
+    this.#pci.plug(ISA_BRIDGE_SLOT, isaBridge(IRQ.PCI));
+    this.#pci.plug(ISA_BRIDGE_SLOT, acpiBridge(PORT.ACPI_PM), ACPI_FUNCTION);
+    const intx = new SharedIrqLine(this.#wire(IRQ.PCI));
+    devices.forEach((device, i) => {
+      const fn: PciFunction = new LegacyVirtioPci({
+        device,
+        memory,
+        ports: this.ports,
+        irq: intx.driver(),
+        report,
+      });
+      this.#pci.plug(FIRST_VIRTIO_SLOT + i, fn);
+    });
+  }
+
+  #wire(line: Irq): IrqLine {
+    const input = this.pic.line(line);
+    return {
+      set: (level) => {
+        input.set(level);
+        if (level) this.#options.onInterrupt();
+      },
+    };
+  }
+}

@@ -1,0 +1,69 @@
+import type { AlarmQueue, Clock } from "../core/clock.ts";
+import type { Cpu, Registers } from "../core/cpu.ts";
+import type { EventLoop } from "../core/event-loop.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
+import { Board, type BoardOptions } from "./board.ts";
+import type { Outcome } from "./outcome.ts";
+import { RunLoop } from "./run-loop.ts";
+import type { RunStatistics } from "./run-statistics.ts";
+
+export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" | "onInterrupt"> {
+  readonly cpu: Cpu;
+  readonly clock: Clock & { readonly alarms: AlarmQueue };
+  readonly eventLoop: EventLoop;
+  readonly memory: GuestMemory;
+  /** Puts the image into memory and returns the state to start in; again after every reset. */
+  readonly boot: () => Registers;
+}
+
+/** A small PC with one processor, ready to run. */
+export class Machine {
+  readonly cpu: Cpu;
+  readonly board: Board;
+  readonly #options: MachineOptions;
+  readonly #loop: RunLoop;
+
+  constructor(options: MachineOptions) {
+    this.#options = options;
+    this.cpu = options.cpu;
+    this.board = new Board({
+      ...options,
+      onEnd: (outcome) => this.#loop.end(outcome),
+      onReset: () => this.#loop.requestRestart(),
+      onInterrupt: () => options.eventLoop.wake(),
+    });
+    this.#loop = new RunLoop({
+      cpu: options.cpu,
+      ports: this.board.ports,
+      mmio: this.board.mmio,
+      interrupts: this.board.pic,
+      clock: options.clock,
+      alarms: options.clock.alarms,
+      eventLoop: options.eventLoop,
+      flush: () => options.console.flush(),
+      restart: () => this.#restart(),
+    });
+  }
+
+  get statistics(): RunStatistics {
+    return this.#loop.statistics;
+  }
+
+  /** Boots the guest and runs it to its end. Once only. */
+  run(): Promise<Outcome> {
+    this.cpu.writeRegisters(this.#options.boot());
+    return this.#loop.run();
+  }
+
+  /** Ends the run from the host's side, as soon as the guest's present slice is broken off. */
+  stop(reason: string): void {
+    this.#loop.end({ kind: "stopped", reason });
+    this.cpu.kick();
+  }
+
+  #restart(): void {
+    this.board.reset();
+    this.cpu.reset();
+    this.cpu.writeRegisters(this.#options.boot());
+  }
+}

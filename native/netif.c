@@ -11,7 +11,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 /* The kernel's limit (BR_MAX_PORTS). */
 #define MAX_BRIDGE_PORTS 1024
@@ -170,6 +175,25 @@ int netif_remove_labelled_address(const char *label)
 
     /* Taking a label down takes its address away, and nothing else. */
     return result < 0 ? result : control(SIOCSIFFLAGS, &request);
+}
+
+int netif_namespace(uint64_t *id)
+{
+    socklen_t size = sizeof *id;
+    struct stat namespace;
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int result;
+
+    if (descriptor < 0)
+        return -errno;
+    result = getsockopt(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, id, &size);
+    close(descriptor);
+    if (result == 0)
+        return 0;
+    if (stat("/proc/self/ns/net", &namespace) < 0)
+        return -errno;
+    *id = namespace.st_ino;
+    return 0;
 }
 
 int bridge_add(const char *name)

@@ -41,6 +41,12 @@ int netif_address(const char *name, uint32_t *address);
 int netif_set_address(const char *name, uint32_t address, uint32_t netmask);
 int netif_remove_labelled_address(const char *label);
 
+/*
+ * What tells this network namespace from all others, while the machine runs: its cookie, or on kernels
+ * before 5.14 its inode, which may be used again.
+ */
+int netif_namespace(uint64_t *id);
+
 int bridge_add(const char *name);
 /* Only while the bridge is down. Its ports are released. */
 int bridge_delete(const char *name);

@@ -86,6 +86,16 @@ Napi::Value remove_labelled_address(const Napi::CallbackInfo &info)
                    "SIOCSIFFLAGS");
 }
 
+/* (): a string, since 64 bits are more than a number holds. */
+Napi::Value namespace_id(const Napi::CallbackInfo &info)
+{
+    uint64_t id = 0;
+    int result = netif_namespace(&id);
+    if (result < 0)
+        return checked(info.Env(), result, "SO_NETNS_COOKIE");
+    return Napi::String::New(info.Env(), std::to_string(id));
+}
+
 /* (name) */
 Napi::Value add_bridge(const Napi::CallbackInfo &info)
 {
@@ -134,6 +144,7 @@ void init_netif(Napi::Env env, Napi::Object exports)
     netif.Set("setAddress", Napi::Function::New<set_address>(env, "setAddress"));
     netif.Set("removeLabelledAddress",
               Napi::Function::New<remove_labelled_address>(env, "removeLabelledAddress"));
+    netif.Set("namespace", Napi::Function::New<namespace_id>(env, "namespace"));
     netif.Set("addBridge", Napi::Function::New<add_bridge>(env, "addBridge"));
     netif.Set("deleteBridge", Napi::Function::New<delete_bridge>(env, "deleteBridge"));
     netif.Set("addPort", Napi::Function::New<add_port>(env, "addPort"));

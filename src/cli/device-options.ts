@@ -1,0 +1,108 @@
+import { InvalidArgumentError } from "commander";
+import { isGroupMac, type MacAddress, parseMac } from "../net/mac.ts";
+
+/** `--net [NAME=]BACKEND[,mac=MAC]` */
+export interface NetOption {
+  /** Name in the application's manifest; undefined: by position. */
+  readonly name: string | undefined;
+  readonly backend:
+    | { readonly kind: "user" }
+    | { readonly kind: "tap"; readonly interfaceName: string }
+    | { readonly kind: "none" };
+  /** Undefined: by position. */
+  readonly mac: MacAddress | undefined;
+}
+
+/** `--block [NAME=]FILE[,ro]` */
+export interface BlockOption {
+  /** Name in the application's manifest; undefined: by position. */
+  readonly name: string | undefined;
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** Names in a Solo5 manifest: at most MFT_NAME_MAX characters (Solo5, mft_abi.h). */
+const MAX_NAME_LENGTH = 67;
+const NAME = /^[A-Za-z0-9_.-]+$/;
+
+/**
+ * Pieces between commas; two commas are one that belongs to a piece, as QEMU's users know it.
+ * @returns at least one piece
+ */
+function splitAtCommas(text: string): [string, ...string[]] {
+  const pieces: [string, ...string[]] = [""];
+  for (const part of text.match(/,,|,|[^,]+/g) ?? []) {
+    if (part === ",") pieces.push("");
+    else pieces[pieces.length - 1] += part === ",," ? "," : part;
+  }
+  return pieces;
+}
+
+/** `NAME=rest`; what stands before the sign but cannot be a name belongs to the rest. */
+function splitName(text: string): { name: string | undefined; rest: string } {
+  const sign = text.indexOf("=");
+  const name = text.slice(0, sign);
+  if (sign < 0 || (sign > 0 && !NAME.test(name))) return { name: undefined, rest: text };
+  if (sign === 0) throw new InvalidArgumentError("there is no name before '='.");
+  if (name.length > MAX_NAME_LENGTH) {
+    throw new InvalidArgumentError(`a name has at most ${MAX_NAME_LENGTH} characters.`);
+  }
+  return { name, rest: text.slice(sign + 1) };
+}
+
+function parseBackend(text: string): NetOption["backend"] {
+  if (text === "user" || text === "none") return { kind: text };
+  const interfaceName = /^tap:(.*)$/.exec(text)?.[1];
+  if (interfaceName === "") throw new InvalidArgumentError("name the interface: tap:IFNAME.");
+  if (interfaceName !== undefined) return { kind: "tap", interfaceName };
+  throw new InvalidArgumentError(
+    `there is no network back end "${text}": use user, tap:IFNAME or none.`,
+  );
+}
+
+function parseGuestMac(text: string): MacAddress {
+  const mac = parseMac(text);
+  if (mac === undefined) {
+    throw new InvalidArgumentError(
+      `"${text}" is not a MAC address: write it as 52:54:00:12:34:56.`,
+    );
+  }
+  if (isGroupMac(mac) || mac.every((byte) => byte === 0)) {
+    throw new InvalidArgumentError(
+      `${text} cannot be one device's address: its first byte must be even, and not all bytes zero.`,
+    );
+  }
+  return mac;
+}
+
+/** @throws InvalidArgumentError, which commander prints as one line */
+export function parseNetOption(text: string): NetOption {
+  const [head, ...settings] = splitAtCommas(text);
+  const { name, rest } = splitName(head);
+  const backend = parseBackend(rest);
+  let mac: MacAddress | undefined;
+  for (const setting of settings) {
+    const value = /^mac=(.*)$/.exec(setting)?.[1];
+    if (value === undefined) {
+      throw new InvalidArgumentError(`"${setting}" is not known here: only mac=MAC is.`);
+    }
+    if (mac !== undefined) throw new InvalidArgumentError("mac= is given twice.");
+    mac = parseGuestMac(value);
+  }
+  return { name, backend, mac };
+}
+
+/** @throws InvalidArgumentError, which commander prints as one line */
+export function parseBlockOption(text: string): BlockOption {
+  const [head, ...settings] = splitAtCommas(text);
+  const { name, rest: path } = splitName(head);
+  if (path === "") throw new InvalidArgumentError("there is no file name.");
+  for (const setting of settings) {
+    if (setting !== "ro") {
+      throw new InvalidArgumentError(
+        `"${setting}" is not known here: only ro is (a comma in a file name is written twice).`,
+      );
+    }
+  }
+  return { name, path, readOnly: settings.length > 0 };
+}

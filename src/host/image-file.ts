@@ -1,0 +1,49 @@
+import { closeSync } from "node:fs";
+import { GuestError, HostError } from "../core/errors.ts";
+import { errnoOf } from "./errno.ts";
+import { openFile, readFully } from "./open-file.ts";
+
+/** Random access to an image on the host's disk, without loading it whole. */
+export class ImageFile {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly #fd: number;
+  #open = true;
+
+  /** @throws HostError when there is no such file, or it cannot be read */
+  constructor(path: string) {
+    const { fd, size } = openFile(path, "r", "image");
+    this.path = path;
+    this.size = size;
+    this.#fd = fd;
+  }
+
+  /**
+   * Exactly `length` bytes from `offset`.
+   * @throws GuestError `image` when they are not all in the file, HostError when the host fails
+   */
+  read(offset: number, length: number): Uint8Array {
+    const inside = offset >= 0 && length >= 0 && offset + length <= this.size;
+    // Checked before memory is asked for: an image may name any length.
+    const bytes = new Uint8Array(inside ? length : 0);
+    let count = 0;
+    try {
+      if (inside) count = readFully(this.#fd, bytes, offset);
+    } catch (cause) {
+      throw new HostError(`cannot read image ${this.path}`, { errno: errnoOf(cause), cause });
+    }
+    if (!inside || count < length) {
+      throw new GuestError(
+        "image",
+        `byte ${offset} and the ${length} bytes from it are not in ${this.path} (${this.size} bytes)`,
+      );
+    }
+    return bytes;
+  }
+
+  close(): void {
+    if (this.#open) closeSync(this.#fd);
+    this.#open = false;
+  }
+}

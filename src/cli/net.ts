@@ -14,8 +14,6 @@ export function addNetCommand(program: Command): void {
     .description("the host's side of real networking: bridge virbr0 (10.0.0.1/24) with tap veth0")
     .addArgument(new Argument("<verb>", "what to do").choices(Object.keys(VERBS)))
     .action((verb: keyof typeof VERBS) => {
-      // Under sudo, the tap is for who called.
-      const owner = Number(process.env.SUDO_UID ?? -1);
-      for (const line of VERBS[verb](new NetSetup(owner))) process.stdout.write(`${line}\n`);
+      for (const line of VERBS[verb](new NetSetup())) process.stdout.write(`${line}\n`);
     });
 }

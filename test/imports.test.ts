@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "..");
+
+/**
+ * Who may import whom. A folder may always import itself; `node` stands for Node's own modules and
+ * npm packages.
+ */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  devices: ["core"],
+  boot: ["core"],
+  net: ["core"],
+  machine: ["core", "devices", "boot", "net"],
+  kvm: ["core"],
+  host: ["core", "node"],
+  index: ["core", "devices", "boot", "net", "machine", "kvm", "host"],
+  cli: ["core", "boot", "net", "machine", "host", "kvm", "index", "node"],
+};
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return sources(path);
+    return path.endsWith(".ts") ? [path] : [];
+  });
+}
+
+/** The part of the house that a file in `src` belongs to. */
+const partOf = (path: string): string =>
+  (relative(join(root, "src"), path).split("/")[0] ?? "").replace(/\.ts$/, "");
+
+function importsOf(path: string): string[] {
+  const text = readFileSync(path, "utf8");
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(
+    (m) => m[1] ?? "",
+  );
+  return specifiers.map((specifier) =>
+    specifier.startsWith(".") ? partOf(resolve(dirname(path), specifier)) : "node",
+  );
+}
+
+test("every part has a row in the table of who may import whom", () => {
+  const parts = new Set(sources(join(root, "src")).map(partOf));
+  expect([...parts].sort()).toEqual(Object.keys(ALLOWED).sort());
+});
+
+test.each(sources(join(root, "src")).map((path) => [relative(root, path), path] as const))(
+  "%s imports only what it may",
+  (_name, path) => {
+    const part = partOf(path);
+    const foreign = importsOf(path).filter((target) => target !== part);
+    expect(foreign.filter((target) => !ALLOWED[part]?.includes(target))).toEqual([]);
+  },
+);

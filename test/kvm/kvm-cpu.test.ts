@@ -1,0 +1,152 @@
+import { stat } from "node:fs/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { VmExit } from "../../src/core/cpu.ts";
+import { GuestMemory } from "../../src/core/guest-memory.ts";
+import { gpa, MILLISECOND, nanos } from "../../src/core/units.ts";
+import { loadAddon } from "../../src/host/addon.ts";
+import { HostClock } from "../../src/host/clock.ts";
+import type { KvmAddon } from "../../src/kvm/addon.ts";
+import { KvmCpu } from "../../src/kvm/kvm-cpu.ts";
+import { missing } from "../support/requirements.ts";
+
+const CODE = 0x1000;
+const VECTOR = 0x40;
+const HANDLER = 0x2000;
+const MEMORY_PAGES = 16;
+
+describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
+  const clock = new HostClock();
+  let memory: GuestMemory;
+  let cpu: KvmCpu;
+
+  beforeEach(() => {
+    const pages = { initial: MEMORY_PAGES, maximum: MEMORY_PAGES };
+    memory = new GuestMemory(new WebAssembly.Memory(pages).buffer);
+    const addon = loadAddon<KvmAddon>();
+    cpu = new KvmCpu({ addon, memory, clock, device: "/dev/kvm", timed: false });
+  });
+
+  afterEach(() => cpu.close());
+
+  /** Starts 16-bit real-mode code at CODE. */
+  function start(...code: number[]): void {
+    memory.write(gpa(CODE), Uint8Array.from(code));
+    const registers = cpu.readRegisters();
+    registers.cs = { ...registers.cs, selector: 0, base: 0n };
+    registers.rip = BigInt(CODE);
+    registers.rsp = 0x8000n;
+    cpu.writeRegisters(registers);
+  }
+
+  const soon = () => nanos(clock.now() + 5_000 * MILLISECOND);
+
+  /** Runs to the next exit that is not a kick: the event loop may have had work. */
+  async function run(): Promise<VmExit> {
+    for (;;) {
+      await new Promise(setImmediate);
+      const exit = cpu.run(soon());
+      if (exit.kind !== "kicked") return exit;
+    }
+  }
+
+  test("hands port accesses out and takes the data back", async () => {
+    // mov al, 0x41; mov dx, 0x3f8; out dx, al; in ax, dx; hlt
+    start(0xb0, 0x41, 0xba, 0xf8, 0x03, 0xee, 0xed, 0xf4);
+    const write = await run();
+    expect(write).toMatchObject({ kind: "port-write", port: 0x3f8, size: 1, count: 1 });
+    expect(write.kind === "port-write" && write.value(0)).toBe(0x41);
+    const read = await run();
+    expect(read).toMatchObject({ kind: "port-read", port: 0x3f8, size: 2, count: 1 });
+    if (read.kind === "port-read") read.complete(0, 0x1234);
+    expect(await run()).toMatchObject({ kind: "halt", interruptible: false });
+    expect(cpu.readRegisters().rax & 0xffffn).toBe(0x1234n);
+  });
+
+  test("completes a pending access before registers are read", async () => {
+    start(0xed, 0xf4); // in ax, dx; hlt
+    const read = await run();
+    if (read.kind === "port-read") read.complete(0, 0xbeef);
+    expect(cpu.readRegisters()).toMatchObject({ rip: BigInt(CODE + 1) });
+    expect(cpu.readRegisters().rax & 0xffffn).toBe(0xbeefn);
+  });
+
+  test("hands out accesses to addresses without RAM", async () => {
+    // mov ax, 0xffff; mov ds, ax; mov word [0x20], 0x1234; mov bx, [0x22]; hlt
+    // RAM ends at 1 MiB here: real mode reaches beyond it with segment 0xffff.
+    start(
+      ...[0xb8, 0xff, 0xff, 0x8e, 0xd8, 0xc7, 0x06, 0x20, 0x00, 0x34, 0x12],
+      ...[0x8b, 0x1e, 0x22, 0x00, 0xf4],
+    );
+    const write = await run();
+    expect(write).toMatchObject({ kind: "mmio-write", address: 0x100010, length: 2 });
+    expect(write.kind === "mmio-write" && [...write.data.subarray(0, 2)]).toEqual([0x34, 0x12]);
+    const read = await run();
+    expect(read).toMatchObject({ kind: "mmio-read", address: 0x100012, length: 2 });
+    if (read.kind === "mmio-read") read.data.set([0x78, 0x56]);
+    expect((await run()).kind).toBe("halt");
+    expect(cpu.readRegisters().rbx & 0xffffn).toBe(0x5678n);
+  });
+
+  test("takes an interrupt while it halts, and comes back from the handler", async () => {
+    memory.writeU16(gpa(VECTOR * 4), HANDLER);
+    memory.write(gpa(HANDLER), Uint8Array.of(0xe6, 0x80, 0xcf)); // out 0x80, al; iret
+    start(0xfb, 0xf4, 0xfa, 0xf4); // sti; hlt; cli; hlt
+    expect(await run()).toMatchObject({ kind: "halt", interruptible: true });
+    expect(cpu.interruptible).toBe(true);
+    cpu.interrupt(VECTOR);
+    expect(await run()).toMatchObject({ kind: "port-write", port: 0x80 });
+    expect(await run()).toMatchObject({ kind: "halt", interruptible: false });
+    expect(cpu.interruptible).toBe(false);
+  });
+
+  test("says when an interrupt can be taken", async () => {
+    start(0xfa, 0xe6, 0x80, 0xfb, 0x90, 0xeb, 0xfe); // cli; out 0x80, al; sti; nop; jmp .
+    expect((await run()).kind).toBe("port-write");
+    expect(cpu.interruptible).toBe(false);
+    cpu.requestInterruptWindow(true);
+    expect((await run()).kind).toBe("interrupt-window");
+    expect(cpu.interruptible).toBe(true);
+  });
+
+  test("comes back from a guest that computes, at the deadline and after a kick", async () => {
+    start(0xeb, 0xfe); // jmp .
+    await new Promise(setImmediate);
+    const begin = clock.now();
+    expect(cpu.run(nanos(begin + 20 * MILLISECOND)).kind).toBe("kicked");
+    cpu.kick();
+    expect(cpu.run(soon()).kind).toBe("kicked");
+    expect(cpu.readRegisters().rip).toBe(BigInt(CODE));
+  });
+
+  test("is broken off when the event loop has work", async () => {
+    start(0xeb, 0xfe); // jmp .
+    await new Promise(setImmediate);
+    const before = clock.now();
+    // Completed by another thread while this one is in the guest.
+    const file = stat(".");
+    while (cpu.run(soon()).kind !== "kicked") expect.unreachable();
+    expect(clock.now() - before).toBeLessThan(4_000 * MILLISECOND);
+    await file;
+  });
+
+  test("reports a triple fault", async () => {
+    start(0x0f, 0x0b); // ud2
+    const registers = cpu.readRegisters();
+    const flat = { selector: 8, base: 0n, limit: 0xffff_ffff, attributes: 0xc09b };
+    registers.cr0 |= 1n;
+    registers.cs = flat;
+    registers.ss = { ...flat, selector: 16, attributes: 0xc093 };
+    registers.idtr = { base: 0n, limit: 0 };
+    cpu.writeRegisters(registers);
+    expect((await run()).kind).toBe("shutdown");
+  });
+
+  test("goes back to the power-on state", async () => {
+    start(0xb0, 0x41, 0xf4);
+    await run();
+    cpu.reset();
+    expect(cpu.readRegisters()).toMatchObject({ rip: 0xfff0n, rax: 0n });
+    start(0xb0, 0x42, 0xf4);
+    expect((await run()).kind).toBe("halt");
+  });
+});

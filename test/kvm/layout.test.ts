@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import { loadAddon } from "../../src/host/addon.ts";
+import type { KvmAddon } from "../../src/kvm/addon.ts";
+import { CPUID, REGS, RUN, SEGMENT, SIZE, SREGS } from "../../src/kvm/layout.ts";
+
+test("the TypeScript layouts are those of the C headers", () => {
+  const structures = {
+    run: RUN,
+    regs: REGS,
+    sregs: SREGS,
+    segment: SEGMENT,
+    cpuid: CPUID,
+    size: SIZE,
+  };
+  const ours = new Map<string, number>(
+    Object.entries(structures).flatMap(([structure, fields]) =>
+      Object.entries(fields).map(([field, value]) => [`${structure}.${field}`, value] as const),
+    ),
+  );
+  const theirs = Object.entries(loadAddon<KvmAddon>().kvmLayout);
+  expect(theirs.length).toBeGreaterThan(50);
+  expect(theirs.filter(([name, value]) => ours.get(name) !== value)).toEqual([]);
+});

@@ -1,0 +1,41 @@
+import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+
+/**
+ * What tests need of the host. In CI everything must be there: a missing requirement then fails
+ * instead of skipping.
+ */
+const REQUIREMENTS = {
+  kvm: () => usable("/dev/kvm"),
+  tap: () => process.getuid?.() === 0 && usable("/dev/net/tun"),
+  qemu: () => runs("qemu-system-x86_64", "--version"),
+  ping: () => runs("ping", "-V"),
+  ip: () => runs("ip", "-V"),
+  tshark: () => runs("tshark", "--version"),
+  gdb: () => runs("gdb", "--version"),
+  tmux: () => runs("tmux", "-V"),
+} as const;
+
+export type Requirement = keyof typeof REQUIREMENTS;
+
+function usable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const runs = (command: string, argument: string): boolean =>
+  spawnSync(command, [argument], { stdio: "ignore" }).status === 0;
+
+/** Whether to skip for want of a requirement; says so aloud. */
+export function missing(...requirements: readonly Requirement[]): boolean {
+  const absent = requirements.filter((name) => !REQUIREMENTS[name]());
+  if (absent.length === 0) return false;
+  const list = absent.join(", ");
+  if (process.env.CI) throw new Error(`CI must not skip: this host lacks ${list}`);
+  console.warn(`SKIPPED, since this host lacks: ${list}`);
+  return true;
+}

@@ -4,9 +4,7 @@
 
 #include <stddef.h>
 
-void console_init(void);
-
-/* Writes `length` bytes; a carriage return is added before each newline. */
+/* Writes `length` bytes, whether or not interrupts are enabled. */
 void console_write(const char *bytes, size_t length);
 
 #endif

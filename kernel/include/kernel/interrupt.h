@@ -33,7 +33,8 @@ static inline void interrupts_restore(uint64_t flags)
 
 /* Loads the IDT, points the TSS at the interrupt stack and remaps the two
  * 8259s with every line masked. Called once, before any irq_register(). */
-void interrupts_init(void);
+struct boot_info;
+void interrupts_init(const struct boot_info *boot_info);
 
 /* Calls `handler(arg)` on every interrupt of line `irq` (0 to 15) and unmasks
  * the line. Lines are shared: every handler of a line is called, in the order

@@ -1,0 +1,55 @@
+/* The kernel's start, from the loader's jump to the application. */
+#include <kernel/boot_info.h>
+#include <kernel/clock.h>
+#include <kernel/console.h>
+#include <kernel/cpu.h>
+#include <kernel/interrupt.h>
+#include <kernel/memory.h>
+#include <kernel/platform.h>
+#include <kernel/tls.h>
+#include <stdint.h>
+
+const char *kernel_command_line = "";
+
+static const char banner[] = "\n"
+                             "            |      ___|\n"
+                             "  __|  _ \\  |  _ \\ __ \\\n"
+                             "\\__ \\ (   | | (   |  ) |\n"
+                             "____/\\___/ _|\\___/____/\n\n";
+
+/* The x87 and SSE state as FNINIT leaves it: every exception masked, rounding
+ * to nearest. Loaded in one FXRSTOR, which unlike FNINIT and LDMXCSR every
+ * processor model that has to run this kernel executes. Intel SDM vol. 1,
+ * table 10-2. */
+static const struct {
+    uint16_t control_word, status_word;
+    uint8_t tag_word, reserved, opcode[2];
+    uint64_t instruction, data;
+    uint32_t mxcsr, mxcsr_mask;
+    uint8_t registers[480];
+} __attribute__((aligned(16))) initial_fpu_state = {
+    .control_word = 0x37f,
+    .mxcsr = 0x1f80,
+};
+
+static void fpu_init(void)
+{
+    __asm__ volatile("fxrstor %0" : : "m"(initial_fpu_state));
+}
+
+/* The order: the banner first, so that something is seen whatever fails next;
+ * interrupt vectors before anything that can go wrong; memory before whoever
+ * allocates. No device is touched yet. */
+_Noreturn void kernel_main(const struct boot_info *boot_info);
+_Noreturn void kernel_main(const struct boot_info *boot_info)
+{
+    console_write(banner, sizeof(banner) - 1);
+    kernel_command_line = boot_info->command_line;
+    interrupts_init(boot_info);
+    fpu_init();
+    memory_init(boot_info);
+    tls_init();
+    clock_init();
+    interrupts_enable();
+    solo5_start();
+}

@@ -1,22 +1,18 @@
-import { InvalidArgumentError } from "commander";
 import { isGroupMac, type MacAddress, parseMac } from "../net/mac.ts";
 
-/** `--net [NAME=]BACKEND[,mac=MAC]` */
-export interface NetOption {
-  /** Name in the application's manifest; undefined: by position. */
-  readonly name: string | undefined;
-  readonly backend:
-    | { readonly kind: "user" }
-    | { readonly kind: "tap"; readonly interfaceName: string }
-    | { readonly kind: "none" };
-  /** Undefined: by position. */
-  readonly mac: MacAddress | undefined;
+interface Named {
+  /** The device's name in the application's manifest; undefined: by position. */
+  readonly name?: string | undefined;
 }
 
+/** `--net [NAME=]BACKEND[,mac=MAC]` */
+export type NetSpec = Named & {
+  /** Undefined: by position. */
+  readonly mac?: MacAddress | undefined;
+} & ({ readonly kind: "user" | "none" } | { readonly kind: "tap"; readonly interface: string });
+
 /** `--block [NAME=]FILE[,ro]` */
-export interface BlockOption {
-  /** Name in the application's manifest; undefined: by position. */
-  readonly name: string | undefined;
+export interface BlockSpec extends Named {
   readonly path: string;
   readonly readOnly: boolean;
 }
@@ -43,40 +39,38 @@ function splitName(text: string): { name: string | undefined; rest: string } {
   const sign = text.indexOf("=");
   const name = text.slice(0, sign);
   if (sign < 0 || (sign > 0 && !NAME.test(name))) return { name: undefined, rest: text };
-  if (sign === 0) throw new InvalidArgumentError("there is no name before '='.");
+  if (sign === 0) throw new Error("there is no name before '='");
   if (name.length > MAX_NAME_LENGTH) {
-    throw new InvalidArgumentError(`a name has at most ${MAX_NAME_LENGTH} characters.`);
+    throw new Error(`a name has at most ${MAX_NAME_LENGTH} characters`);
   }
   return { name, rest: text.slice(sign + 1) };
 }
 
-function parseBackend(text: string): NetOption["backend"] {
+type Backend = { kind: "user" | "none" } | { kind: "tap"; interface: string };
+
+function parseBackend(text: string): Backend {
   if (text === "user" || text === "none") return { kind: text };
   const interfaceName = /^tap:(.*)$/.exec(text)?.[1];
-  if (interfaceName === "") throw new InvalidArgumentError("name the interface: tap:IFNAME.");
-  if (interfaceName !== undefined) return { kind: "tap", interfaceName };
-  throw new InvalidArgumentError(
-    `there is no network back end "${text}": use user, tap:IFNAME or none.`,
-  );
+  if (interfaceName === "") throw new Error("name the interface: tap:IFNAME");
+  if (interfaceName !== undefined) return { kind: "tap", interface: interfaceName };
+  throw new Error(`there is no network back end "${text}": use user, tap:IFNAME or none`);
 }
 
 function parseGuestMac(text: string): MacAddress {
   const mac = parseMac(text);
   if (mac === undefined) {
-    throw new InvalidArgumentError(
-      `"${text}" is not a MAC address: write it as 52:54:00:12:34:56.`,
-    );
+    throw new Error(`"${text}" is not a MAC address: write it as 52:54:00:12:34:56`);
   }
   if (isGroupMac(mac) || mac.every((byte) => byte === 0)) {
-    throw new InvalidArgumentError(
-      `${text} cannot be one device's address: its first byte must be even, and not all bytes zero.`,
+    throw new Error(
+      `${text} cannot be one device's address: its first byte must be even, and not all bytes zero`,
     );
   }
   return mac;
 }
 
-/** @throws InvalidArgumentError, which commander prints as one line */
-export function parseNetOption(text: string): NetOption {
+/** @throws Error whose message says what is wrong with the argument */
+export function parseNet(text: string): NetSpec {
   const [head, ...settings] = splitAtCommas(text);
   const { name, rest } = splitName(head);
   const backend = parseBackend(rest);
@@ -84,23 +78,23 @@ export function parseNetOption(text: string): NetOption {
   for (const setting of settings) {
     const value = /^mac=(.*)$/.exec(setting)?.[1];
     if (value === undefined) {
-      throw new InvalidArgumentError(`"${setting}" is not known here: only mac=MAC is.`);
+      throw new Error(`"${setting}" is not known here: only mac=MAC is`);
     }
-    if (mac !== undefined) throw new InvalidArgumentError("mac= is given twice.");
+    if (mac !== undefined) throw new Error("mac= is given twice");
     mac = parseGuestMac(value);
   }
-  return { name, backend, mac };
+  return { ...backend, name, mac };
 }
 
-/** @throws InvalidArgumentError, which commander prints as one line */
-export function parseBlockOption(text: string): BlockOption {
+/** @throws Error whose message says what is wrong with the argument */
+export function parseBlock(text: string): BlockSpec {
   const [head, ...settings] = splitAtCommas(text);
   const { name, rest: path } = splitName(head);
-  if (path === "") throw new InvalidArgumentError("there is no file name.");
+  if (path === "") throw new Error("there is no file name");
   for (const setting of settings) {
     if (setting !== "ro") {
-      throw new InvalidArgumentError(
-        `"${setting}" is not known here: only ro is (a comma in a file name is written twice).`,
+      throw new Error(
+        `"${setting}" is not known here: only ro is (a comma in a file name is written twice)`,
       );
     }
   }

@@ -4,6 +4,7 @@ import { BlockFile } from "../host/block-file.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { createMachine, type Machine } from "../index.ts";
+import { MAX_VIRTIO_DEVICES } from "../machine/board.ts";
 import { describeOutcome } from "../machine/report.ts";
 import { Pinger } from "../net/ping.ts";
 import { exitStatus, type StopReason } from "./exit-status.ts";
@@ -47,7 +48,7 @@ export async function runImage(
       memoryMib: options.mem,
       timed: options.stats === true,
       nets: networks.devices,
-      blocks: options.block.map(({ path: disk, readOnly }) => ({
+      blocks: (options.block ?? []).map(({ path: disk, readOnly }) => ({
         backend: opened(new BlockFile(disk, { readOnly })),
         id: disk.split("/").at(-1) ?? disk,
       })),
@@ -80,14 +81,23 @@ export async function runImage(
   }
 }
 
-function checkOptions({ accel, block, net }: RunOptions): void {
+function checkOptions({ accel, block = [], net = [] }: RunOptions): void {
   if (accel === "emu") {
     throw new HostError("the processor written in TypeScript is not in this version yet", {
       remedy: "use --accel kvm",
     });
   }
-  void block;
-  void net;
+  for (const [option, specs] of [
+    ["--net", net],
+    ["--block", block],
+  ] as const) {
+    const names = specs.flatMap(({ name }) => name ?? []);
+    const twice = names.find((name, i) => names.indexOf(name) < i);
+    if (twice !== undefined) throw new HostError(`two ${option} devices are called "${twice}"`);
+  }
+  if (net.length + block.length > MAX_VIRTIO_DEVICES) {
+    throw new HostError(`this machine has room for ${MAX_VIRTIO_DEVICES} network devices and disks`);
+  }
 }
 
 function startTimeout({ timeout }: RunOptions, clock: HostClock, machine: Machine): void {

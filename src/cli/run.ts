@@ -8,8 +8,8 @@ import { parseSerial, type SerialSpec } from "./serial-option.ts";
 export interface RunOptions {
   readonly accel: "auto" | "kvm" | "emu";
   readonly mem: number;
-  readonly net: readonly NetSpec[];
-  readonly block: readonly BlockSpec[];
+  readonly net?: readonly NetSpec[];
+  readonly block?: readonly BlockSpec[];
   readonly serial: SerialSpec;
   readonly pcap?: string;
   readonly ping?: number;

@@ -52,9 +52,9 @@ const QUOTE_LIMIT = 80;
 /**
  * A name from an image, fit for a one-line message: control characters replaced, length limited.
  */
-export function printable(text: string): string {
+export function printable(text: string, limit = QUOTE_LIMIT): string {
   const clean = text.replace(/\p{C}/gu, "?");
-  return clean.length <= QUOTE_LIMIT ? clean : `${clean.slice(0, QUOTE_LIMIT)}…`;
+  return clean.length <= limit ? clean : `${clean.slice(0, limit)}…`;
 }
 
 const continuation = (bits: number): number => 0x80 | (bits & 0x3f);

@@ -1,0 +1,287 @@
+/**
+ * Boots an image without firmware: finds the kernel and its modules, puts them into guest memory
+ * as a Multiboot 1 boot loader does, and says with which registers the guest starts.
+ */
+
+import type { Registers } from "../core/cpu.ts";
+import { GuestError } from "../core/errors.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
+import { gpa, hex, PAGE_SIZE } from "../core/units.ts";
+import { type ByteSource, readPart } from "./byte-source.ts";
+import { alignUp } from "./data-view.ts";
+import { type ElfFile, EM_X86_64, ET_EXEC, isElf, PT_LOAD, parseElf } from "./elf.ts";
+import { flatGdt, multibootEntryState } from "./entry-state.ts";
+import { identify, refuse } from "./image.ts";
+import { defaultEntry, MENU_PATHS, readIsoMenu } from "./iso-menu.ts";
+import { IsoVolume } from "./iso9660.ts";
+import { CONVENTIONAL_END, EXTENDED_START, memoryMap } from "./memory-map.ts";
+import type { MenuFile } from "./menu.ts";
+import { findMultibootHeader, type KernelLayout, kernelLayout } from "./multiboot.ts";
+import { buildInformation, informationSize, type ModuleInfo } from "./multiboot-info.ts";
+import { layoutSymbols, type SymbolLayout } from "./multiboot-symbols.ts";
+import { Placement } from "./placement.ts";
+import { printable } from "./text.ts";
+
+export interface LoadRequest {
+  readonly source: ByteSource;
+  /** Written only inside RAM, and only when everything fits. */
+  readonly memory: GuestMemory;
+  /** Arguments for the guest, put after those that the image's menu gives. */
+  readonly commandLine: readonly string[];
+}
+
+export interface LoadedImage {
+  /** State in which the guest starts. */
+  readonly registers: Registers;
+  /** One line: what was loaded and where. */
+  readonly description: string;
+}
+
+interface BootFile {
+  /** The first word of its command line. */
+  readonly name: string;
+  readonly source: ByteSource;
+  readonly arguments: string;
+}
+
+interface BootFiles {
+  readonly kernel: BootFile;
+  readonly modules: readonly BootFile[];
+}
+
+interface PlacedModule extends BootFile {
+  readonly address: number;
+}
+
+/** Lowest address for the descriptor table and the boot information. */
+const INFORMATION_START = 0x8000;
+const MAX_MODULES = 256;
+
+/**
+ * @throws GuestError `image` with one line for whatever is wrong with the image; guest memory is
+ *   then as it was, unless the source itself fails between two reads
+ */
+export function loadImage({ source, memory, commandLine }: LoadRequest): LoadedImage {
+  const { kernel, modules } = findBootFiles(source);
+  const layout = layoutKernel(kernel);
+  const placement = new Placement();
+  for (const segment of layout.segments) {
+    placement.claim(segment.address, segment.memorySize, `${printable(kernel.name)}'s segment`);
+  }
+  placement.requireRam(memory.size);
+  const kernelEnd = placement.top;
+  const inPlace = modules.map((module) => placeInPlace(module, placement));
+  const symbols = placeSymbols(kernel, layout, kernelEnd, placement, memory.size);
+  const placed = modules.map((module, index): PlacedModule => {
+    const address = inPlace[index] ?? placeAfter(symbols?.end ?? kernelEnd, module, placement);
+    return { ...module, address };
+  });
+
+  const kernelCommandLine = [kernel.name, kernel.arguments, ...commandLine]
+    .filter((part) => part !== "")
+    .join(" ");
+  const gdt = flatGdt();
+  const gdtAddress = placeLow(placement, gdt.length, "descriptor table");
+  const map = memoryMap(memory.size);
+  const length = informationSize(kernelCommandLine, placed.map(commandLineOf), map.length);
+  const informationAddress = placeLow(placement, length, "boot information");
+  placement.requireRam(memory.size);
+
+  const information = buildInformation(informationAddress, {
+    memorySize: memory.size,
+    memoryMap: map,
+    commandLine: kernelCommandLine,
+    modules: placed.map(toModuleInfo),
+    symbols,
+  });
+  writeKernel(memory, kernel.source, layout);
+  if (symbols !== undefined) writeSymbols(memory, kernel.source, symbols);
+  for (const module of placed)
+    copyFile(memory, module.address, module.source, 0, module.source.size);
+  memory.write(gpa(gdtAddress), gdt);
+  memory.write(gpa(informationAddress), information);
+  return {
+    registers: multibootEntryState(layout.entry, informationAddress, gdtAddress),
+    description: describe(kernel, layout, placed),
+  };
+}
+
+function findBootFiles(source: ByteSource): BootFiles {
+  const identity = identify(source);
+  if (identity.kind === "iso9660") return filesOfIso(new IsoVolume(source));
+  if (identity.kind === "other") throw refuse("image", identity);
+  return { kernel: { name: "kernel", source, arguments: "" }, modules: [] };
+}
+
+function filesOfIso(volume: IsoVolume): BootFiles {
+  const menu = readIsoMenu(volume);
+  if (menu === undefined) {
+    throw new GuestError(
+      "image",
+      `ISO has no kernel to boot: none of ${MENU_PATHS.join(", ")} is in it`,
+    );
+  }
+  const entry = defaultEntry(menu);
+  if (entry.modules.length > MAX_MODULES) {
+    throw new GuestError("image", `${menu.path} names ${entry.modules.length} modules`);
+  }
+  const open = ({ path, arguments: words }: MenuFile): BootFile => {
+    const file = volume.find(path);
+    if (file === undefined || file.directory) {
+      const fault = file === undefined ? "is not in the ISO" : "is a directory";
+      throw new GuestError("image", `${menu.path} names ${printable(path)}, which ${fault}`);
+    }
+    return { name: path, source: volume.open(file, path), arguments: words };
+  };
+  const kernel = open(entry.kernel);
+  const identity = identify(kernel.source);
+  if (identity.kind !== "multiboot") throw refuse(`${kernel.name} in the ISO`, identity);
+  return { kernel, modules: entry.modules.map(open) };
+}
+
+function layoutKernel({ name, source }: BootFile): KernelLayout {
+  const header = findMultibootHeader(source);
+  if (header === undefined) throw refuse(name, identify(source));
+  return kernelLayout(source, header);
+}
+
+/** Right after the kernel, or above everything where that place is not free. */
+function placeSymbols(
+  kernel: BootFile,
+  layout: KernelLayout,
+  kernelEnd: number,
+  placement: Placement,
+  limit: number,
+): SymbolLayout | undefined {
+  if (layout.elf === undefined) return undefined;
+  for (const start of [kernelEnd, placement.top]) {
+    const address = alignUp(start, PAGE_SIZE);
+    const symbols = layoutSymbols(kernel.source, layout.elf, address, limit);
+    if (symbols === undefined || !placement.isFree(address, symbols.end - address)) continue;
+    placement.claim(address, symbols.end - address, "kernel symbols");
+    return symbols;
+  }
+  return undefined;
+}
+
+/** @returns `undefined` when the module is not an executable with a place of its own, or it is taken */
+function placeInPlace(module: BootFile, placement: Placement): number | undefined {
+  const place = placeOfExecutable(module.source);
+  if (place === undefined || !placement.isFree(place.address, place.length)) return undefined;
+  placement.claim(place.address, place.length, printable(module.name));
+  return place.address;
+}
+
+/** Page-aligned, as GRUB does. */
+function placeAfter(start: number, module: BootFile, placement: Placement): number {
+  const { size } = module.source;
+  const address = placement.findFree(start, size, PAGE_SIZE);
+  placement.claim(address, size, printable(module.name));
+  return address;
+}
+
+/**
+ * Where an ELF64 executable lies when it is executed in place: so that the file's bytes of its
+ * first segment are at that segment's physical address. Loaders that do this read the segments,
+ * bss included, where the file already is.
+ * @returns `undefined` for any other file
+ */
+function placeOfExecutable(source: ByteSource): { address: number; length: number } | undefined {
+  const elf = isElf(source) ? tryParseElf(source) : undefined;
+  if (elf?.class !== 64 || elf.type !== ET_EXEC || elf.machine !== EM_X86_64) return undefined;
+  const loadable = elf.segments.filter(({ type }) => type === PT_LOAD);
+  const [first] = loadable;
+  if (first === undefined) return undefined;
+  const address = first.physicalAddress - first.offset;
+  if (address < EXTENDED_START || address % PAGE_SIZE !== 0) return undefined;
+  const ends = loadable.map(({ physicalAddress, memorySize }) => physicalAddress + memorySize);
+  return { address, length: Math.max(address + source.size, ...ends) - address };
+}
+
+function tryParseElf(source: ByteSource): ElfFile | undefined {
+  try {
+    return parseElf(source);
+  } catch (error) {
+    if (error instanceof GuestError) return undefined;
+    throw error;
+  }
+}
+
+function placeLow(placement: Placement, length: number, what: string): number {
+  const address = placement.findFree(INFORMATION_START, length, 16);
+  if (address + length > CONVENTIONAL_END) {
+    throw new GuestError("image", `no room below 640 KiB for the ${what} (${length} bytes)`);
+  }
+  placement.claim(address, length, what);
+  return address;
+}
+
+const commandLineOf = ({ name, arguments: words }: BootFile): string =>
+  words === "" ? name : `${name} ${words}`;
+
+const toModuleInfo = (module: PlacedModule): ModuleInfo => ({
+  start: module.address,
+  end: module.address + module.source.size,
+  commandLine: commandLineOf(module),
+});
+
+function writeKernel(memory: GuestMemory, source: ByteSource, layout: KernelLayout): void {
+  for (const { address, fileOffset, fileSize, memorySize } of layout.segments) {
+    copyFile(memory, address, source, fileOffset, fileSize);
+    clear(memory, address + fileSize, memorySize - fileSize);
+  }
+}
+
+function writeSymbols(memory: GuestMemory, source: ByteSource, symbols: SymbolLayout): void {
+  memory.write(gpa(symbols.address), symbols.table);
+  for (const { address, fileOffset, size } of symbols.sections) {
+    copyFile(memory, address, source, fileOffset, size);
+  }
+}
+
+/** In pieces: a source that reads from a disk makes a copy of each. */
+const PIECE = 1024 * 1024;
+
+function copyFile(
+  memory: GuestMemory,
+  address: number,
+  source: ByteSource,
+  offset: number,
+  length: number,
+): void {
+  for (let done = 0; done < length; done += PIECE) {
+    const size = Math.min(PIECE, length - done);
+    memory.write(gpa(address + done), readPart(source, offset + done, size, "file in the image"));
+  }
+}
+
+/**
+ * Makes memory zero without touching pages that are: fresh guest memory has no host pages behind
+ * it, and a large bss should not change that.
+ */
+function clear(memory: GuestMemory, address: number, length: number): void {
+  for (let done = 0; done < length; ) {
+    const size = Math.min(PAGE_SIZE - ((address + done) % PAGE_SIZE), length - done);
+    const page = memory.slice(gpa(address + done), size);
+    if (size < PAGE_SIZE || !isZeroPage(page)) page.fill(0);
+    done += size;
+  }
+}
+
+function isZeroPage(page: Uint8Array): boolean {
+  const words = new Int32Array(page.buffer, page.byteOffset, PAGE_SIZE / 4);
+  for (const word of words) if (word !== 0) return false;
+  return true;
+}
+
+function describe(
+  kernel: BootFile,
+  layout: KernelLayout,
+  modules: readonly PlacedModule[],
+): string {
+  const start = Math.min(...layout.segments.map(({ address }) => address));
+  const parts = [`${printable(kernel.name)} at ${hex(start)}, entry ${hex(layout.entry)}`];
+  for (const { name, address } of modules)
+    parts.push(`module ${printable(name)} at ${hex(address)}`);
+  return `Multiboot: ${parts.join("; ")}`;
+}

@@ -1,0 +1,151 @@
+/** What a file is, and why we do not start it if we do not. */
+
+import { GuestError } from "../core/errors.ts";
+import { KIB } from "../core/units.ts";
+import { type ByteSource, readHead } from "./byte-source.ts";
+import { viewOf } from "./data-view.ts";
+import { EM_386, EM_X86_64, ET_EXEC, isElf, parseElf, readInterpreter } from "./elf.ts";
+import { isIso9660 } from "./iso9660.ts";
+import { findMultibootHeader } from "./multiboot.ts";
+import { decodeAscii, printable } from "./text.ts";
+
+export interface Identification {
+  readonly kind: "iso9660" | "multiboot" | "other";
+  /** A noun phrase with its article: `an ISO 9660 image`. */
+  readonly description: string;
+}
+
+const HEAD_SIZE = 4 * KIB;
+
+/** Formats with a signature at a fixed place; the first that matches wins. */
+const SIGNATURES: readonly {
+  readonly offset: number;
+  readonly signature: string;
+  readonly description: string;
+}[] = [
+  { offset: 0x202, signature: "HdrS", description: "a Linux kernel (bzImage)" },
+  { offset: 0, signature: "\x1f\x8b", description: "a gzip-compressed file (decompress it first)" },
+  {
+    offset: 0,
+    signature: "\xfd7zXZ\0",
+    description: "an xz-compressed file (decompress it first)",
+  },
+  {
+    offset: 0,
+    signature: "\x28\xb5\x2f\xfd",
+    description: "a zstd-compressed file (decompress it first)",
+  },
+  { offset: 0, signature: "BZh", description: "a bzip2-compressed file (decompress it first)" },
+  { offset: 0, signature: "PK\x03\x04", description: "a zip archive" },
+  { offset: 257, signature: "ustar", description: "a tar archive" },
+  { offset: 0, signature: "QFI\xfb", description: "a qcow2 disk image" },
+  { offset: 0, signature: "KDMV", description: "a VMDK disk image" },
+  { offset: 0, signature: "\xcf\xfa\xed\xfe", description: "a 64-bit Mach-O file" },
+  { offset: 0, signature: "\xce\xfa\xed\xfe", description: "a 32-bit Mach-O file" },
+  { offset: 0, signature: "\0asm", description: "a WebAssembly module" },
+];
+
+const ELF_MACHINES: Readonly<Record<number, string>> = {
+  2: "SPARC",
+  [EM_386]: "x86",
+  8: "MIPS",
+  20: "PowerPC",
+  21: "64-bit PowerPC",
+  22: "S/390",
+  40: "Arm",
+  [EM_X86_64]: "x86-64",
+  183: "arm64",
+  243: "RISC-V",
+  258: "LoongArch",
+};
+
+const ELF_TYPES: Readonly<Record<number, string>> = {
+  1: "relocatable object",
+  [ET_EXEC]: "executable",
+  3: "shared object",
+  4: "core dump",
+};
+
+const PE_MACHINES: Readonly<Record<number, string>> = {
+  332: "a 32-bit PE executable for x86",
+  452: "a 32-bit PE executable for Arm",
+  34404: "a 64-bit PE executable for x86-64",
+  43620: "a 64-bit PE executable for arm64",
+};
+
+/** Never fails: a file that is nothing known is described as that. */
+export function identify(source: ByteSource): Identification {
+  if (source.size === 0) return other("an empty file");
+  if (isIso9660(source)) return { kind: "iso9660", description: "an ISO 9660 image" };
+  if (isElf(source)) return identifyElf(source);
+  const head = readHead(source, HEAD_SIZE);
+  const known = SIGNATURES.find(({ offset, signature }) => startsWith(head, offset, signature));
+  if (known !== undefined) return other(known.description);
+  if (startsWith(head, 0, "MZ")) return other(describePe(source, head));
+  if (findMultibootHeader(source)?.addresses !== undefined) {
+    return { kind: "multiboot", description: "a flat binary with a Multiboot header" };
+  }
+  return other(describeUnknown(source, head));
+}
+
+/**
+ * @param name what to call the file in the message: a path inside an ISO, or `image`
+ * @throws GuestError `image`, one line, when this is nothing that we start
+ */
+export function refuse(name: string, { description }: Identification): GuestError {
+  return new GuestError(
+    "image",
+    `${printable(name)} is ${description}, not an ISO image or a Multiboot kernel`,
+  );
+}
+
+function identifyElf(source: ByteSource): Identification {
+  try {
+    const elf = parseElf(source);
+    const machine = ELF_MACHINES[elf.machine] ?? `machine ${elf.machine}`;
+    const type = ELF_TYPES[elf.type] ?? `file of type ${elf.type}`;
+    const description = `an ELF${elf.class} ${type} for ${machine}`;
+    if (elf.machine !== EM_386 && elf.machine !== EM_X86_64) return other(description);
+    if (findMultibootHeader(source) !== undefined) {
+      return { kind: "multiboot", description: `${description} with a Multiboot header` };
+    }
+    const interpreter = readInterpreter(source, elf);
+    if (interpreter?.startsWith("/nonexistent/solo5/")) {
+      return other(`${description} for a Solo5 tender (hvt, spt)`);
+    }
+    if (interpreter !== undefined) return other(`${description} that an operating system loads`);
+    return other(`${description} without a Multiboot header`);
+  } catch (error) {
+    if (error instanceof GuestError) return other(`a broken ELF file (${error.message})`);
+    throw error;
+  }
+}
+
+/** Microsoft PE format: the signature's offset is at 0x3c, the machine after it. */
+function describePe(source: ByteSource, head: Uint8Array): string {
+  if (head.length < 0x40) return "a truncated DOS executable";
+  const offset = viewOf(head).getUint32(0x3c, true);
+  if (offset + 6 > source.size) return "a DOS executable";
+  const header = source.read(offset, 6);
+  if (!startsWith(header, 0, "PE\0\0")) return "a DOS executable";
+  const machine = viewOf(header).getUint16(4, true);
+  return PE_MACHINES[machine] ?? `a PE executable for machine ${machine}`;
+}
+
+function describeUnknown(source: ByteSource, head: Uint8Array): string {
+  if (head.every((byte) => byte === 0)) {
+    return `a file that starts with ${head.length} zeros and has no ISO volume descriptor (${source.size} bytes)`;
+  }
+  if (head.every(isTextByte)) return "a text file";
+  if (startsWith(head, 510, "\x55\xaa")) return "a disk image or boot sector";
+  return `a file of unknown format (${source.size} bytes)`;
+}
+
+/** Blanks, printable ASCII, and everything UTF-8 and the Latin character sets use above it. */
+const isTextByte = (byte: number): boolean =>
+  byte >= 0x20 ? byte !== 0x7f : byte >= 0x09 && byte <= 0x0d;
+
+const startsWith = (bytes: Uint8Array, offset: number, signature: string): boolean =>
+  decodeAscii(bytes.subarray(offset, offset + signature.length)) === signature;
+
+const other = (description: string): Identification => ({ kind: "other", description });

@@ -1,4 +1,5 @@
 /* The report of an exception: what a person needs to find the cause. */
+#include <kernel/memory.h>
 #include <kernel/platform.h>
 #include <kernel/serial.h>
 #include <stdbool.h>
@@ -67,9 +68,11 @@ static void explain_page_fault(uint64_t error_code, uint64_t address)
                          : error_code & PF_WRITE ? "writing"
                                                  : "reading";
     const char *reason = error_code & PF_PRESENT ? "the page does not allow it"
-                         : address < 4096 ? "a null pointer: page zero is "
-                                            "never mapped"
-                                          : "no memory is mapped there";
+                         : address < PAGE_SIZE
+                             ? "a null pointer: page zero is never mapped"
+                         : address / PAGE_SIZE == stack_guard_page / PAGE_SIZE
+                             ? "the stack is used up"
+                             : "no memory is mapped there";
 
     printf("%s 0x%lx: %s\n", access, address, reason);
 }

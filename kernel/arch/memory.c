@@ -18,6 +18,7 @@
 
 uintptr_t application_heap_start;
 size_t application_heap_size;
+uintptr_t stack_guard_page;
 
 /* Free memory is a list of runs in the order of their addresses, no two of
  * which touch; each run's description lies in its first page. */
@@ -44,6 +45,7 @@ void memory_init(const struct boot_info *boot_info)
 
     application_heap_start = boot_info->memory_start;
     application_heap_size = size - share;
+    stack_guard_page = boot_info->stack_bottom - PAGE_SIZE;
     free_runs = (struct run *)(boot_info->memory_end - share);
     free_runs->pages = share / PAGE_SIZE;
     free_runs->next = NULL;

@@ -14,6 +14,10 @@
 extern uintptr_t application_heap_start;
 extern size_t application_heap_size;
 
+/* The page below the stack, which is not mapped: the stack cannot grow into
+ * other memory unnoticed. */
+extern uintptr_t stack_guard_page;
+
 struct boot_info;
 
 /* Divides the memory after the kernel image between the application's heap,

@@ -171,33 +171,42 @@ static uint32_t find_or_fail(const char *path, struct record *found)
     return found->size;
 }
 
-/* The command lines, one after the other in one buffer. */
 #define MENU_SIZE 2048
 static char menu[MENU_SIZE + 1];
 
-/* The text after `keyword` in the menu; ends it at its line's end. */
-static const char *menu_line(const char *keyword, const char *otherwise)
+/* The rest of the line if it starts with this keyword, otherwise NULL. */
+static const char *after(const char *keyword, const char *line)
+{
+    while (*keyword) {
+        if (*keyword++ != *line++)
+            return NULL;
+    }
+    while (*line == ' ' || *line == '\t')
+        line++;
+    return line;
+}
+
+/* Makes strings of the menu's lines and takes the first of either kind. */
+static void parse_menu(const char **loader, const char **kernel)
 {
     for (char *at = menu; *at;) {
-        const char *key = keyword;
+        const char *line = after("", at);
+        const char *loader_line = after("kernel", line);
+        const char *kernel_line = after("module", line);
 
-        while (*at == ' ' || *at == '\t')
-            at++;
-        while (*key && *at == *key)
-            at++, key++;
-        char *text = at;
-        while (*at && *at != '\n' && *at != '\r')
+        while ((uint8_t)*at >= ' ' || *at == '\t')
             at++;
         if (*at)
-            *at++ = '\n';
-        if (*key == '\0') {
-            while (*text == ' ' || *text == '\t')
-                text++;
-            at[-1] = '\0';
-            return text;
-        }
+            *at++ = '\0';
+        if (!*loader)
+            *loader = loader_line;
+        if (!*kernel)
+            *kernel = kernel_line;
     }
-    return otherwise;
+    if (!*loader)
+        *loader = "/boot/loader";
+    if (!*kernel)
+        *kernel = "/boot/kernel";
 }
 
 /* Copies the loader's segments; returns the end of its memory. */
@@ -281,8 +290,8 @@ _Noreturn void boot_main(void)
     if (find("/boot/grub/menu.lst", &file))
         read(file.sector, menu, file.size < MENU_SIZE ? file.size : MENU_SIZE);
 
-    const char *loader = menu_line("kernel", "/boot/loader");
-    const char *kernel = menu_line("module", "/boot/kernel");
+    const char *loader = NULL, *kernel = NULL;
+    parse_menu(&loader, &kernel);
 
     if (find_or_fail(loader, &file) > FILE_BUFFER_SIZE)
         fail(loader, " is too large");

@@ -248,13 +248,6 @@ int kvm_vm_translate(struct kvm_vm *vm, uint64_t linear, uint64_t *gpa)
     return 0;
 }
 
-int kvm_vm_interrupt(struct kvm_vm *vm, uint32_t vector)
-{
-    struct kvm_interrupt interrupt = {.irq = vector};
-
-    return ioctl(vm->vcpu_fd, KVM_INTERRUPT, &interrupt) < 0 ? -errno : 0;
-}
-
 static uint64_t monotonic_nanoseconds(void)
 {
     struct timespec now;
@@ -263,13 +256,60 @@ static uint64_t monotonic_nanoseconds(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-int kvm_vm_run(struct kvm_vm *vm, int timed)
+uint64_t kvm_vm_stopwatch_start(const struct kvm_vm *vm)
 {
-    uint64_t start = timed ? monotonic_nanoseconds() : 0;
-    int result = ioctl(vm->vcpu_fd, KVM_RUN, 0) < 0 ? -errno : (int)vm->run->exit_reason;
+    return vm->timed ? monotonic_nanoseconds() : 0;
+}
 
-    if (timed)
-        vm->guest_nanoseconds += monotonic_nanoseconds() - start;
+void kvm_vm_stopwatch_stop(struct kvm_vm *vm, uint64_t start)
+{
+    if (vm->timed) {
+        uint64_t elapsed = monotonic_nanoseconds() - start;
+
+        vm->cpu_nanoseconds += elapsed;
+        if (vm->exit_start != 0)
+            vm->exit_start += elapsed;
+    }
+}
+
+/* After a halt or a kick the caller turns to the event loop: that is no part of the exit. */
+static int answered_by_device(int result)
+{
+    return result == KVM_EXIT_IO || result == KVM_EXIT_MMIO;
+}
+
+static int timed_run(struct kvm_vm *vm)
+{
+    uint64_t start = monotonic_nanoseconds(), end;
+    int result;
+
+    if (vm->exit_start != 0)
+        vm->exit_nanoseconds += start - vm->exit_start;
+    result = ioctl(vm->vcpu_fd, KVM_RUN, 0) < 0 ? -errno : (int)vm->run->exit_reason;
+    end = monotonic_nanoseconds();
+    vm->cpu_nanoseconds += end - start;
+    vm->exit_start = answered_by_device(result) ? end : 0;
+    return result;
+}
+
+int kvm_vm_interrupt(struct kvm_vm *vm, uint32_t vector)
+{
+    struct kvm_interrupt interrupt = {.irq = vector};
+    uint64_t start = kvm_vm_stopwatch_start(vm);
+    int result = ioctl(vm->vcpu_fd, KVM_INTERRUPT, &interrupt) < 0 ? -errno : 0;
+
+    kvm_vm_stopwatch_stop(vm, start);
+    return result;
+}
+
+int kvm_vm_run(struct kvm_vm *vm)
+{
+    int result;
+
+    if (vm->timed)
+        result = timed_run(vm);
+    else
+        result = ioctl(vm->vcpu_fd, KVM_RUN, 0) < 0 ? -errno : (int)vm->run->exit_reason;
     if (result == -EINTR)
         vm->run->immediate_exit = 0;
     return result;
@@ -283,8 +323,11 @@ int kvm_vm_set_deadline(struct kvm_vm *vm, uint64_t nanoseconds)
             .tv_nsec = (long)(nanoseconds % 1000000000u),
         },
     };
+    uint64_t start = kvm_vm_stopwatch_start(vm);
+    int result = timer_settime(vm->timer, 0, &when, NULL) < 0 ? -errno : 0;
 
-    return timer_settime(vm->timer, 0, &when, NULL) < 0 ? -errno : 0;
+    kvm_vm_stopwatch_stop(vm, start);
+    return result;
 }
 
 void kvm_vm_kick(struct kvm_vm *vm)

@@ -24,7 +24,13 @@ struct kvm_vm {
     pid_t thread;
     timer_t timer;
     int has_timer;
-    uint64_t guest_nanoseconds;
+    /* Whether to measure. */
+    int timed;
+    /* In KVM_RUN and the calls around it. */
+    uint64_t cpu_nanoseconds;
+    /* From the return of KVM_RUN to its next call, less the calls around it: the caller's part. */
+    uint64_t exit_nanoseconds;
+    uint64_t exit_start;
 };
 
 /* The vCPU state that kvm_vm_get() and kvm_vm_set() copy, in KVM's own layouts. */
@@ -61,11 +67,12 @@ int kvm_vm_translate(struct kvm_vm *vm, uint64_t linear, uint64_t *gpa);
 /* Only while kvm_run says ready_for_interrupt_injection. */
 int kvm_vm_interrupt(struct kvm_vm *vm, uint32_t vector);
 
-/*
- * KVM_RUN. Returns the exit reason, or -EINTR after a kick or at the deadline. With `timed`, adds the
- * time spent to vm->guest_nanoseconds.
- */
-int kvm_vm_run(struct kvm_vm *vm, int timed);
+/* KVM_RUN. Returns the exit reason, or -EINTR after a kick or at the deadline. */
+int kvm_vm_run(struct kvm_vm *vm);
+
+/* Around a system call that is made on the CPU's behalf. */
+uint64_t kvm_vm_stopwatch_start(const struct kvm_vm *vm);
+void kvm_vm_stopwatch_stop(struct kvm_vm *vm, uint64_t start);
 
 /* Makes kvm_vm_run() return in `nanoseconds` from now; 0 cancels. A later call replaces it. */
 int kvm_vm_set_deadline(struct kvm_vm *vm, uint64_t nanoseconds);

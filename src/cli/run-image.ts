@@ -96,7 +96,9 @@ function checkOptions({ accel, block = [], net = [] }: RunOptions): void {
     if (twice !== undefined) throw new HostError(`two ${option} devices are called "${twice}"`);
   }
   if (net.length + block.length > MAX_VIRTIO_DEVICES) {
-    throw new HostError(`this machine has room for ${MAX_VIRTIO_DEVICES} network devices and disks`);
+    throw new HostError(
+      `this machine has room for ${MAX_VIRTIO_DEVICES} network devices and disks`,
+    );
   }
 }
 

@@ -7,9 +7,10 @@ const milliseconds = (nanoseconds: number): string =>
 /** What `--stats` prints. */
 export function describeStatistics(machine: Machine): string[] {
   const { exits, totalExits, interrupts, resets, busy, idle } = machine.statistics;
-  const guestTime = machine.cpu.guestTime;
-  const outside = Math.max(0, busy - guestTime);
-  const perExit = totalExits === 0 ? 0 : outside / totalExits / MICROSECOND;
+  const times = machine.cpu.times;
+  const accesses =
+    exits["port-read"] + exits["port-write"] + exits["mmio-read"] + exits["mmio-write"];
+  const perAccess = accesses === 0 ? 0 : times.exits / accesses / MICROSECOND;
   const byKind = Object.entries(exits)
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => `${kind} ${count}`);
@@ -17,8 +18,9 @@ export function describeStatistics(machine: Machine): string[] {
     `cpu         ${machine.cpu.name}`,
     `exits       ${totalExits} (${byKind.join(", ")})`,
     `interrupts  ${interrupts}${resets > 0 ? `, resets ${resets}` : ""}`,
-    `time        guest ${milliseconds(guestTime)}, devices ${milliseconds(outside)}, idle ${milliseconds(idle)}`,
-    `per exit    ${perExit.toFixed(2)} us in devices`,
+    `time        guest ${milliseconds(times.cpu)}, devices ${milliseconds(times.exits)}, ` +
+      `host ${milliseconds(Math.max(0, busy - times.cpu - times.exits))}, idle ${milliseconds(idle)}`,
+    `per access  ${perAccess.toFixed(2)} us in devices`,
     ...machine.board.nets.map(
       ({ stats }, i) =>
         `net ${i}       in ${stats.framesIn} frames, ${stats.bytesIn} bytes; ` +

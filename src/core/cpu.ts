@@ -121,6 +121,14 @@ export type Registers = Record<GeneralRegister | ControlRegister, bigint> &
     idtr: DescriptorTable;
   };
 
+/** Where the time went, in nanoseconds; zero unless the CPU was asked to measure. */
+export interface CpuTimes {
+  /** In the guest, and on the way in and out. */
+  readonly cpu: number;
+  /** From an access that leaves the CPU until it runs on: what devices take. */
+  readonly exits: number;
+}
+
 /**
  * One virtual processor. It knows guest memory and nothing of devices: whatever it cannot do alone
  * leaves it as a {@link VmExit}.
@@ -128,8 +136,7 @@ export type Registers = Record<GeneralRegister | ControlRegister, bigint> &
 export interface Cpu {
   /** For messages: `kvm` or `emu`. */
   readonly name: string;
-  /** Nanoseconds spent in the guest, where the CPU was asked to measure them. */
-  readonly guestTime: number;
+  readonly times: CpuTimes;
 
   /**
    * Runs the guest until something leaves it. An exit that asks for data must be completed before

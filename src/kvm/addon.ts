@@ -1,3 +1,4 @@
+import type { CpuTimes } from "../core/cpu.ts";
 import type { STATE } from "./layout.ts";
 
 type State = (typeof STATE)[keyof typeof STATE];
@@ -18,19 +19,18 @@ export interface KvmVm {
   translate(linear: bigint): number;
   interrupt(vector: number): void;
   /** Exit reason, or a negative errno. */
-  run(timed: boolean): number;
+  run(): number;
   /** Nanoseconds from now; 0 for none. */
   setDeadline(nanoseconds: number): void;
   /** Whether the event loop's readiness kicks the vCPU; firing switches it off. */
   watch(on: boolean): void;
   kick(): void;
-  /** Nanoseconds spent in timed runs. */
-  guestTime(): number;
+  times(): CpuTimes;
   close(): void;
 }
 
 /** What `src/kvm` uses of the addon. */
 export interface KvmAddon {
-  readonly KvmVm: new (device: string) => KvmVm;
+  readonly KvmVm: new (device: string, timed: boolean) => KvmVm;
   readonly kvmLayout: Readonly<Record<string, number>>;
 }

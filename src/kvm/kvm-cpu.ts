@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { CannotContinue, Cpu, Registers, VmExit } from "../core/cpu.ts";
+import type { CannotContinue, Cpu, CpuTimes, Registers, VmExit } from "../core/cpu.ts";
 import { Bug, HostError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { gpa, hex, type Nanos, NEVER } from "../core/units.ts";
@@ -61,17 +61,19 @@ export class KvmCpu implements Cpu {
     );
   }
 
-  get guestTime(): number {
-    return this.#vm.guestTime();
+  get times(): CpuTimes {
+    return this.#vm.times();
   }
 
   run(deadline: Nanos): VmExit {
-    if (deadline !== this.#armed && !this.#setDeadline(deadline)) return this.#exits.kicked;
+    // An earlier setting will do: it fires, and the next run sets the timer anew. Setting it costs
+    // more than a spurious kick now and then.
+    if (deadline < this.#armed && !this.#setDeadline(deadline)) return this.#exits.kicked;
     if (!this.#watching) {
       this.#vm.watch(true);
       this.#watching = true;
     }
-    const reason = this.#vm.run(this.#options.timed);
+    const reason = this.#vm.run();
     this.#accessPending = reason === EXIT.IO || reason === EXIT.MMIO;
     switch (reason) {
       case EXIT.IO: {
@@ -150,8 +152,8 @@ export class KvmCpu implements Cpu {
   }
 
   #open(): KvmVm {
-    const { addon, device, memory } = this.#options;
-    const vm = openKvmVm(addon, device);
+    const { addon, device, memory, timed } = this.#options;
+    const vm = openKvmVm(addon, device, timed);
     try {
       vm.mapMemory(0, 0, memory.slice(gpa(0), memory.size));
       configureCpuid(vm);
@@ -167,11 +169,8 @@ export class KvmCpu implements Cpu {
 
   /** False when the deadline has passed already. */
   #setDeadline(deadline: Nanos): boolean {
-    let nanoseconds = 0;
-    if (deadline !== NEVER) {
-      nanoseconds = Math.floor(deadline - this.#options.clock.now());
-      if (nanoseconds <= 0) return false;
-    }
+    const nanoseconds = Math.floor(deadline - this.#options.clock.now());
+    if (nanoseconds <= 0) return false;
     this.#vm.setDeadline(nanoseconds);
     this.#armed = deadline;
     return true;
@@ -184,7 +183,7 @@ export class KvmCpu implements Cpu {
   #completeAccess(): void {
     if (!this.#accessPending) return;
     this.#vm.kick();
-    this.#vm.run(false);
+    this.#vm.run();
     this.#accessPending = false;
   }
 

@@ -12,10 +12,13 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EMFILE: "too many open files: raise `ulimit -n`",
 };
 
-/** @throws HostError with what to do about it */
-export function openKvmVm(addon: KvmAddon, device: string): KvmVm {
+/**
+ * @param timed whether to measure the time spent in the guest
+ * @throws HostError with what to do about it
+ */
+export function openKvmVm(addon: KvmAddon, device: string, timed: boolean): KvmVm {
   try {
-    return new addon.KvmVm(device);
+    return new addon.KvmVm(device, timed);
   } catch (cause) {
     const { code, syscall } = cause as NodeJS.ErrnoException;
     const what = syscall === "open" ? `cannot open ${device}` : `${device} refuses ${syscall}`;

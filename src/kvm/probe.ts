@@ -31,7 +31,7 @@ export interface KvmProbe {
  * @throws HostError when KVM is missing or refuses
  */
 export function probeKvm(addon: KvmAddon, device: string, now: () => number): KvmProbe {
-  const vm = openKvmVm(addon, device);
+  const vm = openKvmVm(addon, device, false);
   try {
     const memory = new Uint8Array(new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer);
     memory.set(CODE, CODE_GPA);
@@ -42,7 +42,7 @@ export function probeKvm(addon: KvmAddon, device: string, now: () => number): Kv
     state.rip = BigInt(CODE_GPA);
     registers.write(state);
     const start = now();
-    const reason = vm.run(false);
+    const reason = vm.run();
     const elapsed = (now() - start) * MILLISECOND;
     const nanosecondsPerInstruction = elapsed / LOOP_INSTRUCTIONS;
     return {

@@ -65,9 +65,10 @@ export class Mc146818 extends ByteDevice implements Resettable {
   #registerA = A_POWER_ON;
   #registerB = B_24_HOURS;
   #flags = 0;
-  /** The clock's time less the host's, in nanoseconds. */
-  #offset = 0;
-  /** Until when events have been turned into flags: nanoseconds since 1970. */
+  /** The clock's time less the host's: whole seconds, and nanoseconds below one. */
+  #offsetSeconds = 0;
+  #phase = 0;
+  /** Until when events have been turned into flags, as a {@link #time}. */
   #flaggedUntil: number;
 
   constructor(options: { clock: Clock; irq: IrqLine; memoryBytes: number }) {
@@ -100,7 +101,7 @@ export class Mc146818 extends ByteDevice implements Resettable {
       case REGISTER_D:
         return D_VALID;
       default:
-        if (this.#running) encodeTime(this.#seconds, this.#format, this.#bytes);
+        if (this.#running) this.#writeTimeBytes();
         return this.#bytes[this.#index] ?? 0;
     }
   }
@@ -129,13 +130,14 @@ export class Mc146818 extends ByteDevice implements Resettable {
     this.#update();
   }
 
-  /** The clock's time, in nanoseconds since 1970 (while it runs). */
+  /** Nanoseconds in which seconds begin when the clock's do. */
   #time(): number {
-    return this.#clock.wall() + this.#offset;
+    return this.#clock.wall() + this.#phase;
   }
 
-  get #seconds(): number {
-    return Math.floor(this.#time() / SECOND);
+  /** The clock's time, in seconds since 1970 (while it runs). */
+  #secondsAt(time: number): number {
+    return Math.floor(time / SECOND) + this.#offsetSeconds;
   }
 
   /** Whether the divider chain runs: the periodic events come from it. */
@@ -168,10 +170,14 @@ export class Mc146818 extends ByteDevice implements Resettable {
     return 2 ** (rate < 3 ? rate + 6 : rate - 1);
   }
 
+  #writeTimeBytes(): void {
+    encodeTime(this.#secondsAt(this.#time()), this.#format, this.#bytes);
+  }
+
   #control(registerA: number, registerB: number): void {
     const wasRunning = this.#running;
     const wasDividing = this.#dividing;
-    if (wasRunning) encodeTime(this.#seconds, this.#format, this.#bytes);
+    if (wasRunning) this.#writeTimeBytes();
     this.#registerA = registerA;
     this.#registerB = registerB;
     if (!wasRunning && this.#running) this.#start(!wasDividing);
@@ -182,7 +188,7 @@ export class Mc146818 extends ByteDevice implements Resettable {
     const isAlarm =
       index === RTC_SECONDS_ALARM || index === RTC_MINUTES_ALARM || index === RTC_HOURS_ALARM;
     const sets = isTime && !isAlarm && this.#running;
-    if (sets) encodeTime(this.#seconds, this.#format, this.#bytes);
+    if (sets) this.#writeTimeBytes();
     this.#bytes[index] = value;
     if (sets) this.#start(false);
   }
@@ -193,10 +199,10 @@ export class Mc146818 extends ByteDevice implements Resettable {
    *   seconds keep their beat.
    */
   #start(afterReset: boolean): void {
-    const host = this.#clock.wall();
-    const time = this.#time();
-    const fraction = afterReset ? SECOND / 2 : time - Math.floor(time / SECOND) * SECOND;
-    this.#offset = decodeTime(this.#bytes, this.#format) * SECOND + fraction - host;
+    const fraction = this.#time() % SECOND;
+    if (afterReset) this.#phase = (this.#phase + 1.5 * SECOND - fraction) % SECOND;
+    const seconds = decodeTime(this.#bytes, this.#format);
+    this.#offsetSeconds += seconds - this.#secondsAt(this.#time());
     this.#flaggedUntil = this.#time();
   }
 
@@ -256,7 +262,8 @@ export class Mc146818 extends ByteDevice implements Resettable {
   }
 
   #nextAlarm(after: number): number {
-    return nextAlarm(Math.floor(after / SECOND), this.#bytes, this.#format) * SECOND;
+    const next = nextAlarm(this.#secondsAt(after), this.#bytes, this.#format);
+    return (next - this.#offsetSeconds) * SECOND;
   }
 }
 

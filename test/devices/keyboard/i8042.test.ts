@@ -1,0 +1,156 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { I8042 } from "../../../src/devices/keyboard/i8042.ts";
+import { readWriteEverything } from "../../support/bus-fuzz.ts";
+
+const OUTPUT_FULL = 0x01;
+const INPUT_FULL = 0x02;
+
+describe("keyboard controller", () => {
+  let resets: number;
+  let controller: I8042;
+
+  beforeEach(() => {
+    resets = 0;
+    controller = new I8042({
+      onReset: () => {
+        resets++;
+      },
+    });
+  });
+
+  const status = (): number => controller.command.read(0, 1);
+  const command = (value: number): void => controller.command.write(0, 1, value);
+  const send = (value: number): void => controller.data.write(0, 1, value);
+  /** The answer to a command; undefined if there is none. */
+  const answer = (): number | undefined =>
+    (status() & OUTPUT_FULL) !== 0 ? controller.data.read(0, 1) : undefined;
+  const ask = (value: number): number | undefined => {
+    command(value);
+    return answer();
+  };
+
+  it("is ready for a command at any time, and has nothing to say at first", () => {
+    expect(status()).toBe(0x14);
+    for (let value = 0; value < 256; value++) {
+      command(value);
+      expect(status() & INPUT_FULL).toBe(0);
+      send(value);
+      expect(status() & INPUT_FULL).toBe(0);
+    }
+  });
+
+  it("passes its own test and those of its ports", () => {
+    expect([ask(0xaa), ask(0xab), ask(0xa9)]).toEqual([0x55, 0x00, 0x00]);
+  });
+
+  it("gives an answer once", () => {
+    command(0xaa);
+    expect(answer()).toBe(0x55);
+    expect(answer()).toBeUndefined();
+    expect(controller.data.read(0, 1)).toBe(0x55);
+  });
+
+  it("tells commands from data in its status", () => {
+    command(0xd2);
+    expect(status() & 0x08).toBe(0x08);
+    send(0);
+    expect(status() & 0x08).toBe(0);
+  });
+
+  it("keeps the command byte, and the other bytes of its memory", () => {
+    command(0x60);
+    send(0x47);
+    command(0x7f);
+    send(0xa5);
+    expect([ask(0x20), ask(0x3f)]).toEqual([0x47, 0xa5]);
+  });
+
+  it("shows in the command byte which ports are off", () => {
+    expect(ask(0x20)).toBe(0x44);
+    command(0xad);
+    command(0xa7);
+    expect(ask(0x20)).toBe(0x74);
+    command(0xae);
+    command(0xa8);
+    expect(ask(0x20)).toBe(0x44);
+  });
+
+  it("has a system flag that follows the command byte and the self test", () => {
+    command(0x60);
+    send(0x00);
+    expect(status() & 0x04).toBe(0);
+    ask(0xaa);
+    expect(status() & 0x04).toBe(0x04);
+  });
+
+  it("echoes what is put into its output buffer, and says whose it is", () => {
+    command(0xd2);
+    send(0x12);
+    expect(status() & 0x21).toBe(0x01);
+    expect(answer()).toBe(0x12);
+    command(0xd3);
+    send(0x34);
+    expect(status() & 0x21).toBe(0x21);
+    expect(answer()).toBe(0x34);
+  });
+
+  it("times out for a keyboard and for a mouse", () => {
+    send(0xff);
+    expect(status() & 0x61).toBe(0x41);
+    expect(answer()).toBe(0xfe);
+    command(0xd4);
+    send(0xff);
+    expect(status() & 0x61).toBe(0x61);
+    expect(answer()).toBe(0xfe);
+  });
+
+  it("remembers the A20 gate", () => {
+    expect(ask(0xd0)).toBe(0xcf);
+    command(0xd1);
+    send(0xdd);
+    expect(ask(0xd0)).toBe(0xdd);
+    command(0xdf);
+    expect(ask(0xd0)).toBe(0xdf);
+    command(0xdd);
+    expect(ask(0xd0)).toBe(0xdd);
+    expect(resets).toBe(0);
+  });
+
+  it("resets the machine by a pulse or through the output port, and not otherwise", () => {
+    command(0xff);
+    command(0xf1);
+    expect(resets).toBe(0);
+    command(0xfe);
+    expect(resets).toBe(1);
+    command(0xf0);
+    expect(resets).toBe(2);
+    command(0xd1);
+    send(0x02);
+    expect(resets).toBe(3);
+  });
+
+  it("does not answer commands it does not know", () => {
+    expect([ask(0x00), ask(0xb0), ask(0xef)]).toEqual([undefined, undefined, undefined]);
+    expect(ask(0xc0)).toBe(0xa0);
+  });
+
+  it("forgets a half-given command at reset", () => {
+    command(0x60);
+    controller.reset();
+    send(0x00);
+    expect(answer()).toBe(0xfe);
+    expect(ask(0x20)).toBe(0x44);
+  });
+
+  it("lives through any access", () => {
+    readWriteEverything(() => {
+      const fresh = new I8042({ onReset: () => fresh.reset() });
+      return {
+        ranges: [
+          [fresh.data, 1],
+          [fresh.command, 1],
+        ],
+      };
+    });
+  });
+});

@@ -236,11 +236,7 @@ describe("a driver that breaks the rules", () => {
     refuses(/available index jumped/);
   });
 
-  it.each([
-    RAM,
-    RAM - 4096,
-    2 ** 43,
-  ])("is refused rings at %i", (address) => {
+  it.each([RAM, RAM - 4096, 2 ** 43])("is refused rings at %i", (address) => {
     const layout = { descriptors: address, available: address + 128, used: address + 4096 };
     expect(() => queue.place(layout)).toThrow(GuestError);
     expect(queue.ready).toBe(false);

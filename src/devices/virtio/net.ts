@@ -175,10 +175,10 @@ export class VirtioNet implements VirtioDevice {
   }
 
   #transmit(driver: VirtioDriver, frame: Uint8Array): void {
-    this.stats.framesOut++;
-    this.stats.bytesOut += frame.length;
     try {
       this.#backend.transmit(frame);
+      this.stats.framesOut++;
+      this.stats.bytesOut += frame.length;
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       this.stats.dropped++;

@@ -144,8 +144,7 @@ export class Virtqueue {
   }
 
   /**
-   * Whether the driver wants an interrupt for what was pushed since the last call
-   * (§2.7.7, §2.7.10).
+   * Whether the driver wants an interrupt for what was pushed since the last call (§2.7.7).
    */
   interruptWanted(): boolean {
     const before = this.#usedAtLastInterrupt;
@@ -160,7 +159,7 @@ export class Virtqueue {
     return ((this.#nextUsed - event - 1) & 0xffff) < pushed;
   }
 
-  /** Asks the driver not to notify until the queue was found empty. */
+  /** Asks the driver not to notify until the queue was found empty (§2.7.10). */
   deferNotifications(): void {
     // With EVENT_IDX it notifies at the index asked for last and at no other.
     if (this.#notificationsOff || this.#eventIdx) return;

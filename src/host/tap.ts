@@ -96,6 +96,10 @@ function openError(name: string, cause: unknown): HostError {
   const errno = errnoOf(cause);
   const opening = syscallOf(cause) === "open";
   const what = `cannot open tap ${name}`;
+  if (opening && (errno === "EACCES" || errno === "EPERM")) {
+    const remedy = "no permission for /dev/net/tun: run as root, or let your group open it";
+    return new HostError(what, { errno, cause, remedy });
+  }
   if (opening && (errno === "ENOENT" || errno === "ENODEV" || errno === "ENXIO")) {
     const remedy = "there is no /dev/net/tun: load the driver with `sudo modprobe tun`";
     return new HostError(what, { errno, cause, remedy });

@@ -113,9 +113,10 @@ export class Pinger {
       this.#fail();
       return;
     }
+    // First, since the answer may come from within the request.
+    this.#alarm.set(nanos(Math.min(now + ARP_INTERVAL, this.#giveUpStarting)));
     // A request that still waits for the guest's first buffers will do.
     if (network.pending === 0) network.requestNeighbour(target);
-    this.#alarm.set(nanos(Math.min(now + ARP_INTERVAL, this.#giveUpStarting)));
   }
 
   #fail(): void {

@@ -1,0 +1,183 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { GuestError, HostError } from "../../src/core/errors.ts";
+import { BlockFile } from "../../src/host/block-file.ts";
+import { ImageFile } from "../../src/host/image-file.ts";
+import { PcapFile } from "../../src/host/pcap-file.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "solo5-kvm-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const at = (name: string): string => join(folder, name);
+
+function file(name: string, content: Uint8Array | string): string {
+  writeFileSync(at(name), content);
+  return at(name);
+}
+
+function hostError(action: () => unknown): HostError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof HostError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+const openDescriptors = (): number => readdirSync("/proc/self/fd").length;
+
+describe("a disk in a file", () => {
+  it("keeps what is written, at its place", () => {
+    const path = file("disk", new Uint8Array(2048));
+    const disk = new BlockFile(path, { readOnly: false });
+    expect(disk.capacity).toBe(2048);
+    disk.write(512, new Uint8Array(512).fill(7));
+    disk.flush();
+    const back = new Uint8Array(1024);
+    disk.read(256, back);
+    expect(back).toEqual(new Uint8Array(1024).fill(7, 256, 768));
+    disk.close();
+    disk.close();
+    expect(readFileSync(path)[512]).toBe(7);
+  });
+
+  it.each([
+    ["is missing", () => at("no"), /cannot open disk .*no \(ENOENT\): there is no such file/],
+    ["is a folder", () => folder, /\(EISDIR\): it is a folder, not a file/],
+    ["is empty", () => file("empty", ""), /empty is empty: give it a size/],
+    ["has an odd size", () => file("odd", "1234567"), /odd has 7 bytes, not a multiple of 512/],
+    ["is a character device", () => "/dev/null", /neither a file nor a block device/],
+  ])("is refused when it %s, and left closed", (_what, path, message) => {
+    const before = openDescriptors();
+    expect(hostError(() => new BlockFile(path(), { readOnly: false })).message).toMatch(message);
+    expect(openDescriptors()).toBe(before);
+  });
+
+  it("does not wait at a pipe", () => {
+    expect(spawnSync("mkfifo", [at("pipe")]).status).toBe(0);
+    const error = hostError(() => new BlockFile(at("pipe"), { readOnly: true }));
+    expect(error.message).toMatch(/neither a file nor a block device/);
+  });
+
+  it("that fails while in use says so", () => {
+    const disk = new BlockFile(file("disk", new Uint8Array(1024)), { readOnly: false });
+    truncateSync(at("disk"), 512);
+    expect(hostError(() => disk.read(0, new Uint8Array(1024))).message).toMatch(/shorter than/);
+    disk.close();
+    expect(hostError(() => disk.write(0, new Uint8Array(512))).errno).toBe("EBADF");
+  });
+
+  it("cannot be written when it was opened read-only", () => {
+    const disk = new BlockFile(file("disk", new Uint8Array(512)), { readOnly: true });
+    expect(disk.readOnly).toBe(true);
+    expect(hostError(() => disk.write(0, new Uint8Array(512))).errno).toBe("EBADF");
+    disk.close();
+  });
+
+  // Root may write whatever its permissions say.
+  it.skipIf(process.getuid?.() === 0)("that is read-only asks for ,ro", () => {
+    const path = file("disk", new Uint8Array(512));
+    chmodSync(path, 0o444);
+    expect(hostError(() => new BlockFile(path, { readOnly: false })).message).toMatch(/",ro"/);
+    expect(new BlockFile(path, { readOnly: true }).capacity).toBe(512);
+  });
+});
+
+describe("an image file", () => {
+  it("is read where it is asked for", () => {
+    const image = new ImageFile(file("image", "0123456789"));
+    expect(image.size).toBe(10);
+    expect(Buffer.from(image.read(3, 4)).toString()).toBe("3456");
+    expect(image.read(10, 0)).toEqual(new Uint8Array(0));
+    image.close();
+    image.close();
+  });
+
+  it.each([
+    [8, 3],
+    [-1, 2],
+    [0, 1e15],
+    [1e15, 1],
+  ])("has no bytes from %i, %i long", (offset, length) => {
+    const image = new ImageFile(file("image", "0123456789"));
+    expect(() => image.read(offset, length)).toThrow(GuestError);
+    image.close();
+  });
+
+  it("is at fault, and not the host, when it shrinks", () => {
+    const image = new ImageFile(file("image", "0123456789"));
+    truncateSync(at("image"), 5);
+    expect(() => image.read(0, 10)).toThrow(GuestError);
+    image.close();
+  });
+
+  it.each([
+    ["is missing", () => at("no"), "ENOENT", /there is no such file/],
+    ["is under a file", () => join(file("image", ""), "x"), "ENOTDIR", /not a folder/],
+    ["is a folder", () => folder, undefined, /is a folder$/],
+  ])("is refused when it %s", (_what, path, errno, message) => {
+    const error = hostError(() => new ImageFile(path()));
+    expect(error.errno).toBe(errno);
+    expect(error.message).toMatch(message);
+  });
+});
+
+describe("a capture file", () => {
+  const failing = (): [HostError[], (error: HostError) => void] => {
+    const errors: HostError[] = [];
+    return [errors, (error) => errors.push(error)];
+  };
+
+  it("has all pieces in order, small and large", () => {
+    const [errors, onError] = failing();
+    const capture = new PcapFile(at("capture"), onError);
+    const pieces = [10, 70_000, 1, 65_536, 65_535, 2].map((length, i) =>
+      new Uint8Array(length).fill(i + 1),
+    );
+    for (const piece of pieces) capture.write(piece);
+    capture.close();
+    capture.close();
+    expect(readFileSync(at("capture")).equals(Buffer.concat(pieces))).toBe(true);
+    expect(errors).toEqual([]);
+  });
+
+  it("can be read by others soon after a frame", async () => {
+    const capture = new PcapFile(at("capture"), failing()[1]);
+    capture.write(Uint8Array.of(1, 2, 3));
+    await expect.poll(() => readFileSync(at("capture")).length).toBe(3);
+    capture.close();
+  });
+
+  it("reports a full disk once, and the guest goes on", () => {
+    const [errors, onError] = failing();
+    const capture = new PcapFile("/dev/full", onError);
+    for (let i = 0; i < 3; i++) {
+      capture.write(Uint8Array.of(1));
+      capture.flush();
+    }
+    capture.close();
+    expect(errors.map((error) => error.message)).toEqual([
+      "the capture /dev/full ends here (ENOSPC): it cannot be written any further",
+    ]);
+  });
+
+  it("is refused where no file can be", () => {
+    const error = hostError(() => new PcapFile(join(folder, "no", "capture"), failing()[1]));
+    expect(error.message).toMatch(/cannot write the capture .* \(ENOENT\)/);
+  });
+});

@@ -1,0 +1,198 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readlinkSync } from "node:fs";
+import { setImmediate, setTimeout } from "node:timers/promises";
+import { afterEach, describe, expect, it } from "vitest";
+import type { HostError } from "../../src/core/errors.ts";
+import { loadNetworkAddon } from "../../src/host/network-addon.ts";
+import { TapNetwork } from "../../src/host/tap.ts";
+import { parseEthernet } from "../../src/net/ethernet.ts";
+import { SimulatedGuest } from "../net/simulated-guest.ts";
+
+const ip = (...args: string[]): string => {
+  const { status, stdout, stderr } = spawnSync("ip", args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr}`);
+  return stdout;
+};
+
+const exists = (name: string): boolean => spawnSync("ip", ["link", "show", name]).status === 0;
+
+const tapDescriptors = (): number =>
+  readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === "/dev/net/tun";
+    } catch {
+      // The folder's own descriptor.
+      return false;
+    }
+  }).length;
+
+const open: TapNetwork[] = [];
+const errors: HostError[] = [];
+function tap(name: string): TapNetwork {
+  const network = new TapNetwork(name, (error) => errors.push(error));
+  open.push(network);
+  return network;
+}
+
+afterEach(() => {
+  for (const network of open.splice(0)) network.close();
+  errors.length = 0;
+  for (const name of ["t0", "t1"]) spawnSync("ip", ["link", "delete", name]);
+});
+
+/** A tap with the host's address on it. */
+function addressed(name: string): TapNetwork {
+  const network = tap(name);
+  ip("address", "add", "10.0.0.1/24", "dev", name);
+  return network;
+}
+
+async function ping(...args: string[]): Promise<string> {
+  const child = spawn("ping", [...args, "10.0.0.2"], { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout.on("data", (data) => {
+    output += data;
+  });
+  await once(child, "close");
+  return output;
+}
+
+describe("a tap", () => {
+  it("is made, is up, and is gone when closed", () => {
+    const network = tap("t0");
+    expect(ip("link", "show", "t0")).toMatch(/[<,]UP[,>]/);
+    expect(network.mtu).toBe(1500);
+    network.close();
+    network.close();
+    expect(exists("t0")).toBe(false);
+  });
+
+  it("that exists is used as it is, and stays", () => {
+    ip("tuntap", "add", "t0", "mode", "tap");
+    ip("link", "set", "t0", "mtu", "1400");
+    const network = tap("t0");
+    expect(network.mtu).toBe(1400);
+    expect(ip("link", "show", "t0")).not.toMatch(/[<,]UP[,>]/);
+    network.close();
+    expect(exists("t0")).toBe(true);
+  });
+
+  it.each([
+    ["which another process uses", "t0", /cannot open tap t0 \(EBUSY\): another process uses it/],
+    ["which is no tap", "lo", /cannot open tap lo \(EINVAL\): .* is not a tap/],
+    ["without a name", "", /"" is not a name for a network interface/],
+    ["with a long name", "sixteen-letters!", /is not a name for a network interface/],
+    ["with a slash in it", "a/b", /is not a name for a network interface/],
+    ["with a pattern for a name", "tap%d", /is not a name for a network interface/],
+  ])("is refused %s", (_what, name, message) => {
+    tap("t0");
+    const before = tapDescriptors();
+    expect(() => tap(name)).toThrow(
+      expect.objectContaining({ name: "HostError", message: expect.stringMatching(message) }),
+    );
+    expect(tapDescriptors()).toBe(before);
+  });
+
+  it("carries a thousand pings of the host's ping(8), of every size", async () => {
+    const guest = new SimulatedGuest(addressed("t0"));
+    guest.onFrame = (frame) => {
+      guest.answerArp(frame);
+      guest.answerEcho(frame);
+    };
+    expect(await ping("-q", "-f", "-c", "1000")).toMatch(/1000 packets transmitted, 1000 received/);
+    for (const size of [8, 56, 1472]) {
+      expect(await ping("-q", "-c", "20", "-i", "0.002", "-s", String(size))).toMatch(
+        / 20 received/,
+      );
+    }
+  });
+
+  it("keeps frames for a guest without room, and loses none", async () => {
+    const network = addressed("t0");
+    const guest = new SimulatedGuest(network);
+    guest.onFrame = (frame) => guest.answerArp(frame);
+    await ping("-q", "-c", "1", "-W", "0.1");
+    guest.onFrame = () => {};
+    guest.received.length = 0;
+    guest.room = 2;
+    await ping("-q", "-c", "10", "-i", "0.002", "-W", "0.1");
+    const pings = () => guest.received.filter((frame) => guest.echoRequest(frame)).length;
+    expect(guest.received.length).toBe(2);
+    guest.room = Number.POSITIVE_INFINITY;
+    network.resume();
+    await expect.poll(pings).toBe(10);
+    const sequences = guest.received.map((frame) => guest.echoRequest(frame)?.sequence);
+    expect(sequences.filter((n) => n !== undefined)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  it("drops and counts frames while the interface is down, and for junk", () => {
+    const network = tap("t0");
+    network.transmit(new Uint8Array(3));
+    expect(network.dropped).toBe(1);
+    ip("link", "set", "t0", "down");
+    network.transmit(new Uint8Array(60));
+    expect(network.dropped).toBe(2);
+    network.close();
+    network.transmit(new Uint8Array(60));
+    expect(network.dropped).toBe(3);
+  });
+
+  it("says once that the interface was removed, and rests", async () => {
+    const network = tap("t0");
+    network.connect(() => true);
+    await setImmediate();
+    ip("link", "delete", "t0");
+    await expect.poll(() => errors.length).toBe(1);
+    const before = process.cpuUsage();
+    await setTimeout(100);
+    const { user, system } = process.cpuUsage(before);
+    expect(user + system).toBeLessThan(50_000);
+    expect(errors.map((error) => error.message)).toEqual([
+      expect.stringMatching(/^tap t0 is gone/),
+    ]);
+  });
+
+  it("may be closed from within its receiver", async () => {
+    const network = addressed("t0");
+    let frames = 0;
+    network.connect((frame) => {
+      if (parseEthernet(frame) !== undefined) frames++;
+      network.close();
+      return true;
+    });
+    await ping("-q", "-c", "1", "-W", "0.1");
+    expect(frames).toBe(1);
+    expect(exists("t0")).toBe(false);
+  });
+
+  it("that nobody refers to is closed", async () => {
+    const addon = loadNetworkAddon();
+    const before = tapDescriptors();
+    (() => {
+      new addon.Tap("t0");
+      new addon.Tap("t1").start(() => true);
+    })();
+    expect(tapDescriptors()).toBe(before + 2);
+    await expect
+      .poll(() => {
+        globalThis.gc?.();
+        return tapDescriptors();
+      })
+      .toBe(before);
+  });
+
+  it("once closed, does not keep the process alive", () => {
+    const addon = "./build/Release/solo5_kvm.node";
+    const program = `
+      const tap = new (require("${addon}").Tap)("t1");
+      tap.start(() => true);
+      setTimeout(() => tap.close(), 10);
+    `;
+    const { status, stderr } = spawnSync(process.execPath, ["-e", program], {
+      encoding: "utf8",
+      timeout: 10_000,
+    });
+    expect(status, stderr).toBe(0);
+  });
+});

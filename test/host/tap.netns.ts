@@ -4,6 +4,9 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import type { HostError } from "../../src/core/errors.ts";
+import { MILLISECOND, SECOND } from "../../src/core/units.ts";
+import { loadAddon } from "../../src/host/addon.ts";
+import type { WaitForEvents } from "../../src/host/event-loop.ts";
 import { loadNetworkAddon } from "../../src/host/network-addon.ts";
 import { TapNetwork } from "../../src/host/tap.ts";
 import { parseEthernet } from "../../src/net/ethernet.ts";
@@ -124,6 +127,24 @@ describe("a tap", () => {
     await expect.poll(pings).toBe(10);
     const sequences = guest.received.map((frame) => guest.echoRequest(frame)?.sequence);
     expect(sequences.filter((n) => n !== undefined)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  it("wakes whoever waits on the event loop, but not while the guest has no room", async () => {
+    const { waitForEvents } = loadAddon<{ waitForEvents: WaitForEvents }>();
+    const network = addressed("t0");
+    const guest = new SimulatedGuest(network);
+    const broadcast = () =>
+      spawnSync("ping", ["-q", "-b", "-c", "1", "-W", "0.01", "10.0.0.255"], { stdio: "ignore" });
+    guest.room = 0;
+    broadcast();
+    await expect.poll(() => waitForEvents(0)).toBe(false);
+    broadcast();
+    expect(waitForEvents(20 * MILLISECOND)).toBe(false);
+    // From here on the loop does not turn, as while a guest computes.
+    guest.room = 1;
+    network.resume();
+    expect(guest.received).toHaveLength(1);
+    expect(waitForEvents(SECOND)).toBe(true);
   });
 
   it("drops and counts frames while the interface is down, and for junk", () => {

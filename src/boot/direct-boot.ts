@@ -13,7 +13,7 @@ import { type ElfFile, EM_X86_64, ET_EXEC, isElf, PT_LOAD, parseElf } from "./el
 import { flatGdt, multibootEntryState } from "./entry-state.ts";
 import { identify, refuse } from "./image.ts";
 import { defaultEntry, MENU_PATHS, readIsoMenu } from "./iso-menu.ts";
-import { IsoVolume } from "./iso9660.ts";
+import { IsoVolume, truncationOf } from "./iso9660.ts";
 import { CONVENTIONAL_END, EXTENDED_START, memoryMap } from "./memory-map.ts";
 import type { MenuFile } from "./menu.ts";
 import { findMultibootHeader, type KernelLayout, kernelLayout } from "./multiboot.ts";
@@ -114,6 +114,7 @@ function findBootFiles(source: ByteSource): BootFiles {
 }
 
 function filesOfIso(volume: IsoVolume): BootFiles {
+  if (volume.missingBytes > 0) throw new GuestError("image", truncationOf(volume));
   const menu = readIsoMenu(volume);
   if (menu === undefined) {
     throw new GuestError(

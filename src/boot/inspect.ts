@@ -6,7 +6,7 @@ import { type BootEntry, parseBootCatalog } from "./el-torito.ts";
 import { type ElfSegment, isElf, parseElf, readNotes } from "./elf.ts";
 import { identify } from "./image.ts";
 import { MENU_PATHS, readIsoMenu } from "./iso-menu.ts";
-import { IsoVolume } from "./iso9660.ts";
+import { IsoVolume, SECTOR_SIZE, truncationOf } from "./iso9660.ts";
 import type { MenuEntry } from "./menu.ts";
 import { findMultibootHeader, type MultibootHeader } from "./multiboot.ts";
 
@@ -76,9 +76,7 @@ export function inspectImage(source: ByteSource): ImageReport {
 function inspectIso(source: ByteSource, problems: string[]): IsoReport {
   const attempt = <Value>(read: () => Value): Value | undefined => attemptInto(problems, read);
   const volume = new IsoVolume(source);
-  if (volume.missingBytes > 0) {
-    problems.push(`truncated ISO: ${volume.missingBytes} bytes are missing at the end`);
-  }
+  if (volume.missingBytes > 0) problems.push(truncationOf(volume));
   const found = attempt(() => readIsoMenu(volume));
   const menuEntries = found?.menu.entries ?? [];
   if (found === undefined && problems.length === 0) {
@@ -101,7 +99,7 @@ function inspectIso(source: ByteSource, problems: string[]): IsoReport {
   });
   return {
     volumeId: volume.volumeId,
-    volumeSize: volume.sectors * 2048,
+    volumeSize: volume.sectors * SECTOR_SIZE,
     rockRidge: volume.rockRidge,
     bootEntries: catalog ?? [],
     menuPath: found?.path,

@@ -201,6 +201,10 @@ export class IsoVolume {
   }
 }
 
+/** One line for a volume that is not all there. */
+export const truncationOf = (volume: IsoVolume): string =>
+  `truncated ISO: ${volume.missingBytes} of ${volume.sectors * SECTOR_SIZE} bytes are missing at the end`;
+
 interface DirectoryRecord {
   readonly length: number;
   readonly location: number;

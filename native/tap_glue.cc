@@ -12,10 +12,14 @@ namespace {
 /* Frames read at one turn of the event loop, so that a flood leaves time for the guest. */
 constexpr int FRAMES_PER_TURN = 64;
 
-/* libuv frees nothing itself, and closes a handle at its leisure: so it lives apart from its owner. */
+/*
+ * libuv closes a handle at its leisure: so it lives apart from its owner. Until it is closed, the cleanup
+ * hook holds up the end of the thread, which would unload this code before the close callback.
+ */
 struct Poll {
     uv_poll_t handle;
     class Tap *owner;
+    napi_async_cleanup_hook_handle cleanup;
 };
 
 /*
@@ -54,14 +58,9 @@ public:
         Napi::Object self = info.This().As<Napi::Object>();
         self.Set("frame", frame);
         self.Set("mtu", tap_.mtu);
-        napi_add_env_cleanup_hook(env, on_env_cleanup, this);
     }
 
-    ~Tap() override
-    {
-        napi_remove_env_cleanup_hook(env_, on_env_cleanup, this);
-        release();
-    }
+    ~Tap() override { release(); }
 
 private:
     Napi::Env env_;
@@ -71,7 +70,19 @@ private:
     Napi::Reference<Napi::Uint8Array> frame_;
     Napi::FunctionReference receive_;
 
-    static void on_env_cleanup(void *tap) { static_cast<Tap *>(tap)->release(); }
+    static void on_env_cleanup(napi_async_cleanup_hook_handle, void *poll)
+    {
+        Tap *owner = static_cast<Poll *>(poll)->owner;
+        if (owner != nullptr)
+            owner->release();
+    }
+
+    static void on_closed(uv_handle_t *handle)
+    {
+        Poll *poll = static_cast<Poll *>(handle->data);
+        napi_remove_async_cleanup_hook(poll->cleanup);
+        delete poll;
+    }
 
     /* May be called twice. */
     void release()
@@ -79,8 +90,7 @@ private:
         if (poll_ != nullptr) {
             poll_->owner = nullptr;
             uv_poll_stop(&poll_->handle);
-            uv_close(reinterpret_cast<uv_handle_t *>(&poll_->handle),
-                     [](uv_handle_t *handle) { delete static_cast<Poll *>(handle->data); });
+            uv_close(reinterpret_cast<uv_handle_t *>(&poll_->handle), on_closed);
             poll_ = nullptr;
         }
         tap_close(&tap_);
@@ -101,13 +111,14 @@ private:
             return env.Undefined();
         }
         napi_get_uv_event_loop(env, &loop);
-        Poll *poll = new Poll{{}, this};
+        Poll *poll = new Poll{{}, this, nullptr};
         int result = uv_poll_init(loop, &poll->handle, tap_.ready_fd);
         if (result < 0) {
             delete poll;
             throw_errno(env, result, "uv_poll_init");
             return env.Undefined();
         }
+        napi_add_async_cleanup_hook(env, on_env_cleanup, poll, &poll->cleanup);
         poll->handle.data = poll;
         poll_ = poll;
         receive_ = Napi::Persistent(info[0].As<Napi::Function>());

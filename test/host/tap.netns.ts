@@ -216,4 +216,27 @@ describe("a tap", () => {
     });
     expect(status, stderr).toBe(0);
   });
+
+  it("is closed when its thread ends", () => {
+    const program = `
+      const { Worker } = require("node:worker_threads");
+      const code = \`
+        const tap = new (require("./build/Release/solo5_kvm.node").Tap)("t1");
+        tap.start(() => true);
+        require("node:worker_threads").parentPort.postMessage("open");
+      \`;
+      const worker = new Worker(code, { eval: true });
+      worker.on("message", async () => {
+        await worker.terminate();
+        const { status } = require("node:child_process").spawnSync("ip", ["link", "show", "t1"]);
+        process.exitCode = status === 0 ? 1 : 0;
+      });
+    `;
+    const { status, stderr } = spawnSync(process.execPath, ["-e", program], {
+      encoding: "utf8",
+      timeout: 10_000,
+    });
+    expect(status, stderr).toBe(0);
+    expect(exists("t1")).toBe(false);
+  });
 });

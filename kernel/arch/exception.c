@@ -120,7 +120,7 @@ _Noreturn void exception_report(const struct exception_frame *frame)
         platform_exit(EXIT_ABORT);
     }
     reporting = true;
-    printf("\nEXCEPTION %lu: %s, error code 0x%lx, at RIP 0x%lx\n",
+    printf("\nABORT: exception %lu, %s, error code 0x%lx, at RIP 0x%lx\n",
            frame->vector, name ? name : "reserved", frame->error_code,
            frame->rip);
     if (frame->vector == PAGE_FAULT)

@@ -48,7 +48,7 @@ _Noreturn void kernel_main(const struct boot_info *boot_info)
     interrupts_init(boot_info);
     fpu_init();
     memory_init(boot_info);
-    tls_init();
+    stack_guard_init();
     clock_init();
     interrupts_enable();
     solo5_start();

@@ -1,19 +1,12 @@
 /* The end of the machine. */
 #include <kernel/console.h>
+#include <kernel/debug_exit.h>
 #include <kernel/io.h>
 #include <kernel/platform.h>
 #include <kernel/serial.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-
-/* The debug exit port. Success is the value that QEMU users of Solo5 know: its
- * isa-debug-exit device turns it into the process status 83. Any other status
- * goes out in the low byte under a mark in the high one, so that it cannot be
- * taken for success. */
-#define DEBUG_EXIT         0x501
-#define DEBUG_EXIT_SUCCESS 41
-#define DEBUG_EXIT_FAILURE 0x5300
 
 /* SLP_EN with the SLP_TYP of S5, in the PM1a control registers where QEMU's
  * q35 and i440FX, old QEMU and Bochs, and VirtualBox have them. */
@@ -48,7 +41,7 @@ _Noreturn void panic(const char *format, ...)
 {
     va_list arguments;
 
-    printf("PANIC: ");
+    printf("ABORT: ");
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);

@@ -1,7 +1,9 @@
 /* Thread-local storage and the stack guard value. Compilers read the guard
- * either from the global variable or from %fs:0x28; both hold the same. */
+ * either from the global variable or from %fs:0x28; both hold the same.
+ *
+ * The kernel starts with FS.base 0: as Solo5 has it, an application without
+ * thread-local storage of its own has none, and an access faults. */
 #include <kernel/cpu.h>
-#include <kernel/memory.h>
 #include <kernel/platform.h>
 #include <kernel/tls.h>
 #include <string.h>
@@ -21,7 +23,7 @@ struct control_block {
 };
 
 /* The lowest byte is zero, so that a string cannot copy the guard. Replaced by
- * tls_init() before any code that checks it runs. */
+ * stack_guard_init() before any code that checks it runs. */
 uintptr_t __stack_chk_guard = 0x5a17c0de0d0aff00;
 
 void __stack_chk_fail(void);
@@ -63,16 +65,9 @@ void tls_set_thread_pointer(uintptr_t thread_pointer)
     wrmsr(MSR_FS_BASE, thread_pointer);
 }
 
-void tls_init(void)
+void stack_guard_init(void)
 {
-    size_t pages = (tls_block_size() + PAGE_SIZE - 1) / PAGE_SIZE;
-    uintptr_t block = (uintptr_t)kernel_page_alloc(pages);
-
-    if (block == 0)
-        panic("no memory for thread-local variables");
     /* Not a secret, but not the same on every start either. The multiplier
      * is Knuth's: it carries the TSC's few varying bits upwards. */
     __stack_chk_guard ^= (rdtsc() * 0x9e3779b97f4a7c15) & ~(uintptr_t)0xff;
-    tls_block_init(block);
-    tls_set_thread_pointer(tls_thread_pointer(block));
 }

@@ -1,5 +1,7 @@
 /* Words and numbers on the serial line, and the loader's only way to fail. */
 #include "loader.h"
+#include <kernel/debug_exit.h>
+#include <kernel/io.h>
 #include <kernel/serial.h>
 
 void print(const char *string)
@@ -40,6 +42,7 @@ _Noreturn void fail(const char *message)
     print("loader: ");
     print(message);
     print("\n");
+    outw(DEBUG_EXIT, DEBUG_EXIT_FAILURE | EXIT_ABORT);
     for (;;)
         __asm__ volatile("cli; hlt");
 }

@@ -2,18 +2,17 @@
 #ifndef KERNEL_PLATFORM_H
 #define KERNEL_PLATFORM_H
 
+#include <kernel/debug_exit.h>
+
 /* The application's arguments, words separated by single spaces; may be
  * empty, is never NULL. */
 extern const char *kernel_command_line;
-
-/* Status of an abort or an exception. */
-#define EXIT_ABORT 255
 
 /* Ends the machine with `status` (0 to 255) where the platform can tell its
  * host, otherwise powers off, otherwise halts for ever. */
 _Noreturn void platform_exit(int status);
 
-/* Prints "PANIC: " and the formatted message, then exits with EXIT_ABORT. */
+/* Prints "ABORT: " and the formatted message, then exits with EXIT_ABORT. */
 _Noreturn void panic(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 

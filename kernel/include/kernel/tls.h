@@ -19,8 +19,8 @@ void tls_block_init(uintptr_t block);
 /* Loads FS.base. */
 void tls_set_thread_pointer(uintptr_t thread_pointer);
 
-/* Makes the block of the first thread and loads it. After memory_init(). */
-void tls_init(void);
+/* Makes the stack guard value this start's own. */
+void stack_guard_init(void);
 
 /* The stack guard value of code built with -mstack-protector-guard=global. */
 extern uintptr_t __stack_chk_guard;

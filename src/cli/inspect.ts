@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { formatInspection, inspectImage } from "../boot/inspect.ts";
+import { inspectImage } from "../boot/inspect.ts";
+import { formatReport } from "../boot/inspect-format.ts";
 import { ImageFile } from "../host/image-file.ts";
 
 export function addInspectCommand(program: Command): void {
@@ -10,7 +11,7 @@ export function addInspectCommand(program: Command): void {
     .action((path: string) => {
       const image = new ImageFile(path);
       try {
-        process.stdout.write(`${formatInspection(inspectImage(image)).join("\n")}\n`);
+        process.stdout.write(`${formatReport(inspectImage(image)).join("\n")}\n`);
       } finally {
         image.close();
       }

@@ -27,7 +27,7 @@ export function addIsoCommand(program: Command, guestArguments: readonly string[
         kernel: read(kernel, "give the unikernel's ELF file"),
         loader: read(loader, "build it with `make -C kernel`, or name it with --loader"),
         bootBlock: read(bootBlock, "build it with `make -C kernel`, or name it with --boot-block"),
-        commandLine: guestArguments.join(" "),
+        commandLine: guestArguments,
       });
       write(output, image);
     });

@@ -145,6 +145,7 @@ describe("interrupt controllers", () => {
       pic.primary.write(0, 1, EOI);
       expect(pic.pending).toBe(false);
       lower(4);
+      expect(pic.pending).toBe(false);
       raise(4);
       expect(pic.pending).toBe(true);
     });
@@ -284,6 +285,31 @@ describe("interrupt controllers", () => {
       pulse(5);
       expect(pic.acknowledge()).toBe(0x21);
     });
+  });
+
+  it("leaves every mode at an ICW1 without ICW4", () => {
+    initialise({ icw4: 0x13 });
+    pic.primary.write(0, 1, 0x80);
+    pic.primary.write(0, 1, 0x6b);
+    initialise({ icw1: 0x10 });
+    // Requests are read, not interrupts in service.
+    expect(pic.primary.read(0, 1)).toBe(0);
+    pulse(4);
+    expect(pic.acknowledge()).toBe(0x24);
+    expect(pic.primary.read(0, 1)).toBe(0);
+    pic.primary.write(1, 1, 0x10);
+    pulse(5);
+    expect(pic.pending).toBe(false);
+    pic.primary.write(0, 1, EOI);
+    expect(pic.pending).toBe(true);
+    // Nor do priorities rotate when interrupts end by themselves again.
+    pic.primary.write(0, 1, 0x80);
+    initialise({ icw4: 0x03 });
+    pulse(4);
+    pic.acknowledge();
+    pulse(4);
+    pulse(5);
+    expect(pic.acknowledge()).toBe(0x24);
   });
 
   it("lets less urgent interrupts through in special mask mode", () => {

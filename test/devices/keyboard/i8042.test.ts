@@ -129,8 +129,13 @@ describe("keyboard controller", () => {
     expect(resets).toBe(3);
   });
 
-  it("does not answer commands it does not know", () => {
-    expect([ask(0x00), ask(0xb0), ask(0xef)]).toEqual([undefined, undefined, undefined]);
+  it("does not answer commands it does not know, nor take data for them", () => {
+    for (const unknown of [0x00, 0x1f, 0x40, 0x5f, 0x80, 0xb0, 0xef]) {
+      expect(ask(unknown)).toBeUndefined();
+      send(0x00);
+      expect(answer()).toBe(0xfe);
+    }
+    expect(ask(0x20)).toBe(0x44);
     expect(ask(0xc0)).toBe(0xa0);
   });
 

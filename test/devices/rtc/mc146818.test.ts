@@ -179,6 +179,16 @@ describe("real-time clock", () => {
       expect(irq.level).toBe(false);
     });
 
+    it("sets an alarm for the time it comes, and none while it waits for an answer", () => {
+      write(A, 0x2f);
+      write(B, 0x42);
+      expect(clock.alarms.deadline).toBe(SECOND / 2);
+      clock.advance(SECOND / 2);
+      expect(clock.alarms.deadline).toBe(Number.POSITIVE_INFINITY);
+      read(C);
+      expect(clock.alarms.deadline).toBe(SECOND);
+    });
+
     it("knows the slowest and the fastest rates, and none", () => {
       const flags = (rate: number, after: number): number => {
         write(A, 0x20 | rate);

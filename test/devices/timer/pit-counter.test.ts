@@ -97,6 +97,13 @@ describe("8254 counter", () => {
       expect(counter.nextRise(10)).toBe(14);
     });
 
+    it("does nothing at a trigger before it has a count", () => {
+      const counter = programmed({ mode: 1, gate: false });
+      counter.setGate(true, 10);
+      expect(outs(counter, 10, 20)).not.toContain("0");
+      expect(status(counter, 20) & 0x40).toBe(0x40);
+    });
+
     it("is prolonged by another trigger, not by GATE falling", () => {
       const counter = programmed({ mode: 1, count: 3, gate: false });
       counter.setGate(true, 10);
@@ -180,6 +187,18 @@ describe("8254 counter", () => {
       writeCount(inLowHalf, 4, 6);
       expect(inLowHalf.nextRise(6)).toBe(9);
       expect(outs(inLowHalf, 6, 13)).toBe("00011001");
+      const atMiddle = programmed({ mode: 3, count: 8 });
+      writeCount(atMiddle, 4, 5);
+      expect(outs(atMiddle, 5, 13)).toBe("000011001");
+    });
+
+    it("stops with OUT high while GATE is low, and begins anew when it rises", () => {
+      const counter = programmed({ mode: 3, count: 4 });
+      expect(counter.out(3)).toBe(false);
+      counter.setGate(false, 3);
+      expect(outs(counter, 3, 9)).toBe("1111111");
+      counter.setGate(true, 10);
+      expect(outs(counter, 10, 15)).toBe("111001");
     });
   });
 

@@ -6,14 +6,20 @@
 #include <kernel/clock.h>
 #include <kernel/cpu.h>
 #include <kernel/interrupt.h>
+#include <kernel/platform.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Counts of the 8254 that calibration lasts: 10 ms. */
-#define CALIBRATION_COUNTS (PIT_FREQUENCY / 100)
+/* Counts of the 8254 in each half of the calibration: 5 ms. */
+#define HALF_COUNTS (PIT_FREQUENCY / 200)
 
 /* Readings at each end; the one that took least is the one to believe. */
 #define CALIBRATION_READINGS 4
+
+#define CALIBRATION_TRIES 10
+
+/* So many readings of an 8254 that counts take longer than a half. */
+#define READINGS_LIMIT 1000000
 
 static uint64_t tsc_at_start;
 static uint64_t nanoseconds_per_tick; /* 32.32 fixed point; 0: not measured */
@@ -46,25 +52,51 @@ static struct moment read_both_clocks(void)
     return best;
 }
 
+static void wait_until_counted(uint16_t start, uint16_t counts)
+{
+    /* 16-bit arithmetic: a wrap of the count makes no difference. */
+    for (int i = 0; i < READINGS_LIMIT; i++) {
+        if ((uint16_t)(start - pit_read()) >= counts)
+            return;
+    }
+    panic("the 8254 timer does not count");
+}
+
+/* Measures twice 5 ms in a row and sets the rate if both agree. They do not
+ * if the host kept the processor for more than 55 ms meanwhile: the 8254 went
+ * round once more, and its count tells nothing. */
+static bool measure(void)
+{
+    struct moment start = read_both_clocks();
+    wait_until_counted(start.count, HALF_COUNTS);
+    struct moment middle = read_both_clocks();
+    wait_until_counted(middle.count, HALF_COUNTS);
+    struct moment end = read_both_clocks();
+
+    uint64_t counts1 = (uint16_t)(start.count - middle.count);
+    uint64_t counts2 = (uint16_t)(middle.count - end.count);
+    uint64_t ticks1 = middle.tsc - start.tsc;
+    uint64_t ticks2 = end.tsc - middle.tsc;
+    uint64_t product1 = ticks1 * counts2, product2 = ticks2 * counts1;
+    uint64_t difference =
+        product1 > product2 ? product1 - product2 : product2 - product1;
+
+    /* In two steps: counts (17 bits) times a second in nanoseconds (30)
+     * shifted left by 32 would not fit into 64 bits. */
+    uint64_t nanoseconds = (counts1 + counts2) * NSEC_PER_SEC / PIT_FREQUENCY;
+    nanoseconds_per_tick = (nanoseconds << 32) / (ticks1 + ticks2);
+    return difference < product1 / 16;
+}
+
 static void calibrate(void)
 {
     uint64_t flags = interrupts_save();
-    struct moment first, last;
-    uint16_t elapsed;
+    int tries = 1;
 
     pit_start_free_running();
-    first = read_both_clocks();
-    /* 16-bit arithmetic: a wrap of the count makes no difference. */
-    while ((uint16_t)(first.count - pit_read()) < CALIBRATION_COUNTS)
-        ;
-    last = read_both_clocks();
+    while (!measure() && tries < CALIBRATION_TRIES)
+        tries++;
     pit_stop();
-    elapsed = (uint16_t)(first.count - last.count);
-
-    /* In two steps: the count (16 bits) times a second in nanoseconds (30)
-     * shifted left by 32 would not fit into 64 bits. */
-    uint64_t nanoseconds = elapsed * NSEC_PER_SEC / PIT_FREQUENCY;
-    nanoseconds_per_tick = (nanoseconds << 32) / (last.tsc - first.tsc);
     interrupts_restore(flags);
 }
 

@@ -15,6 +15,7 @@
 #define REG_B_24_HOURS     0x02
 #define HOURS_PM           0x80
 #define UPDATE_POLLS_LIMIT 10000
+#define READINGS_LIMIT     10
 
 struct time_registers {
     uint8_t seconds, minutes, hours, day, month, year, century;
@@ -69,10 +70,12 @@ uint64_t rtc_seconds(void)
 
     /* An update may come between two registers: only two equal readings are
      * a time. */
-    do {
+    for (int i = 0; i < READINGS_LIMIT; i++) {
         now = again;
         again = read_registers();
-    } while (memcmp(&now, &again, sizeof(now)) != 0);
+        if (memcmp(&now, &again, sizeof(now)) == 0)
+            break;
+    }
 
     uint8_t mode = cmos_read(REG_B);
     bool binary = mode & REG_B_BINARY;

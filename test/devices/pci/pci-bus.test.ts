@@ -8,6 +8,7 @@ import { hostBridge } from "../../../src/devices/pci/host-bridge.ts";
 import { IoBar } from "../../../src/devices/pci/io-bar.ts";
 import { isaBridge } from "../../../src/devices/pci/isa-bridge.ts";
 import { PciBus, type PciFunction } from "../../../src/devices/pci/pci-bus.ts";
+import { readWriteEverything } from "../../support/bus-fuzz.ts";
 import { FakePciHost } from "../../support/fake-driver.ts";
 
 /** A function with 32 ports, all of which read as `mark`. */
@@ -217,4 +218,8 @@ describe("I/O base address registers", () => {
     assignResources(pci, READY);
     expect(ports.read(0xc000, 1)).toBe(0xaa);
   });
+});
+
+it("survives anything read and written", () => {
+  readWriteEverything(() => ({ ranges: [[machine().pci, 8]] }));
 });

@@ -3,6 +3,7 @@ import { GuestError } from "../../../src/core/errors.ts";
 import { VirtioBlock } from "../../../src/devices/virtio/block.ts";
 import { VirtioNet } from "../../../src/devices/virtio/net.ts";
 import { VIRTIO_F } from "../../../src/devices/virtio/virtio-device.ts";
+import { readWriteEverything } from "../../support/bus-fuzz.ts";
 import { FakeDisk, FakeLink } from "../../support/fake-backends.ts";
 import { FakeQueue } from "../../support/fake-driver.ts";
 import { IO_BASE, SLOT, VirtioRig } from "../../support/virtio-rig.ts";
@@ -234,4 +235,14 @@ it("goes back to power-on state with the bus", () => {
   expect(rig.ports.read(IO_BASE, 4)).toBe(0xffff_ffff);
   rig.assignResources();
   expect(rig.driver.read("DEVICE_STATUS")).toBe(0);
+});
+
+it("survives anything read and written", () => {
+  readWriteEverything(() => {
+    const net = new VirtioNet({ backend: new FakeLink(), mac: MAC });
+    const block = new VirtioBlock({ backend: new FakeDisk(8) });
+    return {
+      ranges: [net, block].map((device) => [new VirtioRig(device, 0x1_0000).fn, 64] as const),
+    };
+  });
 });

@@ -7,6 +7,7 @@ import { addIsoCommand } from "./iso.ts";
 import { explain } from "./messages.ts";
 import { addNetCommand } from "./net.ts";
 import { addRunCommand } from "./run.ts";
+import { watchStandardOutput } from "./standard-output.ts";
 import { version } from "./version.ts";
 
 /** What follows the first `--` is the guest's, whatever it looks like. */
@@ -53,4 +54,5 @@ async function main(): Promise<number> {
   return status;
 }
 
+watchStandardOutput();
 process.exitCode = await main();

@@ -15,6 +15,8 @@ import { openConsole } from "./serial-option.ts";
 import { onSignals } from "./signals.ts";
 import { describeStatistics } from "./statistics.ts";
 
+const MAX_REPORTS = 20;
+
 /**
  * Runs an image to its end, with everything the options ask for around it.
  * @returns the process's exit status
@@ -59,7 +61,7 @@ export async function runImage(
           failed,
         }),
       ),
-      report: (error) => say(error.message),
+      report: limited(MAX_REPORTS, (error) => say(error.message)),
     });
     closers.push(() => machine.cpu.close());
     stop = (reason) => machine.stop(reason);
@@ -74,6 +76,8 @@ export async function runImage(
         done: ({ sent, received }) => stop(received < sent ? "pingLost" : "success"),
       });
       pinger.start();
+      // However the run ends, the statistics so far are printed.
+      closers.push(() => pinger.stop());
     }
     return await finish(machine, options);
   } finally {
@@ -100,6 +104,19 @@ function checkOptions({ accel, block = [], net = [] }: RunOptions): void {
       `this machine has room for ${MAX_VIRTIO_DEVICES} network devices and disks`,
     );
   }
+}
+
+/** A guest that breaks a device's rules again and again does not flood the terminal. */
+function limited<Argument>(
+  limit: number,
+  report: (argument: Argument) => void,
+): (argument: Argument) => void {
+  let left = limit;
+  return (argument) => {
+    if (left > 0) report(argument);
+    if (left === 1) say("more reports of this kind are not shown");
+    left = Math.max(0, left - 1);
+  };
 }
 
 function startTimeout({ timeout }: RunOptions, clock: HostClock, machine: Machine): void {

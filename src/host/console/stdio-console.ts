@@ -28,12 +28,12 @@ export class StdioConsole implements ConsoleBackend {
   }
 
   connect(receive: (bytes: Uint8Array) => void): void {
-    const escape = new EscapeFilter((command) => {
+    const keys = new EscapeFilter((command) => {
       if (command === "help") process.stderr.write(`\n${ESCAPE_HELP}\n`);
       else this.#asked(command);
     });
     const terminal = process.stdin.isTTY === true;
-    const onData = (chunk: Buffer): void => receive(terminal ? escape.filter(chunk) : chunk);
+    const onData = (chunk: Buffer): void => receive(terminal ? keys.filter(chunk) : chunk);
     // A closed or unreadable standard input is a keyboard that nobody touches.
     const ignore = (): void => {};
     process.once("exit", this.#restoreOnExit);

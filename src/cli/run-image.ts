@@ -40,6 +40,9 @@ export async function runImage(
     stop("refused");
   };
   try {
+    // Last to be given up: a signal must not end the process before the terminal is restored. None
+    // is handled before the machine runs, since nothing up to there waits.
+    closers.push(onSignals((reason) => stop(reason)));
     const image = opened(new ImageFile(path));
     const clock = new HostClock();
     const networks = opened(openNetworks(options, clock, failed));
@@ -65,7 +68,6 @@ export async function runImage(
     });
     closers.push(() => machine.cpu.close());
     stop = (reason) => machine.stop(reason);
-    closers.push(onSignals(stop));
     startTimeout(options, clock, machine);
     if (options.ping !== undefined) {
       const pinger = new Pinger({

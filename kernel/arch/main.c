@@ -17,10 +17,10 @@ static const char banner[] = "\n"
                              "\\__ \\ (   | | (   |  ) |\n"
                              "____/\\___/ _|\\___/____/\n\n";
 
-/* The x87 and SSE state as FNINIT leaves it: every exception masked, rounding
- * to nearest. Loaded in one FXRSTOR, which unlike FNINIT and LDMXCSR every
- * processor model that has to run this kernel executes. Intel SDM vol. 1,
- * table 10-2. */
+/* The x87 and SSE state that applications expect: every exception masked,
+ * rounding to nearest (Intel SDM vol. 1, table 10-2 has the layout). Loaded by
+ * FXRSTOR, because instruction emulators that run ring 0 for a hypervisor know
+ * that one and neither FNINIT nor LDMXCSR. */
 static const struct {
     uint16_t control_word, status_word;
     uint8_t tag_word, reserved, opcode[2];

@@ -46,8 +46,7 @@ void serial_configure(void)
 }
 
 /* Once the FIFO is empty it takes 16 bytes without another look at the status.
- * `room` is what it still takes; it survives between calls only within one
- * serial_write(), because the FIFO only ever empties in between. */
+ * `room` is how many it takes still; returns how many after this byte. */
 static unsigned send(uint8_t byte, unsigned room)
 {
     static unsigned depth;

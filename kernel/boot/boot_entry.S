@@ -37,11 +37,10 @@ _start:
     rep     stosb
     call    boot_main               /* does not return */
 
-    /* Called in real mode, returns in protected mode: near calls of both push
-     * what fits both, because the 16-bit return address is popped here. The
-     * GDT is loaded every time: BIOS services may leave their own behind. No
-     * IDT is: interrupts stay disabled, and IDTR goes on describing the real
-     * mode table. */
+    /* Called in real mode, returns in protected mode, which is why it pops its
+     * 16-bit return address itself. The GDT is loaded every time: BIOS services
+     * may leave their own behind. No IDT is: interrupts stay disabled here, and
+     * IDTR goes on describing the real mode table. */
     .code16
 enter_protected_mode:
     popw    %bx

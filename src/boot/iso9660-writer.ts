@@ -11,6 +11,7 @@
  *                directories, each followed by its continuation areas
  *                boot catalog (bootable images)
  *                files, in the order of the path table's directories
+ *                padding
  * ```
  */
 
@@ -63,6 +64,8 @@ export interface BootOptions {
 const DEFAULT_DATE = new Date(Date.UTC(1980, 0, 1));
 const DEFAULT_VOLUME_ID = "CDROM";
 const BOOT_SECTOR_SIZE = 512;
+/** Drives and GRUB legacy read ahead to the end of a track, 63 sectors at most. */
+const PADDING_SECTORS = 64;
 
 const BOOT_INFORMATION_OFFSET = 8;
 const BOOT_INFORMATION_SIZE = 56;
@@ -98,6 +101,7 @@ export function writeIso9660(options: IsoOptions): Uint8Array {
   }
   const catalogSector = bootFile === undefined ? 0 : allocate(SECTOR_SIZE);
   for (const file of tree.files) file.sector = allocate(file.data.length);
+  next += PADDING_SECTORS;
 
   const image = new Uint8Array(next * SECTOR_SIZE);
   const put = (sector: number, bytes: Uint8Array): void => image.set(bytes, sector * SECTOR_SIZE);

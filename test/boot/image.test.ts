@@ -167,8 +167,8 @@ describe("inspection", () => {
     const report = inspectImage(new MemorySource(unikernel()));
     expect(report.problems).toEqual([]);
     expect(formatReport(report)).toEqual([
-      "an ISO 9660 image, 69632 bytes",
-      'volume "SOLO5", 69632 bytes, Rock Ridge names',
+      "an ISO 9660 image, 200704 bytes",
+      'volume "SOLO5", 200704 bytes, Rock Ridge names',
       "boot record for PC: no emulation, 1 sectors at 32",
       "menu /boot/grub/menu.lst",
       "  * SOLO5",
@@ -197,7 +197,7 @@ describe("inspection", () => {
     const whole = unikernel();
     const report = inspectImage(new MemorySource(whole.subarray(0, 26 * 2048)));
     expect(report.problems[0]).toMatch(
-      /^truncated ISO: \d+ of 69632 bytes are missing at the end$/,
+      /^truncated ISO: \d+ of 200704 bytes are missing at the end$/,
     );
   });
 });

@@ -12,10 +12,11 @@
 const char *kernel_command_line = "";
 
 static const char banner[] = "\n"
-                             "            |      ___|\n"
-                             "  __|  _ \\  |  _ \\ __ \\\n"
-                             "\\__ \\ (   | | (   |  ) |\n"
-                             "____/\\___/ _|\\___/____/\n\n";
+                             "  .--------------------------------.\n"
+                             "  |  s o l o 5 - k v m   x86-64    |\n"
+                             "  |  one program, one address      |\n"
+                             "  |  space, no operating system    |\n"
+                             "  '--------------------------------'\n\n";
 
 /* The x87 and SSE state that applications expect: every exception masked,
  * rounding to nearest (Intel SDM vol. 1, table 10-2 has the layout). Loaded by

@@ -339,6 +339,11 @@ describe("interrupt controllers", () => {
     pic.acknowledge();
     pulse(9);
     expect(acknowledgeAll()).toEqual([0x29]);
+    initialise({ icw1: 0x10 });
+    pulse(12);
+    pic.acknowledge();
+    pulse(9);
+    expect(pic.pending).toBe(false);
   });
 
   it("acknowledges by polling", () => {

@@ -102,6 +102,9 @@ describe("keyboard controller", () => {
     send(0xff);
     expect(status() & 0x61).toBe(0x61);
     expect(answer()).toBe(0xfe);
+    send(0xff);
+    expect(status() & 0x61).toBe(0x41);
+    expect(answer()).toBe(0xfe);
   });
 
   it("remembers the A20 gate", () => {

@@ -125,8 +125,9 @@ describe("real-time clock", () => {
       write(HOURS, 0x03);
       expect(time()).toBe("20 24 05 06 03 30 45");
       write(CENTURY, 0x21);
+      write(YEAR, 0x25);
       clock.advance(SECOND);
-      expect(time()).toBe("21 24 05 06 03 30 46");
+      expect(time()).toBe("21 25 05 06 03 30 46");
     });
 
     it("takes the bytes in the format that holds when it ends", () => {

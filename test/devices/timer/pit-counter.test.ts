@@ -110,6 +110,10 @@ describe("8254 counter", () => {
       counter.setGate(false, 11);
       counter.setGate(true, 12);
       expect(outs(counter, 11, 17)).toBe("0000011");
+      counter.setGate(false, 18);
+      counter.setGate(true, 20);
+      counter.setGate(false, 21);
+      expect(outs(counter, 21, 25)).toBe("00011");
     });
 
     it("takes a new count with the next trigger only", () => {

@@ -136,9 +136,20 @@ describe("8254 timer", () => {
       expect(run(100)).toBe(8 + 100);
     });
 
-    it("delivers what is due before it takes a new count", () => {
-      late.pass(2 * MILLISECOND);
-      program(0, 2, 5000, busy);
+    it("makes up for nothing where there is but one interrupt", () => {
+      program(0, 4, 1193, busy);
+      late.pass(20 * MILLISECOND);
+      late.fireDue();
+      expect(irq.takeRises()).toBe(1);
+      expect(run(20)).toBe(0);
+    });
+
+    it("delivers what is due before it takes a control word or a new count", () => {
+      late.pass(1.5 * MILLISECOND);
+      program(0, 2, 1193, busy);
+      expect(irq.takeRises()).toBe(1);
+      late.pass(1.5 * MILLISECOND);
+      busy.counters.write(0, 1, 0x00);
       expect(irq.takeRises()).toBe(1);
     });
   });

@@ -43,13 +43,12 @@ describe.skipIf(missing("kvm", "tap", "ip", "ping"))("kernel.iso on a tap", () =
     net.addTap("t0", "192.168.7.1/24");
     const guest = net.start([
       ...[image("kernel"), "--net", "service0=tap:t0,mac=02:00:00:ab:cd:ef"],
-      ...["--", "ip=192.168.7.9", "limit=2"],
+      ...["--", "ip=192.168.7.9"],
     ]);
     await guest.printed("Serving ping on 192.168.7.9");
     const ping = await net.execute(["ping", "-n", "-c", "2", "-i", "0.2", "192.168.7.9"]);
     expect(ping.status).toBe(0);
     expect(net.ip("neighbour")).toContain("02:00:00:ab:cd:ef");
-    expect((await guest.ended).status).toBe(0);
   });
 
   it("has several network devices, of which the first is service0", async () => {

@@ -14,6 +14,7 @@ const REQUIREMENTS = {
   tshark: () => runs("tshark", "--version"),
   gdb: () => runs("gdb", "--version"),
   tmux: () => runs("tmux", "-V"),
+  python3: () => runs("python3", "--version"),
 } as const;
 
 export type Requirement = keyof typeof REQUIREMENTS;

@@ -10,6 +10,7 @@
  * Receiving interrupts only while somebody sleeps (net_listen). Transmitting
  * never does: buffers are collected when they run out.
  */
+#include <kernel/clock.h>
 #include <kernel/cpu.h>
 #include <kernel/interrupt.h>
 #include <kernel/memory.h>
@@ -37,6 +38,9 @@
 /* Buffers in each direction, while the queue has that many descriptors. Frames
  * beyond them wait in the device's back end. */
 #define BUFFERS 64u
+
+/* How long net_drain() waits at most. */
+#define DRAIN_TIME (NSEC_PER_SEC / 10)
 
 struct buffers {
     uint8_t *memory;
@@ -206,6 +210,23 @@ bool net_send(struct net_device *device, const void *frame, size_t length)
     virtqueue_offer(&device->transmit, head);
     virtqueue_kick(&device->transmit);
     return true;
+}
+
+void net_drain(struct net_device *device)
+{
+    collect_sent(device);
+    if (device->idle == device->outgoing.count)
+        return;
+
+    uint64_t deadline = clock_monotonic() + DRAIN_TIME;
+    uint64_t flags = interrupts_save();
+    while (device->idle < device->outgoing.count &&
+           clock_monotonic() < deadline) {
+        if (!virtqueue_listen(&device->transmit))
+            cpu_wait_until(deadline);
+        collect_sent(device);
+    }
+    interrupts_restore(flags);
 }
 
 /* Returns a receive buffer to the device. It need be told only now and then: a

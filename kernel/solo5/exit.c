@@ -1,4 +1,5 @@
 #include "block.h"
+#include "net.h"
 
 #include <kernel/platform.h>
 #include <solo5.h>
@@ -7,6 +8,7 @@
 void solo5_exit(int status)
 {
     flush_block_devices();
+    drain_networks();
     /* A status that no application may use can only be a mistake. */
     if (status < 0 || status > SOLO5_EXIT_ABORT)
         status = SOLO5_EXIT_ABORT;

@@ -91,3 +91,9 @@ solo5_handle_set_t listen_to_networks(void)
             set |= (solo5_handle_set_t)1 << networks[i].handle;
     return set;
 }
+
+void drain_networks(void)
+{
+    for (unsigned i = 0; i < network_count; i++)
+        net_drain(networks[i].device);
+}

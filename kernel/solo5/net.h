@@ -1,4 +1,4 @@
-/* What solo5_yield() asks of the network. */
+/* What solo5_yield() and solo5_exit() ask of the network. */
 #ifndef SOLO5_NET_H
 #define SOLO5_NET_H
 
@@ -10,5 +10,8 @@ solo5_handle_set_t readable_networks(void);
 /* The same, after asking each for an interrupt at its next frame. To be called
  * with interrupts disabled, before going to sleep if the set is empty. */
 solo5_handle_set_t listen_to_networks(void);
+
+/* Waits a moment until frames that were written have left. */
+void drain_networks(void);
 
 #endif

@@ -26,6 +26,10 @@ size_t net_mtu(const struct net_device *device);
  * transmission and notifies the device. False if all buffers are under way. */
 bool net_send(struct net_device *device, const void *frame, size_t length);
 
+/* Waits until the device has sent all that net_send() gave it, or until it has
+ * had a tenth of a second to do so. Before the machine ends. */
+void net_drain(struct net_device *device);
+
 /* Copies the next received frame to `to` and returns its length, 0 if there is
  * none. A frame longer than `size` is dropped. */
 size_t net_receive(struct net_device *device, void *to, size_t size);

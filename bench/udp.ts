@@ -1,0 +1,62 @@
+import type { Benchmark, BenchmarkOptions } from "./support/benchmark.ts";
+import { printTable, ratio, Sample } from "./support/figures.ts";
+import { GuestProcess } from "./support/guest-process.ts";
+import { compile, type Monitor, packImage, qemuTcg } from "./support/monitors.ts";
+import { GUEST_ADDRESS, Namespace, TAP } from "./support/namespace.ts";
+
+const SERVING = "Serving UDP on";
+const MESSAGES = 10_000;
+const WARM_UP = 1_000;
+const SIZES = [64, 1400];
+const WINDOW = 16;
+
+export const udp: Benchmark = {
+  name: "udp",
+  title: `UDP messages a second echoed over a tap, ${WINDOW} on the way (needs root)`,
+  rounds: 5,
+  async run({ rounds, ours }: BenchmarkOptions) {
+    const image = packImage("udp", "quiet");
+    const program = compile("udp-load");
+    const rivals = [...ours, qemuTcg].map((monitor) => ({
+      monitor,
+      rates: SIZES.map(() => new Sample()),
+    }));
+    const network = new Namespace();
+    const load = (count: number, size: number): number => {
+      const report = network.run(program, GUEST_ADDRESS, `${count}`, `${size}`, `${WINDOW}`);
+      const [received, nanoseconds] = report.split(" ").map(Number);
+      if (received !== count) throw new Error(`${received} of ${count} messages came back`);
+      return count / ((nanoseconds ?? 0) / 1e9);
+    };
+    const measure = async (monitor: Monitor, rates: readonly Sample[]): Promise<void> => {
+      const guest = new GuestProcess(network.command(monitor.command(image, TAP)));
+      try {
+        await guest.printed(SERVING);
+        load(WARM_UP, SIZES[0] ?? 0);
+        SIZES.forEach((size, i) => {
+          rates[i]?.add(load(MESSAGES, size));
+        });
+      } finally {
+        await guest.stop();
+      }
+    };
+    try {
+      for (let round = 0; round < rounds; round++) {
+        for (const { monitor, rates } of rivals) await measure(monitor, rates);
+      }
+    } finally {
+      network.close();
+    }
+    const first = rivals[0] as (typeof rivals)[number];
+    printTable(
+      ["", ...SIZES.flatMap((size) => [`${size} bytes`, `÷ ${first.monitor.name}`])],
+      rivals.map(({ monitor, rates }) => [
+        monitor.name,
+        ...rates.flatMap((rate, i) => [
+          rate.format(0),
+          ratio(rate, first.rates[i] as Sample).format(2),
+        ]),
+      ]),
+    );
+  },
+};

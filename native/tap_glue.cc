@@ -156,11 +156,11 @@ private:
             if (length == 0)
                 break;
             Napi::Value more = receive_.Call(self, {Napi::Number::New(env, (double)length)});
-            if (env.IsExceptionPending()) {
+            /* Empty after an exception, and when the thread is ending: JavaScript does not run then. */
+            bool wanted = !more.IsEmpty() && more.ToBoolean().Value();
+            if (env.IsExceptionPending())
                 napi_fatal_exception(env, env.GetAndClearPendingException().Value());
-                more = Napi::Boolean::New(env, false);
-            }
-            if (tap_.fd >= 0 && (length < 0 || !more.ToBoolean().Value()))
+            if (tap_.fd >= 0 && (length < 0 || !wanted))
                 tap_listen(&tap_, 0);
         }
     }

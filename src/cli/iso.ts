@@ -1,8 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { MemorySource } from "../boot/byte-source.ts";
+import { EM_X86_64, ET_EXEC, isElf, parseElf } from "../boot/elf.ts";
+import { identify } from "../boot/image.ts";
 import { packUnikernelIso } from "../boot/pack-iso.ts";
-import { HostError } from "../core/errors.ts";
+import { GuestError, HostError } from "../core/errors.ts";
 import { packageRoot } from "../host/addon.ts";
 
 interface IsoOptions {
@@ -24,13 +27,28 @@ export function addIsoCommand(program: Command, guestArguments: readonly string[
     .option("--boot-block <file>", "El Torito boot block", built("solo5.boot"))
     .action((kernel: string, { output, loader, bootBlock }: IsoOptions) => {
       const image = packUnikernelIso({
-        kernel: read(kernel, "give the unikernel's ELF file"),
+        kernel: readKernel(kernel),
         loader: read(loader, "build it with `make -C kernel`, or name it with --loader"),
         bootBlock: read(bootBlock, "build it with `make -C kernel`, or name it with --boot-block"),
         commandLine: guestArguments,
       });
       write(output, image);
     });
+}
+
+/** What the loader can start: found here, not when the ISO is booted. */
+function readKernel(path: string): Uint8Array {
+  const bytes = read(path, "give the unikernel's ELF file");
+  const source = new MemorySource(bytes);
+  const elf = isElf(source) ? parseElf(source) : undefined;
+  if (elf?.class !== 64 || elf.machine !== EM_X86_64 || elf.type !== ET_EXEC) {
+    const { description } = identify(source);
+    throw new GuestError(
+      "image",
+      `${path} is ${description}, not a unikernel: an ELF64 executable for x86-64 is needed`,
+    );
+  }
+  return bytes;
 }
 
 function read(path: string, remedy: string): Uint8Array {

@@ -18,6 +18,13 @@ function splitArguments(args: readonly string[]): { own: string[]; guest: string
     : { own: args.slice(0, at), guest: args.slice(at + 1) };
 }
 
+/** Commander's message as one line: a suggestion comes on a second. */
+const oneLine = (text: string): string =>
+  `${text
+    .replace(/^error: /, "")
+    .trimEnd()
+    .replaceAll("\n", " ")}\n`;
+
 function createProgram(
   guestArguments: readonly string[],
   finish: (status: number) => void,
@@ -26,7 +33,7 @@ function createProgram(
     .description("Runs x86-64 unikernels: KVM where there is one, TypeScript for everything else.")
     .version(version())
     .configureOutput({
-      outputError: (text, write) => write(`solo5-kvm: ${text.replace(/^error: /, "")}`),
+      outputError: (text, write) => write(`solo5-kvm: ${oneLine(text)}`),
     })
     .exitOverride();
   addRunCommand(program, guestArguments, finish);

@@ -12,6 +12,7 @@ const REQUIREMENTS = {
   ping: () => runs("ping", "-V"),
   ip: () => runs("ip", "-V"),
   tshark: () => runs("tshark", "--version"),
+  root: () => process.getuid?.() === 0 && runs("unshare", "--version"),
   gdb: () => runs("gdb", "--version"),
   tmux: () => runs("tmux", "-V"),
   python3: () => runs("python3", "--version"),

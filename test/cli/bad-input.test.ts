@@ -1,0 +1,309 @@
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { buildElf } from "../support/elf-builder.ts";
+import {
+  type Ended,
+  execute,
+  image,
+  PROGRAM,
+  type ProcessOptions,
+  ROOT,
+  run,
+} from "../support/monitor.ts";
+import { missing } from "../support/requirements.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+import { exit, print, tinyGuest } from "../support/tiny-guest.ts";
+
+/** ELF's number for arm64. */
+const EM_AARCH64 = 183;
+
+const REFUSED = 125;
+const KERNEL = image("kernel");
+
+let folder = "";
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+
+const file = (name: string, contents: string | Uint8Array): string => {
+  const path = join(folder, name);
+  writeFileSync(path, contents);
+  return path;
+};
+
+/** One line that a user understands, and the status for it. */
+function expectRefused(ended: Ended, reason: RegExp): void {
+  expect(ended.stderr).toMatch(/^solo5-kvm: [^\n]+\n$/);
+  expect(ended.stderr).toMatch(reason);
+  expect(ended.stdout).toBe("");
+  expect(ended.status).toBe(REFUSED);
+}
+
+async function refused(reason: RegExp, args: readonly string[], options?: ProcessOptions) {
+  expectRefused(await run(args, { cwd: folder, ...options }), reason);
+}
+
+describe("an image that cannot be run", () => {
+  it("does not exist", () =>
+    refused(/nowhere\.iso \(ENOENT\): there is no such file/, ["nowhere.iso"]));
+  it("has no name", () => refused(/cannot open image/, [""]));
+  it("is a folder", () => refused(/is a folder/, [folder]));
+  it("is a device", () => refused(/neither a file nor a block device/, ["/dev/zero"]));
+  it("is a pipe that nobody writes", async () => {
+    const pipe = join(folder, "pipe");
+    await execute(["mkfifo", pipe]);
+    await refused(/neither a file nor a block device/, [pipe]);
+  });
+  it("is empty", () => refused(/empty file/, [file("empty", "")]));
+  it("is text", () => refused(/text file/, [file("notes.txt", "boot me, please\n")]));
+  it("is noise", () => {
+    const noise = Uint8Array.from({ length: 100_000 }, (_, i) => (i * i * 31 + (i >> 3)) & 0xff);
+    return refused(/not an ISO image or a Multiboot kernel/, [file("noise", noise)]);
+  });
+
+  it.each([0x8001, 40_000, 60_000, 100_000])("is an ISO cut off after %i bytes", (length) => {
+    const cut = readFileSync(KERNEL).subarray(0, length);
+    return refused(/truncated|not an ISO/, [file("cut.iso", cut)]);
+  });
+
+  it("is an ISO without a kernel", async () => {
+    // The ISO of the menu's folder, whose menu has another name.
+    const bytes = readFileSync(KERNEL);
+    for (const name of ["menu.lst", "MENU.LST"]) {
+      for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name)) bytes[at] = 0x58;
+    }
+    await refused(/no kernel to boot/, [file("none.iso", bytes)]);
+  });
+
+  it("is a 32-bit PE", () => {
+    const pe = new Uint8Array(512);
+    // MZ; offset of the PE header; its signature; IMAGE_FILE_MACHINE_I386 (PE format, COFF header)
+    pe.set([0x4d, 0x5a]);
+    pe.set([0x80], 0x3c);
+    pe.set([0x50, 0x45, 0, 0, 0x4c, 0x01], 0x80);
+    return refused(/PE|Windows/, [file("program.exe", pe)]);
+  });
+
+  it("is an ELF file for arm64", () => {
+    const elf = buildElf({
+      class: 64,
+      machine: EM_AARCH64,
+      entry: 0x40_0000,
+      segments: [{ physicalAddress: 0x40_0000, data: new Uint8Array(64) }],
+    });
+    return refused(/arm64|aarch64/i, [file("arm", elf)]);
+  });
+
+  it("is a program of the host's", () => refused(/Multiboot/, ["/bin/true"]));
+
+  it("is larger than memory", () => {
+    const path = tinyGuest(exit(0));
+    const bytes = readFileSync(path);
+    // p_memsz of the only program header (52 bytes from the start): 100 MiB.
+    bytes.writeUInt32LE(100 << 20, 52 + 20);
+    return refused(/memory|RAM|MiB/, [file("large", bytes), "--mem", "64"]);
+  });
+});
+
+describe("options that make no sense", () => {
+  it.each([
+    [/from 2 to 3072/, ["-m", "0"]],
+    [/from 2 to 3072/, ["-m", "999999"]],
+    [/from 2 to 3072/, ["--mem", "-5"]],
+    [/from 2 to 3072/, ["--mem", "1e3"]],
+    [/from 2 to 3072/, ["--mem", ""]],
+    [/argument missing/, ["--mem"]],
+    [/unknown option '--memory'/, ["--memory", "5"]],
+    [/unknown option '-x'/, ["-x"]],
+    [/too many arguments/, ["another.iso"]],
+    [/auto, kvm, emu/, ["--accel", "xen"]],
+    [/--accel kvm/, ["--accel", "emu"]],
+    [/back end "bridge"/, ["--net", "bridge"]],
+    [/back end ""/, ["--net", ""]],
+    [/name the interface/, ["--net", "tap:"]],
+    [/not a name for a network interface/, ["--net", "tap:a/b"]],
+    [/not a name for a network interface/, ["--net", "tap:sixteencharacter"]],
+    [/not a name for a network interface/, ["--net", "tap:.."]],
+    [/not a MAC address/, ["--net", "user,mac=52:54:00"]],
+    [/cannot be one device's address/, ["--net", "user,mac=ff:ff:ff:ff:ff:ff"]],
+    [/"speed=9" is not known/, ["--net", "user,speed=9"]],
+    [/no name before '='/, ["--net", "=user"]],
+    [/called "a"/, ["--net", "a=user", "--net", "a=user"]],
+    [/room for 30/, Array.from({ length: 31 }, () => ["--net", "user"]).flat()],
+    [/no file name/, ["--block", ",ro"]],
+    [/"rw" is not known/, ["--block", "disk,rw"]],
+    [/disk nowhere \(ENOENT\)/, ["--block", "nowhere"]],
+    [/stdio, file:PATH or null/, ["--serial", "tcp:1"]],
+    [/stdio, file:PATH or null/, ["--serial", "file:"]],
+    [/serial file .*\(ENOENT\)/, ["--serial", "file:/nonexistent/serial"]],
+    [/serial file .*\(EISDIR\)/, ["--serial", "file:/"]],
+    [/capture \/nonexistent\/x \(ENOENT\)/, ["--pcap", "/nonexistent/x"]],
+    [/from 1 to 1000000/, ["--ping", "0"]],
+    [/built-in network/, ["--ping", "1", "--net", "none"]],
+    [/above 0/, ["--timeout", "0"]],
+    [/above 0/, ["--timeout", "soon"]],
+  ])("%s for %j", async (reason, args) => {
+    expectRefused(await run([KERNEL, ...args], { cwd: folder }), reason);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([
+    [/missing required argument 'image'/, []],
+    [/missing required argument 'image'/, ["--", KERNEL]],
+    [/missing required argument/, ["inspect"]],
+    [/nowhere.*ENOENT/, ["inspect", "nowhere"]],
+    [/missing required argument/, ["iso"]],
+    [/nowhere.*ENOENT/, ["iso", "nowhere"]],
+    [/up, down, status/, ["net", "sideways"]],
+    [/missing required argument/, ["net"]],
+  ])("%s for %j", (reason, args) => refused(reason, args));
+
+  it("iso refuses what is no unikernel, and writes nothing", async () => {
+    await refused(/notes\.txt/, ["iso", file("notes.txt", "no program\n"), "-o", "out.iso"]);
+    expect(readdirSync(folder)).toEqual(["notes.txt"]);
+  });
+});
+
+describe.skipIf(missing("kvm"))("a disk that cannot be used", () => {
+  it("has an odd size", async () => {
+    await refused(/513 bytes, not a multiple of 512/, [
+      ...[KERNEL, "--block", file("disk", new Uint8Array(513))],
+    ]);
+  });
+  it("is empty", () => refused(/is empty/, [KERNEL, "--block", file("disk", "")]));
+  it("is a folder", () => refused(/disk .* is a folder|EISDIR/, [KERNEL, "--block", folder]));
+});
+
+/** As a user without privileges. */
+const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+/** The rest of the arguments are the command; its `/dev` is empty. */
+const WITHOUT_DEVICES = ["unshare", "--mount", "sh", "-c"].concat(
+  'mount -t tmpfs none /dev && exec "$@"',
+  "sh",
+);
+
+describe.skipIf(missing("kvm", "tap", "root"))("without permission", () => {
+  it("for KVM", () =>
+    refused(/\/dev\/kvm \(EACCES\): .*group kvm/, [KERNEL], { prefix: AS_NOBODY }));
+
+  it("for taps", () =>
+    refused(/tap t9 \(E(ACCES|PERM)\): no permission/, [KERNEL, "--net", "tap:t9"], {
+      prefix: AS_NOBODY,
+    }));
+
+  it("for a disk", async () => {
+    const disk = file("disk", new Uint8Array(512));
+    await execute(["chmod", "755", folder]);
+    await execute(["chmod", "444", disk]);
+    await refused(/\(EACCES\): .*",ro"/, [KERNEL, "--block", disk], { prefix: AS_NOBODY });
+  });
+});
+
+describe.skipIf(missing("root"))("without what a host should have", () => {
+  it("/dev/kvm", async () => {
+    await refused(/\/dev\/kvm \(ENOENT\): this machine has no KVM/, [KERNEL], {
+      prefix: WITHOUT_DEVICES,
+    });
+  });
+
+  it("/dev/kvm that is KVM's", async () => {
+    const prefix = ["unshare", "--mount", "sh", "-c"].concat(
+      'mount --bind /dev/null /dev/kvm && exec "$@"',
+      "sh",
+    );
+    await refused(/\/dev\/kvm .*ENOTTY/, [KERNEL], { prefix });
+  });
+
+  it("/dev/net/tun", () =>
+    refused(/no \/dev\/net\/tun/, [KERNEL, "--net", "tap:t9"], { prefix: WITHOUT_DEVICES }));
+
+  it("the addon", async () => {
+    mkdirSync(join(folder, "dist"));
+    copyFileSync(PROGRAM, join(folder, "dist/solo5-kvm.js"));
+    copyFileSync(join(ROOT, "package.json"), join(folder, "package.json"));
+    const moved = [process.execPath, join(folder, "dist/solo5-kvm.js")];
+    expectRefused(
+      await execute([...moved, KERNEL]),
+      /native addon is not built: run `npm run build/,
+    );
+    // What needs no addon works.
+    expect(await execute([...moved, "inspect", KERNEL])).toMatchObject({ status: 0, stderr: "" });
+    const doctor = await execute([...moved, "doctor"]);
+    expect(doctor.status).toBe(REFUSED);
+    expect(doctor.stdout).toMatch(/^fail +addon +the native addon is not built/m);
+  });
+});
+
+describe.skipIf(missing("kvm", "root"))("a disk that is full", () => {
+  /** Runs the command with `disk/` on a file system without a free page. */
+  const onFullDisk = (args: readonly string[], prepare = "true"): Promise<Ended> => {
+    const disk = join(folder, "disk");
+    mkdirSync(disk);
+    const script =
+      `mount -t tmpfs -o size=64k none ${disk} && cd ${disk} && ${prepare} && ` +
+      'head -c 64k /dev/zero > rest 2>/dev/null; exec "$@"';
+    return run(args, { prefix: ["unshare", "--mount", "sh", "-c", script, "sh"] });
+  };
+
+  it("ends the run that records to it", async () => {
+    const ended = await onFullDisk([KERNEL, "--ping", "3", "--pcap", "x.pcap"]);
+    expect(ended.stderr).toMatch(/^solo5-kvm: [^\n]*x\.pcap[^\n]*\(ENOSPC\)[^\n]*\n$/);
+    expect(ended.status).toBe(REFUSED);
+  });
+
+  it("ends the run whose serial port is a file there", async () => {
+    const ended = await onFullDisk([KERNEL, "--serial", "file:serial"]);
+    expectRefused(ended, /serial file serial \(ENOSPC\)/);
+  });
+
+  it("ends the run whose standard output is a file there", async () => {
+    const script = `mount -t tmpfs -o size=64k none /mnt && head -c 64k /dev/zero > /mnt/rest; exec "$@" > /mnt/out`;
+    const ended = await run([KERNEL], { prefix: ["unshare", "--mount", "sh", "-c", script, "sh"] });
+    expectRefused(ended, /cannot write standard output \(ENOSPC\)/);
+  });
+
+  it("is the guest's own concern when it is under its disk", async () => {
+    const ended = await onFullDisk(
+      [image("block"), "--block", "sparse"],
+      "head -c 4096 /dev/zero > sparse && truncate -s 1M sparse",
+    );
+    expect(ended.stdout).toContain("FAILED: write block ");
+    expect(ended.status).toBe(1);
+    expect(ended.stderr).toMatch(/^solo5-kvm: cannot write disk sparse \(ENOSPC\)\n/);
+  });
+});
+
+describe.skipIf(missing("kvm"))("output that nobody reads", () => {
+  /** `command | true`, with the command's own status and standard error. */
+  const unread = async (...args: string[]): Promise<Ended> => {
+    const script = '{ "$@"; echo "status $?" >&2; } | true';
+    return execute(["sh", "-c", script, "sh", process.execPath, PROGRAM, ...args]);
+  };
+
+  it.each([
+    ["a guest that prints and ends", [image("hello")]],
+    ["a guest that serves", [KERNEL]],
+    ["ping", [KERNEL, "--ping", "3", "--serial", "null"]],
+    ["inspect", ["inspect", KERNEL]],
+    ["doctor", ["doctor"]],
+    ["help", ["--help"]],
+  ])("ends %s in silence", async (_name, args) => {
+    expect((await unread(...args)).stderr).toBe("status 141\n");
+  });
+
+  it("is no reason to fail when it is standard error", async () => {
+    const script = '{ "$@" 2>&1 >/dev/null; echo "status $?" >&3; } 3>&2 | true';
+    const guest = tinyGuest(print("x"), exit(5));
+    const command = [process.execPath, PROGRAM, guest, "--stats"];
+    const { stderr } = await execute(["sh", "-c", script, "sh", ...command]);
+    expect(stderr).toBe("status 5\n");
+  });
+
+  it("may be closed from the start, as may standard input", async () => {
+    const script = '"$@" <&- >&- 2>&-';
+    const guest = tinyGuest(print("x"), exit(5));
+    const ended = await execute(["sh", "-c", script, "sh", process.execPath, PROGRAM, guest]);
+    expect(ended.status).toBe(5);
+  });
+});

@@ -15,6 +15,7 @@ const REQUIREMENTS = {
   root: () => process.getuid?.() === 0 && runs("unshare", "--version"),
   gdb: () => runs("gdb", "--version"),
   tmux: () => runs("tmux", "-V"),
+  xorriso: () => runs("xorriso", "-version"),
   python3: () => runs("python3", "--version"),
 } as const;
 

@@ -1,0 +1,127 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { execute, image, ROOT, run } from "../support/monitor.ts";
+import { NetworkNamespace } from "../support/network-namespace.ts";
+import { missing } from "../support/requirements.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+const KERNEL = join(ROOT, "kernel/build/apps/hello/kernel");
+
+describe("help", () => {
+  it("lists the commands", async () => {
+    const ended = await run(["--help"]);
+    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    for (const command of ["run", "iso", "inspect", "doctor", "net"]) {
+      expect(ended.stdout).toMatch(new RegExp(`^ +${command}\\b`, "m"));
+    }
+  });
+
+  it("tells the options of run", async () => {
+    const ended = await run(["help", "run"]);
+    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    for (const option of [
+      ...["--accel", "--mem", "--net", "--block", "--serial", "--pcap"],
+      ...["--ping", "--timeout", "--stats"],
+    ]) {
+      expect(ended.stdout).toContain(option);
+    }
+  });
+
+  it("tells the version", async () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    expect(await run(["--version"])).toMatchObject({ status: 0, stdout: `${version}\n` });
+  });
+});
+
+describe("inspect", () => {
+  it("shows what is in an ISO and what it would start", async () => {
+    const ended = await run(["inspect", image("kernel")]);
+    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    expect(ended.stdout).toMatch(/^an ISO 9660 image, \d+ bytes$/m);
+    expect(ended.stdout).toMatch(/kernel \/boot\/loader/);
+    expect(ended.stdout).toMatch(/module \/boot\/kernel/);
+    expect(ended.stdout).toMatch(/\/boot\/kernel +an ELF64 executable for x86-64/);
+  });
+});
+
+describe.skipIf(missing("kvm"))("doctor", () => {
+  it("finds that everything works where tests run", async () => {
+    const ended = await run(["doctor"]);
+    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    expect(ended.stdout).toMatch(/^ok +addon/m);
+    expect(ended.stdout).toMatch(/^(ok|warn) +kvm +\/dev\/kvm works/m);
+  });
+});
+
+describe.skipIf(missing("xorriso"))("iso", () => {
+  it("makes the same bytes every time, from files of any age", async () => {
+    const folder = temporaryFolder();
+    await execute(["cp", KERNEL, join(folder, "copy")]);
+    await execute(["touch", "-d", "2001-02-03", join(folder, "copy")]);
+    const made = async (kernel: string, name: string): Promise<Buffer> => {
+      const output = join(folder, name);
+      const ended = await run(["iso", kernel, "-o", output], { env: { ...process.env, TZ: name } });
+      expect(ended).toMatchObject({ status: 0, stdout: "", stderr: "" });
+      return readFileSync(output);
+    };
+    const first = await made(KERNEL, "Asia-Tokyo");
+    expect(first.equals(await made(join(folder, "copy"), "UTC"))).toBe(true);
+    expect(first.equals(readFileSync(image("hello")))).toBe(true);
+  });
+
+  it("puts arguments into the menu, and run adds its own", async () => {
+    const output = join(temporaryFolder(), "hello.iso");
+    await run(["iso", KERNEL, "-o", output, "--", "from", "menu"]);
+    const ended = await run([output, "--net", "none", "--", "from", "run"]);
+    expect(ended.stdout).toContain("Command line is: 'from menu from run'");
+  });
+
+  it("reads back with other programs", async () => {
+    const folder = temporaryFolder();
+    const extracted = await execute([
+      ...["xorriso", "-osirrox", "on", "-indev", image("hello")],
+      ...["-extract", "/boot/kernel", join(folder, "kernel")],
+    ]);
+    expect(extracted.status, extracted.stderr).toBe(0);
+    expect(readFileSync(join(folder, "kernel")).equals(readFileSync(KERNEL))).toBe(true);
+  });
+});
+
+describe.skipIf(missing("tap", "ip"))("net", () => {
+  const net = (network: NetworkNamespace, verb: string) => network.start(["net", verb]).ended;
+
+  it("makes bridge and tap once, uses them, and takes away what it made", async () => {
+    const network = new NetworkNamespace();
+    const before = network.ip("-brief", "link");
+    expect(await net(network, "up")).toMatchObject({ status: 0, stderr: "" });
+    const up = network.ip("-brief", "address");
+    expect(up).toMatch(/^virbr0 .*10\.0\.0\.1\/24/m);
+    expect(await net(network, "up")).toMatchObject({ status: 0, stderr: "" });
+    expect(network.ip("-brief", "address")).toBe(up);
+    expect((await net(network, "status")).stdout).toMatch(/virbr0: (?!does not exist)/);
+    expect(await net(network, "down")).toMatchObject({ status: 0, stderr: "" });
+    expect(network.ip("-brief", "link")).toBe(before);
+    expect(await net(network, "down")).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  it("gives a guest on veth0 a host to talk to", async () => {
+    const network = new NetworkNamespace();
+    await net(network, "up");
+    const guest = network.start([image("kernel"), "--net", "tap:veth0"]);
+    await guest.printed("Serving ping");
+    const ping = await network.ping("-c", "3", "-i", "0.2", "-W", "5");
+    expect(ping.stdout).toContain("3 received, 0% packet loss");
+    guest.kill("SIGTERM");
+    await guest.ended;
+    await net(network, "down");
+  });
+
+  it("leaves a bridge alone that was there before", async () => {
+    const network = new NetworkNamespace();
+    network.ip("link", "add", "virbr0", "type", "bridge");
+    await net(network, "up");
+    await net(network, "down");
+    expect(network.hasLink("virbr0")).toBe(true);
+  });
+});

@@ -64,7 +64,7 @@ uintptr_t solo5_tls_tp_offset(uintptr_t tls);
 /* Fills the block with the initial values of the program's TLS variables. */
 solo5_result_t solo5_tls_init(uintptr_t tls);
 
-/* Loads the thread pointer (FS.base); EINVAL unless the address is canonical. */
+/* Loads the thread pointer (FS.base); EINVAL for a non-canonical address. */
 solo5_result_t solo5_set_tls_base(uintptr_t base);
 
 /* ---- Time --------------------------------------------------------------- */

@@ -1,18 +1,18 @@
-/* PCI functions and their configuration space (PCI Local Bus 3.0, chapter 6). */
+/* PCI functions and their configuration space (PCI Local Bus 3.0, ch. 6). */
 #ifndef KERNEL_PCI_H
 #define KERNEL_PCI_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PCI_COMMAND             0x04
-#define PCI_COMMAND_IO          (1u << 0)
-#define PCI_COMMAND_BUS_MASTER  (1u << 2)
+#define PCI_COMMAND              0x04
+#define PCI_COMMAND_IO           (1u << 0)
+#define PCI_COMMAND_BUS_MASTER   (1u << 2)
 #define PCI_COMMAND_INTX_DISABLE (1u << 10)
-#define PCI_HEADER_TYPE         0x0e
-#define PCI_BAR0                0x10
-#define PCI_SUBSYSTEM_ID        0x2e
-#define PCI_INTERRUPT_LINE      0x3c
+#define PCI_HEADER_TYPE          0x0e
+#define PCI_BAR0                 0x10
+#define PCI_SUBSYSTEM_ID         0x2e
+#define PCI_INTERRUPT_LINE       0x3c
 
 struct pci_function {
     uint8_t bus, slot, function;

@@ -1,0 +1,398 @@
+import fc from "fast-check";
+import { beforeEach, describe, expect, it } from "vitest";
+import { VirtualClock } from "../../src/core/clock.ts";
+import { type AccessSize, floating } from "../../src/core/device.ts";
+import { GuestError, HostError } from "../../src/core/errors.ts";
+import { GuestMemory } from "../../src/core/guest-memory.ts";
+import { gpa, MILLISECOND, SECOND } from "../../src/core/units.ts";
+import { Board, MAX_VIRTIO_DEVICES } from "../../src/machine/board.ts";
+import type { Outcome } from "../../src/machine/outcome.ts";
+import { FakeDisk, FakeLink } from "../support/fake-backends.ts";
+import { FakeConsole } from "../support/fake-console.ts";
+import { FakeDriver, FakePciHost } from "../support/fake-driver.ts";
+
+const MEMORY = 1 << 20;
+const MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
+const NET_SLOT = 2;
+const BLOCK_SLOT = 3;
+
+class Rig {
+  readonly clock = new VirtualClock(Date.UTC(2026, 1, 3, 4, 5, 6) * MILLISECOND);
+  readonly memory = new GuestMemory(new ArrayBuffer(MEMORY));
+  readonly console = new FakeConsole();
+  readonly link = new FakeLink();
+  readonly disk = new FakeDisk(64);
+  readonly ends: Outcome[] = [];
+  readonly reports: (GuestError | HostError)[] = [];
+  resets = 0;
+  interrupts = 0;
+  readonly board = new Board({
+    memory: this.memory,
+    clock: this.clock,
+    console: this.console,
+    nets: [{ backend: this.link, mac: MAC }],
+    blocks: [{ backend: this.disk, id: "disk" }],
+    report: (error) => this.reports.push(error),
+    onEnd: (outcome) => this.ends.push(outcome),
+    onReset: () => this.resets++,
+    onInterrupt: () => this.interrupts++,
+  });
+
+  read(port: number, size: AccessSize = 1): number {
+    return this.board.ports.read(port, size);
+  }
+
+  write(port: number, value: number, size: AccessSize = 1): void {
+    this.board.ports.write(port, size, value);
+  }
+
+  cmos(index: number): number {
+    this.write(0x70, index);
+    return this.read(0x71);
+  }
+
+  /** The next vector, acknowledged and ended; undefined when none is pending. */
+  takeInterrupt(): number | undefined {
+    if (!this.board.pic.pending) return undefined;
+    const vector = this.board.pic.acknowledge();
+    this.write(0xa0, 0x20);
+    this.write(0x20, 0x20);
+    return vector;
+  }
+
+  unmaskAll(): void {
+    this.write(0x21, 0);
+    this.write(0xa1, 0);
+  }
+}
+
+let rig: Rig;
+beforeEach(() => {
+  rig = new Rig();
+});
+
+describe("the ports", () => {
+  it("of the interrupt controllers hold their masks, as a BIOS leaves them", () => {
+    expect([rig.read(0x21), rig.read(0xa1)]).toEqual([0xb8, 0x8f]);
+    rig.write(0x21, 0x5a);
+    rig.write(0xa1, 0xa5);
+    expect([rig.read(0x21), rig.read(0xa1)]).toEqual([0x5a, 0xa5]);
+  });
+
+  it("of the edge/level control make PCI's interrupt level-triggered", () => {
+    expect([rig.read(0x4d0), rig.read(0x4d1)]).toEqual([0, 1 << (11 - 8)]);
+  });
+
+  it("of the timer count with the clock", () => {
+    rig.write(0x43, 0x34);
+    rig.write(0x40, 0);
+    rig.write(0x40, 0);
+    const count = (): number => {
+      rig.write(0x43, 0);
+      return rig.read(0x40) | (rig.read(0x40) << 8);
+    };
+    rig.clock.advance(MILLISECOND);
+    const before = count();
+    rig.clock.advance(10 * MILLISECOND);
+    expect(before - count()).toBeCloseTo(11932, -1);
+  });
+
+  it("of the speaker show the timer's third counter", () => {
+    rig.write(0x61, 1);
+    rig.write(0x43, 0xb0);
+    rig.write(0x42, 100);
+    rig.write(0x42, 0);
+    expect(rig.read(0x61) & 0x21).toBe(0x01);
+    rig.clock.advance(MILLISECOND);
+    expect(rig.read(0x61) & 0x21).toBe(0x21);
+  });
+
+  it("of the keyboard controller pass its self-test", () => {
+    rig.write(0x64, 0xaa);
+    expect(rig.read(0x64) & 1).toBe(1);
+    expect(rig.read(0x60)).toBe(0x55);
+  });
+
+  it("of the clock tell the host's date, and the size of memory", () => {
+    expect([0x32, 9, 8, 7, 4, 2, 0].map((index) => rig.cmos(index))).toEqual([
+      ...[0x20, 0x26, 0x02, 0x03, 0x04, 0x05, 0x06],
+    ]);
+    expect(rig.cmos(0x15) | (rig.cmos(0x16) << 8)).toBe(640);
+  });
+
+  it("of the serial line transmit to the console", () => {
+    expect(rig.read(0x3fd) & 0x60).toBe(0x60);
+    for (const letter of "hello") rig.write(0x3f8, letter.charCodeAt(0));
+    expect(rig.console.text).toBe("hello");
+  });
+
+  it("of power management run the ACPI timer", () => {
+    const before = rig.read(0x608, 4);
+    rig.clock.advance(SECOND);
+    expect(rig.read(0x608, 4) - before).toBe(3_579_545);
+  });
+
+  it("of PCI find the chipset and the virtio devices, with their resources", () => {
+    const pci = new FakePciHost(rig.board.ports);
+    const functions: string[] = [];
+    for (let slot = 0; slot < 32; slot++) {
+      for (let fn = 0; fn < 8; fn++) {
+        const id = pci.read(slot, 0, 4, fn);
+        if (id !== 0xffff_ffff) functions.push(`${slot}.${fn} ${id.toString(16)}`);
+      }
+    }
+    expect(functions).toEqual([
+      ...["0.0 12378086", "1.0 70008086", "1.3 71138086"],
+      ...[`${NET_SLOT}.0 10001af4`, `${BLOCK_SLOT}.0 10011af4`],
+    ]);
+    const bars = [NET_SLOT, BLOCK_SLOT].map((slot) => pci.read(slot, 0x10, 4));
+    expect(bars.every((bar) => bar >= 0xc000 && bar <= 0xffff && (bar & 3) === 1)).toBe(true);
+    expect(new Set(bars).size).toBe(2);
+    for (const slot of [NET_SLOT, BLOCK_SLOT]) expect(pci.read(slot, 0x3c, 1)).toBe(11);
+  });
+
+  it("that nobody has read all ones", () => {
+    for (const port of [0, 0x80, 0x2f8, 0x1f7, 0xbfff, 0xffff]) expect(rig.read(port)).toBe(0xff);
+  });
+});
+
+describe("the ways out", () => {
+  it("debug exit ends with the status written", () => {
+    rig.write(0x501, 0x5307, 2);
+    expect(rig.ends).toEqual([{ kind: "exit", status: 7 }]);
+  });
+
+  it("ACPI switches off", () => {
+    rig.write(0x604, 0x2000, 2);
+    expect(rig.ends).toEqual([{ kind: "power-off" }]);
+  });
+
+  it.each<[string, (() => void)[]]>([
+    ["0xcf9", [() => rig.write(0xcf9, 2), () => rig.write(0xcf9, 6)]],
+    ["0x64", [() => rig.write(0x64, 0xfe)]],
+    ["0x92", [() => rig.write(0x92, 1)]],
+  ])("port %s resets, once", (_name, accesses) => {
+    for (const access of accesses) access();
+    expect(rig.resets).toBe(1);
+    expect(rig.ends).toEqual([]);
+  });
+});
+
+describe("interrupts", () => {
+  beforeEach(() => rig.unmaskAll());
+
+  it("of the timer come on IRQ 0, at the BIOS's vector", () => {
+    rig.write(0x43, 0x34);
+    rig.write(0x40, 0);
+    rig.write(0x40, 0x10);
+    rig.clock.advance(4 * MILLISECOND);
+    expect(rig.takeInterrupt()).toBe(0x08);
+    expect(rig.interrupts).toBeGreaterThan(0);
+  });
+
+  it("of the serial line come on IRQ 4", () => {
+    rig.write(0x3fc, 0x08);
+    rig.write(0x3f9, 0x01);
+    rig.console.receive("x");
+    rig.clock.advance(MILLISECOND);
+    expect(rig.takeInterrupt()).toBe(0x0c);
+    expect(rig.read(0x3f8)).toBe("x".charCodeAt(0));
+    expect(rig.takeInterrupt()).toBeUndefined();
+  });
+
+  it("of the clock come on IRQ 8", () => {
+    // Register B: periodic interrupts, 24 hours; register A leaves the BIOS's rate.
+    rig.write(0x70, 0x0a);
+    rig.write(0x71, 0x26);
+    rig.write(0x70, 0x0b);
+    rig.write(0x71, 0x42);
+    rig.clock.advance(2 * MILLISECOND);
+    expect(rig.takeInterrupt()).toBe(0x70);
+  });
+
+  it("of the ACPI timer come on IRQ 9", () => {
+    rig.write(0x602, 1, 2);
+    rig.clock.advance(5 * SECOND);
+    expect(rig.takeInterrupt()).toBe(0x71);
+  });
+
+  it("of both virtio devices come on IRQ 11, and stay until both are served", () => {
+    const net = new FakeDriver(rig.board.ports, rig.memory, NET_SLOT);
+    const block = new FakeDriver(rig.board.ports, rig.memory, BLOCK_SLOT);
+    const [receive] = net.start([0x1_0000, 0x2_0000]);
+    const [requests] = block.start([0x3_0000]);
+    receive?.offer(receive.add({ address: 0x5_0000, length: 1526, writable: true }));
+    net.notify(0);
+    expect(rig.link.deliver(new Uint8Array(60))).toBe(true);
+    // A flush: header, status.
+    rig.memory.writeU32(gpa(0x6_0000), 4);
+    requests?.offer(
+      requests.add(
+        { address: 0x6_0000, length: 16 },
+        { address: 0x6_1000, length: 1, writable: true },
+      ),
+    );
+    block.notify(0);
+    expect(rig.reports).toEqual([]);
+    expect(rig.takeInterrupt()).toBe(0x73);
+    expect(net.read("ISR_STATUS")).toBe(1);
+    expect(rig.takeInterrupt()).toBe(0x73);
+    expect(block.read("ISR_STATUS")).toBe(1);
+    expect(rig.takeInterrupt()).toBeUndefined();
+  });
+});
+
+describe("a reset", () => {
+  it("brings every device back to what firmware leaves", () => {
+    const pci = new FakePciHost(rig.board.ports);
+    const state = (): unknown => ({
+      pic: [rig.read(0x21), rig.read(0xa1), rig.read(0x4d0), rig.read(0x4d1)],
+      uart: [0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd].map((port) => rig.read(port)),
+      ports: [0x61, 0x64, 0x92, 0xcf9].map((port) => rig.read(port)),
+      power: [rig.read(0x602, 2), rig.read(0x604, 2)],
+      pci: [0, 1, NET_SLOT, BLOCK_SLOT].map((slot) =>
+        Array.from({ length: 64 }, (_, word) => pci.read(slot, 4 * word, 4)),
+      ),
+      rtc: rig.cmos(0x0b),
+    });
+    const before = state();
+    rig.unmaskAll();
+    rig.write(0x4d0, 0xff);
+    for (const port of [0x3f9, 0x3fb, 0x3fc, 0x61]) rig.write(port, 0x0f);
+    rig.write(0x602, 1, 2);
+    rig.write(0x70, 0x0b);
+    rig.write(0x71, 0x42);
+    for (const slot of [0, 1, NET_SLOT, BLOCK_SLOT]) {
+      for (let word = 1; word < 16; word++) pci.write(slot, 4 * word, 4, 0xffff_ffff);
+    }
+    expect(state()).not.toEqual(before);
+    rig.board.reset();
+    expect(state()).toEqual(before);
+  });
+
+  it("stops virtio devices: a driver has to start them again", () => {
+    const driver = new FakeDriver(rig.board.ports, rig.memory, NET_SLOT);
+    const start = (): void => {
+      const [receive] = driver.start([0x1_0000, 0x2_0000]);
+      receive?.offer(receive.add({ address: 0x5_0000, length: 1526, writable: true }));
+      driver.notify(0);
+    };
+    start();
+    rig.board.reset();
+    expect(rig.link.deliver(new Uint8Array(60))).toBe(false);
+    rig.unmaskAll();
+    expect(rig.takeInterrupt()).toBeUndefined();
+    start();
+    expect(rig.link.deliver(new Uint8Array(60))).toBe(true);
+  });
+});
+
+describe("a board full of devices", () => {
+  it("has a slot for each", () => {
+    const { board } = new Rig();
+    const nets = Array.from({ length: MAX_VIRTIO_DEVICES }, () => ({
+      backend: new FakeLink(),
+      mac: MAC,
+    }));
+    const options = { memory: rig.memory, clock: rig.clock, console: rig.console };
+    const nothing = (): void => {};
+    const full = new Board({
+      ...{ ...options, nets, blocks: [], report: nothing },
+      ...{ onEnd: nothing, onReset: nothing, onInterrupt: nothing },
+    });
+    expect(new FakePciHost(full.ports).read(31, 0, 4)).toBe(0x1000_1af4);
+    expect(new FakePciHost(board.ports).read(31, 0, 4)).toBe(0xffff_ffff);
+  });
+});
+
+/** Where devices are: random accesses should find them more often than chance has it. */
+const DEVICE_PORTS = [
+  ...[0x20, 0x40, 0x60, 0x70, 0x92, 0xa0, 0x3f8, 0x4d0, 0x501, 0x600, 0xcf8, 0xcfc],
+  ...[0xc000, 0xc040],
+];
+
+const port = fc.oneof(
+  fc.nat(0xffff),
+  fc.tuple(fc.constantFrom(...DEVICE_PORTS), fc.nat(24)).map(([base, offset]) => base + offset),
+);
+
+const access = fc.record({
+  port,
+  size: fc.constantFrom<AccessSize>(1, 2, 4),
+  write: fc.boolean(),
+  value: fc.oneof(
+    fc.nat(0xff),
+    fc.nat(0xffff_ffff),
+    // PCI configuration addresses of the devices there are.
+    fc.nat(0x3fff).map((low) => 0x8000_0000 + low),
+  ),
+  pause: fc.oneof(fc.constant(0), fc.nat(100_000), fc.nat(2 * SECOND)),
+});
+
+/** Ports of which a write may end or reset the machine, and those an access may straddle into them. */
+const near = (port: number, size: number, first: number, last: number): boolean =>
+  port <= last && port + size > first;
+
+describe("a guest that reads and writes ports at random", () => {
+  it("finds a machine that answers everything and ends or resets only where it may", () => {
+    fc.assert(
+      fc.property(fc.array(access, { minLength: 50, maxLength: 400 }), (accesses) => {
+        const machine = new Rig();
+        for (const { port: at, size, write, value, pause } of accesses) {
+          const { resets, ends } = machine;
+          const ended = ends.length;
+          if (write) machine.write(at, (value & floating(size)) >>> 0, size);
+          else {
+            const read = machine.read(at, size);
+            expect(Number.isInteger(read) && read >= 0 && read <= floating(size)).toBe(true);
+          }
+          const onlyBy = (...ranges: [number, number][]): void =>
+            expect(write && ranges.some(([a, b]) => near(at, size, a, b)), `${at}`).toBe(true);
+          if (machine.resets > resets)
+            onlyBy([0x60, 0x60], [0x64, 0x64], [0x92, 0x92], [0xcf9, 0xcf9]);
+          if (ends.length > ended) onlyBy([0x501, 0x502], [0x604, 0x605]);
+          machine.clock.advance(pause);
+          if (machine.board.pic.pending && (value & 1) === 1) {
+            const vector = machine.board.pic.acknowledge();
+            expect(Number.isInteger(vector) && vector >= 0 && vector <= 0xff).toBe(true);
+          }
+          if (machine.resets > resets) machine.board.reset();
+        }
+        for (const error of machine.reports) {
+          expect(error instanceof GuestError || error instanceof HostError).toBe(true);
+          expect(error.message).not.toMatch(/\n/);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  }, 120_000);
+
+  it("finds every port of the whole space readable and writable, in every size", () => {
+    for (const size of [1, 2, 4] as const) {
+      for (const value of [0, 0xffff_ffff, 0x5a5a_a5a5]) {
+        const machine = new Rig();
+        for (let at = 0; at < 0x1_0000; at++) {
+          const read = machine.read(at, size);
+          if (read < 0 || read > floating(size)) expect.fail(`port ${at} reads ${read}`);
+          machine.write(at, (value & floating(size)) >>> 0, size);
+        }
+        machine.clock.advance(SECOND);
+        machine.board.reset();
+        expect(machine.read(0x21)).toBe(0xb8);
+      }
+    }
+  });
+});
+
+describe("memory without RAM", () => {
+  it("reads all ones wherever a guest looks, and swallows writes", () => {
+    const { mmio } = rig.board;
+    const address = fc.oneof(fc.nat(0xffff_ffff), fc.maxSafeNat());
+    fc.assert(
+      fc.property(address, fc.constantFrom<AccessSize>(1, 2, 4), (at, size) => {
+        mmio.write(at, size, 0);
+        expect(mmio.read(at, size)).toBe(floating(size));
+      }),
+    );
+  });
+});

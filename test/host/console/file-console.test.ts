@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import type { HostError } from "../../../src/core/errors.ts";
+import { FileConsole } from "../../../src/host/console/file-console.ts";
+import { OutputBuffer } from "../../../src/host/console/output-buffer.ts";
+import { temporaryFolder } from "../../support/temporary.ts";
+
+const send = (to: { transmit(byte: number): void }, text: string): void => {
+  for (const byte of Buffer.from(text)) to.transmit(byte);
+};
+
+it("writes whole lines at once, and the rest when flushed or full", () => {
+  const written: string[] = [];
+  const buffer = new OutputBuffer((bytes) => written.push(Buffer.from(bytes).toString()));
+  for (const byte of Buffer.from("one\ntwo\nthr")) buffer.put(byte);
+  expect(written).toEqual(["one\n", "two\n"]);
+  buffer.flush();
+  buffer.flush();
+  expect(written.slice(2)).toEqual(["thr"]);
+  for (let i = 0; i < 5000; i++) buffer.put(0x78);
+  expect(written.slice(3).map(({ length }) => length)).toEqual([4096]);
+});
+
+it("replaces a file, and holds nothing back once closed", () => {
+  const path = join(temporaryFolder(), "serial");
+  writeFileSync(path, "a longer text from before");
+  const console = new FileConsole(path, () => expect.fail("nothing failed"));
+  send(console, "first\nsecond");
+  expect(readFileSync(path, "utf8")).toBe("first\n");
+  console.close();
+  expect(readFileSync(path, "utf8")).toBe("first\nsecond");
+});
+
+it("refuses a file that cannot be made, in one line", () => {
+  const make = (): FileConsole => new FileConsole("/nonexistent/serial", () => {});
+  expect(make).toThrow(/^cannot write the serial file \/nonexistent\/serial \(ENOENT\)/);
+});
+
+it("says that writing failed", () => {
+  const failures: HostError[] = [];
+  const console = new FileConsole("/dev/full", (error) => failures.push(error));
+  send(console, "lost\n");
+  expect(failures.map(({ errno }) => errno)).toEqual(["ENOSPC"]);
+  console.close();
+});

@@ -1,16 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, it } from "vitest";
+import { missing } from "../support/requirements.ts";
 
 /** What needs a network of its own is in `*.netns.ts`, run by a vitest in a fresh namespace. */
 const root = resolve(import.meta.dirname, "../..");
-const possible = existsSync("/dev/net/tun") && spawnSync("unshare", ["--net", "true"]).status === 0;
+const lacking = missing("root", "tap", "ip", "ping");
 
-if (!possible)
-  console.warn("skipped: taps and `net up` (they need root, unshare and /dev/net/tun)");
-
-it.skipIf(!possible)("taps and net up work in a network namespace", { timeout: 120_000 }, () => {
+it.skipIf(lacking)("taps and net up work in a network namespace", { timeout: 120_000 }, () => {
   const vitest = resolve(root, "node_modules/vitest/vitest.mjs");
   const config = resolve(root, "test/host/netns.config.ts");
   const { status, stdout, stderr } = spawnSync(

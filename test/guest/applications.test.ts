@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { image, run, start } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
@@ -123,4 +124,21 @@ describe.skipIf(missing("kvm"))("the applications under KVM", () => {
       expect(ended.stdout).toContain(`100000-${top} RAM`);
     }
   });
+
+  it("an idle guest takes less than 1 % of a core", async () => {
+    const guest = start([image("kernel")]);
+    await guest.printed("Serving ping");
+    // Its start is still being worked off: compilers and collectors of the run time.
+    await setTimeout(1_000);
+    const before = processorTime(guest.child.pid);
+    await setTimeout(4_000);
+    expect(processorTime(guest.child.pid) - before).toBeLessThan(0.04);
+  });
 });
+
+/** Of all threads, user and system, in seconds (proc(5), `/proc/PID/stat`; 100 ticks a second). */
+function processorTime(pid: number | undefined): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}

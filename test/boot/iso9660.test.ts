@@ -11,6 +11,7 @@ import { IsoVolume } from "../../src/boot/iso9660.ts";
 import { type IsoFile, writeIso9660 } from "../../src/boot/iso9660-writer.ts";
 import { packUnikernelIso } from "../../src/boot/pack-iso.ts";
 import { decodeAscii, encodeUtf8 } from "../../src/boot/text.ts";
+import { missing } from "../support/requirements.ts";
 
 const SECTOR = 2048;
 
@@ -35,14 +36,6 @@ const manyFiles: IsoFile[] = [
   { path: "/.hidden", data: new Uint8Array(0) },
   { path: "/boot.img", data: new Uint8Array(SECTOR).fill(7) },
 ];
-
-const xorriso = spawnSync("xorriso", ["-version"]).status === 0;
-const isoinfo = spawnSync("isoinfo", ["-version"]).status === 0;
-if (!xorriso) console.warn("xorriso is not installed: its tests are skipped");
-if (!isoinfo) console.warn("isoinfo is not installed: its test is skipped");
-
-const qemu = spawnSync("qemu-system-x86_64", ["--version"]).status === 0;
-if (!qemu) console.warn("qemu-system-x86_64 is not installed: its test is skipped");
 
 function withImage<Value>(image: Uint8Array, use: (path: string) => Value): Value {
   const folder = mkdtempSync(join(tmpdir(), "iso9660-"));
@@ -202,7 +195,7 @@ describe("ISO 9660 writer and reader", () => {
     expect([...volumeOf(image).walk()].map(({ path }) => path)).toEqual(["/a"]);
   });
 
-  it.skipIf(!xorriso)("is read by xorriso, boot catalog and all", () => {
+  it.skipIf(missing("xorriso"))("is read by xorriso, boot catalog and all", () => {
     const image = writeIso9660({ files: manyFiles, boot: { path: "/boot.img" }, volumeId: "TEST" });
     withImage(image, (path) => {
       const found = spawnSync("xorriso", ["-indev", path, "-find", "/", "-type", "f"], {
@@ -219,7 +212,7 @@ describe("ISO 9660 writer and reader", () => {
     });
   });
 
-  it.skipIf(!xorriso)("reads what xorriso writes", () => {
+  it.skipIf(missing("xorriso"))("reads what xorriso writes", () => {
     const folder = mkdtempSync(join(tmpdir(), "iso9660-"));
     try {
       const name = `${"n".repeat(200)}.txt`;
@@ -238,7 +231,7 @@ describe("ISO 9660 writer and reader", () => {
     }
   });
 
-  it.skipIf(!qemu)("boots through a PC's firmware, the whole boot block loaded", () => {
+  it.skipIf(missing("qemu"))("boots through a PC's firmware, the whole boot block loaded", () => {
     const bootBlock = new Uint8Array(1540);
     bootBlock[0] = 0xe9; // jmp to the last sector
     viewOf(bootBlock).setUint16(1, 1530 - 3, true);
@@ -264,7 +257,7 @@ describe("ISO 9660 writer and reader", () => {
     });
   });
 
-  it.skipIf(!isoinfo)("has path tables that isoinfo follows", () => {
+  it.skipIf(missing("isoinfo"))("has path tables that isoinfo follows", () => {
     withImage(writeIso9660({ files: manyFiles }), (path) => {
       const table = spawnSync("isoinfo", ["-p", "-i", path], { encoding: "utf8" }).stdout;
       expect(

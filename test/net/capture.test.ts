@@ -9,6 +9,7 @@ import { Capture } from "../../src/net/capture.ts";
 import { ICMP_ECHO_REQUEST } from "../../src/net/icmp.ts";
 import { pcapFileHeader, pcapRecord } from "../../src/net/pcap.ts";
 import { UserNetwork } from "../../src/net/user-network.ts";
+import { missing } from "../support/requirements.ts";
 import { HOST, SimulatedGuest } from "./simulated-guest.ts";
 
 /** 2026-01-02T03:04:05.123456Z, and a little: doubles hold it to 256 ns. */
@@ -49,8 +50,7 @@ describe("a capture", () => {
     expect(pieces).toHaveLength(4);
   });
 
-  const noTshark = spawnSync("tshark", ["-v"]).error !== undefined;
-  it.skipIf(noTshark)("is read by tshark", () => {
+  it.skipIf(missing("tshark"))("is read by tshark", () => {
     const { clock, pieces, guest } = captured();
     guest.sendArp(ARP_REQUEST, HOST);
     clock.advance(1_024_000);

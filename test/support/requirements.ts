@@ -13,9 +13,8 @@ const REQUIREMENTS = {
   ip: () => runs("ip", "-V"),
   tshark: () => runs("tshark", "--version"),
   root: () => process.getuid?.() === 0 && runs("unshare", "--version"),
-  gdb: () => runs("gdb", "--version"),
-  tmux: () => runs("tmux", "-V"),
   xorriso: () => runs("xorriso", "-version"),
+  isoinfo: () => runs("isoinfo", "-version"),
   python3: () => runs("python3", "--version"),
 } as const;
 

@@ -63,3 +63,8 @@ async function main(): Promise<number> {
 
 watchStandardOutput();
 process.exitCode = await main();
+// At an orderly exit Node puts terminals back, and aborts if one is gone (its `ResetStdio`). A shell
+// sees the same status.
+if (process.exitCode === EXIT_STATUS.hangUp && process.stdin.isTTY) {
+  process.kill(process.pid, "SIGHUP");
+}

@@ -1,17 +1,14 @@
 import type { ConsoleBackend } from "../../core/backends.ts";
 import { ESCAPE_HELP, EscapeFilter } from "./escape.ts";
 import { OutputBuffer } from "./output-buffer.ts";
+import { StandardInput } from "./standard-input.ts";
 
-/**
- * The process's standard input and output. On a terminal it is put into raw mode, so that each key
- * reaches the guest, and restored by {@link close} and in any case when the process exits.
- */
+/** The process's standard input and output. On a terminal, the escape keys are taken out. */
 export class StdioConsole implements ConsoleBackend {
   readonly #output = new OutputBuffer((bytes) => this.#write(bytes));
-  readonly #restoreOnExit = (): void => this.#setRaw(false);
   readonly #asked: (command: "quit" | "interrupt") => void;
   readonly #onGone: () => void;
-  #detachInput: (() => void) | undefined;
+  #input: StandardInput | undefined;
 
   /**
    * @param asked called when the user asks for the end
@@ -32,17 +29,11 @@ export class StdioConsole implements ConsoleBackend {
       if (command === "help") process.stderr.write(`\n${ESCAPE_HELP}\n`);
       else this.#asked(command);
     });
-    const terminal = process.stdin.isTTY === true;
-    const onData = (chunk: Buffer): void => receive(terminal ? keys.filter(chunk) : chunk);
-    // A closed or unreadable standard input is a keyboard that nobody touches.
-    const ignore = (): void => {};
-    process.once("exit", this.#restoreOnExit);
-    this.#setRaw(true);
-    process.stdin.on("data", onData).on("error", ignore);
-    this.#detachInput = () => {
-      process.stdin.off("data", onData).off("error", ignore);
-      process.stdin.pause();
-    };
+    const input = new StandardInput((bytes) =>
+      receive(input.isTerminal ? keys.filter(bytes) : bytes),
+    );
+    this.#input = input;
+    input.open();
   }
 
   flush(): void {
@@ -51,15 +42,9 @@ export class StdioConsole implements ConsoleBackend {
 
   close(): void {
     this.flush();
-    this.#detachInput?.();
-    this.#detachInput = undefined;
-    process.off("exit", this.#restoreOnExit);
+    this.#input?.close();
+    this.#input = undefined;
     process.stdout.off("error", this.#onGone);
-    this.#setRaw(false);
-  }
-
-  #setRaw(raw: boolean): void {
-    if (process.stdin.isTTY === true) process.stdin.setRawMode(raw);
   }
 
   #write(bytes: Uint8Array): void {

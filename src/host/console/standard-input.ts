@@ -1,0 +1,81 @@
+import { readFileSync } from "node:fs";
+
+/** How often to look whether we have the terminal by now: `fg` says nothing to a running job. */
+const BACKGROUND_POLL_MS = 300;
+
+/**
+ * The process's standard input. A terminal is in raw mode while we read it, so that each key
+ * arrives as typed; its mode is restored when the reading ends, and in any case when the process
+ * exits.
+ *
+ * Another job of the shell may have the terminal (`solo5-kvm … &`): touching it then would have the
+ * system stop this process. It is left alone until the shell gives it to us.
+ */
+export class StandardInput {
+  readonly #receive: (bytes: Uint8Array) => void;
+  #reading = false;
+  #poll: NodeJS.Timeout | undefined;
+  readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
+  readonly #onContinued = (): void => this.#takeTurn();
+  readonly #restore = (): void => this.#leave();
+
+  constructor(receive: (bytes: Uint8Array) => void) {
+    this.#receive = receive;
+  }
+
+  get isTerminal(): boolean {
+    return process.stdin.isTTY === true;
+  }
+
+  open(): void {
+    process.stdin.on("error", ignore);
+    if (this.isTerminal) {
+      process.once("exit", this.#restore);
+      // Sent by the shell when a stopped job goes on, in front or behind.
+      process.on("SIGCONT", this.#onContinued);
+    }
+    this.#takeTurn();
+  }
+
+  /** Any number of times. */
+  close(): void {
+    process.off("exit", this.#restore);
+    process.off("SIGCONT", this.#onContinued);
+    clearTimeout(this.#poll);
+    this.#leave();
+    process.stdin.off("error", ignore);
+  }
+
+  #takeTurn(): void {
+    clearTimeout(this.#poll);
+    this.#leave();
+    if (this.isTerminal && !inForeground()) {
+      this.#poll = setTimeout(() => this.#takeTurn(), BACKGROUND_POLL_MS).unref();
+      return;
+    }
+    this.#reading = true;
+    // The shell may have changed the mode while we were stopped, and what is set already is not
+    // set again.
+    if (this.isTerminal) process.stdin.setRawMode(false).setRawMode(true);
+    process.stdin.on("data", this.#onData).resume();
+  }
+
+  #leave(): void {
+    if (!this.#reading) return;
+    this.#reading = false;
+    process.stdin.off("data", this.#onData).pause();
+    if (this.isTerminal && inForeground()) process.stdin.setRawMode(false);
+  }
+}
+
+/** An unreadable standard input is a keyboard that nobody touches. */
+const ignore = (): void => {};
+
+/** Whether our process group is the one that may use its terminal (proc(5), `/proc/pid/stat`). */
+function inForeground(): boolean {
+  const stat = readFileSync("/proc/self/stat", "utf8");
+  // The second field, a file name in parentheses, may hold anything.
+  const [, , group, , , foregroundGroup] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // -1: what we have for a terminal does not control us, and does not stop us either.
+  return foregroundGroup === group || foregroundGroup === "-1";
+}

@@ -1,0 +1,62 @@
+/**
+ * The world that a snippet finds itself in, the same on every processor under test.
+ *
+ * A snippet is one instruction at privilege level 3 in long mode: in 64-bit mode, or in the 32-bit
+ * compatibility mode. Paging maps only what is listed here, as 4 KiB user pages; anything else is
+ * not present. All addresses are linear and below 2 GiB, so that every addressing form reaches them.
+ */
+
+/** User, read-only, executable: {@link CODE_FILL} but for the snippet and its {@link MARKER}. */
+export const CODE_PAGE = 0x4000_0000;
+/** Where a snippet's first byte lies: short branches stay in the page in both directions. */
+export const CODE = CODE_PAGE + 0x800;
+/** INT3: a branch that lands here can go no further. */
+export const CODE_FILL = 0xcc;
+/**
+ * `jmp rel32`, right after the snippet: what ends a snippet that falls through. Its displacement is
+ * INT3s as well, so that a branch into the middle of it is noticed.
+ */
+export const MARKER: readonly number[] = [0xe9, CODE_FILL, CODE_FILL, CODE_FILL, CODE_FILL];
+
+/** Two adjacent pages, user, writable, not executable. Before and after them nothing is mapped. */
+export const DATA = 0x2000_0000;
+export const DATA_SIZE = 0x2000;
+/** User, read-only, not executable, filled by {@link readOnlyContents}. Nothing beside it. */
+export const READ_ONLY = 0x2001_0000;
+/** A present page that user code may not touch, all zeros. Nothing beside it. */
+export const SUPERVISOR = 0x2002_0000;
+export const PAGE = 0x1000;
+
+/** Selectors that CS holds: 64-bit and 32-bit code, level 3, flat. The numbers are Linux's. */
+export const CODE_SELECTOR = { 64: 0x33, 32: 0x23 } as const;
+/**
+ * Selector that SS, DS, ES, FS and GS hold: flat writable data, level 3. The bases of FS and GS are
+ * part of each snippet's state.
+ */
+export const DATA_SELECTOR = 0x2b;
+
+/** PE, MP, ET, NE, WP, PG; alignment is not checked. */
+export const CR0 = 0x8001_0033n;
+
+/** PAE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE. */
+export const CR4 = 0x5_0620n;
+/** LME, LMA, NXE; no SYSCALL. */
+export const EFER = 0xd00n;
+/** x87 and SSE. */
+export const XCR0 = 3n;
+
+/** The status flags, DF, NT, AC and ID: what user code sees change, but for TF. */
+export const VISIBLE_FLAGS = 0x0024_4cd5n;
+
+/** The bytes of the page at {@link READ_ONLY}: the low byte of each offset's square, inverted. */
+export function readOnlyContents(): Uint8Array {
+  return Uint8Array.from({ length: PAGE }, (_, offset) => ~(offset * offset + (offset >> 3)) & 0xff);
+}
+
+/** The page at {@link CODE_PAGE} for a snippet of these bytes. */
+export function codeContents(code: Uint8Array): Uint8Array {
+  const page = new Uint8Array(PAGE).fill(CODE_FILL);
+  page.set(code, CODE - CODE_PAGE);
+  page.set(MARKER, CODE - CODE_PAGE + code.length);
+  return page;
+}

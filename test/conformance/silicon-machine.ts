@@ -1,0 +1,200 @@
+import type { Registers } from "../../src/core/cpu.ts";
+import { GuestMemory } from "../../src/core/guest-memory.ts";
+import {
+  CODE_FILL,
+  CODE_PAGE,
+  CODE_SELECTOR,
+  CR0,
+  CR4,
+  DATA,
+  DATA_SELECTOR,
+  DATA_SIZE,
+  EFER,
+  PAGE,
+  READ_ONLY,
+  readOnlyContents,
+  SUPERVISOR,
+} from "./environment.ts";
+import { PageTables, PTE } from "./page-tables.ts";
+import {
+  bootProgram,
+  CONTROL,
+  HARNESS,
+  handlerAddress,
+  handlerProgram,
+  LANDING_PAGE,
+  landingPage,
+  RECORD,
+  runnerProgram,
+  SELECTOR,
+  SYSTEM,
+} from "./silicon-program.ts";
+
+const MEMORY_SIZE = 0x40_0000;
+const WASM_PAGE = 0x1_0000;
+const EXIT_GPA = 0x1_0000_0000;
+
+const USER = PTE.USER;
+const USER_DATA = PTE.USER | PTE.WRITABLE | PTE.NO_EXECUTE;
+
+/** Descriptors (Intel SDM vol. 3A §3.4.5), bits 32 to 63; bases are 0, limits 4 GiB. */
+const DESCRIPTORS: readonly (readonly [selector: number, high: number])[] = [
+  [SELECTOR.KERNEL_CODE, 0x00af_9b00],
+  [SELECTOR.KERNEL_DATA, 0x00cf_9300],
+  [CODE_SELECTOR[32], 0x00cf_fb00],
+  [DATA_SELECTOR, 0x00cf_f300],
+  [CODE_SELECTOR[64], 0x00af_fb00],
+];
+const AVAILABLE_TSS = 0x89;
+const BUSY_TSS = 0x8b;
+const INTERRUPT_GATE = 0x8e00;
+/** Gates that INT3 and INTO may use. */
+const USER_GATE = 0xee00;
+const USER_VECTORS: ReadonlySet<number> = new Set([3, 4]);
+
+/** The guest around the snippets: memory, descriptor and page tables, programs. */
+export class SiliconMachine {
+  readonly memory: GuestMemory;
+  /** Records that fit. */
+  readonly capacity: number;
+  /** Records, adjacent. */
+  readonly records: Uint8Array<ArrayBuffer>;
+  readonly #control: DataView;
+  readonly #tables: PageTables;
+
+  constructor() {
+    const pages = { initial: MEMORY_SIZE / WASM_PAGE, maximum: MEMORY_SIZE / WASM_PAGE };
+    this.memory = new GuestMemory(new WebAssembly.Memory(pages).buffer);
+    this.#tables = new PageTables(this.memory, PAGE);
+    const runner = runnerProgram();
+    this.#mapEnvironment();
+    this.#place(HARNESS.PROGRAM, runner.code, USER);
+    this.#place(LANDING_PAGE, landingPage(runner.saver), USER);
+    this.#place(HARNESS.CURRENT, new Uint8Array(PAGE), USER_DATA);
+    this.#tables.map(HARNESS.EXIT, EXIT_GPA, USER_DATA);
+    const control = this.#place(HARNESS.CONTROL, new Uint8Array(PAGE), USER_DATA);
+    this.#control = new DataView(this.memory.buffer, control, PAGE);
+    this.#writeFrame(CONTROL.START_FRAME, runner.start);
+    this.#writeFrame(CONTROL.SAVER_FRAME, runner.saver);
+    this.#placeSystem();
+
+    const tablesToCome = 4;
+    const used = this.#tables.allocate() + tablesToCome * PAGE;
+    this.capacity = Math.floor((MEMORY_SIZE - used) / RECORD.SIZE);
+    const recordPages = Math.ceil((this.capacity * RECORD.SIZE) / PAGE);
+    const records = this.#tables.allocate(recordPages);
+    this.records = this.memory.slice(records, this.capacity * RECORD.SIZE);
+    this.#tables.map(HARNESS.RECORDS, records, USER_DATA, recordPages);
+  }
+
+  /** Has the runner work through the first `count` records. */
+  arm(count: number): void {
+    this.#control.setBigUint64(CONTROL.CURSOR, BigInt(HARNESS.RECORDS), true);
+    this.#control.setBigUint64(CONTROL.COUNT, BigInt(count), true);
+  }
+
+  /** The record that the runner is at. */
+  get position(): number {
+    const cursor = this.#control.getBigUint64(CONTROL.CURSOR, true);
+    return Number(cursor - BigInt(HARNESS.RECORDS)) / RECORD.SIZE;
+  }
+
+  /** @param registers power-on state, for what stays as it is */
+  boot(registers: Registers): Registers {
+    const data = {
+      selector: SELECTOR.KERNEL_DATA,
+      base: 0n,
+      limit: 0xffff_ffff,
+      attributes: 0xc093,
+    };
+    const table = (offset: number, size: number) => ({
+      base: BigInt(HARNESS.SYSTEM + offset),
+      limit: size - 1,
+    });
+    return {
+      ...registers,
+      ...{ cr0: CR0, cr3: BigInt(this.#tables.root), cr4: CR4, efer: EFER },
+      ...{ ss: data, ds: data, es: data, fs: data, gs: data },
+      cs: { ...data, selector: SELECTOR.KERNEL_CODE, attributes: 0xa09b },
+      tr: {
+        selector: SELECTOR.TSS,
+        base: BigInt(HARNESS.SYSTEM + SYSTEM.TSS),
+        limit: SYSTEM.TSS_SIZE - 1,
+        attributes: BUSY_TSS,
+      },
+      gdtr: table(SYSTEM.GDT, SYSTEM.GDT_SIZE),
+      idtr: table(SYSTEM.IDT, SYSTEM.VECTORS * 16),
+      rip: BigInt(HARNESS.SYSTEM + SYSTEM.BOOT),
+      rsp: BigInt(HARNESS.CURRENT + RECORD.STACK_TOP),
+      rflags: 2n,
+    };
+  }
+
+  #mapEnvironment(): void {
+    const code = this.#place(CODE_PAGE, new Uint8Array(PAGE).fill(CODE_FILL), USER);
+    this.#tables.map(HARNESS.CODE_ALIAS, code, USER_DATA);
+    this.#place(DATA, new Uint8Array(DATA_SIZE), USER_DATA);
+    this.#place(READ_ONLY, readOnlyContents(), USER | PTE.NO_EXECUTE);
+    this.#place(SUPERVISOR, new Uint8Array(PAGE), PTE.WRITABLE | PTE.NO_EXECUTE);
+  }
+
+  /** New pages with these contents. @returns their guest physical address */
+  #place(linear: number, contents: Uint8Array, flags: bigint): number {
+    const pages = Math.ceil(contents.length / PAGE);
+    const physical = this.#tables.allocate(pages);
+    this.memory.write(physical, contents);
+    this.#tables.map(linear, physical, flags, pages);
+    return physical;
+  }
+
+  /** A frame for IRETQ to level 3 (Intel SDM vol. 3A figure 6-9). */
+  #writeFrame(offset: number, rip: number): void {
+    const stack = HARNESS.CURRENT + RECORD.STACK_TOP;
+    [rip, CODE_SELECTOR[64], 2, stack, DATA_SELECTOR].forEach((value, index) => {
+      this.#control.setBigUint64(offset + index * 8, BigInt(value), true);
+    });
+  }
+
+  #placeSystem(): void {
+    const page = new Uint8Array(PAGE);
+    const view = new DataView(page.buffer);
+    for (const [selector, high] of DESCRIPTORS) {
+      const at = SYSTEM.GDT + (selector & ~7);
+      view.setUint32(at, 0xffff, true);
+      view.setUint32(at + 4, high, true);
+    }
+    writeTss(view);
+    for (let vector = 0; vector < SYSTEM.VECTORS; vector++) {
+      const attributes = USER_VECTORS.has(vector) ? USER_GATE : INTERRUPT_GATE;
+      writeGate(view, SYSTEM.IDT + vector * 16, attributes, BigInt(handlerAddress(vector)));
+      page.set(handlerProgram(vector), handlerAddress(vector) - HARNESS.SYSTEM);
+    }
+    page.set(bootProgram(), SYSTEM.BOOT);
+    this.#place(HARNESS.SYSTEM, page, PTE.WRITABLE);
+  }
+}
+
+/** The 64-bit TSS and its descriptor (Intel SDM vol. 3A §7.2.3, §7.7). No I/O is permitted. */
+function writeTss(view: DataView): void {
+  const RSP0 = 4;
+  const IO_MAP_BASE = 0x66;
+  const base = HARNESS.SYSTEM + SYSTEM.TSS;
+  view.setBigUint64(SYSTEM.TSS + RSP0, BigInt(HARNESS.CURRENT + RECORD.FRAME_TOP), true);
+  view.setUint16(SYSTEM.TSS + IO_MAP_BASE, SYSTEM.TSS_SIZE, true);
+  const at = SYSTEM.GDT + SELECTOR.TSS;
+  view.setUint16(at, SYSTEM.TSS_SIZE - 1, true);
+  view.setUint16(at + 2, base & 0xffff, true);
+  view.setUint8(at + 4, (base >>> 16) & 0xff);
+  view.setUint8(at + 5, AVAILABLE_TSS);
+  view.setUint8(at + 7, (base >>> 24) & 0xff);
+  view.setUint32(at + 8, Math.floor(base / 2 ** 32), true);
+}
+
+/** An interrupt gate (Intel SDM vol. 3A §6.14.1). */
+function writeGate(view: DataView, at: number, attributes: number, handler: bigint): void {
+  view.setUint16(at, Number(handler & 0xffffn), true);
+  view.setUint16(at + 2, SELECTOR.KERNEL_CODE, true);
+  view.setUint16(at + 4, attributes, true);
+  view.setUint16(at + 6, Number((handler >> 16n) & 0xffffn), true);
+  view.setUint32(at + 8, Number(handler >> 32n), true);
+}

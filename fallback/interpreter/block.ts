@@ -1,0 +1,135 @@
+import {
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY,
+  JUMP_CACHE_ENTRY_SIZE,
+  RECORDS,
+  RECORDS_END,
+} from "../state.ts";
+import type { DecodedInstruction } from "./decoder.ts";
+import { microIndex } from "./handlers.ts";
+import { RECORD, RECORD_SIZE } from "./record.ts";
+
+/** Straight-line code that was decoded, as TypeScript knows it. */
+export interface Block {
+  /** Memory offset of its header record. */
+  readonly header: number;
+  /** Offset in the code segment of the first instruction. */
+  readonly rip: bigint;
+  readonly linear: bigint;
+  readonly codeSize: 16 | 32 | 64;
+  /** Guest physical address of the first byte. */
+  readonly address: number;
+  /** Guest physical page numbers that its bytes are on: one, or two. */
+  readonly pages: readonly number[];
+  readonly instructions: readonly DecodedInstruction[];
+  /** Of each instruction: bytes from the block's start, and memory offset of its first record. */
+  readonly offsets: readonly number[];
+  readonly records: readonly number[];
+}
+
+/** All blocks, by guest physical address of their first byte, by header, and by page. */
+export class BlockCache {
+  readonly #view: DataView;
+  readonly #byAddress = new Map<number, Block>();
+  readonly #byHeader = new Map<number, Block>();
+  readonly #byPage = new Map<number, Set<Block>>();
+  #next = RECORDS;
+
+  constructor(buffer: ArrayBuffer) {
+    this.#view = new DataView(buffer);
+    this.clear();
+  }
+
+  /** Forgets all blocks. */
+  clear(): void {
+    this.#byAddress.clear();
+    this.#byHeader.clear();
+    this.#byPage.clear();
+    this.#next = RECORDS;
+    this.forgetJumps();
+  }
+
+  /** Forgets where linear addresses lead: their mapping has changed. */
+  forgetJumps(): void {
+    for (let slot = 0; slot < JUMP_CACHE_ENTRIES; slot++) {
+      const entry = JUMP_CACHE + slot * JUMP_CACHE_ENTRY_SIZE;
+      this.#view.setBigInt64(entry + JUMP_CACHE_ENTRY.RIP, -1n, true);
+    }
+  }
+
+  /** Room for `records` records; everything is forgotten when there is none. */
+  allocate(records: number): number {
+    if (this.#next + records * RECORD_SIZE > RECORDS_END) this.clear();
+    const start = this.#next;
+    this.#next += records * RECORD_SIZE;
+    return start;
+  }
+
+  /** Gives back what the block allocated last does not need. @param end of its records */
+  release(end: number): void {
+    this.#next = end;
+  }
+
+  add(block: Block): void {
+    const old = this.#byAddress.get(block.address);
+    if (old !== undefined) this.#remove(old);
+    this.#byAddress.set(block.address, block);
+    this.#byHeader.set(block.header, block);
+    for (const page of block.pages) {
+      const blocks = this.#byPage.get(page) ?? new Set();
+      blocks.add(block);
+      this.#byPage.set(page, blocks);
+    }
+  }
+
+  at(address: number): Block | undefined {
+    return this.#byAddress.get(address);
+  }
+
+  byHeader(header: number): Block | undefined {
+    return this.#byHeader.get(header);
+  }
+
+  /** Makes jumps to the block's linear address find it. */
+  rememberJump(block: Block): void {
+    const entry = jumpEntry(block.linear);
+    this.#view.setBigUint64(entry + JUMP_CACHE_ENTRY.RIP, block.linear, true);
+    this.#view.setUint32(entry + JUMP_CACHE_ENTRY.BLOCK, block.header, true);
+  }
+
+  /**
+   * The code on a page has changed. A block that runs just now leaves before its next instruction.
+   * @param page guest physical page number
+   * @returns whether there was any code
+   */
+  dropPage(page: number): boolean {
+    const blocks = this.#byPage.get(page);
+    if (blocks === undefined) return false;
+    for (const block of [...blocks]) this.#remove(block);
+    return true;
+  }
+
+  #remove(block: Block): void {
+    if (this.#byAddress.get(block.address) === block) this.#byAddress.delete(block.address);
+    for (const page of block.pages) {
+      const blocks = this.#byPage.get(page);
+      blocks?.delete(block);
+      if (blocks?.size === 0) this.#byPage.delete(page);
+    }
+    const entry = jumpEntry(block.linear);
+    if (this.#view.getUint32(entry + JUMP_CACHE_ENTRY.BLOCK, true) === block.header) {
+      this.#view.setBigInt64(entry + JUMP_CACHE_ENTRY.RIP, -1n, true);
+    }
+    for (const record of block.records) {
+      this.#view.setUint16(record + RECORD.HANDLER, microIndex("leave"), true);
+    }
+  }
+}
+
+/** As the interpreter's `enterBlock` computes it. */
+function jumpEntry(linear: bigint): number {
+  const hash = linear ^ (linear >> 14n);
+  const slot = Number(hash & BigInt(JUMP_CACHE_ENTRIES - 1));
+  return JUMP_CACHE + slot * JUMP_CACHE_ENTRY_SIZE;
+}

@@ -1,0 +1,301 @@
+import type { MemoryBits } from "../isa/emitter.ts";
+import type { Form } from "../isa/form.ts";
+import type { OpcodeMap } from "../isa/opcode-map.ts";
+import { operandBits, operandSizes } from "../isa/variant.ts";
+import { SEGMENT_INDEX } from "../state.ts";
+
+/** Longest instruction (Intel SDM vol. 2A §2.3.11). */
+export const MAX_INSTRUCTION_LENGTH = 15;
+
+/** The address that ModRM and SIB name. Registers are numbers, or -1 for none. */
+export interface Address {
+  readonly base: number;
+  readonly index: number;
+  /** Shift of the index register, 0 to 3. */
+  readonly scale: number;
+  readonly displacement: bigint;
+  /** Relative to the next instruction. */
+  readonly ripRelative: boolean;
+}
+
+export interface DecodedInstruction {
+  readonly form: Form;
+  /** Bytes. */
+  readonly length: number;
+  readonly operandSize: MemoryBits;
+  readonly addressSize: 16 | 32 | 64;
+  readonly lock: boolean;
+  /** F3, F2, or none: a repeat prefix. */
+  readonly repeat: 0xf3 | 0xf2 | undefined;
+  readonly rex: number;
+  /** -1 without one. */
+  readonly modRm: number;
+  readonly address: Address | undefined;
+  /** Index of the segment register of memory operands, overridden or not. */
+  readonly segment: number;
+  /** Immediates, sign-extended; a far pointer is offset and selector. */
+  readonly immediates: readonly bigint[];
+}
+
+/** The byte source ran out: what the CPU makes of it (a fault, or the next page) is its business. */
+export class NeedMoreBytes extends Error {}
+/** No instruction: #UD. */
+export class InvalidOpcode extends Error {}
+/** Over fifteen bytes: #GP(0). */
+export class InstructionTooLong extends Error {}
+
+const SEGMENT_PREFIXES: Readonly<Record<number, number>> = {
+  38: SEGMENT_INDEX.es,
+  46: SEGMENT_INDEX.cs,
+  54: SEGMENT_INDEX.ss,
+  62: SEGMENT_INDEX.ds,
+  100: SEGMENT_INDEX.fs,
+  101: SEGMENT_INDEX.gs,
+};
+
+const NO_MODRM = -1;
+const PREFIX_INDEX = { none: 0, 66: 1, f3: 2, f2: 3 } as const;
+
+interface Prefixes {
+  operandSize: boolean;
+  addressSize: boolean;
+  lock: boolean;
+  repeat: 0xf3 | 0xf2 | undefined;
+  segment: number | undefined;
+  rex: number;
+}
+
+/** Decodes one instruction from bytes. */
+export class Decoder {
+  readonly #map: OpcodeMap;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #at = 0;
+  #code64 = false;
+
+  constructor(map: OpcodeMap) {
+    this.#map = map;
+  }
+
+  /**
+   * @param bytes from the instruction's first
+   * @param codeSize of the code segment: 16, 32 or 64
+   * @throws NeedMoreBytes, InvalidOpcode, InstructionTooLong
+   */
+  decode(bytes: Uint8Array, codeSize: 16 | 32 | 64): DecodedInstruction {
+    this.#bytes = bytes;
+    this.#at = 0;
+    const prefixes = this.#prefixes(codeSize);
+    const [map, opcode] = this.#opcode();
+    const code64 = codeSize === 64;
+    this.#code64 = code64;
+    const modRm = this.#map.hasModRm(map, opcode) ? this.#peek() : NO_MODRM;
+    const rexW = (prefixes.rex & 8) !== 0;
+    const rexB = (prefixes.rex & 1) !== 0;
+    const prefix = mandatoryPrefix(prefixes);
+    const form = this.#map.find({ map, opcode, prefix, code64, rexW, rexB }, modRm);
+    if (form === undefined) throw new InvalidOpcode();
+    if (form.hasModRm) this.#at++;
+    const operandSize = this.#operandSize(form, prefixes, codeSize);
+    const addressSize = prefixes.addressSize
+      ? ({ 16: 32, 32: 16, 64: 32 } as const)[codeSize]
+      : codeSize;
+    const address = this.#address(form, modRm, prefixes.rex, addressSize);
+    const immediates = this.#immediates(form, operandSize);
+    if (this.#at > MAX_INSTRUCTION_LENGTH) throw new InstructionTooLong();
+    checkLock(form, prefixes.lock, modRm);
+    return {
+      form,
+      length: this.#at,
+      operandSize,
+      addressSize,
+      lock: prefixes.lock,
+      repeat: prefixes.repeat,
+      rex: prefixes.rex,
+      modRm,
+      address,
+      segment: segmentOf(prefixes.segment, address, code64),
+      immediates,
+    };
+  }
+
+  #next(): number {
+    if (this.#at >= MAX_INSTRUCTION_LENGTH) throw new InstructionTooLong();
+    const byte = this.#peek();
+    this.#at++;
+    return byte;
+  }
+
+  #peek(): number {
+    const byte = this.#bytes[this.#at];
+    if (byte === undefined) throw new NeedMoreBytes();
+    return byte;
+  }
+
+  /** Legacy prefixes in any order; REX counts only right before the opcode. */
+  #prefixes(codeSize: number): Prefixes {
+    const found: Prefixes = {
+      operandSize: false,
+      addressSize: false,
+      lock: false,
+      repeat: undefined,
+      segment: undefined,
+      rex: 0,
+    };
+    for (;;) {
+      const byte = this.#peek();
+      const segment = SEGMENT_PREFIXES[byte];
+      if (codeSize === 64 && byte >= 0x40 && byte <= 0x4f) {
+        found.rex = byte;
+        this.#next();
+        continue;
+      }
+      if (segment !== undefined) {
+        // In 64-bit mode only FS and GS have a base to choose.
+        if (codeSize !== 64 || segment >= SEGMENT_INDEX.fs) found.segment = segment;
+      } else if (byte === 0x66) found.operandSize = true;
+      else if (byte === 0x67) found.addressSize = true;
+      else if (byte === 0xf0) found.lock = true;
+      else if (byte === 0xf3 || byte === 0xf2) found.repeat = byte;
+      else return found;
+      found.rex = 0;
+      this.#next();
+    }
+  }
+
+  #opcode(): [Form["map"], number] {
+    const first = this.#next();
+    if (first !== 0x0f) return [0, first];
+    const second = this.#next();
+    if (second === 0x38) return [2, this.#next()];
+    if (second === 0x3a) return [3, this.#next()];
+    return [1, second];
+  }
+
+  #operandSize(form: Form, prefixes: Prefixes, codeSize: number): MemoryBits {
+    const narrow = prefixes.operandSize && form.prefix !== "66";
+    const sizes = operandSizes(form);
+    if (codeSize === 64) {
+      if (form.traits.has("f64")) return 64;
+      if ((prefixes.rex & 8) !== 0) return sizes.includes(64) ? 64 : 32;
+      if (form.traits.has("d64")) return narrow ? 16 : 64;
+      return narrow && sizes.includes(16) ? 16 : 32;
+    }
+    const size = (codeSize === 16) === narrow ? 32 : 16;
+    return sizes.includes(size) ? size : 32;
+  }
+
+  #address(form: Form, modRm: number, rex: number, addressSize: 16 | 32 | 64): Address | undefined {
+    if (form.operands.some(({ place }) => place === "offset")) {
+      const displacement = this.#unsigned(addressSize / 8);
+      return { base: -1, index: -1, scale: 0, displacement, ripRelative: false };
+    }
+    const isControl = form.operands.some(({ place }) => place === "control" || place === "debug");
+    if (!form.hasModRm || modRm >= 0xc0 || isControl) return undefined;
+    return addressSize === 16 ? this.#address16(modRm) : this.#address32(modRm, rex);
+  }
+
+  /** Table 2-1 of Intel SDM vol. 2A. */
+  #address16(modRm: number): Address {
+    const [BX, BP, SI, DI] = [3, 5, 6, 7];
+    const pairs = [
+      ...[
+        [BX, SI],
+        [BX, DI],
+        [BP, SI],
+        [BP, DI],
+      ],
+      ...[
+        [SI, -1],
+        [DI, -1],
+        [BP, -1],
+        [BX, -1],
+      ],
+    ] as const;
+    const mod = modRm >> 6;
+    const rm = modRm & 7;
+    const [base, index] = pairs[rm] as readonly [number, number];
+    if (mod === 0 && rm === 6) {
+      return { base: -1, index: -1, scale: 0, displacement: this.#signed(2), ripRelative: false };
+    }
+    const displacement = mod === 0 ? 0n : this.#signed(mod === 1 ? 1 : 2);
+    return { base, index, scale: 0, displacement, ripRelative: false };
+  }
+
+  /** Tables 2-2 and 2-3, with REX.X and REX.B (§2.2.1.2). */
+  #address32(modRm: number, rex: number): Address {
+    const mod = modRm >> 6;
+    const rm = modRm & 7;
+    let base = rm | ((rex & 1) << 3);
+    let index = -1;
+    let scale = 0;
+    let noBase = mod === 0 && rm === 5;
+    if (rm === 4) {
+      const sib = this.#next();
+      scale = sib >> 6;
+      index = ((sib >> 3) & 7) | ((rex & 2) << 2);
+      if (index === 4) index = -1;
+      base = (sib & 7) | ((rex & 1) << 3);
+      noBase = mod === 0 && (sib & 7) === 5;
+    }
+    const displacement = noBase || mod === 2 ? this.#signed(4) : mod === 1 ? this.#signed(1) : 0n;
+    const ripRelative = mod === 0 && rm === 5 && this.#code64;
+    return { base: noBase ? -1 : base, index, scale, displacement, ripRelative };
+  }
+
+  #immediates(form: Form, operandSize: MemoryBits): bigint[] {
+    return form.operands.flatMap((spec) => {
+      const bits = operandBits(spec, operandSize);
+      switch (spec.place) {
+        case "one":
+          return [1n];
+        case "far-pointer":
+          return [this.#unsigned(operandSize / 8), this.#unsigned(2)];
+        case "relative":
+        case "immediate": {
+          // Only MOV to a register takes eight bytes of immediate (v); others sign-extend four.
+          const bytes = spec.width === "z" && bits === 64 ? 4 : bits / 8;
+          return [this.#signed(bytes)];
+        }
+        default:
+          return [];
+      }
+    });
+  }
+
+  #signed(bytes: number): bigint {
+    return BigInt.asIntN(bytes * 8, this.#unsigned(bytes));
+  }
+
+  #unsigned(bytes: number): bigint {
+    let value = 0n;
+    for (let i = 0; i < bytes; i++) value |= BigInt(this.#next()) << BigInt(8 * i);
+    return value;
+  }
+}
+
+function mandatoryPrefix({ repeat, operandSize }: Prefixes): number {
+  if (repeat === 0xf3) return PREFIX_INDEX.f3;
+  if (repeat === 0xf2) return PREFIX_INDEX.f2;
+  return operandSize ? PREFIX_INDEX[66] : PREFIX_INDEX.none;
+}
+
+/** The segment that an address is in: SS with a base of BP or SP, unless overridden. */
+function segmentOf(
+  override: number | undefined,
+  address: Address | undefined,
+  code64: boolean,
+): number {
+  if (override !== undefined) return override;
+  const RSP = 4;
+  const RBP = 5;
+  const onStack = address !== undefined && (address.base === RSP || address.base === RBP);
+  return onStack && !code64 ? SEGMENT_INDEX.ss : SEGMENT_INDEX.ds;
+}
+
+/** LOCK is for some instructions with a memory destination only (Intel SDM vol. 2A, LOCK). */
+function checkLock(form: Form, lock: boolean, modRm: number): void {
+  if (!lock) return;
+  const destination = form.operands[0]?.place;
+  const memory = destination === "memory" || (destination === "rm" && modRm < 0xc0);
+  if (form.instruction.lock === undefined || !memory) throw new InvalidOpcode();
+}

@@ -1,0 +1,208 @@
+import type { CpuException } from "../exceptions.ts";
+import type { OpcodeMap } from "../isa/opcode-map.ts";
+import { STATE } from "../state.ts";
+import { type Block, BlockCache } from "./block.ts";
+import type { DecodedInstruction } from "./decoder.ts";
+import type { HandlerTable } from "./handlers.ts";
+import { LEFT, OUTCOME } from "./module.ts";
+import { RECORD } from "./record.ts";
+import { type CodePlace, type CodeSource, Translator } from "./translator.ts";
+
+/** What the interpreter needs of the processor around it. Faults are thrown as CpuException. */
+export interface EngineHost extends CodeSource {
+  /** Where STATE.RIP is. */
+  place(): CodePlace;
+  /** Puts what is loaded into STATE.SCRATCH. */
+  load(low: number, high: number, bytes: number, forWrite: boolean): void;
+  /** Stores what is in STATE.SCRATCH. */
+  store(low: number, high: number, bytes: number): void;
+  /** Executes an instruction that has no code. STATE.RIP is behind it. */
+  procedure(instruction: DecodedInstruction): void;
+  /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
+  asFault(thrown: unknown): CpuException | Leave;
+}
+
+/** Thrown to leave the guest at the instruction under way, which will be executed again. */
+export class Leave {}
+
+/** Why {@link Engine.run} came back. */
+export type Stop =
+  | { readonly kind: "budget" }
+  /** STATE.RIP is at the instruction. */
+  | { readonly kind: "fault"; readonly exception: CpuException }
+  /** {@link Leave} was thrown: the host knows why. STATE.RIP is at the instruction. */
+  | { readonly kind: "leave" }
+  /** After an instruction that ends a block: anything may have changed. */
+  | { readonly kind: "changed" };
+
+const NO_FAULT = -1;
+const WITH_CODE = 0x100;
+/** What FAULT holds while the fault itself is an object here. */
+const THROWN = 0x200;
+
+interface Instance {
+  readonly exports: { run(): number };
+}
+
+/** Runs blocks of decoded instructions in the WebAssembly interpreter. */
+export class Engine {
+  readonly blocks: BlockCache;
+  readonly #view: DataView;
+  readonly #host: EngineHost;
+  readonly #translator: Translator;
+  readonly #run: () => number;
+  readonly #makeException: (vector: number, errorCode?: number) => CpuException;
+  #thrown: CpuException | Leave | undefined;
+  #changed = false;
+  #single: Block | undefined;
+
+  constructor(
+    memory: WebAssembly.Memory,
+    module: WebAssembly.Module,
+    map: OpcodeMap,
+    handlers: HandlerTable,
+    host: EngineHost,
+    makeException: (vector: number, errorCode?: number) => CpuException,
+  ) {
+    this.#view = new DataView(memory.buffer);
+    this.#host = host;
+    this.#makeException = makeException;
+    this.blocks = new BlockCache(memory.buffer);
+    this.#translator = new Translator(memory.buffer, map, handlers, this.blocks, host);
+    const instance = new WebAssembly.Instance(module, {
+      cpu: {
+        memory,
+        load: (low: number, high: number, bytes: number, forWrite: number) => {
+          this.#attempt(() => host.load(low, high, bytes, forWrite !== 0));
+        },
+        store: (low: number, high: number, bytes: number) =>
+          this.#attempt(() => host.store(low, high, bytes)) ? 1 : 0,
+        findBlock: () => this.#findBlock(),
+        procedure: (record: number) => this.#procedure(record),
+      },
+    }) as unknown as Instance;
+    this.#run = instance.exports.run;
+    this.#clearFault();
+  }
+
+  /** Instructions that the budget still has. */
+  get budget(): number {
+    return this.#view.getInt32(STATE.BUDGET, true);
+  }
+
+  set budget(instructions: number) {
+    this.#view.setInt32(STATE.BUDGET, instructions, true);
+  }
+
+  run(): Stop {
+    const left = this.#run();
+    switch (left) {
+      case LEFT.BUDGET:
+        return { kind: "budget" };
+      case LEFT.NO_BLOCK:
+        return this.#stop();
+      default:
+        return this.#leaveBlock();
+    }
+  }
+
+  /** Runs one instruction, whatever the budget. */
+  step(): Stop {
+    const before = this.budget;
+    this.budget = 1;
+    this.blocks.forgetJumps();
+    this.#stepping = true;
+    const stop = this.run();
+    this.#stepping = false;
+    this.blocks.forgetJumps();
+    this.budget = before - (1 - this.budget);
+    return stop;
+  }
+
+  #stepping = false;
+
+  #findBlock(): number {
+    let header = 0;
+    this.#attempt(() => {
+      const place = this.#host.place();
+      if (!this.#stepping) header = this.#translator.block(place).header;
+      else {
+        this.#single = this.#translator.block(place, 1);
+        header = this.#single.header;
+      }
+    });
+    return header;
+  }
+
+  #procedure(record: number): number {
+    const block = this.#currentBlock();
+    const index = this.#view.getUint8(record + RECORD.INDEX);
+    const instruction = block.instructions[index];
+    if (instruction === undefined) throw new Error("a record without its instruction");
+    this.#view.setBigUint64(STATE.RIP, ripAfter(block, index), true);
+    const done = this.#attempt(() => this.#host.procedure(instruction));
+    if (!done) return OUTCOME.LEAVE;
+    if (instruction.form.instruction.ends === undefined) return OUTCOME.NEXT;
+    this.#changed = true;
+    return OUTCOME.LEAVE;
+  }
+
+  #currentBlock(): Block {
+    const header = this.#view.getInt32(STATE.BLOCK, true);
+    const block = this.#single?.header === header ? this.#single : this.blocks.byHeader(header);
+    if (block === undefined) throw new Error("a record without its block");
+    return block;
+  }
+
+  /** In the middle of a block: accounts for what was not executed, and finds RIP. */
+  #leaveBlock(): Stop {
+    const block = this.#currentBlock();
+    const record = this.#view.getInt32(STATE.RECORD, true);
+    const index = this.#view.getUint8(record + RECORD.INDEX);
+    if (this.#changed) {
+      this.#changed = false;
+      return { kind: "changed" };
+    }
+    this.budget += block.instructions.length - index;
+    this.#view.setBigUint64(STATE.RIP, ripAt(block, index), true);
+    return this.#stop();
+  }
+
+  #stop(): Stop {
+    const fault = this.#view.getInt32(STATE.FAULT, true);
+    const thrown = this.#thrown;
+    this.#thrown = undefined;
+    this.#clearFault();
+    if (fault === NO_FAULT) return { kind: "changed" };
+    if (fault !== THROWN) {
+      const code = fault & WITH_CODE ? this.#view.getInt32(STATE.FAULT_CODE, true) : undefined;
+      return { kind: "fault", exception: this.#makeException(fault & 0xff, code) };
+    }
+    if (thrown === undefined || thrown instanceof Leave) return { kind: "leave" };
+    return { kind: "fault", exception: thrown };
+  }
+
+  /** Calls out of WebAssembly must not throw through it: the state could not be found again. */
+  #attempt(action: () => void): boolean {
+    try {
+      action();
+      return true;
+    } catch (error) {
+      this.#thrown = this.#host.asFault(error);
+      this.#view.setInt32(STATE.FAULT, THROWN, true);
+      return false;
+    }
+  }
+
+  #clearFault(): void {
+    this.#view.setInt32(STATE.FAULT, NO_FAULT, true);
+  }
+}
+
+const atOffset = (block: Block, offset: number): bigint =>
+  BigInt.asUintN(block.codeSize === 64 ? 64 : 32, block.rip + BigInt(offset));
+
+const ripAt = (block: Block, index: number): bigint => atOffset(block, block.offsets[index] ?? 0);
+
+const ripAfter = (block: Block, index: number): bigint =>
+  atOffset(block, (block.offsets[index] ?? 0) + (block.instructions[index]?.length ?? 0));

@@ -1,0 +1,373 @@
+import type { Emitter, MemoryBits } from "../isa/emitter.ts";
+import { FlagEmitter, type FlagStore, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
+import type { Operand } from "../isa/operand.ts";
+import { RAM_BASE, STATE } from "../state.ts";
+import { unsignedLeb } from "../wasm/encoding.ts";
+import {
+  type Expression,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  operation,
+  type V128,
+  type ValueType,
+} from "../wasm/expression.ts";
+import { callResult, type FunctionBuilder, type Local } from "../wasm/function-builder.ts";
+import { RECORD } from "./record.ts";
+
+/** Functions of the module that handlers call for accesses outside the identity window. */
+export interface SlowAccess {
+  /** Load by width: (address: i64) → i64; then STATE.FAULT tells whether it failed. */
+  readonly load: Readonly<Record<MemoryBits, number>>;
+  /** The same, checking first that the memory may be written. */
+  readonly loadForWrite: Readonly<Record<MemoryBits, number>>;
+  /** Store by width: (address: i64, value: i64) → i32, zero if it failed. */
+  readonly store: Readonly<Record<MemoryBits, number>>;
+  /** 128 bits: (address: i64) → v128, and (address: i64, value: v128) → i32. */
+  readonly loadVector: number;
+  readonly storeVector: number;
+}
+
+/** How a handler's code leaves it. */
+export interface HandlerExits {
+  /** A fault is recorded in the state. */
+  fault(): void;
+  /** STATE.RIP says where to go on. */
+  jump(): void;
+}
+
+/** The variant that a handler is for. */
+export interface HandlerVariant {
+  readonly bits: MemoryBits;
+  readonly long: boolean;
+  readonly operands: readonly Operand[];
+}
+
+const LOAD_ZERO_EXTENDED = {
+  8: i64.load8U,
+  16: i64.load16U,
+  32: i64.load32U,
+  64: i64.load,
+} as const;
+
+const NO_FAULT = -1;
+const GENERAL_PROTECTION = 13;
+const RSP = 4;
+
+export const v128Load = (address: I32, offset: number): V128 =>
+  operation("v128", [0xfd, 0], [address], [0, ...unsignedLeb(offset)]);
+
+/** Emits handlers whose operands come from the record and whose registers are in memory. */
+export class InterpreterEmitter implements Emitter {
+  readonly bits: MemoryBits;
+  readonly long: boolean;
+  readonly flags: FlagEmitter;
+  readonly #fn: FunctionBuilder;
+  readonly #record: Local<"i32">;
+  readonly #variant: HandlerVariant;
+  readonly #slow: SlowAccess;
+  readonly #exits: HandlerExits;
+
+  constructor(
+    fn: FunctionBuilder,
+    record: Local<"i32">,
+    variant: HandlerVariant,
+    slow: SlowAccess,
+    exits: HandlerExits,
+  ) {
+    this.#fn = fn;
+    this.#record = record;
+    this.#variant = variant;
+    this.#slow = slow;
+    this.#exits = exits;
+    this.bits = variant.bits;
+    this.long = variant.long;
+    this.flags = new FlagEmitter(flagsInMemory(fn));
+  }
+
+  let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
+    return this.#fn.let(value);
+  }
+
+  local<Type extends ValueType>(type: Type): Local<Type> {
+    return this.#fn.local(type);
+  }
+
+  set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void {
+    this.#fn.set(local, value);
+  }
+
+  if(condition: I32, then: () => void, otherwise?: () => void): void {
+    this.#fn.if(condition, then, otherwise);
+  }
+
+  loop(body: (again: () => void, leave: () => void) => void): void {
+    this.#fn.block((end) => {
+      this.#fn.loop((start) => {
+        body(
+          () => this.#fn.branch(start),
+          () => this.#fn.branch(end),
+        );
+      });
+    });
+  }
+
+  read(operand: Operand): Local<"i64"> {
+    switch (operand.kind) {
+      case "register":
+        return this.let(this.#readRegister(operand));
+      case "memory":
+        return this.load(this.let(this.#linearAddress()), operand.bits as MemoryBits);
+      case "immediate":
+        return this.let(zeroExtend(this.#immediate(), operand.bits));
+      default:
+        throw new Error(`integer read of ${operand.kind}`);
+    }
+  }
+
+  readSigned(operand: Operand): Local<"i64"> {
+    if (operand.kind === "immediate") return this.let(this.#immediate());
+    return this.let(signExtend(this.read(operand), operand.bits));
+  }
+
+  write(operand: Operand, value: I64): void {
+    if (operand.kind === "memory") {
+      this.store(this.let(this.#linearAddress()), operand.bits as MemoryBits, value);
+    } else {
+      this.#writeRegister(this.#slot(operand), operand.bits as MemoryBits, value);
+    }
+  }
+
+  modify(operand: Operand, change: (old: Local<"i64">) => I64): void {
+    if (operand.kind !== "memory") {
+      this.write(operand, change(this.read(operand)));
+      return;
+    }
+    const bits = operand.bits as MemoryBits;
+    const address = this.let(this.#linearAddress());
+    const old = this.local("i64");
+    this.#inWindow(
+      "WRITE",
+      address,
+      () => this.set(old, this.#plainLoad(address, bits)),
+      () => {
+        this.set(old, callResult("i64", this.#slow.loadForWrite[bits], address));
+        this.#checkFault();
+      },
+    );
+    this.store(address, bits, change(old));
+  }
+
+  effectiveAddress(): I64 {
+    return this.#address();
+  }
+
+  readVector(operand: Operand, aligned: boolean): Local<"v128"> {
+    if (operand.kind !== "memory") return this.let(v128Load(this.#slot(operand), 0));
+    const address = this.let(this.#linearAddress());
+    if (aligned) this.#checkAligned(address);
+    const value = this.local("v128");
+    this.#inWindow(
+      "READ",
+      address,
+      () => this.set(value, v128Load(i32.wrap(address), RAM_BASE)),
+      () => {
+        this.set(value, callResult("v128", this.#slow.loadVector, address));
+        this.#checkFault();
+      },
+    );
+    return value;
+  }
+
+  writeVector(operand: Operand, value: V128, aligned: boolean): void {
+    if (operand.kind !== "memory") {
+      this.#fn.store(this.#slot(operand), value);
+      return;
+    }
+    const address = this.let(this.#linearAddress());
+    if (aligned) this.#checkAligned(address);
+    const stored = this.let(value);
+    this.#inWindow(
+      "WRITE",
+      address,
+      () => this.#fn.store(i32.wrap(address), stored, RAM_BASE),
+      () => this.#leaveUnless(callResult("i32", this.#slow.storeVector, address, stored)),
+    );
+  }
+
+  getRegister(register: number, bits: MemoryBits): I64 {
+    return LOAD_ZERO_EXTENDED[bits](i32.const(0), STATE.GPR + 8 * register);
+  }
+
+  setRegister(register: number, bits: MemoryBits, value: I64): void {
+    this.#writeRegister(i32.const(STATE.GPR + 8 * register), bits, value);
+  }
+
+  load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
+    const value = this.local("i64");
+    this.#inWindow(
+      "READ",
+      address,
+      () => this.set(value, this.#plainLoad(address, bits)),
+      () => {
+        this.set(value, callResult("i64", this.#slow.load[bits], address));
+        this.#checkFault();
+      },
+    );
+    return value;
+  }
+
+  store(address: Local<"i64">, bits: MemoryBits, value: I64): void {
+    const stored = this.let(value);
+    this.#inWindow(
+      "WRITE",
+      address,
+      () => this.#fn.storeNarrow(bits, i32.wrap(address), stored, RAM_BASE),
+      () => this.#leaveUnless(callResult("i32", this.#slow.store[bits], address, stored)),
+    );
+  }
+
+  push(bits: MemoryBits, value: I64): void {
+    const stored = this.let(value);
+    const top = this.let(i64.sub(this.getRegister(RSP, 64), i64.const(bits / 8)));
+    this.store(this.#stackAddress(top), bits, stored);
+    this.#setStackPointer(top);
+  }
+
+  pop(bits: MemoryBits): Local<"i64"> {
+    return this.popAt(RSP, bits);
+  }
+
+  popAt(register: number, bits: MemoryBits): Local<"i64"> {
+    const top = this.let(this.getRegister(register, 64));
+    const value = this.load(this.#stackAddress(top), bits);
+    this.#setStackPointer(this.let(i64.add(top, i64.const(bits / 8))));
+    return value;
+  }
+
+  nextRip(): I64 {
+    const { operands } = this.#variant;
+    const immediate = operands.some(({ kind }) => kind === "immediate");
+    return i64.load(this.#record, immediate ? RECORD.DISPLACEMENT : RECORD.IMMEDIATE);
+  }
+
+  jump(target: I64): void {
+    this.#fn.store(i32.const(STATE.RIP), target);
+    this.#exits.jump();
+  }
+
+  fault(vector: number, errorCode?: number): void {
+    const fault = vector | (errorCode === undefined ? 0 : 0x100);
+    this.#fn.store(i32.const(STATE.FAULT), i32.const(fault));
+    this.#fn.store(i32.const(STATE.FAULT_CODE), i32.const(errorCode ?? 0));
+    this.#exits.fault();
+  }
+
+  faultIf(condition: I32, vector: number, errorCode?: number): void {
+    this.if(condition, () => this.fault(vector, errorCode));
+  }
+
+  #immediate(): I64 {
+    return i64.load(this.#record, RECORD.IMMEDIATE);
+  }
+
+  /** Offset in the state of a register operand. */
+  #slot(operand: Operand): I32 {
+    const at = RECORD.REGISTERS[operand.field];
+    if (at === undefined) throw new Error("too many register operands");
+    return i32.load16U(this.#record, at);
+  }
+
+  #readRegister(operand: Operand): I64 {
+    return LOAD_ZERO_EXTENDED[operand.bits as MemoryBits](this.#slot(operand), 0);
+  }
+
+  #writeRegister(slot: I32, bits: MemoryBits, value: I64): void {
+    if (bits === 32) this.#fn.store(slot, zeroExtend(value, 32));
+    else this.#fn.storeNarrow(bits, slot, value);
+  }
+
+  /** base + index * scale + displacement, as the record says. */
+  #address(): I64 {
+    const register = (field: number): I64 => i64.load(i32.load16U(this.#record, field));
+    const scale = operation("i64", [0x31], [this.#record], [0, ...unsignedLeb(RECORD.SCALE)]);
+    return i64.add(
+      i64.add(register(RECORD.BASE), i64.shl(register(RECORD.INDEX_REGISTER), scale)),
+      i64.load(this.#record, RECORD.DISPLACEMENT),
+    );
+  }
+
+  /**
+   * The same: where a segment base or a narrower address size matters, a micro-operation before
+   * this one computed the linear address, and the record's base is its result.
+   */
+  #linearAddress(): I64 {
+    return this.#address();
+  }
+
+  #plainLoad(address: Local<"i64">, bits: MemoryBits): I64 {
+    return LOAD_ZERO_EXTENDED[bits](i32.wrap(address), RAM_BASE);
+  }
+
+  #inWindow(
+    access: "READ" | "WRITE",
+    address: Local<"i64">,
+    inside: () => void,
+    outside: () => void,
+  ): void {
+    const zero = i32.const(0);
+    const base = i64.load(zero, STATE[`${access}_WINDOW_BASE`]);
+    const length = i64.load(zero, STATE[`${access}_WINDOW_LENGTH`]);
+    this.#fn.if(i64.ltU(i64.sub(address, base), length), inside, outside);
+  }
+
+  #checkFault(): void {
+    const fault = i32.load(i32.const(0), STATE.FAULT);
+    this.#fn.if(i32.ne(fault, i32.const(NO_FAULT)), () => this.#exits.fault());
+  }
+
+  #leaveUnless(done: I32): void {
+    this.#fn.if(i32.eqz(done), () => this.#exits.fault());
+  }
+
+  #checkAligned(address: Local<"i64">): void {
+    const low = i32.and(i32.wrap(address), i32.const(15));
+    this.faultIf(low, GENERAL_PROTECTION, 0);
+  }
+
+  /** Linear address of the stack at `top`, which is cut to the stack's width outside 64-bit mode. */
+  #stackAddress(top: Local<"i64">): Local<"i64"> {
+    if (this.long) return top;
+    const zero = i32.const(0);
+    const offset = i64.and(top, i64.load(zero, STATE.STACK_MASK));
+    const linear = i64.add(offset, i64.load(zero, STATE.STACK_BASE));
+    return this.let(zeroExtend(linear, 32));
+  }
+
+  #setStackPointer(top: Local<"i64">): void {
+    if (this.long) {
+      this.setRegister(RSP, 64, top);
+      return;
+    }
+    // Bits outside the stack's width keep their values.
+    const mask = i64.load(i32.const(0), STATE.STACK_MASK);
+    const kept = i64.and(this.getRegister(RSP, 64), i64.xor(mask, i64.const(-1)));
+    const moved = i64.and(top, i64.load(i32.const(0), STATE.STACK_MASK));
+    this.setRegister(RSP, 64, i64.or(kept, moved));
+  }
+}
+
+/** The flag fields in the state. */
+function flagsInMemory(fn: FunctionBuilder): FlagStore {
+  const zero = i32.const(0);
+  return {
+    let: (value) => fn.let(value as Expression) as never,
+    getResult: () => i64.load(zero, STATE.FLAG_RESULT),
+    setResult: (value) => fn.store(zero, value, STATE.FLAG_RESULT),
+    getCarries: () => i64.load(zero, STATE.FLAG_CARRIES),
+    setCarries: (value) => fn.store(zero, value, STATE.FLAG_CARRIES),
+    getCarry: () => i32.load(zero, STATE.FLAG_CARRY),
+    setCarry: (value) => fn.store(zero, value, STATE.FLAG_CARRY),
+  };
+}

@@ -1,0 +1,252 @@
+import type { Variant } from "../isa/variant.ts";
+import {
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY,
+  JUMP_CACHE_ENTRY_SIZE,
+  RAM_BASE,
+  STATE,
+} from "../state.ts";
+import { i32, i64, select } from "../wasm/expression.ts";
+import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
+import { ModuleBuilder } from "../wasm/module-builder.ts";
+import { type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
+import { type HandlerExits, InterpreterEmitter, type SlowAccess } from "./interpreter-emitter.ts";
+import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
+import { buildSlowAccess } from "./slow-access.ts";
+
+/** What a handler outside the dispatch loop, or a procedure, returns. */
+export const OUTCOME = {
+  /** A fault, or something else that the run loop of the CPU must see. */
+  LEAVE: 0,
+  NEXT: 1,
+  /** On at STATE.RIP. */
+  JUMP: 2,
+} as const;
+
+/** What `run` returns. */
+export const LEFT = {
+  /** The budget is used up; STATE.RIP is where to go on. */
+  BUDGET: 0,
+  /** No block could be had for STATE.RIP: a fault is recorded. */
+  NO_BLOCK: 1,
+  /** In the middle of a block, at STATE.RECORD. */
+  IN_BLOCK: 2,
+} as const;
+
+const WASM_PAGE = 65536;
+
+/**
+ * The interpreter as one WebAssembly module: `run` dispatches over records; hot handlers are inline
+ * in its loop, the others are functions in a table.
+ */
+export function buildInterpreter(table: HandlerTable): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE);
+  const one = ["i32"] as const;
+  const imports = {
+    load: module.importFunction("cpu", "load", {
+      parameters: ["i32", "i32", "i32", "i32"],
+      results: [],
+    }),
+    store: module.importFunction("cpu", "store", {
+      parameters: ["i32", "i32", "i32"],
+      results: one,
+    }),
+    findBlock: module.importFunction("cpu", "findBlock", { parameters: [], results: one }),
+    procedure: module.importFunction("cpu", "procedure", { parameters: one, results: one }),
+  };
+  const slow = buildSlowAccess(module, imports);
+  const cold = table.variants.slice(table.hotCount);
+  module.setTable(cold.map((variant) => defineHandler(module, variant, slow)));
+  const run = module.addFunction({ parameters: [], results: one });
+  module.define(run, new Dispatcher(module, table, slow, imports).build());
+  module.exportFunction("run", run);
+  return module.finish();
+}
+
+function defineHandler(module: ModuleBuilder, variant: Variant, slow: SlowAccess): number {
+  const index = module.addFunction({ parameters: ["i32"], results: ["i32"] });
+  const fn = new FunctionBuilder(["i32"]);
+  const exits = {
+    fault: () => fn.return(i32.const(OUTCOME.LEAVE)),
+    jump: () => fn.return(i32.const(OUTCOME.JUMP)),
+  };
+  const emitter = new InterpreterEmitter(fn, fn.parameter(0, "i32"), variant, slow, exits);
+  variant.instruction.meaning?.(emitter, ...variant.operands);
+  fn.return(i32.const(OUTCOME.NEXT));
+  fn.code.push(0x00);
+  module.define(index, fn.finish());
+  return index;
+}
+
+interface Imports {
+  readonly findBlock: number;
+  readonly procedure: number;
+}
+
+/** The function `run`. */
+class Dispatcher {
+  readonly #fn = new FunctionBuilder([]);
+  readonly #module: ModuleBuilder;
+  readonly #table: HandlerTable;
+  readonly #slow: SlowAccess;
+  readonly #imports: Imports;
+  readonly #record: Local<"i32">;
+  readonly #rip: Local<"i64">;
+  readonly #result: Local<"i32">;
+
+  constructor(module: ModuleBuilder, table: HandlerTable, slow: SlowAccess, imports: Imports) {
+    this.#module = module;
+    this.#table = table;
+    this.#slow = slow;
+    this.#imports = imports;
+    this.#record = this.#fn.local("i32");
+    this.#rip = this.#fn.local("i64");
+    this.#result = this.#fn.local("i32");
+  }
+
+  build(): number[] {
+    const fn = this.#fn;
+    fn.block((leave) => {
+      fn.loop((enter) => {
+        this.#enterBlock(leave);
+        fn.loop((next) => this.#dispatch(leave, enter, next));
+      });
+    });
+    fn.return(this.#result);
+    fn.code.push(0x00);
+    return fn.finish();
+  }
+
+  /** Sets the record to the first of the block at STATE.RIP, and pays for the block. */
+  #enterBlock(leave: Label): void {
+    const fn = this.#fn;
+    const zero = i32.const(0);
+    fn.set(this.#rip, i64.add(i64.load(zero, STATE.RIP), i64.load(zero, STATE.CODE_BASE)));
+    const hash = i64.xor(this.#rip, i64.shrU(this.#rip, i64.const(14)));
+    const slot = i32.and(i32.wrap(hash), i32.const(JUMP_CACHE_ENTRIES - 1));
+    const entry = fn.let(i32.mul(slot, i32.const(JUMP_CACHE_ENTRY_SIZE)));
+    const known = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), this.#rip);
+    fn.if(
+      known,
+      () => fn.set(this.#record, i32.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.BLOCK)),
+      () => {
+        fn.set(this.#record, callResult("i32", this.#imports.findBlock));
+        fn.if(i32.eqz(this.#record), () => {
+          fn.set(this.#result, i32.const(LEFT.NO_BLOCK));
+          fn.branch(leave);
+        });
+      },
+    );
+    const count = i32.load(this.#record, HEADER.COUNT);
+    const left = fn.let(i32.sub(i32.load(zero, STATE.BUDGET), count));
+    fn.if(i32.ltS(left, zero), () => {
+      fn.set(this.#result, i32.const(LEFT.BUDGET));
+      fn.branch(leave);
+    });
+    fn.store(zero, left, STATE.BUDGET);
+    fn.store(zero, this.#record, STATE.BLOCK);
+    fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
+  }
+
+  #dispatch(leave: Label, enter: Label, next: Label): void {
+    const fn = this.#fn;
+    const hot = this.#table.variants.slice(0, this.#table.hotCount);
+    const exits: HandlerExits = {
+      fault: () => this.#leaveInBlock(leave),
+      jump: () => fn.branch(enter),
+    };
+    const cases: ((end: Label) => void)[] = [
+      () => {
+        const outcome = callResult("i32", this.#imports.procedure, this.#record);
+        this.#follow(outcome, leave, enter);
+      },
+      () => {
+        fn.store(i32.const(STATE.RIP), i64.load(this.#record, RECORD.IMMEDIATE));
+        fn.branch(enter);
+      },
+      () => this.#computeAddress(),
+      () => this.#leaveInBlock(leave),
+      ...hot.map((variant) => () => {
+        const emitter = new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits);
+        variant.instruction.meaning?.(emitter, ...variant.operands);
+      }),
+      () => this.#callHandler(leave, enter),
+    ];
+    this.#nest(cases, next, []);
+  }
+
+  /**
+   * Nested blocks, one for each case: a branch to the n-th block's end arrives before the code of
+   * case n. After each case the record moves on.
+   */
+  #nest(cases: readonly ((end: Label) => void)[], next: Label, targets: Label[]): void {
+    const fn = this.#fn;
+    const index = cases.length - targets.length - 1;
+    if (index < 0) {
+      const handler = i32.load16U(this.#record, RECORD.HANDLER);
+      const inOrder = [...targets].reverse();
+      const last = inOrder.pop() as Label;
+      fn.branchTable(handler, inOrder, last);
+      return;
+    }
+    fn.block((end) => this.#nest(cases, next, [...targets, end]));
+    fn.scoped(() => {
+      cases[index]?.(next);
+      fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
+      fn.branch(next);
+    });
+  }
+
+  #callHandler(leave: Label, enter: Label): void {
+    const first = MICRO_OPERATIONS.length + this.#table.hotCount;
+    const handler = i32.sub(i32.load16U(this.#record, RECORD.HANDLER), i32.const(first));
+    const type = this.#module.typeIndex({ parameters: ["i32"], results: ["i32"] });
+    const record = this.#record;
+    const outcome = {
+      type: "i32" as const,
+      emit(code: number[]): void {
+        record.emit(code);
+        handler.emit(code);
+        code.push(0x11, type, 0x00);
+      },
+    };
+    this.#follow(outcome, leave, enter);
+  }
+
+  /** Goes where an outcome says; falls through for NEXT. */
+  #follow(outcome: ReturnType<typeof callResult<"i32">>, leave: Label, enter: Label): void {
+    const fn = this.#fn;
+    const result = fn.let(outcome);
+    fn.branchIf(i32.eq(result, i32.const(OUTCOME.JUMP)), enter);
+    fn.if(i32.eqz(result), () => this.#leaveInBlock(leave));
+  }
+
+  #leaveInBlock(leave: Label): void {
+    this.#fn.store(i32.const(0), this.#record, STATE.RECORD);
+    this.#fn.set(this.#result, i32.const(LEFT.IN_BLOCK));
+    this.#fn.branch(leave);
+  }
+
+  /**
+   * ADDRESS = segment base + (base + index * scale + displacement, cut by the mask in the record's
+   * immediate); outside 64-bit mode cut to 32 bits.
+   */
+  #computeAddress(): void {
+    const record = this.#record;
+    const register = (field: number) => i64.load(i32.load16U(record, field));
+    const shift = i64.extendU(i32.load8U(record, RECORD.SCALE));
+    const index = i64.shl(register(RECORD.INDEX_REGISTER), shift);
+    const sum = i64.add(
+      i64.add(register(RECORD.BASE), index),
+      i64.load(record, RECORD.DISPLACEMENT),
+    );
+    const offset = i64.and(sum, i64.load(record, RECORD.IMMEDIATE));
+    const segment = i32.load16U(record, RECORD.REGISTERS[0]);
+    const linear = this.#fn.let(i64.add(offset, i64.load(segment)));
+    const code64 = i32.load(i32.const(0), STATE.CODE64);
+    const cut = i64.and(linear, i64.const(0xffff_ffff));
+    this.#fn.store(i32.const(STATE.ADDRESS), select(code64, linear, cut));
+  }
+}

@@ -1,0 +1,177 @@
+import { generalProtection } from "../exceptions.ts";
+import type { OperandSpec } from "../isa/operand.ts";
+import { operandBits } from "../isa/variant.ts";
+import type { Mmu } from "../memory/mmu.ts";
+import type { Processor } from "../processor.ts";
+import { SEGMENT_INDEX, STATE } from "../state.ts";
+import type { Address, DecodedInstruction } from "./decoder.ts";
+import { registerSlot } from "./translator.ts";
+
+/** What a procedure asks of the world outside the processor. */
+export interface Outside {
+  /** Time stamp counter. */
+  readTsc(): bigint;
+  /**
+   * Port input: throws what makes the CPU leave the guest, until the answer is there.
+   * @param bytes 1, 2 or 4
+   */
+  portIn(port: number, bytes: number): number;
+  portOut(port: number, bytes: number, value: number): void;
+  /** The processor waits for an interrupt after this instruction. */
+  halt(): void;
+  /** Decoded code may be wrong from here on: paging, mode or code segment have changed. */
+  modeChanged(): void;
+}
+
+const mask = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
+
+/**
+ * An instruction about to be executed by a procedure. RIP is already behind it: a procedure that
+ * throws has it put back.
+ */
+export class ProcedureContext {
+  readonly processor: Processor;
+  readonly mmu: Mmu;
+  readonly outside: Outside;
+  readonly instruction: DecodedInstruction;
+  /** Offset of the next instruction. */
+  readonly next: bigint;
+
+  constructor(
+    parts: { processor: Processor; mmu: Mmu; outside: Outside },
+    instruction: DecodedInstruction,
+    next: bigint,
+  ) {
+    this.processor = parts.processor;
+    this.mmu = parts.mmu;
+    this.outside = parts.outside;
+    this.instruction = instruction;
+    this.next = next;
+  }
+
+  get operandSize(): 16 | 32 | 64 {
+    const { operandSize } = this.instruction;
+    return operandSize === 8 ? 32 : operandSize;
+  }
+
+  /** A general register by number. @param bits 8 (the low byte), 16, 32 or 64 */
+  getRegister(register: number, bits: number): bigint {
+    return this.processor.gpr(register) & mask(bits);
+  }
+
+  /** 32-bit writes clear the upper half, narrower ones keep the rest. */
+  setRegister(register: number, bits: number, value: bigint): void {
+    const cut = value & mask(bits);
+    const kept = bits < 32 ? this.processor.gpr(register) & ~mask(bits) & mask(64) : 0n;
+    this.processor.setGpr(register, kept | cut);
+  }
+
+  /** The operand at `index` of the form, zero-extended. */
+  read(index: number): bigint {
+    const spec = this.#spec(index);
+    const bits = operandBits(spec, this.instruction.operandSize);
+    const slot = registerSlot(spec, this.instruction);
+    if (slot !== undefined) return this.#readSlot(slot, bits);
+    if (spec.place === "immediate" || spec.place === "one") return this.immediate() & mask(bits);
+    return this.mmu.read(this.address(), bits / 8);
+  }
+
+  write(index: number, value: bigint): void {
+    const spec = this.#spec(index);
+    const bits = operandBits(spec, this.instruction.operandSize);
+    const slot = registerSlot(spec, this.instruction);
+    if (slot !== undefined) this.#writeSlot(slot, bits, value);
+    else this.mmu.write(this.address(), bits / 8, value & mask(bits));
+  }
+
+  /** Whether ModRM names memory. */
+  get inMemory(): boolean {
+    return this.instruction.address !== undefined;
+  }
+
+  /** The n-th immediate, sign-extended. */
+  immediate(index = 0): bigint {
+    return this.instruction.immediates[index] ?? 0n;
+  }
+
+  /** ModRM.reg with REX.R, and ModRM.rm with REX.B. */
+  get reg(): number {
+    return ((this.instruction.modRm >> 3) & 7) | ((this.instruction.rex & 4) << 1);
+  }
+
+  get rm(): number {
+    return (this.instruction.modRm & 7) | ((this.instruction.rex & 1) << 3);
+  }
+
+  /** Offset that ModRM or a direct offset names, cut to the address size. */
+  effectiveAddress(): bigint {
+    const { address, addressSize } = this.instruction;
+    return address === undefined ? 0n : this.#sum(address) & mask(addressSize);
+  }
+
+  /** Linear address of the memory operand, `plus` bytes on. */
+  address(plus = 0): bigint {
+    const offset = this.effectiveAddress() + BigInt(plus);
+    return this.linear(this.instruction.segment, offset & mask(this.instruction.addressSize));
+  }
+
+  /** Linear address of an offset in a segment. @param segment index as in `SEGMENT_INDEX` */
+  linear(segment: number, offset: bigint): bigint {
+    if (!this.processor.code64) {
+      return (this.processor.segmentBase(segment) + offset) & mask(32);
+    }
+    const base = segment >= SEGMENT_INDEX.fs ? this.processor.segmentBase(segment) : 0n;
+    return (base + offset) & mask(64);
+  }
+
+  /** Goes to the relative branch's target. */
+  branch(): void {
+    const width = this.processor.codeSize === 64 ? 64 : this.operandSize;
+    this.jump((this.next + this.immediate()) & mask(width));
+  }
+
+  /** @throws CpuException #GP(0) if the offset is beyond the code segment, or not canonical */
+  jump(target: bigint): void {
+    if (this.processor.code64) {
+      if (BigInt.asUintN(64, BigInt.asIntN(48, target)) !== target) throw generalProtection();
+    } else {
+      const limit = this.processor.segment(SEGMENT_INDEX.cs).limit;
+      if (target > BigInt(limit)) throw generalProtection();
+    }
+    this.processor.rip = target;
+  }
+
+  #spec(index: number): OperandSpec {
+    const spec = this.instruction.form.operands[index];
+    if (spec === undefined) throw new Error("no such operand");
+    return spec;
+  }
+
+  #sum({ base, index, scale, displacement, ripRelative }: Address): bigint {
+    const register = (n: number): bigint => (n < 0 ? 0n : this.processor.gpr(n));
+    const relative = ripRelative ? this.next : 0n;
+    return register(base) + (register(index) << BigInt(scale)) + displacement + relative;
+  }
+
+  #readSlot(slot: number, bits: number): bigint {
+    const view = this.processor.view;
+    if (bits === 8) return BigInt(view.getUint8(slot));
+    if (bits === 16) return BigInt(view.getUint16(slot, true));
+    if (bits === 32) return BigInt(view.getUint32(slot, true));
+    const low = view.getBigUint64(slot, true);
+    return bits === 64 ? low : low | (view.getBigUint64(slot + 8, true) << 64n);
+  }
+
+  #writeSlot(slot: number, bits: number, value: bigint): void {
+    const view = this.processor.view;
+    if (bits === 8) view.setUint8(slot, Number(value & 0xffn));
+    else if (bits === 16) view.setUint16(slot, Number(value & 0xffffn), true);
+    else {
+      // A 32-bit general register is written whole.
+      const whole = slot < STATE.ZERO;
+      if (bits === 32 && !whole) view.setUint32(slot, Number(value & mask(32)), true);
+      else view.setBigUint64(slot, value & mask(bits === 32 ? 32 : 64), true);
+      if (bits === 128) view.setBigUint64(slot + 8, (value >> 64n) & mask(64), true);
+    }
+  }
+}

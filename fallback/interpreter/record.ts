@@ -1,0 +1,30 @@
+/**
+ * A decoded instruction as the interpreter reads it: {@link RECORD_SIZE} bytes in the WebAssembly
+ * memory, one after the other to the end of the block. A block begins with a header record.
+ */
+export const RECORD_SIZE = 32;
+
+/** Byte offsets in a record. */
+export const RECORD = {
+  /** u16: index of the handler. */
+  HANDLER: 0,
+  /** u8: how many instructions of the block come before this one. */
+  INDEX: 2,
+  /** u8: how far the index register is shifted. */
+  SCALE: 3,
+  /** u16 each: offsets in the state of register operands, in order. */
+  REGISTERS: [4, 6, 8],
+  /** u16: offsets in the state of an address's base and index. */
+  BASE: 10,
+  INDEX_REGISTER: 12,
+  /** i64: immediate, or branch target; in an instruction without one, the next instruction. */
+  IMMEDIATE: 16,
+  /** i64: displacement; in an instruction with an immediate and no memory, the next instruction. */
+  DISPLACEMENT: 24,
+} as const;
+
+/** Byte offsets in a header record. */
+export const HEADER = {
+  /** i32: instructions in the block. */
+  COUNT: 0,
+} as const;

@@ -1,0 +1,114 @@
+import type { MemoryBits } from "../isa/emitter.ts";
+import { STATE, TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_SIZE } from "../state.ts";
+import { type I32, i32, i64 } from "../wasm/expression.ts";
+import { callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
+import type { ModuleBuilder } from "../wasm/module-builder.ts";
+import { type SlowAccess, v128Load } from "./interpreter-emitter.ts";
+
+/** Imported functions that take an address as two halves, a width in bytes and a flag. */
+export interface AccessImports {
+  /** (low, high, bytes, forWrite) → nothing; the value is in SCRATCH, or a fault is recorded. */
+  readonly load: number;
+  /** (low, high, bytes) → i32, zero if a fault is recorded; the value is in SCRATCH. */
+  readonly store: number;
+}
+
+const WIDTHS: readonly MemoryBits[] = [8, 16, 32, 64];
+
+const LOAD = { 8: i64.load8U, 16: i64.load16U, 32: i64.load32U, 64: i64.load } as const;
+
+/**
+ * Accesses outside the identity windows: through the software TLB, and where that knows nothing,
+ * through TypeScript.
+ */
+export function buildSlowAccess(module: ModuleBuilder, imports: AccessImports): SlowAccess {
+  const loader = (bits: MemoryBits, forWrite: boolean): number => {
+    const index = module.addFunction({ parameters: ["i64"], results: ["i64"] });
+    const fn = new FunctionBuilder(["i64"]);
+    const address = fn.parameter(0, "i64");
+    throughTlb(fn, address, bits / 8, forWrite, (host) => fn.return(LOAD[bits](host)));
+    fn.call(imports.load, ...halves(address), i32.const(bits / 8), i32.const(forWrite ? 1 : 0));
+    fn.return(LOAD[bits](i32.const(0), STATE.SCRATCH));
+    fn.code.push(0x00);
+    module.define(index, fn.finish());
+    return index;
+  };
+  const storer = (bits: MemoryBits): number => {
+    const index = module.addFunction({ parameters: ["i64", "i64"], results: ["i32"] });
+    const fn = new FunctionBuilder(["i64", "i64"]);
+    const address = fn.parameter(0, "i64");
+    const value = fn.parameter(1, "i64");
+    throughTlb(fn, address, bits / 8, true, (host) => {
+      fn.storeNarrow(bits, host, value);
+      fn.return(i32.const(1));
+    });
+    fn.store(i32.const(STATE.SCRATCH), value);
+    fn.return(callResult("i32", imports.store, ...halves(address), i32.const(bits / 8)));
+    fn.code.push(0x00);
+    module.define(index, fn.finish());
+    return index;
+  };
+  const byWidth = (build: (bits: MemoryBits) => number) =>
+    Object.fromEntries(WIDTHS.map((bits) => [bits, build(bits)])) as Record<MemoryBits, number>;
+  return {
+    load: byWidth((bits) => loader(bits, false)),
+    loadForWrite: byWidth((bits) => loader(bits, true)),
+    store: byWidth(storer),
+    loadVector: vectorLoader(module, imports),
+    storeVector: vectorStorer(module, imports),
+  };
+}
+
+function vectorLoader(module: ModuleBuilder, imports: AccessImports): number {
+  const index = module.addFunction({ parameters: ["i64"], results: ["v128"] });
+  const fn = new FunctionBuilder(["i64"]);
+  const address = fn.parameter(0, "i64");
+  throughTlb(fn, address, 16, false, (host) => fn.return(v128Load(host, 0)));
+  fn.call(imports.load, ...halves(address), i32.const(16), i32.const(0));
+  fn.return(v128Load(i32.const(0), STATE.SCRATCH));
+  fn.code.push(0x00);
+  module.define(index, fn.finish());
+  return index;
+}
+
+function vectorStorer(module: ModuleBuilder, imports: AccessImports): number {
+  const index = module.addFunction({ parameters: ["i64", "v128"], results: ["i32"] });
+  const fn = new FunctionBuilder(["i64", "v128"]);
+  const address = fn.parameter(0, "i64");
+  const value = fn.parameter(1, "v128");
+  throughTlb(fn, address, 16, true, (host) => {
+    fn.store(host, value);
+    fn.return(i32.const(1));
+  });
+  fn.store(i32.const(STATE.SCRATCH), value);
+  fn.return(callResult("i32", imports.store, ...halves(address), i32.const(16)));
+  fn.code.push(0x00);
+  module.define(index, fn.finish());
+  return index;
+}
+
+const halves = (address: Local<"i64">): [I32, I32] => [
+  i32.wrap(address),
+  i32.wrap(i64.shrU(address, i64.const(32))),
+];
+
+/** `hit` gets the memory offset, if the entry is for this page and the access stays inside it. */
+function throughTlb(
+  fn: FunctionBuilder,
+  address: Local<"i64">,
+  bytes: number,
+  write: boolean,
+  hit: (host: I32) => void,
+): void {
+  const page = fn.let(i64.shrU(address, i64.const(12)));
+  const hash = i64.xor(page, i64.shrU(page, i64.const(11)));
+  const slot = i32.and(i32.wrap(hash), i32.const(TLB_ENTRIES - 1));
+  const entry = fn.let(i32.mul(slot, i32.const(TLB_ENTRY_SIZE)));
+  const inPage = fn.let(i32.and(i32.wrap(address), i32.const(0xfff)));
+  const field = write ? TLB_ENTRY.WRITE_PAGE : TLB_ENTRY.READ_PAGE;
+  const samePage = i64.eq(i64.load(entry, TLB + field), page);
+  const inside = i32.leU(inPage, i32.const(4096 - bytes));
+  fn.if(i32.and(samePage, inside), () => {
+    hit(i32.add(i32.load(entry, TLB + TLB_ENTRY.HOST_PAGE), inPage));
+  });
+}

@@ -1,0 +1,281 @@
+import type { MemoryBits } from "../isa/emitter.ts";
+import type { OpcodeMap } from "../isa/opcode-map.ts";
+import type { OperandSpec } from "../isa/operand.ts";
+import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
+import type { Block, BlockCache } from "./block.ts";
+import { type Address, type DecodedInstruction, Decoder, NeedMoreBytes } from "./decoder.ts";
+import { type HandlerTable, microIndex } from "./handlers.ts";
+import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
+
+/** Where code comes from. */
+export interface CodeSource {
+  /**
+   * Guest physical address of the code at a linear one.
+   * @throws CpuException when it may not be executed
+   */
+  translate(linear: bigint): number;
+  /** The bytes from a guest physical address to the end of its page. */
+  page(address: number): Uint8Array;
+  /** Code was translated from this guest physical page: writes to it must be noticed. */
+  mark(page: number): void;
+}
+
+export interface CodePlace {
+  readonly rip: bigint;
+  /** Of the code segment. */
+  readonly base: bigint;
+  readonly codeSize: 16 | 32 | 64;
+}
+
+const PAGE_SIZE = 4096;
+const MAX_INSTRUCTIONS = 48;
+/** Records that one instruction takes at most. */
+const RECORDS_PER_INSTRUCTION = 2;
+const ADDRESS_MASK = { 16: 0xffffn, 32: 0xffff_ffffn, 64: -1n } as const;
+
+/** Makes blocks of records from the guest's code. */
+export class Translator {
+  readonly #view: DataView;
+  readonly #decoder: Decoder;
+  readonly #handlers: HandlerTable;
+  readonly #blocks: BlockCache;
+  readonly #source: CodeSource;
+
+  constructor(
+    buffer: ArrayBuffer,
+    map: OpcodeMap,
+    handlers: HandlerTable,
+    blocks: BlockCache,
+    source: CodeSource,
+  ) {
+    this.#view = new DataView(buffer);
+    this.#decoder = new Decoder(map);
+    this.#handlers = handlers;
+    this.#blocks = blocks;
+    this.#source = source;
+  }
+
+  /**
+   * The block at a place, translated if need be.
+   * @param limit instructions at most; fewer than usual for single steps, which are not kept
+   * @throws CpuException, InvalidOpcode, InstructionTooLong if not even one instruction can be had
+   */
+  block(place: CodePlace, limit = MAX_INSTRUCTIONS): Block {
+    const linear = linearAddress(place);
+    const address = this.#source.translate(linear);
+    const known = limit === MAX_INSTRUCTIONS ? this.#blocks.at(address) : undefined;
+    if (known !== undefined && known.rip === place.rip && known.codeSize === place.codeSize) {
+      this.#blocks.rememberJump(known);
+      return known;
+    }
+    const block = this.#translate(place, linear, address, limit);
+    if (limit === MAX_INSTRUCTIONS) this.#blocks.rememberJump(block);
+    return block;
+  }
+
+  #translate(place: CodePlace, linear: bigint, address: number, limit: number): Block {
+    const header = this.#blocks.allocate(MAX_INSTRUCTIONS * RECORDS_PER_INSTRUCTION + 2);
+    const pages = [Math.floor(address / PAGE_SIZE)];
+    const instructions: DecodedInstruction[] = [];
+    const offsets: number[] = [];
+    const records: number[] = [];
+    const bytes = this.#source.page(address);
+    let offset = 0;
+    let record = header + RECORD_SIZE;
+    let ended = false;
+    while (!ended && offset < bytes.length && instructions.length < limit) {
+      const instruction = this.#decode(place, linear, bytes, offset, pages, instructions.length);
+      if (instruction === undefined) break;
+      const next = nextRip(place, offset + instruction.length);
+      offsets.push(offset);
+      records.push(record);
+      record = this.#write(record, instruction, instructions.length, place, next);
+      instructions.push(instruction);
+      offset += instruction.length;
+      ended = instruction.form.instruction.ends !== undefined;
+    }
+    if (!ended) this.#writeGo(record, nextRip(place, offset));
+    this.#blocks.release(record + RECORD_SIZE);
+    this.#view.setInt32(header + HEADER.COUNT, instructions.length, true);
+    const { rip, codeSize } = place;
+    const block = { header, rip, linear, codeSize, address, pages, instructions, offsets, records };
+    for (const page of pages) this.#source.mark(page);
+    this.#blocks.add(block);
+    return block;
+  }
+
+  /**
+   * One instruction. The first of a block may reach into the next page, a later one ends the block
+   * before it, as does one that cannot be decoded: it will be the first of its own.
+   */
+  #decode(
+    place: CodePlace,
+    linear: bigint,
+    bytes: Uint8Array,
+    offset: number,
+    pages: number[],
+    before: number,
+  ): DecodedInstruction | undefined {
+    try {
+      return this.#decoder.decode(bytes.subarray(offset), place.codeSize);
+    } catch (error) {
+      if (before > 0) return undefined;
+      if (!(error instanceof NeedMoreBytes)) throw error;
+    }
+    const nextPage = this.#source.translate(linear + BigInt(bytes.length));
+    pages.push(Math.floor(nextPage / PAGE_SIZE));
+    const joined = new Uint8Array([...bytes, ...this.#source.page(nextPage).subarray(0, 16)]);
+    return this.#decoder.decode(joined, place.codeSize);
+  }
+
+  /** Writes an instruction's records; returns where the next one goes. */
+  #write(
+    at: number,
+    instruction: DecodedInstruction,
+    index: number,
+    place: CodePlace,
+    next: bigint,
+  ): number {
+    const { form, address } = instruction;
+    let record = at;
+    this.#clear(record, index);
+    const direct = address === undefined || this.#isDirect(instruction, place);
+    if (!direct) {
+      this.#writeAddressOperation(record, instruction, address, next);
+      record += RECORD_SIZE;
+      this.#clear(record, index);
+      this.#view.setUint16(record + RECORD.BASE, STATE.ADDRESS, true);
+    } else if (address !== undefined) {
+      this.#writeAddress(record, address, next);
+    }
+    const memory = address !== undefined;
+    const { operandSize } = instruction;
+    const handler =
+      form.instruction.meaning === undefined
+        ? microIndex("procedure")
+        : this.#handlers.index(form, operandSize, memory, place.codeSize === 64);
+    this.#view.setUint16(record + RECORD.HANDLER, handler, true);
+    this.#writeRegisters(record, instruction);
+    this.#writeImmediate(record, instruction, place, next);
+    return record + RECORD_SIZE;
+  }
+
+  /** Whether an address needs no segment base and is not cut. */
+  #isDirect({ addressSize, segment }: DecodedInstruction, place: CodePlace): boolean {
+    return place.codeSize === 64 && addressSize === 64 && segment < SEGMENT_INDEX.fs;
+  }
+
+  #writeAddressOperation(
+    record: number,
+    instruction: DecodedInstruction,
+    address: Address,
+    next: bigint,
+  ): void {
+    const mask = ADDRESS_MASK[instruction.addressSize];
+    // Without an access (LEA) the address is an offset.
+    const offsetOnly = instruction.form.operands.some((o) => o.place === "memory" && o.width === 0);
+    const base = offsetOnly ? STATE.ZERO : segmentOffset(instruction.segment) + SEGMENT.BASE;
+    this.#writeAddress(record, address, next);
+    this.#view.setUint16(record + RECORD.HANDLER, microIndex("address"), true);
+    this.#view.setUint16(record + RECORD.REGISTERS[0], base, true);
+    this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, mask), true);
+  }
+
+  #writeAddress(record: number, address: Address, next: bigint): void {
+    const slot = (register: number) => (register < 0 ? STATE.ZERO : STATE.GPR + 8 * register);
+    const displacement = address.displacement + (address.ripRelative ? next : 0n);
+    this.#view.setUint16(record + RECORD.BASE, slot(address.base), true);
+    this.#view.setUint16(record + RECORD.INDEX_REGISTER, slot(address.index), true);
+    this.#view.setUint8(record + RECORD.SCALE, address.scale);
+    this.#view.setBigInt64(record + RECORD.DISPLACEMENT, BigInt.asIntN(64, displacement), true);
+  }
+
+  #writeRegisters(record: number, instruction: DecodedInstruction): void {
+    let field = 0;
+    for (const spec of instruction.form.operands) {
+      const slot = registerSlot(spec, instruction);
+      if (slot === undefined) continue;
+      const at = RECORD.REGISTERS[field++];
+      if (at !== undefined) this.#view.setUint16(record + at, slot, true);
+    }
+  }
+
+  #writeImmediate(
+    record: number,
+    instruction: DecodedInstruction,
+    place: CodePlace,
+    next: bigint,
+  ): void {
+    const [immediate] = instruction.immediates;
+    if (immediate === undefined) {
+      this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, next), true);
+      return;
+    }
+    const relative = instruction.form.operands.some((o) => o.place === "relative");
+    const value = relative
+      ? branchTarget(next + immediate, instruction.operandSize, place)
+      : immediate;
+    this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, value), true);
+    if (instruction.address === undefined) {
+      this.#view.setBigInt64(record + RECORD.DISPLACEMENT, BigInt.asIntN(64, next), true);
+    }
+  }
+
+  #writeGo(record: number, rip: bigint): void {
+    this.#clear(record, 0);
+    this.#view.setUint16(record + RECORD.HANDLER, microIndex("go"), true);
+    this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, rip), true);
+  }
+
+  #clear(record: number, index: number): void {
+    for (let at = 0; at < RECORD_SIZE; at += 8) this.#view.setBigUint64(record + at, 0n, true);
+    this.#view.setUint8(record + RECORD.INDEX, index);
+    this.#view.setUint16(record + RECORD.BASE, STATE.ZERO, true);
+    this.#view.setUint16(record + RECORD.INDEX_REGISTER, STATE.ZERO, true);
+  }
+}
+
+const linearAddress = ({ rip, base, codeSize }: CodePlace): bigint =>
+  BigInt.asUintN(codeSize === 64 ? 64 : 32, rip + base);
+
+/** RIP wraps at the code's width. */
+const nextRip = ({ rip, codeSize }: CodePlace, offset: number): bigint =>
+  BigInt.asUintN(codeSize === 64 ? 64 : 32, rip + BigInt(offset));
+
+const branchTarget = (target: bigint, bits: MemoryBits, { codeSize }: CodePlace): bigint =>
+  BigInt.asUintN(codeSize === 64 ? 64 : bits, target);
+
+/** Offset in the state of an operand that is a register; undefined for others. */
+export function registerSlot(
+  spec: OperandSpec,
+  { modRm, rex, form }: Pick<DecodedInstruction, "modRm" | "rex" | "form">,
+): number | undefined {
+  const reg = ((modRm >> 3) & 7) | ((rex & 4) << 1);
+  const rm = (modRm & 7) | ((rex & 1) << 3);
+  const byteWide = spec.width === 8;
+  const general = (n: number) => {
+    // Without REX, byte registers 4 to 7 are AH, CH, DH and BH.
+    if (byteWide && rex === 0 && n >= 4) return STATE.GPR + 8 * (n - 4) + 1;
+    return STATE.GPR + 8 * n;
+  };
+  switch (spec.place) {
+    case "reg":
+      return general(reg);
+    case "rm":
+      return modRm >= 0xc0 ? general(rm) : undefined;
+    case "rm-register":
+      return general(rm);
+    case "opcode-register":
+      return general((form.opcode & 7) | ((rex & 1) << 3));
+    case "fixed":
+      return spec.width === 128 ? STATE.XMM : general(spec.register ?? 0);
+    case "xmm-reg":
+      return STATE.XMM + 16 * reg;
+    case "xmm-rm":
+      return modRm >= 0xc0 ? STATE.XMM + 16 * rm : undefined;
+    case "xmm-rm-register":
+      return STATE.XMM + 16 * rm;
+    default:
+      return undefined;
+  }
+}

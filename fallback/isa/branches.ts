@@ -1,0 +1,106 @@
+/** Near control transfers (Intel SDM vol. 1 §7.3.8). Targets are cut to the operand size. */
+import { type I32, i64 } from "../wasm/expression.ts";
+import type { Emitter, MemoryBits } from "./emitter.ts";
+import type { Family, FlagUse, Instruction } from "./instruction.ts";
+import { forEachCondition } from "./moves.ts";
+
+const RCX = 1;
+const RSP = 4;
+const RFLAGS_ZF = 0x40;
+
+/** A relative branch that is taken, or not. */
+function branchIf(e: Emitter, condition: I32, target: ReturnType<Emitter["read"]>): void {
+  e.if(
+    condition,
+    () => e.jump(target),
+    () => e.jump(e.nextRip()),
+  );
+}
+
+/** LOOP and its kin count in rCX, as wide as the address size. */
+function counting(
+  name: string,
+  opcode: string,
+  flags: FlagUse,
+  condition: (zero: boolean) => boolean,
+): Instruction {
+  return {
+    name,
+    forms: [`${opcode} Jb f64`],
+    flags,
+    ends: true,
+    procedure(context) {
+      const { addressSize } = context.instruction;
+      const count = context.getRegister(RCX, addressSize) - 1n;
+      context.setRegister(RCX, addressSize, count);
+      const more = context.getRegister(RCX, addressSize) !== 0n;
+      if (more && condition((context.processor.rflags & RFLAGS_ZF) !== 0)) context.branch();
+    },
+  };
+}
+
+export const branches: Family = [
+  ...forEachCondition((name, encoding, hex) => ({
+    name: `J${name}`,
+    forms: [`${hex(0x70)} Jb f64`, `0F ${hex(0x80)} Jz f64`],
+    ends: true,
+    hot: true,
+    meaning(e, target) {
+      if (target === undefined) return;
+      branchIf(e, e.flags.condition(encoding), e.read({ ...target, bits: 64 }));
+    },
+  })),
+  {
+    name: "JMP",
+    forms: ["EB Jb f64", "E9 Jz f64", "FF/4 Ev f64"],
+    ends: true,
+    hot: true,
+    meaning(e, target) {
+      if (target === undefined) return;
+      const bits = target.kind === "immediate" ? 64 : target.bits;
+      e.jump(e.read({ ...target, bits }));
+    },
+  },
+  {
+    name: "CALL",
+    forms: ["E8 Jz f64", "FF/2 Ev f64"],
+    ends: true,
+    stack: true,
+    hot: true,
+    meaning(e, target) {
+      if (target === undefined) return;
+      const bits = target.kind === "immediate" ? 64 : target.bits;
+      const to = e.read({ ...target, bits });
+      e.push(e.bits, e.nextRip());
+      e.jump(to);
+    },
+  },
+  {
+    name: "RET",
+    forms: ["C3 f64", "C2 Iw f64"],
+    ends: true,
+    stack: true,
+    hot: true,
+    meaning(e, release) {
+      const to = e.pop(e.bits);
+      if (release !== undefined) {
+        const bytes = e.read(release);
+        const width: MemoryBits = e.long ? 64 : 32;
+        e.setRegister(RSP, width, i64.add(e.getRegister(RSP, width), bytes));
+      }
+      e.jump(to);
+    },
+  },
+  counting("LOOP", "E2", {}, () => true),
+  counting("LOOPE", "E1", { read: "Z" }, (zero) => zero),
+  counting("LOOPNE", "E0", { read: "Z" }, (zero) => !zero),
+  {
+    name: "JCXZ",
+    // JCXZ, JECXZ, JRCXZ by the address size.
+    forms: ["E3 Jb f64"],
+    ends: true,
+    procedure(context) {
+      if (context.getRegister(RCX, context.instruction.addressSize) === 0n) context.branch();
+    },
+  },
+];

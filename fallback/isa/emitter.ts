@@ -1,0 +1,67 @@
+import type { Expression, I32, I64, V128, ValueType } from "../wasm/expression.ts";
+import type { Local } from "../wasm/function-builder.ts";
+import type { FlagEmitter } from "./flag-emitter.ts";
+import type { Operand } from "./operand.ts";
+
+export type MemoryBits = 8 | 16 | 32 | 64;
+
+/**
+ * What instructions are described in. A meaning calls these methods once; what they append to is
+ * the interpreter's handler of that variant, or a region of the JIT.
+ *
+ * Integers are i64 and zero-extended from their width, unless a name says otherwise. An expression
+ * is used once: {@link let} makes it a local, which may be used again. A fault leaves the code at
+ * once; so everything that may fault comes before the first write.
+ */
+export interface Emitter {
+  /** Operand size of this variant in bits. */
+  readonly bits: MemoryBits;
+  /** Whether the variant is for 64-bit mode: for instructions that use the stack. */
+  readonly long: boolean;
+  readonly flags: FlagEmitter;
+
+  let<Type extends ValueType>(value: Expression<Type>): Local<Type>;
+  /** A variable to be {@link set}. */
+  local<Type extends ValueType>(type: Type): Local<Type>;
+  set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void;
+  if(condition: I32, then: () => void, otherwise?: () => void): void;
+  /** Repeats `body` until it says `leave`. */
+  loop(body: (again: () => void, leave: () => void) => void): void;
+
+  /** An integer operand, zero-extended. */
+  read(operand: Operand): Local<"i64">;
+  /** The same, sign-extended from the operand's width. */
+  readSigned(operand: Operand): Local<"i64">;
+  /** Upper bits of `value` do not matter. 32-bit registers are zero-extended. */
+  write(operand: Operand, value: I64): void;
+  /** Read, change, write; memory is checked for writing first. Returns what was written. */
+  modify(operand: Operand, change: (old: Local<"i64">) => I64): void;
+  /** The offset that a memory operand names (LEA), not cut to any width. */
+  effectiveAddress(operand: Operand): I64;
+
+  /** An XMM operand, or 128 bits of memory; `aligned` memory raises #GP(0) if it is not. */
+  readVector(operand: Operand, aligned: boolean): Local<"v128">;
+  writeVector(operand: Operand, value: V128, aligned: boolean): void;
+
+  /** A general register by number. @param bits 8 means the low byte */
+  getRegister(register: number, bits: MemoryBits): I64;
+  setRegister(register: number, bits: MemoryBits, value: I64): void;
+
+  /** Memory by linear address. */
+  load(address: Local<"i64">, bits: MemoryBits): Local<"i64">;
+  store(address: Local<"i64">, bits: MemoryBits, value: I64): void;
+
+  /** Stack accesses of `bits`, with the stack pointer updated only if they succeed. */
+  push(bits: MemoryBits, value: I64): void;
+  pop(bits: MemoryBits): Local<"i64">;
+  /** The same with another register as the stack pointer, which RSP is then set by (LEAVE). */
+  popAt(register: number, bits: MemoryBits): Local<"i64">;
+
+  /** Offset of the next instruction in the code segment. */
+  nextRip(): I64;
+  /** Goes on at an offset in the code segment: the last statement. */
+  jump(target: I64): void;
+
+  fault(vector: number, errorCode?: number): void;
+  faultIf(condition: I32, vector: number, errorCode?: number): void;
+}

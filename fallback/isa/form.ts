@@ -1,0 +1,83 @@
+import type { Instruction } from "./instruction.ts";
+import { type OperandSpec, parseOperand } from "./operand.ts";
+
+/** One of an instruction's encodings, parsed. */
+export interface Form {
+  readonly instruction: Instruction;
+  /** The form as the table has it. */
+  readonly text: string;
+  /** 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A. */
+  readonly map: 0 | 1 | 2 | 3;
+  readonly opcode: number;
+  /** NP, 66, F3 or F2 if it belongs to the opcode. */
+  readonly prefix: MandatoryPrefix | undefined;
+  /** ModRM.reg, where it belongs to the opcode. */
+  readonly digit: number | undefined;
+  /** A whole ModRM byte that belongs to the opcode: `0F 01 D0`. */
+  readonly modRm: number | undefined;
+  readonly operands: readonly OperandSpec[];
+  readonly hasModRm: boolean;
+  readonly traits: ReadonlySet<string>;
+}
+
+export const MANDATORY_PREFIXES = ["NP", "66", "F3", "F2"] as const;
+export type MandatoryPrefix = (typeof MANDATORY_PREFIXES)[number];
+
+const MODRM_PLACES = new Set(
+  ["reg", "rm", "memory", "rm-register", "segment", "control", "debug"].concat([
+    ...["xmm-reg", "xmm-rm", "xmm-rm-register", "mmx-reg", "mmx-rm", "mmx-rm-register"],
+  ]),
+);
+
+const TRAITS = new Set(["64", "no64", "d64", "f64", "W", "noW", "noB", "mem", "reg"]);
+
+/** All forms of an instruction; one with an opcode register (Z) stands for eight opcodes. */
+export function parseForms(instruction: Instruction): Form[] {
+  return instruction.forms.flatMap((text) => {
+    const form = parseForm(instruction, text);
+    if (!form.operands.some(({ place }) => place === "opcode-register")) return [form];
+    return Array.from({ length: 8 }, (_, low) => ({ ...form, opcode: form.opcode + low }));
+  });
+}
+
+function parseForm(instruction: Instruction, text: string): Form {
+  const words = text.split(" ");
+  const traits = new Set<string>();
+  while (TRAITS.has(words.at(-1) ?? "")) traits.add(words.pop() ?? "");
+  const prefix = takePrefix(words);
+  const map = takeMap(words);
+  const [hex = "", digit] = (words.shift() ?? "").split("/");
+  const second = /^[0-9A-F]{2}$/.test(words[0] ?? "") ? words.shift() : undefined;
+  const operands = words.length === 0 ? [] : (words[0] ?? "").split(",").map(parseOperand);
+  return {
+    instruction,
+    text,
+    map,
+    opcode: Number.parseInt(hex, 16),
+    prefix,
+    digit: digit === undefined ? undefined : Number(digit),
+    modRm: second === undefined ? undefined : Number.parseInt(second, 16),
+    operands,
+    hasModRm:
+      digit !== undefined ||
+      second !== undefined ||
+      operands.some(({ place }) => MODRM_PLACES.has(place)),
+    traits,
+  };
+}
+
+function takePrefix(words: string[]): MandatoryPrefix | undefined {
+  const prefix = MANDATORY_PREFIXES.find((candidate) => candidate === words[0]);
+  // F2, F3 and 66 alone are prefixes, never opcodes.
+  if (prefix !== undefined) words.shift();
+  return prefix;
+}
+
+function takeMap(words: string[]): Form["map"] {
+  if (words[0] !== "0F") return 0;
+  words.shift();
+  const next = words[0];
+  if (next !== "38" && next !== "3A") return 1;
+  words.shift();
+  return next === "38" ? 2 : 3;
+}

@@ -1,0 +1,47 @@
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import type { Emitter } from "./emitter.ts";
+import type { Operand } from "./operand.ts";
+
+/** Letters of the arithmetic flags: OF, SF, ZF, AF, PF, CF. */
+export interface FlagUse {
+  readonly read?: string;
+  readonly written?: string;
+  /** Undefined by the manual; what we leave there is documented by nobody and tested by nobody. */
+  readonly undefined?: string;
+}
+
+/**
+ * One instruction: its encodings, and what it means. The decoder, the interpreter, the disassembler
+ * and the tests are all made from this.
+ *
+ * A form is `[prefix] opcode[/digit] operands [traits]`, for example `01 Ev,Gv`, `80/0 Eb,Ib` or
+ * `66 0F 6F Vx,Wx`, with the operand codes of Intel SDM vol. 2D §A.2 (see `operand.ts`). The
+ * prefix is NP, 66, F3 or F2 where it is part of the opcode. Traits: `64` only in 64-bit mode,
+ * `no64` not in 64-bit mode, `d64` the operand size there is 64 (or 16), `f64` always 64, `W` with
+ * REX.W only, `noW` without, `noB` without REX.B;
+ * `mem` and `reg` the kind of ModRM.rm.
+ */
+export interface Instruction {
+  readonly name: string;
+  readonly forms: readonly string[];
+  readonly flags?: FlagUse;
+  /** May have a LOCK prefix if its first operand is in memory. */
+  readonly lock?: true;
+  /** Takes REP prefixes: a string instruction. */
+  readonly repeat?: true;
+  /** Least privilege: the instruction raises #GP(0) above this level. */
+  readonly cpl?: 0;
+  /** Execution does not go on with the next record: a branch, or a change of mode. */
+  readonly ends?: true;
+  /** Code for stack accesses: it depends on the mode. */
+  readonly stack?: true;
+  /** Frequent enough to be inline in the interpreter's dispatch loop. */
+  readonly hot?: true;
+  /** The meaning over an emitter: both the interpreter and the JIT are made from it. */
+  readonly meaning?: (e: Emitter, ...operands: Operand[]) => void;
+  /** The meaning as a procedure, for what is rare or intricate. */
+  readonly procedure?: (context: ProcedureContext) => void;
+}
+
+/** A family of instructions: a file of `isa/`. */
+export type Family = readonly Instruction[];

@@ -1,0 +1,105 @@
+import type { MemoryBits } from "./emitter.ts";
+import type { Form } from "./form.ts";
+import type { Instruction } from "./instruction.ts";
+import type { Operand, OperandSpec } from "./operand.ts";
+
+/**
+ * A form with operand size, operand kinds and stack mode chosen: one piece of code. Forms that need
+ * the same code share the variant.
+ */
+export interface Variant {
+  readonly instruction: Instruction;
+  readonly bits: MemoryBits;
+  readonly long: boolean;
+  readonly operands: readonly Operand[];
+}
+
+const MODRM_RM = new Set(["rm", "xmm-rm", "mmx-rm"]);
+
+/** Whether ModRM.mod decides the kind of one of the operands. */
+const hasEitherKind = (form: Form): boolean =>
+  form.operands.some(({ place }) => MODRM_RM.has(place)) &&
+  !form.traits.has("mem") &&
+  !form.traits.has("reg");
+
+/** The operand sizes that a form comes in; without any that depends on it, one for all. */
+export function operandSizes(form: Form): readonly MemoryBits[] {
+  const widths = form.operands.map(({ width }) => width);
+  if (widths.includes("v") || widths.includes("z")) return [16, 32, 64];
+  const byDefault = form.traits.has("d64") || form.traits.has("f64");
+  if (form.instruction.stack !== undefined || byDefault) return [16, 32, 64];
+  if (widths.includes("y")) return [32, 64];
+  return [32];
+}
+
+/** Bits of an operand at an operand size. */
+export function operandBits({ width }: OperandSpec, size: MemoryBits): number {
+  switch (width) {
+    case "v":
+    case "y":
+      return size;
+    case "z":
+      return size === 16 ? 16 : size === 64 ? 64 : 32;
+    case "p":
+      return size;
+    default:
+      return width;
+  }
+}
+
+/** What `form` needs code for. */
+export function variantsOf(form: Form): Variant[] {
+  const kinds = hasEitherKind(form) ? [false, true] : [!form.traits.has("reg")];
+  const modes = form.instruction.stack ? [true, false] : [true];
+  return operandSizes(form).flatMap((bits) =>
+    kinds.flatMap((memory) => modes.map((long) => variant(form, bits, memory, long))),
+  );
+}
+
+export function variant(form: Form, bits: MemoryBits, memory: boolean, long: boolean): Variant {
+  let field = 0;
+  const operands = form.operands.map((spec): Operand => {
+    const kind = operandKind(spec, memory);
+    const isRegister = kind !== "memory" && kind !== "immediate";
+    const operand = { kind, bits: operandBits(spec, bits), field: isRegister ? field : 0 };
+    if (isRegister) field++;
+    return operand;
+  });
+  return { instruction: form.instruction, bits, long, operands };
+}
+
+function operandKind({ place }: OperandSpec, memory: boolean): Operand["kind"] {
+  switch (place) {
+    case "rm":
+      return memory ? "memory" : "register";
+    case "xmm-rm":
+      return memory ? "memory" : "xmm";
+    case "mmx-rm":
+      return memory ? "memory" : "mmx";
+    case "memory":
+    case "offset":
+      return "memory";
+    case "xmm-reg":
+    case "xmm-rm-register":
+      return "xmm";
+    case "mmx-reg":
+    case "mmx-rm-register":
+      return "mmx";
+    case "immediate":
+    case "relative":
+    case "far-pointer":
+    case "one":
+      return "immediate";
+    default:
+      return "register";
+  }
+}
+
+/** Variants with equal keys need equal code. */
+export const variantKey = ({ instruction, bits, long, operands }: Variant): string =>
+  [
+    instruction.name,
+    bits,
+    instruction.stack ? long : "",
+    ...operands.map((operand) => `${operand.kind[0]}${operand.bits}`),
+  ].join(" ");

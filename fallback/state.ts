@@ -1,0 +1,157 @@
+/**
+ * Where the processor's state lies in the WebAssembly memory. The start of the memory is the
+ * processor's, guest RAM follows at {@link RAM_BASE}: so every offset is a constant of the generated
+ * code, and a guest physical address needs no addition.
+ */
+import { SEGMENT_REGISTERS } from "../src/core/cpu.ts";
+
+/** Guest physical address 0. */
+export const RAM_BASE = 0x0200_0000;
+
+/** FXSAVE's image of x87, MMX and SSE state (Intel SDM vol. 1 §10.5.1), which lives in the memory. */
+export const FXSAVE = {
+  CONTROL_WORD: 0x00,
+  STATUS_WORD: 0x02,
+  TAG_WORD: 0x04,
+  OPCODE: 0x06,
+  INSTRUCTION_POINTER: 0x08,
+  DATA_POINTER: 0x10,
+  MXCSR: 0x18,
+  ST: 0x20,
+  XMM: 0xa0,
+} as const;
+const FX_AREA = 0x400;
+
+/** Byte offsets. Fields are 64-bit little endian unless noted. */
+export const STATE = {
+  /** Sixteen general registers, in encoding order. */
+  GPR: 0x000,
+  /** Always zero: the base or index that an address does not have. */
+  ZERO: 0x080,
+  /** The linear address that an address micro-operation computed. */
+  ADDRESS: 0x088,
+  /** Offset in the code segment. Behind the truth inside a block. */
+  RIP: 0x090,
+  /** Arithmetic flags: see `flags.ts`. The third is an i32. */
+  FLAG_RESULT: 0x098,
+  FLAG_CARRIES: 0x0a0,
+  FLAG_CARRY: 0x0a8,
+  /** i32: all of RFLAGS but the arithmetic flags, which are zero here; bit 1 is one. */
+  RFLAGS: 0x0ac,
+  /** Eight of {@link SEGMENT_SIZE}: ES, CS, SS, DS, FS, GS, LDTR, TR. */
+  SEGMENTS: 0x0c0,
+  GDTR_BASE: 0x1c0,
+  /** i32 */
+  GDTR_LIMIT: 0x1c8,
+  IDTR_BASE: 0x1d0,
+  /** i32 */
+  IDTR_LIMIT: 0x1d8,
+  CR0: 0x1e0,
+  CR2: 0x1e8,
+  CR3: 0x1f0,
+  CR4: 0x1f8,
+  CR8: 0x200,
+  EFER: 0x208,
+  /** DR0 to DR7. */
+  DR: 0x210,
+  /** Linear addresses from BASE, LENGTH long, are guest physical ones, in RAM and permitted. */
+  READ_WINDOW_BASE: 0x250,
+  READ_WINDOW_LENGTH: 0x258,
+  /** As above, writable, and no code was translated from there. */
+  WRITE_WINDOW_BASE: 0x260,
+  WRITE_WINDOW_LENGTH: 0x268,
+  /** i32: instructions left of this slice. */
+  BUDGET: 0x270,
+  /** i32: pending fault as `vector | hasErrorCode << 8`, or -1; and its error code, an i32. */
+  FAULT: 0x274,
+  FAULT_CODE: 0x278,
+  /** i32: record of the instruction under way. */
+  RECORD: 0x27c,
+  /** What does not fit a function's result, 16 bytes. */
+  SCRATCH: 0x280,
+  /** i32: current privilege level. */
+  CPL: 0x290,
+  /** i32: an external interrupt or a trap has to be looked for before the next instruction. */
+  ATTENTION: 0x294,
+  /** i32: what holds events off; see `SHADOW` in `processor.ts`. */
+  SHADOW: 0x298,
+  /** The four page-directory-pointer-table entries that PAE paging keeps in the processor. */
+  PDPTE: 0x2a0,
+  XCR0: 0x2c0,
+  /** Model-specific registers, under their names in the manual. */
+  STAR: 0x2c8,
+  LSTAR: 0x2d0,
+  CSTAR: 0x2d8,
+  SFMASK: 0x2e0,
+  KERNEL_GS_BASE: 0x2e8,
+  SYSENTER_CS: 0x2f0,
+  SYSENTER_ESP: 0x2f8,
+  SYSENTER_EIP: 0x300,
+  PAT: 0x308,
+  TSC_AUX: 0x310,
+  MISC_ENABLE: 0x318,
+  MTRR_DEF_TYPE: 0x320,
+  /** Bits of RSP that address the stack, and SS's base: both zero-extended. */
+  STACK_MASK: 0x3f0,
+  STACK_BASE: 0x3f8,
+  /** i64: CS's base, zero in 64-bit mode. */
+  CODE_BASE: 0x3e8,
+  /** i32: whether the code is 64-bit. */
+  CODE64: 0x3e0,
+  /** i32: header of the block under way. */
+  BLOCK: 0x3e4,
+  FX_AREA,
+  MXCSR: FX_AREA + FXSAVE.MXCSR,
+  XMM: FX_AREA + FXSAVE.XMM,
+  /** Eleven fixed-range registers, then eight pairs of base and mask. */
+  MTRR_FIXED: 0x600,
+  MTRR_VARIABLE: 0x660,
+} as const;
+
+/** A segment register with its descriptor cache. */
+export const SEGMENT = {
+  /** 64-bit. */
+  BASE: 0,
+  /** u32, in bytes. */
+  LIMIT: 8,
+  /** u16. */
+  SELECTOR: 12,
+  /** u16: descriptor bits 40 to 47 and 52 to 55; see `Segment` in core. */
+  ATTRIBUTES: 14,
+} as const;
+export const SEGMENT_SIZE = 32;
+
+export const SEGMENT_INDEX = Object.fromEntries(
+  [...SEGMENT_REGISTERS, "ldtr", "tr"].map((name, index) => [name, index]),
+) as Readonly<Record<(typeof SEGMENT_REGISTERS)[number] | "ldtr" | "tr", number>>;
+
+/** Offset of a segment register's cache. @param index as in {@link SEGMENT_INDEX} */
+export const segmentOffset = (index: number): number => STATE.SEGMENTS + index * SEGMENT_SIZE;
+
+/** Software TLB: direct-mapped entries of {@link TLB_ENTRY_SIZE}. */
+export const TLB = 0x1_0000;
+export const TLB_ENTRIES = 2048;
+export const TLB_ENTRY = {
+  /** Linear page number (address >> 12, a logical shift) readable through this entry, or -1. */
+  READ_PAGE: 0,
+  /** The same for writing. */
+  WRITE_PAGE: 8,
+  /** u32: memory offset of the page, RAM_BASE included. */
+  HOST_PAGE: 16,
+} as const;
+export const TLB_ENTRY_SIZE = 32;
+
+/** Where execution goes from a linear address: direct-mapped. */
+export const JUMP_CACHE = 0x4_0000;
+export const JUMP_CACHE_ENTRIES = 16384;
+export const JUMP_CACHE_ENTRY = {
+  /** Linear address, or -1. */
+  RIP: 0,
+  /** u32: the block's header record. */
+  BLOCK: 8,
+} as const;
+export const JUMP_CACHE_ENTRY_SIZE = 16;
+
+/** Records of decoded instructions: see `record.ts`. */
+export const RECORDS = 0x20_0000;
+export const RECORDS_END = RAM_BASE;

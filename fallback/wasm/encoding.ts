@@ -1,0 +1,35 @@
+/** Numbers and strings as WebAssembly's binary format has them (Core Specification §5.2). */
+
+export function unsignedLeb(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  do {
+    const low = rest % 128;
+    rest = Math.floor(rest / 128);
+    bytes.push(rest > 0 ? low | 0x80 : low);
+  } while (rest > 0);
+  return bytes;
+}
+
+export function signedLeb(value: bigint): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (;;) {
+    const low = Number(rest & 0x7fn);
+    rest >>= 7n;
+    const done = (rest === 0n && low < 0x40) || (rest === -1n && low >= 0x40);
+    bytes.push(done ? low : low | 0x80);
+    if (done) return bytes;
+  }
+}
+
+/** A vector: its length, and its elements one after the other. */
+export function vector(elements: readonly (readonly number[])[]): number[] {
+  const bytes = unsignedLeb(elements.length);
+  for (const element of elements) for (const byte of element) bytes.push(byte);
+  return bytes;
+}
+
+/** A name of ASCII characters. */
+export const asciiName = (text: string): number[] =>
+  vector([...text].map((character) => [character.charCodeAt(0)]));

@@ -1,0 +1,184 @@
+import { unsignedLeb, vector } from "./encoding.ts";
+import type { Expression, I32, ValueType } from "./expression.ts";
+
+export const VALUE_TYPE_CODE: Readonly<Record<ValueType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+};
+
+export const STORE_OPCODE = {
+  i32: [0x36],
+  i64: [0x37],
+  f32: [0x38],
+  f64: [0x39],
+  v128: [0xfd, 11],
+} as const;
+
+const BLOCK_VOID = 0x40;
+
+/** A variable of the function. Reading it is an expression that may be used any number of times. */
+export interface Local<Type extends ValueType = ValueType> extends Expression<Type> {
+  readonly index: number;
+}
+
+/** A structured control instruction under construction: the target of a branch. */
+export interface Label {
+  readonly depth: number;
+}
+
+/** Appends statements to one function's body. */
+export class FunctionBuilder {
+  readonly code: number[] = [];
+  readonly #parameters: number;
+  readonly #locals: ValueType[] = [];
+  #free: Local[] = [];
+  #depth = 0;
+
+  /** @param parameters types; they are locals 0 and up */
+  constructor(parameters: readonly ValueType[]) {
+    this.#parameters = parameters.length;
+  }
+
+  parameter<Type extends ValueType>(index: number, type: Type): Local<Type> {
+    return makeLocal(index, type);
+  }
+
+  local<Type extends ValueType>(type: Type): Local<Type> {
+    const at = this.#free.findIndex((local) => local.type === type);
+    if (at >= 0) return this.#free.splice(at, 1)[0] as Local<Type>;
+    this.#locals.push(type);
+    return makeLocal(this.#parameters + this.#locals.length - 1, type);
+  }
+
+  /** Lets the locals of independent pieces of code be the same ones. */
+  scoped(body: () => void): void {
+    const before = this.#locals.length;
+    const free = [...this.#free];
+    body();
+    this.#free = free;
+    for (let i = before; i < this.#locals.length; i++) {
+      this.#free.push(makeLocal(this.#parameters + i, this.#locals[i] as ValueType));
+    }
+  }
+
+  /** Evaluates now; the result may be used any number of times. */
+  let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
+    const local = this.local(value.type);
+    this.set(local, value);
+    return local;
+  }
+
+  set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void {
+    value.emit(this.code);
+    this.code.push(0x21, ...unsignedLeb(local.index));
+  }
+
+  store(address: I32, value: Expression, offset = 0): void {
+    this.#store(STORE_OPCODE[value.type], address, value, offset);
+  }
+
+  /** Stores the low `bits` of an i64. */
+  storeNarrow(bits: 8 | 16 | 32 | 64, address: I32, value: Expression<"i64">, offset = 0): void {
+    const opcode = { 8: 0x3c, 16: 0x3d, 32: 0x3e, 64: 0x37 }[bits];
+    this.#store([opcode], address, value, offset);
+  }
+
+  block(body: (end: Label) => void): void {
+    this.#structured([0x02, BLOCK_VOID], body);
+  }
+
+  loop(body: (start: Label) => void): void {
+    this.#structured([0x03, BLOCK_VOID], body);
+  }
+
+  if(condition: I32, then: () => void, otherwise?: () => void): void {
+    condition.emit(this.code);
+    this.#structured([0x04, BLOCK_VOID], () => {
+      then();
+      if (otherwise !== undefined) {
+        this.code.push(0x05);
+        otherwise();
+      }
+    });
+  }
+
+  branch(target: Label): void {
+    this.code.push(0x0c, ...unsignedLeb(this.#depth - target.depth));
+  }
+
+  branchIf(condition: I32, target: Label): void {
+    condition.emit(this.code);
+    this.code.push(0x0d, ...unsignedLeb(this.#depth - target.depth));
+  }
+
+  branchTable(index: I32, targets: readonly Label[], otherwise: Label): void {
+    index.emit(this.code);
+    const depths = [...targets, otherwise].map((target) => unsignedLeb(this.#depth - target.depth));
+    this.code.push(0x0e, ...vector(depths.slice(0, -1)), ...(depths.at(-1) ?? []));
+  }
+
+  return(value?: Expression): void {
+    value?.emit(this.code);
+    this.code.push(0x0f);
+  }
+
+  /** Evaluates for the effect. */
+  drop(value: Expression): void {
+    value.emit(this.code);
+    this.code.push(0x1a);
+  }
+
+  /** A call without a result. */
+  call(index: number, ...operands: readonly Expression[]): void {
+    for (const operand of operands) operand.emit(this.code);
+    this.code.push(0x10, ...unsignedLeb(index));
+  }
+
+  /** The body as it stands in the code section. */
+  finish(): number[] {
+    const locals = vector(this.#locals.map((type) => [1, VALUE_TYPE_CODE[type]]));
+    const size = locals.length + this.code.length + 1;
+    return [...unsignedLeb(size), ...locals, ...this.code, 0x0b];
+  }
+
+  #store(opcode: readonly number[], address: I32, value: Expression, offset: number): void {
+    address.emit(this.code);
+    value.emit(this.code);
+    this.code.push(...opcode, 0, ...unsignedLeb(offset));
+  }
+
+  #structured(opening: readonly number[], body: (label: Label) => void): void {
+    this.code.push(...opening);
+    this.#depth++;
+    body({ depth: this.#depth });
+    this.#depth--;
+    this.code.push(0x0b);
+  }
+}
+
+function makeLocal<Type extends ValueType>(index: number, type: Type): Local<Type> {
+  const bytes = [0x20, ...unsignedLeb(index)];
+  return {
+    index,
+    type,
+    emit(code) {
+      code.push(...bytes);
+    },
+  };
+}
+
+/** The result of a call. */
+export const callResult = <Type extends ValueType>(
+  type: Type,
+  index: number,
+  ...operands: readonly Expression[]
+): Expression<Type> => ({
+  type,
+  emit(code) {
+    for (const operand of operands) operand.emit(code);
+    code.push(0x10, ...unsignedLeb(index));
+  },
+});

@@ -1,0 +1,94 @@
+import { asciiName, unsignedLeb, vector } from "./encoding.ts";
+import type { ValueType } from "./expression.ts";
+import { VALUE_TYPE_CODE } from "./function-builder.ts";
+
+export interface Signature {
+  readonly parameters: readonly ValueType[];
+  readonly results: readonly ValueType[];
+}
+
+const SECTION = { type: 1, import: 2, function: 3, table: 4, export: 7, element: 9, code: 10 };
+const MAGIC_AND_VERSION = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+const KIND_FUNCTION = 0;
+const KIND_MEMORY = 2;
+const FUNCREF = 0x70;
+
+/** Puts functions, and what they import, into a module (Core Specification §5.5). */
+export class ModuleBuilder {
+  readonly #types: number[][] = [];
+  readonly #imports: number[][] = [];
+  readonly #functions: { readonly type: number; body: readonly number[] }[] = [];
+  readonly #exports: number[][] = [];
+  #table: readonly number[] = [];
+  #importedFunctions = 0;
+
+  /** The index of a signature, for indirect calls. */
+  typeIndex({ parameters, results }: Signature): number {
+    const codes = (types: readonly ValueType[]) => vector(types.map((t) => [VALUE_TYPE_CODE[t]]));
+    const type = [0x60, ...codes(parameters), ...codes(results)];
+    const known = this.#types.findIndex((other) => String(other) === String(type));
+    return known >= 0 ? known : this.#types.push(type) - 1;
+  }
+
+  /** @param pages of 64 KiB, the least that the memory must have */
+  importMemory(module: string, field: string, pages: number): void {
+    const limits = [0x00, ...unsignedLeb(pages)];
+    this.#imports.push([...asciiName(module), ...asciiName(field), KIND_MEMORY, ...limits]);
+  }
+
+  /** All imports come before the first {@link addFunction}. Returns the function's index. */
+  importFunction(module: string, field: string, signature: Signature): number {
+    const type = unsignedLeb(this.typeIndex(signature));
+    this.#imports.push([...asciiName(module), ...asciiName(field), KIND_FUNCTION, ...type]);
+    return this.#importedFunctions++;
+  }
+
+  /** Declares a function, whose body is {@link define}d later. Returns its index. */
+  addFunction(signature: Signature): number {
+    this.#functions.push({ type: this.typeIndex(signature), body: [] });
+    return this.#importedFunctions + this.#functions.length - 1;
+  }
+
+  /** @param body from `FunctionBuilder.finish` */
+  define(index: number, body: readonly number[]): void {
+    const entry = this.#functions[index - this.#importedFunctions];
+    if (entry !== undefined) entry.body = body;
+  }
+
+  exportFunction(field: string, index: number): void {
+    this.#exports.push([...asciiName(field), KIND_FUNCTION, ...unsignedLeb(index)]);
+  }
+
+  /** The function table, for indirect calls. */
+  setTable(functions: readonly number[]): void {
+    this.#table = functions;
+  }
+
+  finish(): Uint8Array<ArrayBuffer> {
+    const size = unsignedLeb(this.#table.length);
+    const elements = vector(this.#table.map(unsignedLeb));
+    const bytes = [
+      ...MAGIC_AND_VERSION,
+      ...section(SECTION.type, vector(this.#types)),
+      ...section(SECTION.import, vector(this.#imports)),
+      ...section(SECTION.function, vector(this.#functions.map((f) => unsignedLeb(f.type)))),
+      ...section(SECTION.table, vector([[FUNCREF, 0x00, ...size]])),
+      ...section(SECTION.export, vector(this.#exports)),
+      // One active segment from offset 0.
+      ...section(SECTION.element, [1, 0, 0x41, 0, 0x0b, ...elements]),
+    ];
+    const code = vector(this.#functions.map((f) => f.body));
+    const head = [SECTION.code, ...unsignedLeb(code.length)];
+    const module = new Uint8Array(bytes.length + head.length + code.length);
+    module.set(bytes);
+    module.set(head, bytes.length);
+    module.set(code, bytes.length + head.length);
+    return module;
+  }
+}
+
+const section = (id: number, content: readonly number[]): number[] => [
+  id,
+  ...unsignedLeb(content.length),
+  ...content,
+];

@@ -1,5 +1,5 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { buildElf } from "../support/elf-builder.ts";
 import {
@@ -220,7 +220,9 @@ describe.skipIf(missing("root"))("without what a host should have", () => {
 
   it("the addon", async () => {
     mkdirSync(join(folder, "dist"));
-    copyFileSync(PROGRAM, join(folder, "dist/solo5-kvm.js"));
+    for (const file of ["solo5-kvm.js", "bundle.js", "bundle.code"]) {
+      copyFileSync(join(dirname(PROGRAM), file), join(folder, "dist", file));
+    }
     copyFileSync(join(ROOT, "package.json"), join(folder, "package.json"));
     const moved = [process.execPath, join(folder, "dist/solo5-kvm.js")];
     expectRefused(

@@ -1,0 +1,47 @@
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Script } from "node:vm";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { packageRoot } from "../../src/host/addon.ts";
+
+const ROOT = packageRoot();
+const CODE = "bundle.code";
+
+describe("the built command", () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "solo5-kvm-start-"));
+    mkdirSync(join(folder, "dist"));
+    copyFileSync(join(ROOT, "package.json"), join(folder, "package.json"));
+    for (const file of ["solo5-kvm.js", "bundle.js"]) {
+      copyFileSync(join(ROOT, "dist", file), join(folder, "dist", file));
+    }
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const version = (): { status: number | null; stdout: string; stderr: string } =>
+    spawnSync(process.execPath, [join(folder, "dist", "solo5-kvm.js"), "--version"], {
+      encoding: "utf8",
+    });
+  const { version: expected } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+
+  it("comes with code that this V8 accepts", () => {
+    const filename = join(ROOT, "dist", "bundle.js");
+    const cachedData = readFileSync(join(ROOT, "dist", CODE));
+    const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData });
+    expect(script.cachedDataRejected).toBe(false);
+  });
+
+  it("starts without its code", () => {
+    expect(version()).toMatchObject({ status: 0, stdout: `${expected}\n`, stderr: "" });
+  });
+
+  it("starts with code that V8 refuses", () => {
+    writeFileSync(join(folder, "dist", CODE), "of another version");
+    expect(version()).toMatchObject({ status: 0, stdout: `${expected}\n`, stderr: "" });
+  });
+});

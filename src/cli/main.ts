@@ -62,9 +62,10 @@ async function main(): Promise<number> {
 }
 
 watchStandardOutput();
-process.exitCode = await main();
-// At an orderly exit Node puts terminals back, and aborts if one is gone (its `ResetStdio`). A shell
-// sees the same status.
-if (process.exitCode === EXIT_STATUS.hangUp && process.stdin.isTTY) {
-  process.kill(process.pid, "SIGHUP");
-}
+// Not `await`: the bundle is a script.
+void main().then((status) => {
+  process.exitCode = status;
+  // At an orderly exit Node puts terminals back, and aborts if one is gone (its `ResetStdio`). A
+  // shell sees the same status.
+  if (status === EXIT_STATUS.hangUp && process.stdin.isTTY) process.kill(process.pid, "SIGHUP");
+});

@@ -62,6 +62,8 @@ async function main(): Promise<number> {
 }
 
 watchStandardOutput();
+// What the status stays if the event loop runs dry with the command unfinished.
+process.exitCode = EXIT_STATUS.bug;
 // Not `await`: the bundle is a script.
 void main().then((status) => {
   process.exitCode = status;

@@ -12,7 +12,7 @@ import { explain, say } from "./messages.ts";
 import { openNetworks } from "./networks.ts";
 import type { RunOptions } from "./run.ts";
 import { openConsole } from "./serial-option.ts";
-import { onSignals } from "./signals.ts";
+import { insist, onSignals } from "./signals.ts";
 import { describeStatistics } from "./statistics.ts";
 
 const MAX_REPORTS = 20;
@@ -125,6 +125,7 @@ function startTimeout({ timeout }: RunOptions, clock: HostClock, machine: Machin
   if (timeout === undefined) return;
   const alarm = clock.alarm(() => {
     say(`the guest did not end within ${timeout} s`);
+    insist("timeout");
     machine.stop("timeout" satisfies StopReason);
   });
   alarm.set(nanos(clock.now() + timeout * SECOND));

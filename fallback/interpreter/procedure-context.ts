@@ -1,6 +1,7 @@
-import { generalProtection } from "../exceptions.ts";
+import { generalProtection, stackFault } from "../exceptions.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
+import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import type { Processor } from "../processor.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
@@ -12,15 +13,15 @@ export interface Outside {
   /** Time stamp counter. */
   readTsc(): bigint;
   /**
-   * Port input: throws what makes the CPU leave the guest, until the answer is there.
+   * Port input: the CPU leaves the guest after this instruction, which must end its block.
    * @param bytes 1, 2 or 4
+   * @param deliver gets the answer before the next instruction
    */
-  portIn(port: number, bytes: number): number;
+  portIn(port: number, bytes: number, deliver: (value: number) => void): void;
+  /** Port output, likewise. */
   portOut(port: number, bytes: number, value: number): void;
   /** The processor waits for an interrupt after this instruction. */
   halt(): void;
-  /** Decoded code may be wrong from here on: paging, mode or code segment have changed. */
-  modeChanged(): void;
 }
 
 const mask = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
@@ -73,7 +74,7 @@ export class ProcedureContext {
     const slot = registerSlot(spec, this.instruction);
     if (slot !== undefined) return this.#readSlot(slot, bits);
     if (spec.place === "immediate" || spec.place === "one") return this.immediate() & mask(bits);
-    return this.mmu.read(this.address(), bits / 8);
+    return this.readMemory(this.address(), bits / 8);
   }
 
   write(index: number, value: bigint): void {
@@ -81,7 +82,34 @@ export class ProcedureContext {
     const bits = operandBits(spec, this.instruction.operandSize);
     const slot = registerSlot(spec, this.instruction);
     if (slot !== undefined) this.#writeSlot(slot, bits, value);
-    else this.mmu.write(this.address(), bits / 8, value & mask(bits));
+    else this.writeMemory(this.address(), bits / 8, value);
+  }
+
+  /**
+   * Memory by linear address, little endian.
+   * @param bytes up to 16
+   * @throws CpuException
+   */
+  readMemory(linear: bigint, bytes: number): bigint {
+    const at = this.#canonical(linear);
+    if (bytes === 8) return this.mmu.read64(at);
+    if (bytes === 1 || bytes === 2 || bytes === 4) return BigInt(this.mmu.read(at, bytes));
+    const data = new Uint8Array(bytes);
+    this.mmu.readBytes(at, data);
+    return data.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+  }
+
+  writeMemory(linear: bigint, bytes: number, value: bigint): void {
+    const at = this.#canonical(linear);
+    if (bytes === 8) this.mmu.write64(at, value);
+    else if (bytes === 1 || bytes === 2 || bytes === 4) {
+      this.mmu.write(at, bytes, Number(value & mask(8 * bytes)));
+    } else {
+      const data = Uint8Array.from({ length: bytes }, (_, i) => {
+        return Number((value >> BigInt(8 * i)) & 0xffn);
+      });
+      this.mmu.writeBytes(at, data);
+    }
   }
 
   /** Whether ModRM names memory. */
@@ -139,6 +167,13 @@ export class ProcedureContext {
       if (target > BigInt(limit)) throw generalProtection();
     }
     this.processor.rip = target;
+  }
+
+  /** @throws CpuException #SS or #GP(0), by the segment */
+  #canonical(linear: bigint): number {
+    const at = linearOf(linear);
+    if (isCanonicalLinear(at)) return at;
+    throw this.instruction.segment === SEGMENT_INDEX.ss ? stackFault() : generalProtection();
   }
 
   #spec(index: number): OperandSpec {

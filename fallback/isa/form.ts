@@ -74,9 +74,9 @@ function takePrefix(words: string[]): MandatoryPrefix | undefined {
 }
 
 function takeMap(words: string[]): Form["map"] {
-  if (words[0] !== "0F") return 0;
+  const [first, next] = words;
+  if (first !== "0F") return 0;
   words.shift();
-  const next = words[0];
   if (next !== "38" && next !== "3A") return 1;
   words.shift();
   return next === "38" ? 2 : 3;

@@ -1,0 +1,304 @@
+import type { Processor } from "../processor.ts";
+import { RAM_BASE, STATE } from "../state.ts";
+import { CodePages } from "./code-pages.ts";
+import { MmioLog } from "./mmio.ts";
+import { type Access, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
+import { PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
+import { SoftwareTlb } from "./tlb.ts";
+import { IdentityWindow, type WindowRule } from "./window.ts";
+
+const WORD = 0x1_0000_0000;
+const CHUNK = 2 * 1024 * 1024;
+const USER_LEVEL = 3;
+
+/** Widths of accesses whose value is a number. */
+export type NumberSize = 1 | 2 | 4;
+
+/**
+ * Memory as instructions see it: linear addresses, permissions, RAM and what is not RAM. Linear
+ * addresses are signed numbers and canonical (`linear.ts`); `user` says with whose rights an access
+ * is made: by default the current level's, `false` for what the processor does of its own accord
+ * (descriptor tables, TSS).
+ *
+ * All accessors throw #PF as a `CpuException` (CR2 set), and `MmioNeeded` outside RAM. An access
+ * across two pages checks both before the first byte is written.
+ */
+export class Mmu {
+  readonly memory: PhysicalMemory;
+  readonly mmio = new MmioLog();
+  readonly codePages: CodePages;
+  /** A write went to pages that hold translated code. Called before the bytes change. */
+  onCodeWrite: (address: number, length: number) => void = () => {};
+  /** Linear addresses may mean something else from now on. */
+  onFlush: () => void = () => {};
+
+  readonly #p: Processor;
+  readonly #walker: PageWalker;
+  readonly #tlb: SoftwareTlb;
+  readonly #readWindow: IdentityWindow;
+  readonly #writeWindow: IdentityWindow;
+
+  /** @param ramSize bytes of guest RAM, which lies in the processor's memory at `RAM_BASE` */
+  constructor(p: Processor, ramSize: number) {
+    this.#p = p;
+    this.memory = new PhysicalMemory(p.buffer, ramSize);
+    this.codePages = new CodePages(ramSize);
+    this.#walker = new PageWalker(p, this.memory, (address, length) => {
+      this.#noticeWrite(address, length);
+    });
+    this.#tlb = new SoftwareTlb(p.buffer);
+    const { READ_WINDOW_BASE, READ_WINDOW_LENGTH } = STATE;
+    const { WRITE_WINDOW_BASE, WRITE_WINDOW_LENGTH } = STATE;
+    this.#readWindow = new IdentityWindow(
+      p.view,
+      READ_WINDOW_BASE,
+      READ_WINDOW_LENGTH,
+      this.#rule("read"),
+    );
+    this.#writeWindow = new IdentityWindow(
+      p.view,
+      WRITE_WINDOW_BASE,
+      WRITE_WINDOW_LENGTH,
+      this.#rule("write"),
+    );
+  }
+
+  /** Rights of the current level. */
+  get user(): boolean {
+    return this.#p.cpl === USER_LEVEL;
+  }
+
+  /**
+   * Guest physical address of a linear one; sets accessed and dirty flags. The address may be
+   * outside RAM.
+   * @throws CpuException #PF
+   */
+  translate(linear: number, access: Access, user = this.user): number {
+    const offset = linear & (PAGE_SIZE - 1);
+    const current = user === this.user;
+    if (current && access !== "execute") {
+      const host = this.#tlb.lookup(linear, access === "write");
+      if (host >= 0) return host - RAM_BASE + offset;
+    }
+    const walker = this.#walker;
+    const status = walker.walk(linear);
+    if (status !== WALK.MAPPED || !walker.permits(access, user)) {
+      throw pageFault(this.#p, linear, access, user, status);
+    }
+    walker.setAccessed(access === "write");
+    const { page } = walker;
+    if (current && access !== "execute" && this.memory.contains(page, PAGE_SIZE)) {
+      this.#remember(linear - offset, page, user, access === "write");
+    }
+    return page + offset;
+  }
+
+  /** Checks an access without making it. @throws CpuException #PF */
+  check(linear: number, size: number, access: Access, user = this.user): void {
+    this.translate(linear, access, user);
+    const last = this.#after(linear, size - 1);
+    if (pageOf(last) !== pageOf(linear)) this.translate(last, access, user);
+  }
+
+  /** Drops the translations of all pages: CR0, CR3, CR4 and EFER changed. */
+  flush(): void {
+    this.#tlb.flush();
+    this.#readWindow.drop();
+    this.#writeWindow.drop();
+    this.onFlush();
+  }
+
+  /** INVLPG. @param linear canonical */
+  invalidatePage(linear: number): void {
+    this.#tlb.invalidate(linear);
+    this.#readWindow.drop();
+    this.#writeWindow.drop();
+    this.onFlush();
+  }
+
+  /** Sets the privilege level. What is remembered holds for user or supervisor rights only. */
+  changePrivilege(level: number): void {
+    const wasUser = this.user;
+    this.#p.cpl = level;
+    if (this.user !== wasUser) this.flush();
+  }
+
+  /** PAE paging's four entries, from the table that CR3 (or what will be) points to. */
+  loadPdptes(cr3: bigint): void {
+    loadPdptes(this.#p, this.memory, cr3);
+  }
+
+  /** Code was translated from a page: from now on writes to it are noticed. @param page number */
+  markCode(page: number): void {
+    if (!this.codePages.mark(page)) return;
+    this.#tlb.protect(RAM_BASE + page * PAGE_SIZE);
+    this.#writeWindow.exclude(page * PAGE_SIZE);
+  }
+
+  /** No translated code is left on a page. @param page number */
+  unmarkCode(page: number): void {
+    this.codePages.unmark(page);
+  }
+
+  read(linear: number, size: NumberSize, user = this.user): number {
+    const offset = linear & (PAGE_SIZE - 1);
+    if (offset + size > PAGE_SIZE) return Number(this.#readAcross(linear, size, user));
+    const address = this.translate(linear, "read", user);
+    if (!this.memory.contains(address, size)) return Number(this.mmio.read(address, size));
+    const { view } = this.memory;
+    if (size === 4) return view.getUint32(address, true);
+    return size === 2 ? view.getUint16(address, true) : view.getUint8(address);
+  }
+
+  read64(linear: number, user = this.user): bigint {
+    if ((linear & (PAGE_SIZE - 1)) + 8 > PAGE_SIZE) return this.#readAcross(linear, 8, user);
+    const address = this.translate(linear, "read", user);
+    if (!this.memory.contains(address, 8)) return this.mmio.read(address, 8);
+    return this.memory.view.getBigUint64(address, true);
+  }
+
+  /** @param value its low `size` bytes are written */
+  write(linear: number, size: NumberSize, value: number, user = this.user): void {
+    if ((linear & (PAGE_SIZE - 1)) + size > PAGE_SIZE) {
+      this.#writeAcross(linear, size, BigInt.asUintN(8 * size, BigInt(value)), user);
+      return;
+    }
+    const address = this.translate(linear, "write", user);
+    if (!this.memory.contains(address, size)) {
+      this.mmio.write(address, size, BigInt.asUintN(8 * size, BigInt(value)));
+      return;
+    }
+    this.#noticeWrite(address, size);
+    const { view } = this.memory;
+    if (size === 4) view.setUint32(address, value, true);
+    else if (size === 2) view.setUint16(address, value, true);
+    else view.setUint8(address, value);
+  }
+
+  write64(linear: number, value: bigint, user = this.user): void {
+    if ((linear & (PAGE_SIZE - 1)) + 8 > PAGE_SIZE) {
+      this.#writeAcross(linear, 8, BigInt.asUintN(64, value), user);
+      return;
+    }
+    const address = this.translate(linear, "write", user);
+    if (!this.memory.contains(address, 8)) {
+      this.mmio.write(address, 8, BigInt.asUintN(64, value));
+      return;
+    }
+    this.#noticeWrite(address, 8);
+    this.memory.view.setBigUint64(address, value, true);
+  }
+
+  /** Reads as many bytes as `target` has, at most a page. */
+  readBytes(linear: number, target: Uint8Array, user = this.user): void {
+    const first = Math.min(target.length, PAGE_SIZE - (linear & (PAGE_SIZE - 1)));
+    const address = this.translate(linear, "read", user);
+    const rest =
+      first < target.length ? this.translate(this.#after(linear, first), "read", user) : 0;
+    this.#readPhysical(address, target.subarray(0, first));
+    if (first < target.length) this.#readPhysical(rest, target.subarray(first));
+  }
+
+  /** Writes the bytes of `source`, at most a page of them. */
+  writeBytes(linear: number, source: Uint8Array, user = this.user): void {
+    const first = Math.min(source.length, PAGE_SIZE - (linear & (PAGE_SIZE - 1)));
+    const address = this.translate(linear, "write", user);
+    const rest =
+      first < source.length ? this.translate(this.#after(linear, first), "write", user) : 0;
+    this.#writePhysical(address, source.subarray(0, first));
+    if (first < source.length) this.#writePhysical(rest, source.subarray(first));
+  }
+
+  /** Linear addresses of 32-bit modes wrap at 4 GiB. */
+  #after(linear: number, bytes: number): number {
+    const next = linear + bytes;
+    return this.#p.longMode ? next : next % WORD;
+  }
+
+  #remember(linear: number, page: number, user: boolean, write: boolean): void {
+    const number = page >>> PAGE_SHIFT;
+    const writable =
+      this.#walker.dirty && this.#walker.permits("write", user) && !this.codePages.has(number);
+    this.#tlb.fill(linear, RAM_BASE + page, writable);
+    if (linear !== page) return;
+    this.#readWindow.missed(page);
+    if (write && writable) this.#writeWindow.missed(page);
+  }
+
+  /** What windows may hold: identity-mapped RAM, permitted, with its flags set already. */
+  #rule(access: "read" | "write"): WindowRule {
+    const write = access === "write";
+    const qualifies = (address: number) => {
+      const walker = this.#walker;
+      return (
+        walker.walk(address) === WALK.MAPPED &&
+        walker.page === address &&
+        walker.accessed &&
+        walker.permits(access, this.user) &&
+        (!write || walker.dirty)
+      );
+    };
+    return {
+      page: (address) =>
+        this.memory.contains(address, PAGE_SIZE) &&
+        !(write && this.codePages.has(address >>> PAGE_SHIFT)) &&
+        qualifies(address),
+      chunk: (address) =>
+        this.memory.contains(address, CHUNK) &&
+        !(write && this.codePages.inChunk(address)) &&
+        qualifies(address) &&
+        this.#walker.span >= CHUNK,
+    };
+  }
+
+  #noticeWrite(address: number, length: number): void {
+    const first = address >>> PAGE_SHIFT;
+    const last = (address + length - 1) >>> PAGE_SHIFT;
+    if (this.codePages.has(first) || (last !== first && this.codePages.has(last))) {
+      this.onCodeWrite(address, length);
+    }
+  }
+
+  #readAcross(linear: number, size: number, user: boolean): bigint {
+    const bytes = new Uint8Array(8);
+    this.readBytes(linear, bytes.subarray(0, size), user);
+    return new DataView(bytes.buffer).getBigUint64(0, true);
+  }
+
+  #writeAcross(linear: number, size: number, value: bigint, user: boolean): void {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, value, true);
+    this.writeBytes(linear, bytes.subarray(0, size), user);
+  }
+
+  #readPhysical(address: number, target: Uint8Array): void {
+    if (this.memory.contains(address, target.length)) {
+      target.set(this.memory.bytes.subarray(address, address + target.length));
+      return;
+    }
+    const view = new DataView(new ArrayBuffer(8));
+    for (let at = 0; at < target.length; at += 8) {
+      const size = Math.min(8, target.length - at);
+      view.setBigUint64(0, this.mmio.read(address + at, size), true);
+      target.set(new Uint8Array(view.buffer, 0, size), at);
+    }
+  }
+
+  #writePhysical(address: number, source: Uint8Array): void {
+    if (this.memory.contains(address, source.length)) {
+      this.#noticeWrite(address, source.length);
+      this.memory.bytes.set(source, address);
+      return;
+    }
+    for (let at = 0; at < source.length; at += 8) {
+      const part = source.subarray(at, at + 8);
+      const value = part.reduce(
+        (all, byte, index) => all | (BigInt(byte) << BigInt(8 * index)),
+        0n,
+      );
+      this.mmio.write(address + at, part.length, value);
+    }
+  }
+}
+
+const pageOf = (linear: number): number => Math.floor(linear / PAGE_SIZE);

@@ -62,8 +62,6 @@ async function main(): Promise<number> {
 }
 
 watchStandardOutput();
-// What the status stays if the event loop runs dry with the command unfinished.
-process.exitCode = EXIT_STATUS.bug;
 // Not `await`: the bundle is a script.
 void main().then((status) => {
   process.exitCode = status;
@@ -71,3 +69,6 @@ void main().then((status) => {
   // shell sees the same status.
   if (status === EXIT_STATUS.hangUp && process.stdin.isTTY) process.kill(process.pid, "SIGHUP");
 });
+// What the status stays if the event loop runs dry with the command unfinished. Only now: while it
+// parses, commander takes this for the status of `help`.
+process.exitCode = EXIT_STATUS.bug;

@@ -91,6 +91,9 @@ export const STATE = {
   TSC_AUX: 0x310,
   MISC_ENABLE: 0x318,
   MTRR_DEF_TYPE: 0x320,
+  APIC_BASE: 0x328,
+  /** What the time stamp counter is ahead of its source. */
+  TSC_OFFSET: 0x330,
   /** Bits of RSP that address the stack, and SS's base: both zero-extended. */
   STACK_MASK: 0x3f0,
   STACK_BASE: 0x3f8,

@@ -110,9 +110,12 @@ export class Mmu {
 
   /** INVLPG. @param linear canonical */
   invalidatePage(linear: number): void {
+    // Windows grow where the TLB misses: without them it has to go too.
+    if (this.#readWindow.near(linear) || this.#writeWindow.near(linear)) {
+      this.flush();
+      return;
+    }
     this.#tlb.invalidate(linear);
-    this.#readWindow.drop();
-    this.#writeWindow.drop();
     this.onFlush();
   }
 
@@ -219,7 +222,7 @@ export class Mmu {
     const number = page >>> PAGE_SHIFT;
     const writable =
       this.#walker.dirty && this.#walker.permits("write", user) && !this.codePages.has(number);
-    this.#tlb.fill(linear, RAM_BASE + page, writable);
+    this.#tlb.fill(linear, RAM_BASE + page, writable, this.#walker.span > PAGE_SIZE);
     if (linear !== page) return;
     this.#readWindow.missed(page);
     if (write && writable) this.#writeWindow.missed(page);

@@ -1,0 +1,105 @@
+import { PAGE_SIZE } from "./physical.ts";
+
+/** Widest access that a window's length has to leave room for, less one: 16 bytes. */
+const LAST_BYTES = 15;
+const CHUNK = 2 * 1024 * 1024;
+const LARGEST_PAGE = 1024 * 1024 * 1024;
+const MIN_EFFORT = 32;
+const MAX_EFFORT = 8192;
+
+/** Which addresses may belong to a window. */
+export interface WindowRule {
+  /** Whether the 4 KiB page at an address qualifies. */
+  page(address: number): boolean;
+  /** Whether the aligned 2 MiB at an address all do, known from one look. */
+  chunk(address: number): boolean;
+}
+
+/**
+ * A range of linear addresses that are their own guest physical ones, so that generated code needs
+ * one compare. It grows where accesses miss it; how far it looks doubles with every success, so
+ * that a flush costs little and a steady guest soon has all of its memory inside.
+ */
+export class IdentityWindow {
+  start = 0;
+  end = 0;
+  readonly #view: DataView;
+  readonly #baseField: number;
+  readonly #lengthField: number;
+  readonly #rule: WindowRule;
+  #effort = MIN_EFFORT;
+
+  /** @param baseField offset of the two 64-bit fields that generated code reads */
+  constructor(view: DataView, baseField: number, lengthField: number, rule: WindowRule) {
+    this.#view = view;
+    this.#baseField = baseField;
+    this.#lengthField = lengthField;
+    this.#rule = rule;
+    this.drop();
+  }
+
+  drop(): void {
+    this.#effort = MIN_EFFORT;
+    this.#set(0, 0);
+  }
+
+  /** Whether a page that an address is in, of whatever size, may have part in the window. */
+  near(linear: number): boolean {
+    return linear >= this.start - LARGEST_PAGE && linear < this.end + LARGEST_PAGE;
+  }
+
+  /** An access missed at this page, which qualifies. */
+  missed(page: number): void {
+    // The last bytes of a window are outside for accesses that would end behind it.
+    if (page >= this.start && page < this.end) return;
+    let left = this.#effort;
+    let end = page + PAGE_SIZE;
+    for (; left > 0; left--) {
+      if (end === this.start) end = this.end;
+      const step = this.#stepUp(end);
+      if (step === 0) break;
+      end += step;
+    }
+    const exhaustedAbove = left === 0;
+    let start = page;
+    for (left = this.#effort; left > 0 && start > 0; left--) {
+      if (start === this.end) start = this.start;
+      const step = this.#stepDown(start);
+      if (step === 0) break;
+      start -= step;
+    }
+    if (exhaustedAbove || left === 0) this.#effort = Math.min(this.#effort * 2, MAX_EFFORT);
+    if (end - start > this.end - this.start) this.#set(start, end);
+  }
+
+  /** Takes a page out, keeping the larger of the two parts left. */
+  exclude(page: number): void {
+    if (page < this.start || page >= this.end) return;
+    const above = this.end - (page + PAGE_SIZE);
+    if (page - this.start >= above) this.#set(this.start, page);
+    else this.#set(page + PAGE_SIZE, this.end);
+  }
+
+  /** Bytes by which the window can grow upwards from an address. */
+  #stepUp(address: number): number {
+    const rest = CHUNK - (address % CHUNK);
+    if (this.#rule.chunk(address - (address % CHUNK))) return rest;
+    return this.#rule.page(address) ? PAGE_SIZE : 0;
+  }
+
+  #stepDown(address: number): number {
+    if (address === 0) return 0;
+    const last = address - PAGE_SIZE;
+    if (this.#rule.chunk(last - (last % CHUNK))) return address - (last - (last % CHUNK));
+    return this.#rule.page(last) ? PAGE_SIZE : 0;
+  }
+
+  #set(start: number, end: number): void {
+    this.start = start;
+    this.end = end;
+    this.#view.setUint32(this.#baseField, start, true);
+    this.#view.setUint32(this.#lengthField, Math.max(0, end - start - LAST_BYTES), true);
+    this.#view.setUint32(this.#baseField + 4, 0, true);
+    this.#view.setUint32(this.#lengthField + 4, 0, true);
+  }
+}

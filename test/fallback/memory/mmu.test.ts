@@ -1,0 +1,245 @@
+import { describe, expect, it } from "vitest";
+import { MmioNeeded } from "../../../fallback/memory/mmio.ts";
+import { RAM_BASE, STATE, TLB, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../../fallback/state.ts";
+import { exceptionOf, Guest, PAGE_TABLES, RAM_SIZE } from "../support/guest.ts";
+
+const LENGTH_REDUCTION = 15;
+const PAGE_TABLE = PAGE_TABLES + 0x3000;
+
+function windowOf(guest: Guest, kind: "READ" | "WRITE"): [number, number] {
+  const base = Number(guest.p.field(STATE[`${kind}_WINDOW_BASE`]));
+  const length = Number(guest.p.field(STATE[`${kind}_WINDOW_LENGTH`]));
+  return length === 0 ? [0, 0] : [base, base + length + LENGTH_REDUCTION];
+}
+
+/** What generated code does: whether an access hits the TLB, and where. */
+function hit(guest: Guest, linear: bigint, write: boolean): number | undefined {
+  const page = BigInt.asUintN(64, linear) >> 12n;
+  const slot = Number((page ^ (page >> 11n)) & BigInt(TLB_ENTRIES - 1));
+  const at = TLB + slot * TLB_ENTRY_SIZE;
+  if (guest.p.view.getBigUint64(at + (write ? 8 : 0), true) !== page) return undefined;
+  return guest.p.view.getUint32(at + 16, true) - RAM_BASE;
+}
+
+/** Linear 2 to 4 MiB by 4 KiB pages: onto themselves, but for the first, which is page 7. */
+function smallPages(guest: Guest): void {
+  guest.setU64(PAGE_TABLES + 0x2008, PAGE_TABLE | 7);
+  for (let n = 0; n < 512; n++) guest.setU64(PAGE_TABLE + 8 * n, (0x20_0000 + n * 0x1000) | 7);
+  guest.setU64(PAGE_TABLE, 0x7007);
+}
+
+describe("memory accesses", () => {
+  it("cross pages, checking both before the first byte is written", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.mmu.write64(0x20_0ffc, 0x1122_3344_5566_7788n);
+    expect([guest.u32(0x7ffc), guest.u32(0x20_1000)]).toEqual([0x5566_7788, 0x1122_3344]);
+    expect(guest.mmu.read(0x20_0ffe, 4)).toBe(0x3344_5566);
+    guest.setU64(PAGE_TABLE + 8, 0);
+    guest.mmu.flush();
+    expect(exceptionOf(() => guest.mmu.write(0x20_0ffe, 4, 0))).toBe("14:2");
+    expect(guest.p.cr2).toBe(0x20_1000n);
+    expect(guest.u32(0x7ffc)).toBe(0x5566_7788);
+  });
+
+  it("wrap at 4 GiB outside long mode", () => {
+    const guest = new Guest().protectedMode();
+    guest.setU16(0, 0xbeef);
+    const access = { address: 0xffff_fffe, size: 2, write: false, value: 0n };
+    guest.mmu.mmio.complete(access, 0x1234n);
+    expect(guest.mmu.read(0xffff_fffe, 4)).toBe(0xbeef_1234);
+  });
+
+  it("move whole areas over a page's end", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    const bytes = Uint8Array.from({ length: 100 }, (_, index) => index);
+    guest.mmu.writeBytes(0x20_0fd0, bytes);
+    const back = new Uint8Array(100);
+    guest.mmu.readBytes(0x20_0fd0, back);
+    expect(back).toEqual(bytes);
+    expect(guest.ram.getUint8(0x20_1000)).toBe(0x30);
+  });
+
+  it("ask for what is not RAM, and take the answers from the log when executed again", () => {
+    const guest = new Guest().protectedMode();
+    const instruction = () => {
+      const value = guest.mmu.read(0xfee0_0020, 4);
+      guest.mmu.write(0xfee0_0080, 4, value + 1);
+    };
+    const asked: string[] = [];
+    for (let again = true; again; ) {
+      guest.mmu.mmio.rewind();
+      try {
+        instruction();
+        again = false;
+      } catch (error) {
+        if (!(error instanceof MmioNeeded)) throw error;
+        asked.push(`${error.write ? "w" : "r"}${error.address.toString(16)}=${error.value}`);
+        guest.mmu.mmio.complete(error, error.write ? error.value : 41n);
+      }
+    }
+    expect(asked).toEqual(["rfee00020=0", "wfee00080=42"]);
+  });
+
+  it("tell of writes to code before they happen, those of page walks included", () => {
+    const guest = new Guest().longMode();
+    const writes: string[] = [];
+    guest.mmu.onCodeWrite = (address, length) => {
+      writes.push(`${address.toString(16)}+${length}:${guest.u32(0x5000)}`);
+    };
+    guest.mmu.write(0x5000, 4, 1);
+    guest.mmu.markCode(5);
+    guest.mmu.write(0x5000, 4, 2);
+    guest.mmu.write(0x4ffe, 4, 0x3_0000);
+    guest.mmu.unmarkCode(5);
+    guest.mmu.write(0x5000, 4, 4);
+    expect(writes).toEqual(["5000+4:1", "5000+2:2"]);
+    guest.mmu.markCode((PAGE_TABLES + 0x2000) >> 12);
+    guest.mmu.translate(0x20_0000, "read");
+    expect(writes.at(-1)).toBe(`${(PAGE_TABLES + 0x2008).toString(16)}+4:4`);
+  });
+});
+
+describe("TLB", () => {
+  it("holds what was read and written, as generated code looks it up", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.mmu.read(0x20_0123, 1);
+    expect([hit(guest, 0x20_0000n, false), hit(guest, 0x20_0000n, true)]).toEqual([
+      0x7000,
+      undefined,
+    ]);
+    guest.mmu.write(0x20_0123, 1, 0);
+    expect(hit(guest, 0x20_0000n, true)).toBe(0x7000);
+    guest.mmu.invalidatePage(0x20_0000);
+    expect(hit(guest, 0x20_0000n, false)).toBeUndefined();
+  });
+
+  it("holds negative linear addresses under their unsigned page number", () => {
+    const guest = new Guest().longMode();
+    guest.setU64(PAGE_TABLES + 8 * 511, PAGE_TABLES + 0x1000 + 7);
+    guest.mmu.read(-(2 ** 39), 4);
+    expect(hit(guest, 0xffff_ff80_0000_0000n, false)).toBe(0);
+    expect(hit(guest, 0xffff_ff80_0000_1000n, false)).toBeUndefined();
+  });
+
+  it("takes the write permission away from pages with code, through every mapping", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.mmu.write(0x7000, 1, 0);
+    guest.mmu.write(0x20_0000, 1, 0);
+    guest.mmu.markCode(7);
+    expect([hit(guest, 0x7000n, true), hit(guest, 0x20_0000n, true)]).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect(hit(guest, 0x20_0000n, false)).toBe(0x7000);
+    guest.mmu.write(0x20_0000, 1, 0);
+    expect(hit(guest, 0x20_0000n, true)).toBeUndefined();
+  });
+
+  it("is for the current level: supervisor pages are forgotten on the way to level 3", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.setU64(PAGE_TABLE + 8, 0x20_1003);
+    guest.mmu.read(0x20_1000, 1);
+    guest.mmu.changePrivilege(3);
+    expect(hit(guest, 0x20_1000n, false)).toBeUndefined();
+    expect(guest.mmu.translate(0x20_1000, "read", false)).toBe(0x20_1000);
+    expect(hit(guest, 0x20_1000n, false)).toBeUndefined();
+    expect(exceptionOf(() => guest.mmu.read(0x20_1000, 1))).toBe("14:5");
+  });
+});
+
+describe("INVLPG", () => {
+  it("forgets every part of a large page", () => {
+    const guest = new Guest().longMode();
+    guest.setU64(PAGE_TABLES + 8 * 511, PAGE_TABLES + 0x1000 + 7);
+    guest.mmu.read(-(2 ** 39) + 0x1000, 4);
+    guest.mmu.read(-(2 ** 39) + 0x20_0000, 4);
+    guest.mmu.read(0x1000, 4);
+    guest.mmu.invalidatePage(-(2 ** 39) + 0x5000);
+    expect(hit(guest, 0xffff_ff80_0000_1000n, false)).toBeUndefined();
+    expect(windowOf(guest, "READ")).toEqual([0, 0x40_0000]);
+  });
+
+  it("forgets no other small page", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.setU64(PAGE_TABLES + 8 * 511, PAGE_TABLES + 0x1000 + 7);
+    guest.mmu.read(-(2 ** 39) + 0x20_1000, 4);
+    guest.mmu.read(-(2 ** 39) + 0x20_2000, 4);
+    guest.mmu.invalidatePage(-(2 ** 39) + 0x20_1000);
+    expect(hit(guest, 0xffff_ff80_0020_1000n, false)).toBeUndefined();
+    expect(hit(guest, 0xffff_ff80_0020_2000n, false)).toBe(0x20_2000);
+  });
+});
+
+describe("identity windows", () => {
+  it("cover all of RAM without paging, apart from translated code for writing", () => {
+    const guest = new Guest().protectedMode();
+    guest.mmu.write(0x5000, 1, 0);
+    expect(windowOf(guest, "READ")).toEqual([0, RAM_SIZE]);
+    expect(windowOf(guest, "WRITE")).toEqual([0, RAM_SIZE]);
+    guest.mmu.markCode(0x100);
+    expect(windowOf(guest, "WRITE")).toEqual([0x10_1000, RAM_SIZE]);
+    guest.mmu.markCode(0x700);
+    expect(windowOf(guest, "WRITE")).toEqual([0x10_1000, 0x70_0000]);
+    guest.mmu.flush();
+    for (const page of [0x70_8000, 0x73_0000, 0x78_0000]) guest.mmu.write(page, 1, 0);
+    expect(windowOf(guest, "WRITE")).toEqual([0x70_1000, RAM_SIZE]);
+    for (const page of [0x30_0000, 0x18_0000, 0x68_0000]) guest.mmu.write(page, 1, 0);
+    expect(windowOf(guest, "WRITE")).toEqual([0x10_1000, 0x70_0000]);
+  });
+
+  it("grow over 2 MiB pages whose flags are set", () => {
+    const guest = new Guest().longMode();
+    guest.mmu.read(0x1000, 1);
+    expect(windowOf(guest, "READ")).toEqual([0, 0x20_0000]);
+    guest.mmu.write(0x20_0000, 1, 0);
+    expect(windowOf(guest, "READ")).toEqual([0, 0x40_0000]);
+    expect(windowOf(guest, "WRITE")).toEqual([0x20_0000, 0x40_0000]);
+    guest.mmu.write(0x1000, 1, 0);
+    expect(windowOf(guest, "WRITE")).toEqual([0, 0x40_0000]);
+  });
+
+  it("grow page by page where pages are small, and stop at other mappings", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    for (const page of [1, 2, 3, 5, 4]) guest.mmu.write(0x20_0000 + page * 0x1000, 1, 0);
+    expect(windowOf(guest, "WRITE")).toEqual([0x20_1000, 0x20_6000]);
+  });
+
+  it("take many misses to grow over many small pages, never looking without bound", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    for (let n = 1; n < 512; n++) guest.setU32(PAGE_TABLE + 8 * n, (0x20_0000 + n * 0x1000) | 0x67);
+    const sizes: number[] = [];
+    for (let miss = 0; miss < 6; miss++) {
+      const [, end] = windowOf(guest, "READ");
+      guest.mmu.read(Math.max(end, 0x20_1000), 1);
+      const [from, to] = windowOf(guest, "READ");
+      sizes.push((to - from) / 0x1000);
+      if (to === 0x40_0000) break;
+    }
+    expect(sizes).toEqual([33, 98, 227, 484, 511]);
+  });
+
+  it("are dropped by flush, INVLPG and a change between user and supervisor", () => {
+    for (const drop of [
+      (guest: Guest) => guest.mmu.flush(),
+      (guest: Guest) => guest.mmu.invalidatePage(0x70_0000),
+      (guest: Guest) => guest.mmu.changePrivilege(3),
+    ]) {
+      const guest = new Guest().longMode();
+      guest.mmu.write(0x1000, 1, 0);
+      expect(windowOf(guest, "WRITE")).toEqual([0, 0x20_0000]);
+      drop(guest);
+      expect([windowOf(guest, "READ"), windowOf(guest, "WRITE")]).toEqual([
+        [0, 0],
+        [0, 0],
+      ]);
+    }
+  });
+});

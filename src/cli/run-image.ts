@@ -40,9 +40,10 @@ export async function runImage(
     stop("refused");
   };
   try {
-    // Last to be given up: a signal must not end the process before the terminal is restored. None
-    // is handled before the machine runs, since nothing up to there waits.
-    closers.push(onSignals((reason) => stop(reason)));
+    // Given up last: a signal must not end the process before the terminal is restored. Taken up
+    // late: opening a pipe waits for its reader, and only the signal's own action ends that.
+    let forgetSignals = (): void => {};
+    closers.push(() => forgetSignals());
     const image = opened(new ImageFile(path));
     const clock = new HostClock();
     const networks = opened(openNetworks(options, clock, failed));
@@ -68,6 +69,7 @@ export async function runImage(
     });
     closers.push(() => machine.cpu.close());
     stop = (reason) => machine.stop(reason);
+    forgetSignals = onSignals(stop);
     startTimeout(options, clock, machine);
     if (options.ping !== undefined) {
       const pinger = new Pinger({

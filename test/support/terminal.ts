@@ -6,7 +6,7 @@ import { PROGRAM, Process, ROOT } from "./monitor.ts";
 export type Step = readonly ["expect" | "type", string] | readonly ["signal" | "sleep", number];
 
 export interface Session {
-  /** Negative: the number of the signal that killed it. */
+  /** As a shell has it: 128 and the number of the signal that killed it. */
   readonly status: number;
   /** What was on the screen. */
   readonly output: string;
@@ -27,5 +27,5 @@ export async function atTerminal(args: readonly string[], ...steps: Step[]): Pro
   expect(status, stderr).toBe(0);
   const { failure, ...session } = JSON.parse(stdout) as Session & { failure: string | null };
   expect(failure, session.output).toBeNull();
-  return session;
+  return { ...session, status: session.status < 0 ? 128 - session.status : session.status };
 }

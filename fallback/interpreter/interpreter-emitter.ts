@@ -35,6 +35,8 @@ export interface HandlerExits {
   fault(): void;
   /** STATE.RIP says where to go on. */
   jump(): void;
+  /** The instruction's procedure does the rest. */
+  fallback(): void;
 }
 
 /** The variant that a handler is for. */
@@ -255,6 +257,10 @@ export class InterpreterEmitter implements Emitter {
   jump(target: I64): void {
     this.#fn.store(i32.const(STATE.RIP), target);
     this.#exits.jump();
+  }
+
+  fallbackUnless(condition: I32): void {
+    this.if(i32.eqz(condition), () => this.#exits.fallback());
   }
 
   fault(vector: number, errorCode?: number): void {

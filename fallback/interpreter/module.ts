@@ -58,21 +58,28 @@ export function buildInterpreter(table: HandlerTable): Uint8Array<ArrayBuffer> {
   };
   const slow = buildSlowAccess(module, imports);
   const cold = table.variants.slice(table.hotCount);
-  module.setTable(cold.map((variant) => defineHandler(module, variant, slow)));
+  module.setTable(cold.map((variant) => defineHandler(module, variant, slow, imports)));
   const run = module.addFunction({ parameters: [], results: one });
   module.define(run, new Dispatcher(module, table, slow, imports).build());
   module.exportFunction("run", run);
   return module.finish();
 }
 
-function defineHandler(module: ModuleBuilder, variant: Variant, slow: SlowAccess): number {
+function defineHandler(
+  module: ModuleBuilder,
+  variant: Variant,
+  slow: SlowAccess,
+  imports: Imports,
+): number {
   const index = module.addFunction({ parameters: ["i32"], results: ["i32"] });
   const fn = new FunctionBuilder(["i32"]);
+  const record = fn.parameter(0, "i32");
   const exits = {
     fault: () => fn.return(i32.const(OUTCOME.LEAVE)),
     jump: () => fn.return(i32.const(OUTCOME.JUMP)),
+    fallback: () => fn.return(callResult("i32", imports.procedure, record)),
   };
-  const emitter = new InterpreterEmitter(fn, fn.parameter(0, "i32"), variant, slow, exits);
+  const emitter = new InterpreterEmitter(fn, record, variant, slow, exits);
   variant.instruction.meaning?.(emitter, ...variant.operands);
   fn.return(i32.const(OUTCOME.NEXT));
   fn.code.push(0x00);
@@ -156,8 +163,12 @@ class Dispatcher {
     const exits: HandlerExits = {
       fault: () => this.#leaveInBlock(leave),
       jump: () => fn.branch(enter),
+      fallback: () => {
+        this.#follow(callResult("i32", this.#imports.procedure, this.#record), leave, enter);
+        this.#moveOn(next);
+      },
     };
-    const cases: ((end: Label) => void)[] = [
+    const cases: (() => void)[] = [
       () => {
         const outcome = callResult("i32", this.#imports.procedure, this.#record);
         this.#follow(outcome, leave, enter);
@@ -181,7 +192,7 @@ class Dispatcher {
    * Nested blocks, one for each case: a branch to the n-th block's end arrives before the code of
    * case n. After each case the record moves on.
    */
-  #nest(cases: readonly ((end: Label) => void)[], next: Label, targets: Label[]): void {
+  #nest(cases: readonly (() => void)[], next: Label, targets: Label[]): void {
     const fn = this.#fn;
     const index = cases.length - targets.length - 1;
     if (index < 0) {
@@ -193,10 +204,15 @@ class Dispatcher {
     }
     fn.block((end) => this.#nest(cases, next, [...targets, end]));
     fn.scoped(() => {
-      cases[index]?.(next);
-      fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
-      fn.branch(next);
+      cases[index]?.();
+      this.#moveOn(next);
     });
+  }
+
+  #moveOn(next: Label): void {
+    const fn = this.#fn;
+    fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
+    fn.branch(next);
   }
 
   #callHandler(leave: Label, enter: Label): void {

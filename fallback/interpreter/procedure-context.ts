@@ -152,6 +152,15 @@ export class ProcedureContext {
     return (base + offset) & mask(64);
   }
 
+  /** Sets the arithmetic flags as CMP does. @param a, b zero-extended */
+  setCompareFlags(a: bigint, b: bigint, bits: number): void {
+    const { view } = this.processor;
+    const difference = a - b;
+    view.setBigInt64(STATE.FLAG_RESULT, BigInt.asIntN(bits, difference), true);
+    view.setBigInt64(STATE.FLAG_CARRIES, BigInt.asIntN(bits, a ^ b ^ difference), true);
+    view.setInt32(STATE.FLAG_CARRY, a < b ? 1 : 0, true);
+  }
+
   /** Goes to the relative branch's target. */
   branch(): void {
     const width = this.processor.codeSize === 64 ? 64 : this.operandSize;

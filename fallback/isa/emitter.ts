@@ -62,6 +62,8 @@ export interface Emitter {
   /** Goes on at an offset in the code segment: the last statement. */
   jump(target: I64): void;
 
+  /** Leaves the instruction to its procedure unless `condition`; nothing is changed yet. */
+  fallbackUnless(condition: I32): void;
   fault(vector: number, errorCode?: number): void;
   faultIf(condition: I32, vector: number, errorCode?: number): void;
 }

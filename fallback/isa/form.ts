@@ -29,7 +29,7 @@ const MODRM_PLACES = new Set(
   ]),
 );
 
-const TRAITS = new Set(["64", "no64", "d64", "f64", "W", "noW", "noB", "mem", "reg"]);
+const TRAITS = new Set(["64", "no64", "d64", "f64", "W", "noW", "noB", "v", "mem", "reg"]);
 
 /** All forms of an instruction; one with an opcode register (Z) stands for eight opcodes. */
 export function parseForms(instruction: Instruction): Form[] {

@@ -19,10 +19,13 @@ export interface FlagUse {
  * prefix is NP, 66, F3 or F2 where it is part of the opcode. Traits: `64` only in 64-bit mode,
  * `no64` not in 64-bit mode, `d64` the operand size there is 64 (or 16), `f64` always 64, `W` with
  * REX.W only, `noW` without, `noB` without REX.B;
- * `mem` and `reg` the kind of ModRM.rm.
+ * `mem` and `reg` the kind of ModRM.rm; `v` the meaning depends on the operand size.
  */
 export interface Instruction {
+  /** Unique in the table. */
   readonly name: string;
+  /** What assemblers call it, where that is not the name. */
+  readonly mnemonic?: string;
   readonly forms: readonly string[];
   readonly flags?: FlagUse;
   /** May have a LOCK prefix if its first operand is in memory. */
@@ -39,7 +42,10 @@ export interface Instruction {
   readonly hot?: true;
   /** The meaning over an emitter: both the interpreter and the JIT are made from it. */
   readonly meaning?: (e: Emitter, ...operands: Operand[]) => void;
-  /** The meaning as a procedure, for what is rare or intricate. */
+  /**
+   * The meaning as a procedure, for what is rare or intricate; beside a {@link meaning}, for the
+   * cases that this one leaves to it (`Emitter.fallbackUnless`).
+   */
   readonly procedure?: (context: ProcedureContext) => void;
 }
 

@@ -1,7 +1,15 @@
 import { arithmetic } from "./arithmetic.ts";
+import { bits } from "./bits.ts";
 import { branches } from "./branches.ts";
+import { flagControl } from "./flag-control.ts";
 import type { Family } from "./instruction.ts";
 import { moves } from "./moves.ts";
+import { multiply } from "./multiply.ts";
+import { ports } from "./ports.ts";
+import { shifts } from "./shifts.ts";
+import { strings } from "./strings.ts";
 
 /** The whole architecture, a family a file. */
-export const FAMILIES: readonly Family[] = [arithmetic, moves, branches];
+export const FAMILIES: readonly Family[] = [
+  ...[arithmetic, moves, branches, shifts, multiply, bits, strings, flagControl, ports],
+];

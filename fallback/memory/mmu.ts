@@ -44,7 +44,7 @@ export class Mmu {
     this.memory = new PhysicalMemory(p.buffer, ramSize);
     this.codePages = new CodePages(ramSize);
     this.#walker = new PageWalker(p, this.memory, (address, length) => {
-      this.#noticeWrite(address, length);
+      this.noticeWrite(address, length);
     });
     this.#tlb = new SoftwareTlb(p.buffer);
     const { READ_WINDOW_BASE, READ_WINDOW_LENGTH } = STATE;
@@ -171,7 +171,7 @@ export class Mmu {
       this.mmio.write(address, size, BigInt.asUintN(8 * size, BigInt(value)));
       return;
     }
-    this.#noticeWrite(address, size);
+    this.noticeWrite(address, size);
     const { view } = this.memory;
     if (size === 4) view.setUint32(address, value, true);
     else if (size === 2) view.setUint16(address, value, true);
@@ -188,7 +188,7 @@ export class Mmu {
       this.mmio.write(address, 8, BigInt.asUintN(64, value));
       return;
     }
-    this.#noticeWrite(address, 8);
+    this.noticeWrite(address, 8);
     this.memory.view.setBigUint64(address, value, true);
   }
 
@@ -254,7 +254,7 @@ export class Mmu {
     };
   }
 
-  #noticeWrite(address: number, length: number): void {
+  noticeWrite(address: number, length: number): void {
     const first = address >>> PAGE_SHIFT;
     const last = (address + length - 1) >>> PAGE_SHIFT;
     if (this.codePages.has(first) || (last !== first && this.codePages.has(last))) {
@@ -289,7 +289,7 @@ export class Mmu {
 
   #writePhysical(address: number, source: Uint8Array): void {
     if (this.memory.contains(address, source.length)) {
-      this.#noticeWrite(address, source.length);
+      this.noticeWrite(address, source.length);
       this.memory.bytes.set(source, address);
       return;
     }

@@ -1,0 +1,342 @@
+import type { Clock } from "../src/core/clock.ts";
+import type { Cpu, CpuTimes, Registers, VmExit } from "../src/core/cpu.ts";
+import type { AccessSize } from "../src/core/device.ts";
+import { MICROSECOND, type Nanos } from "../src/core/units.ts";
+import { RFLAGS } from "./bits.ts";
+import { CpuException, TripleFault, VECTOR } from "./exceptions.ts";
+import { FallbackExits } from "./exits.ts";
+import type { DecodedInstruction } from "./interpreter/decoder.ts";
+import { InstructionTooLong, InvalidOpcode } from "./interpreter/decoder.ts";
+import { Engine, type EngineHost, Leave } from "./interpreter/engine.ts";
+import { HandlerTable } from "./interpreter/handlers.ts";
+import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
+import { OpcodeMap } from "./isa/opcode-map.ts";
+import { FAMILIES } from "./isa/table.ts";
+import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts";
+import { type MmioAccess, MmioNeeded } from "./memory/mmio.ts";
+import { Mmu } from "./memory/mmu.ts";
+import { Processor, SHADOW } from "./processor.ts";
+import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
+import { RAM_BASE, SEGMENT_INDEX, STATE } from "./state.ts";
+import { deliverException, deliverInterrupt } from "./system/interrupts.ts";
+
+const PAGE_SIZE = 4096;
+/** How long the interpreter runs before it looks at the clock, roughly. */
+const SLICE = 250 * MICROSECOND;
+const FIRST_SLICE = 20_000;
+const MIN_SLICE = 1_000;
+const MAX_SLICE = 5_000_000;
+const EVENT_SHADOWS = SHADOW.STI | SHADOW.MOV_SS;
+
+export interface FallbackCpuOptions {
+  /** Laid out as `state.ts` says: the processor's part, then guest RAM. */
+  readonly memory: WebAssembly.Memory;
+  /** Bytes of guest RAM. */
+  readonly ramSize: number;
+  /** The interpreter, from `buildInterpreter`. */
+  readonly interpreter: WebAssembly.Module;
+  readonly clock: Clock;
+  /** Whether the host's event loop has work: looked at several times a millisecond. */
+  readonly hostWaits: () => boolean;
+}
+
+/** A processor written in TypeScript, which needs nothing of the host but WebAssembly. */
+export class FallbackCpu implements Cpu {
+  readonly name = "emu";
+  readonly times: CpuTimes = { cpu: 0, exits: 0 };
+  readonly processor: Processor;
+  readonly mmu: Mmu;
+  readonly #options: FallbackCpuOptions;
+  readonly #engine: Engine;
+  readonly #exits = new FallbackExits();
+  /** What the instruction under way leaves the guest for. */
+  #exit: VmExit | undefined;
+  #mmio: MmioAccess | undefined;
+  #vector: number | undefined;
+  #windowWanted = false;
+  #kicked = false;
+  #slice = FIRST_SLICE;
+
+  constructor(options: FallbackCpuOptions) {
+    this.#options = options;
+    const { memory, ramSize } = options;
+    this.processor = new Processor(memory.buffer);
+    this.mmu = new Mmu(this.processor, ramSize);
+    const map = new OpcodeMap(FAMILIES);
+    this.#engine = new Engine(
+      memory,
+      options.interpreter,
+      map,
+      new HandlerTable(map.forms),
+      this.#host(),
+      (vector, errorCode) => new CpuException(vector, errorCode),
+    );
+    this.mmu.onFlush = () => this.#engine.blocks.forgetJumps();
+    this.mmu.onCodeWrite = (address, length) => this.#dropCode(address, length);
+    this.reset();
+  }
+
+  get interruptible(): boolean {
+    const { systemFlags, shadow } = this.processor;
+    return (systemFlags & RFLAGS.IF) !== 0 && (shadow & EVENT_SHADOWS) === 0;
+  }
+
+  run(deadline: Nanos): VmExit {
+    const { clock } = this.#options;
+    this.#completeAccess();
+    for (;;) {
+      if (this.#exit !== undefined) return this.#takeExit();
+      if (this.#vector !== undefined) this.#takeInterrupt(this.#vector);
+      if (this.#windowWanted && this.interruptible) return this.#exits.interruptWindow;
+      if (this.#kicked) {
+        this.#kicked = false;
+        return this.#exits.kicked;
+      }
+      const start = clock.now();
+      if (start >= deadline || this.#options.hostWaits()) return this.#exits.kicked;
+      try {
+        this.#runSlice();
+      } catch (error) {
+        if (error instanceof TripleFault) return this.#exits.shutdown;
+        throw error;
+      }
+      this.#adaptSlice(clock.now() - start);
+    }
+  }
+
+  interrupt(vector: number): void {
+    this.#vector = vector;
+  }
+
+  requestInterruptWindow(wanted: boolean): void {
+    this.#windowWanted = wanted;
+  }
+
+  kick(): void {
+    this.#kicked = true;
+  }
+
+  rest(): void {}
+
+  readRegisters(): Registers {
+    this.#completeAccess();
+    return readRegisters(this.processor);
+  }
+
+  writeRegisters(registers: Registers): void {
+    this.#completeAccess();
+    writeRegisters(this.processor, registers);
+    this.mmu.flush();
+    this.#synchronise();
+  }
+
+  reset(): void {
+    resetProcessor(this.processor);
+    this.#exit = undefined;
+    this.#mmio = undefined;
+    this.#vector = undefined;
+    this.#windowWanted = false;
+    this.mmu.mmio.clear();
+    this.mmu.flush();
+    this.#engine.blocks.clear();
+    this.#synchronise();
+  }
+
+  close(): void {}
+
+  /** Runs until the budget is used up, or something has to be looked at. */
+  #runSlice(): void {
+    this.#engine.budget = this.#slice;
+    while (this.#engine.budget > 0) {
+      const { shadow, systemFlags } = this.processor;
+      const single = (shadow & EVENT_SHADOWS) !== 0 || (systemFlags & RFLAGS.TF) !== 0;
+      if (single) this.#step(shadow, systemFlags);
+      else if (!this.#runBlocks()) return;
+      if (this.#exit !== undefined) return;
+      if (this.#windowWanted && this.interruptible) return;
+    }
+  }
+
+  /** Returns whether to go on in this slice. */
+  #runBlocks(): boolean {
+    const stop = this.#engine.run();
+    switch (stop.kind) {
+      case "budget":
+        return false;
+      case "fault":
+        this.#deliver(stop.exception);
+        return true;
+      case "leave":
+        return false;
+      case "changed":
+        this.#synchronise();
+        return true;
+    }
+  }
+
+  /** One instruction: in the shadow of STI or MOV SS, or under the trap flag. */
+  #step(shadow: number, systemFlags: number): void {
+    const stop = this.#engine.step();
+    if (stop.kind === "leave") return;
+    this.mmu.mmio.clear();
+    this.processor.shadow &= ~(shadow & EVENT_SHADOWS);
+    if (stop.kind === "fault") {
+      this.#deliver(stop.exception);
+      return;
+    }
+    this.#synchronise();
+    const trap = (systemFlags & RFLAGS.TF) !== 0 && (shadow & SHADOW.MOV_SS) === 0;
+    if (trap) this.#deliver(new CpuException(VECTOR.DB));
+  }
+
+  #deliver(exception: CpuException): void {
+    this.mmu.mmio.clear();
+    deliverException(this.processor, this.mmu, exception);
+    this.#synchronise();
+  }
+
+  #takeInterrupt(vector: number): void {
+    this.#vector = undefined;
+    deliverInterrupt(this.processor, this.mmu, vector);
+    this.#synchronise();
+  }
+
+  #takeExit(): VmExit {
+    const exit = this.#exit as VmExit;
+    this.#exit = undefined;
+    return exit;
+  }
+
+  /** An access outside RAM has its answer: the instruction is executed again, with it. */
+  #completeAccess(): void {
+    const access = this.#mmio;
+    if (access === undefined) return;
+    this.#mmio = undefined;
+    const { data } = access.write ? this.#exits.mmioWrite : this.#exits.mmioRead;
+    const answer = new DataView(data.buffer).getBigUint64(0, true);
+    const value = access.write ? access.value : BigInt.asUintN(8 * access.size, answer);
+    this.mmu.mmio.complete(access, value);
+    this.mmu.mmio.rewind();
+    this.#step(this.processor.shadow, this.processor.systemFlags);
+  }
+
+  #adaptSlice(elapsed: number): void {
+    const used = this.#slice - this.#engine.budget;
+    if (used < this.#slice / 2) return;
+    const wanted = (this.#slice * SLICE) / Math.max(elapsed, 1);
+    const next = Math.min(wanted, this.#slice * 2);
+    this.#slice = Math.floor(Math.max(MIN_SLICE, Math.min(MAX_SLICE, next)));
+  }
+
+  /** Brings what generated code reads up to date with mode and segments. */
+  #synchronise(): void {
+    const { processor: p } = this;
+    const { code64, stackSize } = p;
+    const { view } = p;
+    const codeBase = code64 ? 0n : p.segmentBase(SEGMENT_INDEX.cs);
+    const place = code64 ? 64 : p.codeSize;
+    if (place !== this.#codeSize || codeBase !== this.#codeBase) {
+      this.#codeSize = place;
+      this.#codeBase = codeBase;
+      view.setInt32(STATE.CODE64, code64 ? 1 : 0, true);
+      view.setBigUint64(STATE.CODE_BASE, codeBase, true);
+      this.#engine.blocks.forgetJumps();
+    }
+    const mask = stackSize === 64 ? -1n : stackSize === 32 ? 0xffff_ffffn : 0xffffn;
+    view.setBigInt64(STATE.STACK_MASK, BigInt.asIntN(64, mask), true);
+    view.setBigUint64(STATE.STACK_BASE, code64 ? 0n : p.segmentBase(SEGMENT_INDEX.ss), true);
+  }
+
+  #codeSize: 16 | 32 | 64 = 16;
+  #codeBase = -1n;
+
+  #dropCode(address: number, length: number): void {
+    const first = Math.floor(address / PAGE_SIZE);
+    const last = Math.floor((address + length - 1) / PAGE_SIZE);
+    for (let page = first; page <= last; page++) {
+      this.#engine.blocks.dropPage(page);
+      this.mmu.unmarkCode(page);
+    }
+  }
+
+  #host(): EngineHost {
+    const { mmu, processor } = this;
+    const scratch = new Uint8Array(processor.buffer, STATE.SCRATCH, 16);
+    const linear = (low: number, high: number): number => {
+      const at = linearOfHalves(low, high);
+      if (!isCanonicalLinear(at)) throw new CpuException(VECTOR.GP, 0);
+      return at;
+    };
+    const outside = this.#outside();
+    return {
+      place: () => ({
+        rip: processor.rip,
+        base: this.#codeBase,
+        codeSize: this.#codeSize,
+      }),
+      translate: (address) => mmu.translate(linearOf(address), "execute"),
+      page: (address) => mmu.memory.pageFrom(address),
+      mark: (page) => mmu.markCode(page),
+      load: (low, high, bytes, forWrite) => {
+        const at = linear(low, high);
+        if (forWrite) mmu.check(at, bytes, "write");
+        mmu.readBytes(at, scratch.subarray(0, bytes));
+      },
+      store: (low, high, bytes) => {
+        mmu.writeBytes(linear(low, high), scratch.subarray(0, bytes));
+      },
+      procedure: (instruction) => {
+        const context = new ProcedureContext(
+          { processor, mmu, outside },
+          instruction,
+          processor.rip,
+        );
+        checkPrivilege(instruction, processor);
+        instruction.form.instruction.procedure?.(context);
+      },
+      asFault: (thrown) => this.#asFault(thrown),
+    };
+  }
+
+  #outside(): Outside {
+    const exits = this.#exits;
+    return {
+      readTsc: () => BigInt(Math.floor(this.#options.clock.now())),
+      portIn: (port, bytes, deliver) => {
+        exits.portRead.port = port;
+        exits.portRead.size = bytes as AccessSize;
+        exits.portRead.deliver = deliver;
+        this.#exit = exits.portRead;
+      },
+      portOut: (port, bytes, value) => {
+        exits.portWrite.port = port;
+        exits.portWrite.size = bytes as AccessSize;
+        exits.portWrite.written = value;
+        this.#exit = exits.portWrite;
+      },
+      halt: () => {
+        const { systemFlags } = this.processor;
+        this.#exit = (systemFlags & RFLAGS.IF) !== 0 ? exits.halt : exits.haltForever;
+      },
+    };
+  }
+
+  #asFault(thrown: unknown): CpuException | Leave {
+    if (thrown instanceof CpuException) return thrown;
+    if (thrown instanceof InvalidOpcode) return new CpuException(VECTOR.UD);
+    if (thrown instanceof InstructionTooLong) return new CpuException(VECTOR.GP, 0);
+    if (!(thrown instanceof MmioNeeded)) throw thrown;
+    const exit = thrown.write ? this.#exits.mmioWrite : this.#exits.mmioRead;
+    exit.set(thrown);
+    this.#exit = exit;
+    this.#mmio = thrown;
+    return new Leave();
+  }
+}
+
+function checkPrivilege({ form }: DecodedInstruction, processor: Processor): void {
+  if (form.instruction.cpl === 0 && processor.cpl !== 0) throw new CpuException(VECTOR.GP, 0);
+}
+
+/** Where RAM begins in the memory, for those who look at it from outside. */
+export { RAM_BASE };

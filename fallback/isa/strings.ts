@@ -1,0 +1,272 @@
+/** String instructions (Intel SDM vol. 1 §7.3.9): RSI, RDI and RCX, as wide as the address size. */
+
+import { RFLAGS } from "../bits.ts";
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
+import { SEGMENT_INDEX } from "../state.ts";
+import { checkPort } from "../system/ports.ts";
+import type { Family, FlagUse, Instruction } from "./instruction.ts";
+
+const RAX = 0;
+const RCX = 1;
+const RDX = 2;
+const RSI = 6;
+const RDI = 7;
+const PAGE_SIZE = 4096;
+/** Elements that one execution of a repeated instruction does; then interrupts have their chance. */
+const MAX_ELEMENTS = 4096;
+const COMPARE_FLAGS: FlagUse = { written: "OSZAPC" };
+
+/** One string instruction under way. */
+class StringOperation {
+  readonly context: ProcedureContext;
+  /** Of an element. */
+  readonly bytes: number;
+  /** Bytes from an element to the next. */
+  readonly step: number;
+
+  constructor(context: ProcedureContext) {
+    this.context = context;
+    const { instruction, processor } = context;
+    const byte = (instruction.form.opcode & 1) === 0;
+    const isPort = instruction.form.opcode >= 0x6c && instruction.form.opcode <= 0x6f;
+    const bits = isPort ? Math.min(context.operandSize, 32) : context.operandSize;
+    this.bytes = byte ? 1 : bits / 8;
+    this.step = (processor.systemFlags & RFLAGS.DF) !== 0 ? -this.bytes : this.bytes;
+  }
+
+  get #width(): number {
+    return this.context.instruction.addressSize;
+  }
+
+  /** Linear address of the source, in DS or an override. */
+  get source(): bigint {
+    const offset = this.context.getRegister(RSI, this.#width);
+    return this.context.linear(this.context.instruction.segment, offset);
+  }
+
+  /** Linear address of the destination, in ES always. */
+  get destination(): bigint {
+    return this.context.linear(SEGMENT_INDEX.es, this.context.getRegister(RDI, this.#width));
+  }
+
+  get count(): bigint {
+    return this.context.getRegister(RCX, this.#width);
+  }
+
+  set count(value: bigint) {
+    this.context.setRegister(RCX, this.#width, value);
+  }
+
+  /** Moves pointers on by elements. */
+  advance(register: number, elements = 1): void {
+    const { context } = this;
+    const moved = context.getRegister(register, this.#width) + BigInt(this.step * elements);
+    context.setRegister(register, this.#width, moved);
+  }
+
+  read(address: bigint): bigint {
+    return this.context.readMemory(address, this.bytes);
+  }
+
+  write(address: bigint, value: bigint): void {
+    this.context.writeMemory(address, this.bytes, value);
+  }
+}
+
+/**
+ * Runs `element` once, or as often as the prefix says. It returns whether a comparison was equal,
+ * if it compared. A fault leaves the elements before it done.
+ * @param bulk does several elements at once if it can, and returns how many
+ */
+function repeating(
+  context: ProcedureContext,
+  element: (operation: StringOperation) => boolean | undefined,
+  bulk?: (operation: StringOperation, limit: number) => number,
+): void {
+  const operation = new StringOperation(context);
+  const { repeat } = context.instruction;
+  if (repeat === undefined) {
+    element(operation);
+    return;
+  }
+  let left = MAX_ELEMENTS;
+  while (left > 0) {
+    const { count } = operation;
+    if (count === 0n) return;
+    const limit = count < BigInt(left) ? Number(count) : left;
+    const many = bulk?.(operation, limit) ?? 0;
+    if (many > 0) {
+      operation.count = count - BigInt(many);
+      left -= many;
+      continue;
+    }
+    const equal = element(operation);
+    operation.count = count - 1n;
+    left--;
+    if (equal !== undefined && equal !== (repeat === 0xf3)) return;
+  }
+  if (operation.count !== 0n) restart(context);
+}
+
+/** The instruction goes on where it is: RIP is put back to it. */
+function restart(context: ProcedureContext): void {
+  const { processor, instruction, next } = context;
+  const width = processor.codeSize === 64 ? 64 : 32;
+  processor.rip = BigInt.asUintN(width, next - BigInt(instruction.length));
+}
+
+/** Forwards elements from `linear` to the end of its page, and of RAM; 0 if not plain memory. */
+function plainElements(
+  { context, bytes, step }: StringOperation,
+  address: bigint,
+  access: "read" | "write",
+  limit: number,
+): { at: number; elements: number } {
+  const linear = linearOf(address);
+  const inPage = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
+  if (step < 0 || inPage < bytes || !isCanonicalLinear(linear)) return { at: 0, elements: 0 };
+  const { mmu } = context;
+  const at = mmu.translate(linear, access);
+  if (!mmu.memory.contains(at, inPage)) return { at: 0, elements: 0 };
+  return { at, elements: Math.min(limit, Math.floor(inPage / bytes)) };
+}
+
+function moveBulk(operation: StringOperation, limit: number): number {
+  const from = plainElements(operation, operation.source, "read", limit);
+  const to = plainElements(operation, operation.destination, "write", limit);
+  const elements = Math.min(from.elements, to.elements);
+  const length = elements * operation.bytes;
+  // Overlapping so that elements are read after they were written: one by one.
+  if (elements === 0 || (to.at > from.at && to.at < from.at + length)) return 0;
+  const { mmu } = operation.context;
+  mmu.noticeWrite(to.at, length);
+  mmu.memory.bytes.copyWithin(to.at, from.at, from.at + length);
+  operation.advance(RSI, elements);
+  operation.advance(RDI, elements);
+  return elements;
+}
+
+function storeBulk(operation: StringOperation, limit: number): number {
+  const to = plainElements(operation, operation.destination, "write", limit);
+  if (to.elements === 0) return 0;
+  const { context, bytes } = operation;
+  const { mmu } = context;
+  const length = to.elements * bytes;
+  mmu.noticeWrite(to.at, length);
+  const value = context.getRegister(RAX, 8 * bytes);
+  const target = mmu.memory.bytes.subarray(to.at, to.at + length);
+  for (let i = 0; i < bytes; i++) target[i] = Number((value >> BigInt(8 * i)) & 0xffn);
+  for (let done = bytes; done < length; done *= 2) target.copyWithin(done, 0, done);
+  operation.advance(RDI, to.elements);
+  return to.elements;
+}
+
+/** Flags of a comparison, as CMP sets them. */
+function compare(operation: StringOperation, a: bigint, b: bigint): boolean {
+  operation.context.setCompareFlags(a, b, 8 * operation.bytes);
+  return a === b;
+}
+
+function string(
+  name: string,
+  opcodes: readonly [string, string],
+  procedure: (context: ProcedureContext) => void,
+  flags: FlagUse = {},
+): Instruction {
+  return {
+    name,
+    forms: [opcodes[0], `${opcodes[1]} v`],
+    flags,
+    repeat: true,
+    ends: true,
+    procedure,
+  };
+}
+
+export const strings: Family = [
+  string("MOVS", ["A4", "A5"], (context) =>
+    repeating(
+      context,
+      (operation) => {
+        operation.write(operation.destination, operation.read(operation.source));
+        operation.advance(RSI);
+        operation.advance(RDI);
+        return undefined;
+      },
+      moveBulk,
+    ),
+  ),
+  string("STOS", ["AA", "AB"], (context) =>
+    repeating(
+      context,
+      (operation) => {
+        const value = context.getRegister(RAX, 8 * operation.bytes);
+        operation.write(operation.destination, value);
+        operation.advance(RDI);
+        return undefined;
+      },
+      storeBulk,
+    ),
+  ),
+  string("LODS", ["AC", "AD"], (context) =>
+    repeating(context, (operation) => {
+      context.setRegister(RAX, 8 * operation.bytes, operation.read(operation.source));
+      operation.advance(RSI);
+      return undefined;
+    }),
+  ),
+  string(
+    "SCAS",
+    ["AE", "AF"],
+    (context) =>
+      repeating(context, (operation) => {
+        const value = operation.read(operation.destination);
+        operation.advance(RDI);
+        return compare(operation, context.getRegister(RAX, 8 * operation.bytes), value);
+      }),
+    COMPARE_FLAGS,
+  ),
+  string(
+    "CMPS",
+    ["A6", "A7"],
+    (context) =>
+      repeating(context, (operation) => {
+        const first = operation.read(operation.source);
+        const second = operation.read(operation.destination);
+        operation.advance(RSI);
+        operation.advance(RDI);
+        return compare(operation, first, second);
+      }),
+    COMPARE_FLAGS,
+  ),
+  string("INS", ["6C", "6D"], (context) => {
+    const operation = new StringOperation(context);
+    const repeated = context.instruction.repeat !== undefined;
+    if (repeated && operation.count === 0n) return;
+    const port = Number(context.getRegister(RDX, 16));
+    checkPort(context.processor, context.mmu, port, operation.bytes);
+    // The page must take the value before the port is asked for it.
+    const destination = linearOf(operation.destination);
+    context.mmu.check(destination, operation.bytes, "write");
+    context.outside.portIn(port, operation.bytes, (value) => {
+      operation.write(operation.destination, BigInt(value));
+      operation.advance(RDI);
+      if (repeated) operation.count -= 1n;
+    });
+    // The value comes later: the count is still the one before this element.
+    if (repeated && operation.count > 1n) restart(context);
+  }),
+  string("OUTS", ["6E", "6F"], (context) => {
+    const operation = new StringOperation(context);
+    const repeated = context.instruction.repeat !== undefined;
+    if (repeated && operation.count === 0n) return;
+    const port = Number(context.getRegister(RDX, 16));
+    checkPort(context.processor, context.mmu, port, operation.bytes);
+    const value = operation.read(operation.source);
+    operation.advance(RSI);
+    if (repeated) operation.count -= 1n;
+    context.outside.portOut(port, operation.bytes, Number(value));
+    if (repeated && operation.count > 0n) restart(context);
+  }),
+];

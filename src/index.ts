@@ -33,7 +33,7 @@ export interface MachineDescription
   readonly memoryMib?: number;
   /** The time that devices and back ends share; the host's unless given. */
   readonly clock?: Clock & { readonly alarms: AlarmQueue };
-  /** Whether to measure the time spent in the guest. */
+  /** Whether to measure where the time goes. */
   readonly timed?: boolean;
 }
 

@@ -10,7 +10,8 @@ export function describeStatistics(machine: Machine): string[] {
   const times = machine.cpu.times;
   const accesses =
     exits["port-read"] + exits["port-write"] + exits["mmio-read"] + exits["mmio-write"];
-  const perAccess = accesses === 0 ? 0 : times.exits / accesses / MICROSECOND;
+  const devices = Math.max(0, times.exits - machine.backendTime);
+  const perAccess = accesses === 0 ? 0 : devices / accesses / MICROSECOND;
   const byKind = Object.entries(exits)
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => `${kind} ${count}`);
@@ -18,7 +19,8 @@ export function describeStatistics(machine: Machine): string[] {
     `cpu         ${machine.cpu.name}`,
     `exits       ${totalExits} (${byKind.join(", ")})`,
     `interrupts  ${interrupts}${resets > 0 ? `, resets ${resets}` : ""}`,
-    `time        guest ${milliseconds(times.cpu)}, devices ${milliseconds(times.exits)}, ` +
+    `time        guest ${milliseconds(times.cpu)}, devices ${milliseconds(devices)}, ` +
+      `back ends ${milliseconds(machine.backendTime)}, ` +
       `host ${milliseconds(Math.max(0, busy - times.cpu - times.exits))}, idle ${milliseconds(idle)}`,
     `per access  ${perAccess.toFixed(2)} us in devices`,
     ...machine.board.nets.map(

@@ -6,6 +6,7 @@ import { Board, type BoardOptions } from "./board.ts";
 import type { Outcome } from "./outcome.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { RunStatistics } from "./run-statistics.ts";
+import { TimedBackends } from "./timed-backends.ts";
 
 export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" | "onInterrupt"> {
   readonly cpu: Cpu;
@@ -14,6 +15,8 @@ export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" |
   readonly memory: GuestMemory;
   /** Puts the image into memory and returns the state to start in; again after every reset. */
   readonly boot: () => Registers;
+  /** Whether to measure what devices wait for their back ends. */
+  readonly timed?: boolean;
 }
 
 /** A small PC with one processor, ready to run. */
@@ -22,12 +25,15 @@ export class Machine {
   readonly board: Board;
   readonly #options: MachineOptions;
   readonly #loop: RunLoop;
+  readonly #backends: TimedBackends;
 
   constructor(options: MachineOptions) {
     this.#options = options;
     this.cpu = options.cpu;
+    this.#backends = new TimedBackends(options.clock);
     this.board = new Board({
       ...options,
+      ...(options.timed === true && timeBackends(options, this.#backends)),
       onEnd: (outcome) => this.#loop.end(outcome),
       onReset: () => this.#loop.requestRestart(),
       onInterrupt: () => options.eventLoop.wake(),
@@ -49,6 +55,11 @@ export class Machine {
     return this.#loop.statistics;
   }
 
+  /** Nanoseconds that devices have waited for their back ends; zero unless measured. */
+  get backendTime(): number {
+    return this.#backends.elapsed;
+  }
+
   /** Boots the guest and runs it to its end. Once only. */
   run(): Promise<Outcome> {
     this.cpu.writeRegisters(this.#options.boot());
@@ -67,3 +78,12 @@ export class Machine {
     this.cpu.writeRegisters(this.#options.boot());
   }
 }
+
+const timeBackends = (
+  { console, nets, blocks }: MachineOptions,
+  timer: TimedBackends,
+): Pick<MachineOptions, "console" | "nets" | "blocks"> => ({
+  console: timer.console(console),
+  nets: nets.map((net) => ({ ...net, backend: timer.net(net.backend) })),
+  blocks: blocks.map((block) => ({ ...block, backend: timer.block(block.backend) })),
+});

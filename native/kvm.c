@@ -302,6 +302,15 @@ int kvm_vm_interrupt(struct kvm_vm *vm, uint32_t vector)
     return result;
 }
 
+int kvm_vm_nmi(struct kvm_vm *vm)
+{
+    uint64_t start = kvm_vm_stopwatch_start(vm);
+    int result = ioctl(vm->vcpu_fd, KVM_NMI) < 0 ? -errno : 0;
+
+    kvm_vm_stopwatch_stop(vm, start);
+    return result;
+}
+
 int kvm_vm_run(struct kvm_vm *vm)
 {
     int result;
@@ -345,7 +354,7 @@ void kvm_vm_kick(struct kvm_vm *vm)
 
 const struct kvm_layout_entry kvm_layout[] = {
     RUN(request_interrupt_window), RUN(exit_reason), RUN(ready_for_interrupt_injection),
-    RUN(if_flag), RUN(cr8), RUN(io.direction), RUN(io.size), RUN(io.port), RUN(io.count),
+    RUN(if_flag), RUN(cr8), RUN(apic_base), RUN(io.direction), RUN(io.size), RUN(io.port), RUN(io.count),
     RUN(io.data_offset), RUN(mmio.phys_addr), RUN(mmio.data), RUN(mmio.len), RUN(mmio.is_write),
     RUN(internal.suberror), RUN(internal.ndata), RUN(emulation_failure.flags),
     RUN(emulation_failure.insn_size), RUN(emulation_failure.insn_bytes),
@@ -354,7 +363,7 @@ const struct kvm_layout_entry kvm_layout[] = {
     REGS(r8), REGS(r15), REGS(rip), REGS(rflags),
     SREGS(cs), SREGS(ds), SREGS(es), SREGS(fs), SREGS(gs), SREGS(ss), SREGS(tr), SREGS(ldt),
     SREGS(gdt), SREGS(idt), SREGS(cr0), SREGS(cr2), SREGS(cr3), SREGS(cr4), SREGS(cr8),
-    SREGS(efer),
+    SREGS(efer), SREGS(apic_base),
     SEGMENT(base), SEGMENT(limit), SEGMENT(selector), SEGMENT(type), SEGMENT(present),
     SEGMENT(dpl), SEGMENT(db), SEGMENT(s), SEGMENT(l), SEGMENT(g), SEGMENT(avl),
     SEGMENT(unusable),

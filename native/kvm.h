@@ -67,6 +67,9 @@ int kvm_vm_translate(struct kvm_vm *vm, uint64_t linear, uint64_t *gpa);
 /* Only while kvm_run says ready_for_interrupt_injection. */
 int kvm_vm_interrupt(struct kvm_vm *vm, uint32_t vector);
 
+/* Taken before any interrupt, as soon as the guest is not in a handler of another one. */
+int kvm_vm_nmi(struct kvm_vm *vm);
+
 /* KVM_RUN. Returns the exit reason, or -EINTR after a kick or at the deadline. */
 int kvm_vm_run(struct kvm_vm *vm);
 

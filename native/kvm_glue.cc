@@ -41,6 +41,7 @@ public:
                                     InstanceMethod<&KvmVm::set_cpuid>("setCpuid"),
                                     InstanceMethod<&KvmVm::translate>("translate"),
                                     InstanceMethod<&KvmVm::interrupt>("interrupt"),
+                                    InstanceMethod<&KvmVm::nmi>("nmi"),
                                     InstanceMethod<&KvmVm::set_deadline>("setDeadline"),
                                     InstanceMethod<&KvmVm::watch>("watch"),
                                     InstanceMethod<&KvmVm::kick>("kick"),
@@ -228,6 +229,13 @@ private:
             return info.Env().Undefined();
         uint32_t vector = info[0].As<Napi::Number>().Uint32Value();
         return checked(info.Env(), kvm_vm_interrupt(&vm_, vector), "KVM_INTERRUPT");
+    }
+
+    Napi::Value nmi(const Napi::CallbackInfo &info)
+    {
+        if (!usable(info.Env()))
+            return info.Env().Undefined();
+        return checked(info.Env(), kvm_vm_nmi(&vm_), "KVM_NMI");
     }
 
     /*

@@ -56,6 +56,11 @@ export interface InterruptWindow {
   readonly kind: "interrupt-window";
 }
 
+/** CR8 went down: interrupts that it held back may be taken now. */
+export interface PriorityLowered {
+  readonly kind: "priority-lowered";
+}
+
 /** Triple fault. */
 export interface Shutdown {
   readonly kind: "shutdown";
@@ -82,6 +87,7 @@ export type VmExit =
   | Halt
   | Kicked
   | InterruptWindow
+  | PriorityLowered
   | Shutdown
   | CannotContinue;
 
@@ -154,8 +160,20 @@ export interface Cpu {
    */
   interrupt(vector: number): void;
 
+  /** Delivers a non-maskable interrupt as soon as the guest can take it. */
+  nmi(): void;
+
   /** Makes `run` come back with `interrupt-window` as soon as an interrupt can be taken. */
   requestInterruptWindow(wanted: boolean): void;
+
+  /**
+   * CR8, 0 to 15: the upper half of the local APIC's task priority, which is the board's. Whoever
+   * changes one of the two has the other follow before the guest runs on. Valid after `run`.
+   */
+  cr8: number;
+
+  /** IA32_APIC_BASE, as the guest left it (see `apic-base.ts`). Valid after `run`. */
+  readonly apicBase: number;
 
   /** Makes the current or the next `run` come back soon. */
   kick(): void;

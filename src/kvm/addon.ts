@@ -18,6 +18,7 @@ export interface KvmVm {
   /** Guest physical address, or -1. */
   translate(linear: bigint): number;
   interrupt(vector: number): void;
+  nmi(): void;
   /** Exit reason, or a negative errno. */
   run(): number;
   /** Nanoseconds from now; 0 for none. */

@@ -10,18 +10,22 @@ type Withheld = { readonly leaf: number } & {
 const bit = (n: number): number => 1 << n;
 
 /**
- * The bits that the host's processor and KVM offer and this machine does not have: it has no local
- * APIC in the kernel, one processor, and no way to serve KVM's paravirtual interrupts.
- * (Intel SDM vol. 2A, CPUID; Linux Documentation/virt/kvm/x86/cpuid.rst.)
+ * The bits that the host's processor and KVM offer and this machine does not have: its local APIC
+ * is not KVM's and knows xAPIC mode only, it has one processor, and no way to serve KVM's
+ * paravirtual interrupts. (Intel SDM vol. 2A, CPUID; Linux Documentation/virt/kvm/x86/cpuid.rst.)
  */
 const WITHHELD: readonly Withheld[] = [
   {
     leaf: 0x1,
     // MONITOR, x2APIC, TSC-deadline timer
     ecx: bit(3) | bit(21) | bit(24),
-    // APIC, hyper-threading
-    edx: bit(9) | bit(28),
+    // The host's APIC ID, and its number of processors: ours are 0 and 1.
+    ebx: 0xffff_0000,
+    // Hyper-threading
+    edx: bit(28),
   },
+  // How many processors share a cache, and how many cores the package has, both less one.
+  { leaf: 0x4, eax: 0xffff_c000 },
   {
     leaf: 0x4000_0001,
     // Everything but the clock (CLOCKSOURCE, CLOCKSOURCE2, CLOCKSOURCE_STABLE) and NOP_IO_DELAY.

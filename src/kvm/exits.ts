@@ -7,6 +7,7 @@ import type {
   MmioWrite,
   PortRead,
   PortWrite,
+  PriorityLowered,
   Shutdown,
 } from "../core/cpu.ts";
 import type { AccessSize } from "../core/device.ts";
@@ -94,6 +95,7 @@ export class KvmExits {
   readonly haltForever: Halt = { kind: "halt", interruptible: false };
   readonly kicked: Kicked = { kind: "kicked" };
   readonly interruptWindow: InterruptWindow = { kind: "interrupt-window" };
+  readonly priorityLowered: PriorityLowered = { kind: "priority-lowered" };
   readonly shutdown: Shutdown = { kind: "shutdown" };
 
   /** @param run the whole `kvm_run` mapping */

@@ -1,3 +1,4 @@
+import { APIC_BASE_AT_RESET } from "../core/apic-base.ts";
 import type { Clock } from "../core/clock.ts";
 import type { CannotContinue, Cpu, CpuTimes, Registers, VmExit } from "../core/cpu.ts";
 import { Bug, HostError } from "../core/errors.ts";
@@ -61,6 +62,20 @@ export class KvmCpu implements Cpu {
     );
   }
 
+  /** Without an irqchip in the kernel, KVM_RUN takes CR8 from here and leaves it here. */
+  get cr8(): number {
+    return this.#run.getUint8(RUN.cr8);
+  }
+
+  set cr8(value: number) {
+    this.#run.setUint8(RUN.cr8, value);
+  }
+
+  get apicBase(): number {
+    const at = RUN.apic_base;
+    return this.#run.getUint32(at, true) + this.#run.getUint32(at + 4, true) * 0x1_0000_0000;
+  }
+
   get times(): CpuTimes {
     return this.#vm.times();
   }
@@ -92,6 +107,8 @@ export class KvmCpu implements Cpu {
         return this.#run.getUint8(RUN.if_flag) !== 0 ? this.#exits.halt : this.#exits.haltForever;
       case EXIT.IRQ_WINDOW_OPEN:
         return this.#exits.interruptWindow;
+      case EXIT.SET_TPR:
+        return this.#exits.priorityLowered;
       case EINTR:
       case EAGAIN:
       case EXIT.INTR:
@@ -110,6 +127,10 @@ export class KvmCpu implements Cpu {
     this.#vm.interrupt(vector);
   }
 
+  nmi(): void {
+    this.#vm.nmi();
+  }
+
   requestInterruptWindow(wanted: boolean): void {
     this.#run.setUint8(RUN.request_interrupt_window, wanted ? 1 : 0);
   }
@@ -125,14 +146,15 @@ export class KvmCpu implements Cpu {
 
   readRegisters(): Registers {
     this.#completeAccess();
-    return this.#registers.read();
+    const registers = this.#registers.read();
+    registers.cr8 = BigInt(this.cr8);
+    return registers;
   }
 
   writeRegisters(registers: Registers): void {
     this.#completeAccess();
     this.#registers.write(registers);
-    // Without an irqchip in the kernel KVM_RUN takes CR8 from here.
-    this.#run.setBigUint64(RUN.cr8, registers.cr8, true);
+    this.cr8 = Number(registers.cr8 & 0xfn);
   }
 
   /** A new virtual machine: the one way to have every register of KVM's at its power-on value. */
@@ -157,6 +179,9 @@ export class KvmCpu implements Cpu {
     try {
       vm.mapMemory(0, 0, memory.slice(gpa(0), memory.size));
       configureCpuid(vm);
+      // KVM has no power-on value for it where it has no local APIC, and tells it with exits only.
+      new RegisterFile(vm).writeApicBase(APIC_BASE_AT_RESET);
+      new DataView(vm.runPage).setBigUint64(RUN.apic_base, BigInt(APIC_BASE_AT_RESET), true);
     } catch (cause) {
       vm.close();
       throw new HostError("KVM does not accept this machine", {

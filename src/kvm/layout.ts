@@ -11,6 +11,7 @@ export const RUN = {
   ready_for_interrupt_injection: 12,
   if_flag: 13,
   cr8: 16,
+  apic_base: 24,
   "io.direction": 32,
   "io.size": 33,
   "io.port": 34,
@@ -68,6 +69,7 @@ export const SREGS = {
   cr4: 248,
   cr8: 256,
   efer: 264,
+  apic_base: 272,
 } as const;
 
 /** `struct kvm_segment`. */
@@ -101,6 +103,7 @@ export const EXIT = {
   SHUTDOWN: 8,
   FAIL_ENTRY: 9,
   INTR: 10,
+  SET_TPR: 11,
   INTERNAL_ERROR: 17,
 } as const;
 

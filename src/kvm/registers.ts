@@ -112,6 +112,13 @@ export class RegisterFile {
     this.#vm.set(STATE.regs, new Uint8Array(this.#regs.buffer));
   }
 
+  /** IA32_APIC_BASE, and with it CPUID's APIC bit, which KVM lets follow. */
+  writeApicBase(value: number): void {
+    this.#fetch();
+    this.#sregs.setBigUint64(SREGS.apic_base, BigInt(value), true);
+    this.#vm.set(STATE.sregs, new Uint8Array(this.#sregs.buffer));
+  }
+
   #fetch(): void {
     this.#vm.get(STATE.regs, new Uint8Array(this.#regs.buffer));
     this.#vm.get(STATE.sregs, new Uint8Array(this.#sregs.buffer));

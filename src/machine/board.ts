@@ -7,6 +7,8 @@ import type { GuestMemory } from "../core/guest-memory.ts";
 import { type IrqLine, SharedIrqLine } from "../core/irq-line.ts";
 import { type Irq, irq } from "../core/units.ts";
 import { DebugExit } from "../devices/debug/debug-exit.ts";
+import { IoApic } from "../devices/irq/ioapic.ts";
+import { LocalApic } from "../devices/irq/lapic.ts";
 import { PicPair } from "../devices/irq/pic8259.ts";
 import { I8042 } from "../devices/keyboard/i8042.ts";
 import { acpiBridge } from "../devices/pci/acpi-bridge.ts";
@@ -24,6 +26,7 @@ import { VirtioBlock } from "../devices/virtio/block.ts";
 import { LegacyVirtioPci } from "../devices/virtio/legacy-pci-transport.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
+import { InterruptRouter } from "./interrupt-router.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** The ports of the small PC: an IBM AT's, and for PCI and power those of QEMU's i440FX. */
@@ -44,6 +47,14 @@ const PORT = {
   /** The first that the firmware gives to PCI functions. */
   PCI_IO: 0xc000,
 } as const;
+
+const IOAPIC_ADDRESS = 0xfec0_0000;
+/**
+ * The I/O APIC's pins: that of the same number for an ISA line, but the 8259's output has pin 0,
+ * so that the timer is at pin 2, which nothing else has for it is the cascade's (Intel
+ * MultiProcessor Specification 1.4 §3.6.2.2, figure 3-4; ACPI 6.5 §5.2.12.5).
+ */
+const IOAPIC_PIN = { PIC: 0, PIT: 2 } as const;
 
 /** PCI's INTx pins all come out on one line: the 2015 unikernel wants its two devices there. */
 const IRQ = { PIT: irq(0), COM1: irq(4), RTC: irq(8), ACPI: irq(9), PCI: irq(11) } as const;
@@ -86,18 +97,33 @@ export interface BoardOptions {
  */
 export class Board {
   readonly ports = new Bus("port");
-  /** Empty so far: reads all ones. */
+  /** Where there is no RAM. */
   readonly mmio = new Bus("memory");
-  readonly pic = new PicPair();
+  readonly interrupts: InterruptRouter;
   readonly nets: readonly VirtioNet[];
   readonly blocks: readonly VirtioBlock[];
   readonly #options: BoardOptions;
+  readonly #pic: PicPair;
+  readonly #lapic: LocalApic;
+  readonly #ioapic: IoApic;
   readonly #pci: PciBus;
   readonly #devices: readonly Resettable[];
 
   constructor(options: BoardOptions) {
     this.#options = options;
     const { clock, memory, console, onEnd, onReset } = options;
+    this.#lapic = new LocalApic({
+      clock,
+      onNmi: () => this.interrupts.raiseNmi(),
+      onEndOfInterrupt: (vector) => this.#ioapic.endOfInterrupt(vector),
+    });
+    this.#ioapic = new IoApic((message) => this.#lapic.deliver(message));
+    const intr = [this.#lapic.lint0, this.#ioapic.pin(IOAPIC_PIN.PIC)] as const;
+    this.#pic = new PicPair({
+      set: (level) => {
+        for (const wire of intr) wire.set(level);
+      },
+    });
     const uart = new Uart16550({ irq: this.#wire(IRQ.COM1), console });
     const pit = new Pit8254({ clock, irq: this.#wire(IRQ.PIT) });
     const rtc = new Mc146818({ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size });
@@ -112,16 +138,23 @@ export class Board {
     const debugExit = new DebugExit({ onExit: (status) => onEnd({ kind: "exit", status }) });
     this.#pci = new PciBus(resetControl);
 
-    this.ports.claim(PORT.PIC_PRIMARY, 2, this.pic.primary);
+    this.ports.claim(PORT.PIC_PRIMARY, 2, this.#pic.primary);
     this.ports.claim(PORT.PIT, 4, pit.counters);
     this.ports.claim(PORT.KEYBOARD_DATA, 1, keyboard.data);
     this.ports.claim(PORT.SYSTEM_CONTROL_B, 1, pit.port61);
     this.ports.claim(PORT.KEYBOARD_COMMAND, 1, keyboard.command);
     this.ports.claim(PORT.RTC, 2, rtc);
     this.ports.claim(PORT.SYSTEM_CONTROL_A, 1, systemControl);
-    this.ports.claim(PORT.PIC_SECONDARY, 2, this.pic.secondary);
+    this.ports.claim(PORT.PIC_SECONDARY, 2, this.#pic.secondary);
     this.ports.claim(PORT.COM1, 8, uart);
-    this.ports.claim(PORT.PIC_EDGE_LEVEL, 2, this.pic.edgeLevel);
+    this.ports.claim(PORT.PIC_EDGE_LEVEL, 2, this.#pic.edgeLevel);
+    this.mmio.claim(IOAPIC_ADDRESS, this.#ioapic.length, this.#ioapic);
+    this.interrupts = new InterruptRouter({
+      pic: this.#pic,
+      lapic: this.#lapic,
+      ioapic: this.#ioapic,
+      mmio: this.mmio,
+    });
     this.ports.claim(PORT.DEBUG_EXIT, 2, debugExit);
     this.ports.claim(PORT.ACPI_PM, acpi.length, acpi);
     this.ports.claim(PORT.PCI_CONFIG, 8, this.#pci);
@@ -130,7 +163,10 @@ export class Board {
     this.blocks = options.blocks.map((block) => new VirtioBlock(block));
     this.#plugPci([...this.nets, ...this.blocks]);
     this.#devices = [
-      this.pic,
+      this.#pic,
+      this.#lapic,
+      this.#ioapic,
+      this.interrupts,
       uart,
       pit,
       rtc,
@@ -150,9 +186,10 @@ export class Board {
   }
 
   #initialise(): void {
-    this.pic.setFirmwareState();
+    this.#pic.setFirmwareState();
+    this.#lapic.setFirmwareState();
     // A level-triggered line may be shared (PCI Local Bus 3.0 §2.2.6).
-    this.pic.edgeLevel.write(IRQ.PCI >> 3, 1, 1 << (IRQ.PCI & 7));
+    this.#pic.edgeLevel.write(IRQ.PCI >> 3, 1, 1 << (IRQ.PCI & 7));
     assignResources(this.#pci, { ioBase: PORT.PCI_IO, interruptLine: IRQ.PCI });
   }
 
@@ -175,10 +212,13 @@ export class Board {
   }
 
   #wire(line: Irq): IrqLine {
-    const input = this.pic.line(line);
+    const inputs = [
+      this.#pic.line(line),
+      this.#ioapic.pin(line === IRQ.PIT ? IOAPIC_PIN.PIT : line),
+    ] as const;
     return {
       set: (level) => {
-        input.set(level);
+        for (const input of inputs) input.set(level);
         if (level) this.#options.onInterrupt();
       },
     };

@@ -42,7 +42,7 @@ export class Machine {
       cpu: options.cpu,
       ports: this.board.ports,
       mmio: this.board.mmio,
-      interrupts: this.board.pic,
+      interrupts: this.board.interrupts,
       clock: options.clock,
       alarms: options.clock.alarms,
       eventLoop: options.eventLoop,

@@ -14,12 +14,17 @@ import { RunStatistics } from "./run-statistics.ts";
  */
 const LONGEST_SLICE = 20 * MILLISECOND;
 
-/** The interrupt controller as the processor sees it. */
+/** The interrupt controllers as the processor sees them. */
 export interface InterruptSource {
   /** INTR. */
   readonly pending: boolean;
   /** INTA: the vector. */
   acknowledge(): number;
+  /** An edge at the NMI pin. */
+  readonly nmiPending: boolean;
+  acknowledgeNmi(): void;
+  /** Carries over what changed of the state that processor and local APIC share. */
+  synchronise(cpu: Cpu): void;
 }
 
 export interface RunLoopParts {
@@ -85,17 +90,19 @@ export class RunLoop {
   }
 
   #waiting(): boolean {
-    return this.#halted && !this.#parts.interrupts.pending && !this.#restartRequested;
+    const { interrupts } = this.#parts;
+    return this.#halted && !interrupts.pending && !interrupts.nmiPending && !this.#restartRequested;
   }
 
   /** Returns when the guest waits, the run ended, or the event loop should have its turn. */
   #slice(sliceEnd: Nanos): void {
-    const { cpu, alarms, clock } = this.#parts;
+    const { cpu, alarms, clock, interrupts } = this.#parts;
     while (this.#outcome === undefined) {
       if (this.#restartRequested) this.#restart();
       if (this.#waiting()) return;
       this.#offerInterrupt();
       const exit = cpu.run(nanos(Math.min(alarms.deadline, sliceEnd)));
+      interrupts.synchronise(cpu);
       if (exit.kind === "kicked") {
         this.statistics.exits.kicked++;
         const now = clock.now();
@@ -111,8 +118,17 @@ export class RunLoop {
 
   #offerInterrupt(): void {
     const { cpu, interrupts } = this.#parts;
+    interrupts.synchronise(cpu);
+    const nmi = interrupts.nmiPending;
+    if (nmi) {
+      interrupts.acknowledgeNmi();
+      cpu.nmi();
+      this.statistics.interrupts++;
+      this.#halted = false;
+    }
     const wanted = interrupts.pending;
-    if (wanted && cpu.interruptible) {
+    // One at a time: an NMI comes before a maskable interrupt.
+    if (wanted && !nmi && cpu.interruptible) {
       cpu.interrupt(interrupts.acknowledge());
       this.statistics.interrupts++;
       this.#halted = false;
@@ -153,6 +169,9 @@ export class RunLoop {
         break;
       case "interrupt-window":
         exits["interrupt-window"]++;
+        break;
+      case "priority-lowered":
+        exits["priority-lowered"]++;
         break;
       case "shutdown":
         exits.shutdown++;

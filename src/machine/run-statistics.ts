@@ -10,6 +10,7 @@ export class RunStatistics {
     halt: 0,
     kicked: 0,
     "interrupt-window": 0,
+    "priority-lowered": 0,
     shutdown: 0,
     "cannot-continue": 0,
   };

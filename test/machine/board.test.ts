@@ -53,8 +53,8 @@ class Rig {
 
   /** The next vector, acknowledged and ended; undefined when none is pending. */
   takeInterrupt(): number | undefined {
-    if (!this.board.pic.pending) return undefined;
-    const vector = this.board.pic.acknowledge();
+    if (!this.board.interrupts.pending) return undefined;
+    const vector = this.board.interrupts.acknowledge();
     this.write(0xa0, 0x20);
     this.write(0x20, 0x20);
     return vector;
@@ -352,8 +352,8 @@ describe("a guest that reads and writes ports at random", () => {
             onlyBy([0x60, 0x60], [0x64, 0x64], [0x92, 0x92], [0xcf9, 0xcf9]);
           if (ends.length > ended) onlyBy([0x501, 0x502], [0x604, 0x605]);
           machine.clock.advance(pause);
-          if (machine.board.pic.pending && (value & 1) === 1) {
-            const vector = machine.board.pic.acknowledge();
+          if (machine.board.interrupts.pending && (value & 1) === 1) {
+            const vector = machine.board.interrupts.acknowledge();
             expect(Number.isInteger(vector) && vector >= 0 && vector <= 0xff).toBe(true);
           }
           if (machine.resets > resets) machine.board.reset();

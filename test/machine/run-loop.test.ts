@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Bus } from "../../src/core/bus.ts";
 import { VirtualClock } from "../../src/core/clock.ts";
-import type { VmExit } from "../../src/core/cpu.ts";
+import type { Cpu, VmExit } from "../../src/core/cpu.ts";
 import type { BusDevice } from "../../src/core/device.ts";
 import { gpa, MILLISECOND, NEVER, nanos } from "../../src/core/units.ts";
 import { type InterruptSource, RunLoop } from "../../src/machine/run-loop.ts";
@@ -35,9 +35,20 @@ class Recorder implements BusDevice {
 /** An interrupt controller with a list of vectors to hand out. */
 class Vectors implements InterruptSource {
   readonly queue: number[] = [];
+  nmiPending = false;
+  /** CR8 of the processor as it was each time. */
+  readonly synchronised: number[] = [];
 
   get pending(): boolean {
     return this.queue.length > 0;
+  }
+
+  acknowledgeNmi(): void {
+    this.nmiPending = false;
+  }
+
+  synchronise(cpu: Cpu): void {
+    this.synchronised.push(cpu.cr8);
   }
 
   acknowledge(): number {
@@ -303,6 +314,82 @@ describe("interrupts", () => {
     );
     await rig.loop.run();
     expect(rig.cpu.log).toEqual(["run", "window true", "run", "window false", "run", "rest"]);
+  });
+});
+
+describe("non-maskable interrupts", () => {
+  it("come before others, which then wait for a window", async () => {
+    const rig: Rig = new Rig(
+      () => {
+        rig.interrupts.nmiPending = true;
+        rig.interrupts.queue.push(0x20);
+        return portWrite(0, 1, 0);
+      },
+      portWrite(0, 1, 0),
+      end,
+    );
+    await rig.loop.run();
+    expect(rig.cpu.log).toEqual([
+      "run",
+      ...["nmi", "window true", "run"],
+      ...["interrupt 32", "window false", "run"],
+      "rest",
+    ]);
+    expect(rig.loop.statistics.interrupts).toBe(2);
+  });
+
+  it("reach a guest that takes no others, once", async () => {
+    const rig: Rig = new Rig(
+      () => {
+        rig.interrupts.nmiPending = true;
+        rig.cpu.interruptible = false;
+        return portWrite(0, 1, 0);
+      },
+      portWrite(0, 1, 0),
+      end,
+    );
+    await rig.loop.run();
+    expect(rig.cpu.log).toEqual(["run", "nmi", "run", "run", "rest"]);
+  });
+
+  it("end a wait", async () => {
+    const rig = new Rig(HALT, end);
+    rig.clock
+      .alarm(() => {
+        rig.interrupts.nmiPending = true;
+      })
+      .set(nanos(MILLISECOND));
+    await rig.loop.run();
+    expect(rig.cpu.log).toEqual(["run", "rest", "nmi", "run", "rest"]);
+  });
+});
+
+describe("the state that processor and local APIC share", () => {
+  it("is carried over before the guest runs, and before its exit is handled", async () => {
+    let atDevice: number[] = [];
+    const rig: Rig = new Rig(() => {
+      rig.cpu.cr8 = 5;
+      return portWrite(0, 1, 0);
+    }, end);
+    rig.ports.claim(0, 1, {
+      read: () => 0,
+      write: () => {
+        atDevice = [...rig.interrupts.synchronised];
+      },
+    });
+    await rig.loop.run();
+    expect(atDevice).toEqual([0, 5]);
+    expect(rig.interrupts.synchronised).toEqual([0, 5, 5, 5]);
+  });
+
+  it("lets a guest that lowered CR8 have what it held back", async () => {
+    const rig: Rig = new Rig(() => {
+      rig.interrupts.queue.push(0x20);
+      return { kind: "priority-lowered" };
+    }, end);
+    await rig.loop.run();
+    expect(rig.cpu.log).toEqual(["run", "interrupt 32", "run", "rest"]);
+    expect(rig.loop.statistics.exits["priority-lowered"]).toBe(1);
   });
 });
 

@@ -1,3 +1,4 @@
+import { APIC_BASE_AT_RESET } from "../../src/core/apic-base.ts";
 import type { Cpu, Registers, VmExit } from "../../src/core/cpu.ts";
 import { GENERAL_REGISTERS } from "../../src/core/cpu.ts";
 import { assert } from "../../src/core/errors.ts";
@@ -11,6 +12,8 @@ export class ScriptedCpu implements Cpu {
   readonly name = "scripted";
   readonly times = { cpu: 0, exits: 0 };
   interruptible = true;
+  cr8 = 0;
+  apicBase = APIC_BASE_AT_RESET;
   /** What the run loop did, in order. */
   readonly log: string[] = [];
   readonly deadlines: Nanos[] = [];
@@ -37,6 +40,10 @@ export class ScriptedCpu implements Cpu {
   interrupt(vector: number): void {
     assert(this.interruptible, "an interrupt may be delivered only when the CPU takes it");
     this.log.push(`interrupt ${vector}`);
+  }
+
+  nmi(): void {
+    this.log.push("nmi");
   }
 
   requestInterruptWindow(wanted: boolean): void {

@@ -39,11 +39,13 @@ export class PicPair implements Resettable {
   readonly #lines: readonly IrqLine[];
   #pending = false;
 
-  constructor() {
+  /** @param intr the INTR output, besides {@link pending} */
+  constructor(intr?: IrqLine) {
     this.#primary = new Pic8259({
       output: {
         set: (level) => {
           this.#pending = level;
+          intr?.set(level);
         },
       },
       cascade: 1 << CASCADE_INPUT,

@@ -4,9 +4,10 @@
  * code, and a guest physical address needs no addition.
  */
 import { SEGMENT_REGISTERS } from "../src/core/cpu.ts";
+import { RAM_OFFSET } from "../src/core/guest-memory.ts";
 
 /** Guest physical address 0. */
-export const RAM_BASE = 0x0200_0000;
+export const RAM_BASE = RAM_OFFSET;
 
 /** FXSAVE's image of x87, MMX and SSE state (Intel SDM vol. 1 §10.5.1), which lives in the memory. */
 export const FXSAVE = {

@@ -44,7 +44,7 @@ export interface MachineDescription
 export function createMachine(description: MachineDescription): Machine {
   const addon = loadAddon<KvmAddon & { waitForEvents: WaitForEvents }>();
   const clock = description.clock ?? new HostClock();
-  const memory = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB);
+  const { ram: memory } = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB);
   const cpu = new KvmCpu({
     addon,
     memory,

@@ -57,7 +57,7 @@ export function createLoopMachine(
 ): LoopMachine {
   const addon = loadAddon<KvmAddon & { waitForEvents: WaitForEvents }>();
   const clock = new HostClock();
-  const memory = allocateMemory(MEMORY_MIB);
+  const { ram: memory } = allocateMemory(MEMORY_MIB);
   const cpu = new KvmCpu({ addon, memory, clock, device: "/dev/kvm", timed });
   const nets: NetDevice[] = network === undefined ? [] : [{ backend: network, mac: GUEST_MAC }];
   const machine = new Machine({

@@ -1,5 +1,12 @@
 import { GuestError } from "./errors.ts";
-import { type Gpa, hex } from "./units.ts";
+import { type Gpa, hex, MIB } from "./units.ts";
+
+/**
+ * Where guest RAM begins in a WebAssembly memory. What comes before is for the processor written in
+ * TypeScript: its state is at constant offsets then, and generated code adds a constant to get from
+ * a guest physical address to memory. Unused, it costs address space only.
+ */
+export const RAM_OFFSET = 32 * MIB;
 
 /**
  * Guest RAM: the one place where a guest physical address becomes host memory, and so the one
@@ -8,6 +15,7 @@ import { type Gpa, hex } from "./units.ts";
  * The guest may change its memory between two reads: read a shared field once, then validate.
  */
 export class GuestMemory {
+  /** The backing store, which may begin before RAM does. */
   readonly buffer: ArrayBuffer;
   /** Bytes of RAM. */
   readonly size: number;
@@ -15,14 +23,15 @@ export class GuestMemory {
   readonly #view: DataView<ArrayBuffer>;
 
   /**
-   * @param buffer backing store; at least `size` bytes, never detached or resized
-   * @param size bytes of guest RAM at the start of `buffer`
+   * @param buffer backing store; never detached or resized
+   * @param offset of guest physical address 0
+   * @param size bytes of guest RAM
    */
-  constructor(buffer: ArrayBuffer, size: number = buffer.byteLength) {
+  constructor(buffer: ArrayBuffer, offset = 0, size: number = buffer.byteLength - offset) {
     this.buffer = buffer;
     this.size = size;
-    this.#bytes = new Uint8Array(buffer, 0, size);
-    this.#view = new DataView(buffer, 0, size);
+    this.#bytes = new Uint8Array(buffer, offset, size);
+    this.#view = new DataView(buffer, offset, size);
   }
 
   /** Whether `length` bytes at `address` lie in RAM. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { VirtualClock } from "../../src/core/clock.ts";
 import { GuestMemory } from "../../src/core/guest-memory.ts";
+import { gpa } from "../../src/core/units.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import { allocateMemory } from "../../src/machine/memory.ts";
 import { describeOutcome, describeRegisters } from "../../src/machine/report.ts";
@@ -90,9 +91,9 @@ describe("a machine", () => {
 
 describe("guest memory", () => {
   it("has the size asked for, and nothing in it", () => {
-    const memory = allocateMemory(2);
-    expect(memory.size).toBe(2 << 20);
-    expect(new Uint32Array(memory.buffer).every((word) => word === 0)).toBe(true);
+    const { ram } = allocateMemory(2);
+    expect(ram.size).toBe(2 << 20);
+    expect(ram.slice(gpa(0), ram.size).every((byte) => byte === 0)).toBe(true);
   });
 
   it.each([0, 1, 3073, 2.5, Number.NaN])("is never %d MiB", (mebibytes) => {

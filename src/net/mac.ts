@@ -15,8 +15,10 @@ export function parseMac(text: string): MacAddress | undefined {
 export const formatMac = (mac: MacAddress): string =>
   Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
 
-export const sameMac = (one: MacAddress, other: MacAddress): boolean =>
-  one.length === other.length && one.every((byte, i) => byte === other[i]);
+export function sameMac(one: MacAddress, other: MacAddress): boolean {
+  for (let i = 0; i < MAC_LENGTH; i++) if (one[i] !== other[i]) return false;
+  return true;
+}
 
 export const BROADCAST_MAC: MacAddress = new Uint8Array(MAC_LENGTH).fill(0xff);
 

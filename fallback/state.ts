@@ -9,7 +9,11 @@ import { RAM_OFFSET } from "../src/core/guest-memory.ts";
 /** Guest physical address 0. */
 export const RAM_BASE = RAM_OFFSET;
 
-/** FXSAVE's image of x87, MMX and SSE state (Intel SDM vol. 1 §10.5.1), which lives in the memory. */
+/**
+ * x87, MMX and SSE state, laid out as FXSAVE's image (Intel SDM vol. 1 §10.5.1), with one difference:
+ * the eight registers at ST are in the order of their physical numbers, which MMX uses and in which
+ * ST(0) is the one that the status word's TOP says.
+ */
 export const FXSAVE = {
   CONTROL_WORD: 0x00,
   STATUS_WORD: 0x02,

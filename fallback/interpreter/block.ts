@@ -22,6 +22,8 @@ export interface Block {
   readonly address: number;
   /** Guest physical page numbers that its bytes are on: one, or two. */
   readonly pages: readonly number[];
+  /** The bits of CR0 and CR4 that it was translated for, if it has any instructions they concern. */
+  readonly unitControls: number | undefined;
   readonly instructions: readonly DecodedInstruction[];
   /** Of each instruction: bytes from the block's start, and memory offset of its first record. */
   readonly offsets: readonly number[];

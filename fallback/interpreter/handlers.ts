@@ -12,6 +12,8 @@ export const MICRO_OPERATIONS = [
   "address",
   /** Leaves the block before this instruction: it is to be translated anew. */
   "leave",
+  /** Raises the exception whose vector the record's immediate is. */
+  "fault",
 ] as const;
 export type MicroOperation = (typeof MICRO_OPERATIONS)[number];
 

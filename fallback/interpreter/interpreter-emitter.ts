@@ -1,7 +1,8 @@
+import { VECTOR } from "../exceptions.ts";
 import type { Emitter, MemoryBits } from "../isa/emitter.ts";
 import { FlagEmitter, type FlagStore, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
-import { RAM_BASE, STATE } from "../state.ts";
+import { FXSAVE, RAM_BASE, STATE } from "../state.ts";
 import { unsignedLeb } from "../wasm/encoding.ts";
 import {
   type Expression,
@@ -14,6 +15,7 @@ import {
   type ValueType,
 } from "../wasm/expression.ts";
 import { callResult, type FunctionBuilder, type Local } from "../wasm/function-builder.ts";
+import { i64x2, v128 } from "../wasm/simd.ts";
 import { RECORD } from "./record.ts";
 
 /** Functions of the module that handlers call for accesses outside the identity window. */
@@ -53,12 +55,18 @@ const LOAD_ZERO_EXTENDED = {
   64: i64.load,
 } as const;
 
-const NO_FAULT = -1;
-const GENERAL_PROTECTION = 13;
-const RSP = 4;
+const LOAD_VECTOR = { 32: v128.load32Zero, 64: v128.load64Zero, 128: v128.load } as const;
+type VectorBits = keyof typeof LOAD_VECTOR;
 
-export const v128Load = (address: I32, offset: number): V128 =>
-  operation("v128", [0xfd, 0], [address], [0, ...unsignedLeb(offset)]);
+const NO_FAULT = -1;
+const RSP = 4;
+const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
+const TAG_WORD = STATE.FX_AREA + FXSAVE.TAG_WORD;
+/** Of the x87 status word: an unmasked exception is pending (ES); the stack's top. */
+const EXCEPTION_SUMMARY = 1 << 7;
+const TOP = 7 << 11;
+/** What MMX writes above the 64 bits of a register: sign and exponent of a NaN. */
+const ABOVE_MMX = 8;
 
 /** Emits handlers whose operands come from the record and whose registers are in memory. */
 export class InterpreterEmitter implements Emitter {
@@ -117,14 +125,12 @@ export class InterpreterEmitter implements Emitter {
 
   read(operand: Operand): Local<"i64"> {
     switch (operand.kind) {
-      case "register":
-        return this.let(this.#readRegister(operand));
       case "memory":
         return this.load(this.let(this.#linearAddress()), operand.bits as MemoryBits);
       case "immediate":
         return this.let(zeroExtend(this.#immediate(), operand.bits));
       default:
-        throw new Error(`integer read of ${operand.kind}`);
+        return this.let(this.#readRegister(operand));
     }
   }
 
@@ -134,10 +140,17 @@ export class InterpreterEmitter implements Emitter {
   }
 
   write(operand: Operand, value: I64): void {
-    if (operand.kind === "memory") {
-      this.store(this.let(this.#linearAddress()), operand.bits as MemoryBits, value);
-    } else {
-      this.#writeRegister(this.#slot(operand), operand.bits as MemoryBits, value);
+    const bits = operand.bits as MemoryBits;
+    switch (operand.kind) {
+      case "memory":
+        this.store(this.let(this.#linearAddress()), bits, value);
+        break;
+      case "register":
+        this.#writeRegister(this.#slot(operand), bits, value);
+        break;
+      default:
+        this.#fn.storeNarrow(bits, this.#slot(operand), value);
+        this.#fillAboveMmx(operand);
     }
   }
 
@@ -165,30 +178,36 @@ export class InterpreterEmitter implements Emitter {
     return this.#address();
   }
 
-  readVector(operand: Operand, aligned: boolean): Local<"v128"> {
-    if (operand.kind !== "memory") return this.let(v128Load(this.#slot(operand), 0));
+  readVector(operand: Operand, alignment?: "unaligned"): Local<"v128"> {
+    const bits = operand.bits as VectorBits;
+    if (operand.kind !== "memory") return this.let(LOAD_VECTOR[bits](this.#slot(operand)));
     const address = this.let(this.#linearAddress());
-    if (aligned) this.#checkAligned(address);
+    if (bits === 128 && alignment === undefined) this.#checkAligned(address);
     const value = this.local("v128");
     this.#inWindow(
       "READ",
       address,
-      () => this.set(value, v128Load(i32.wrap(address), RAM_BASE)),
+      () => this.set(value, LOAD_VECTOR[bits](i32.wrap(address), RAM_BASE)),
       () => {
-        this.set(value, callResult("v128", this.#slow.loadVector, address));
+        this.set(value, this.#slowLoadVector(address, bits));
         this.#checkFault();
       },
     );
     return value;
   }
 
-  writeVector(operand: Operand, value: V128, aligned: boolean): void {
+  writeVector(operand: Operand, value: V128, alignment?: "unaligned"): void {
+    const bits = operand.bits as VectorBits;
+    if (bits !== 128) {
+      this.write(operand, i64x2.extractLane(value, 0));
+      return;
+    }
     if (operand.kind !== "memory") {
       this.#fn.store(this.#slot(operand), value);
       return;
     }
     const address = this.let(this.#linearAddress());
-    if (aligned) this.#checkAligned(address);
+    if (alignment === undefined) this.#checkAligned(address);
     const stored = this.let(value);
     this.#inWindow(
       "WRITE",
@@ -196,6 +215,24 @@ export class InterpreterEmitter implements Emitter {
       () => this.#fn.store(i32.wrap(address), stored, RAM_BASE),
       () => this.#leaveUnless(callResult("i32", this.#slow.storeVector, address, stored)),
     );
+  }
+
+  mxcsr(): I32 {
+    return i32.load(i32.const(0), STATE.MXCSR);
+  }
+
+  /** Before an instruction with MMX registers: an x87 exception may be pending. */
+  beginMmx(): void {
+    const status = i32.load16U(i32.const(0), STATUS_WORD);
+    this.faultIf(i32.and(status, i32.const(EXCEPTION_SUMMARY)), VECTOR.MF);
+  }
+
+  /** After one: all registers are valid, the stack's top is the first (vol. 1 §9.5.1). */
+  endMmx(): void {
+    const zero = i32.const(0);
+    const status = i64.load16U(zero, STATUS_WORD);
+    this.#fn.storeNarrow(16, zero, i64.and(status, i64.const(0xffff & ~TOP)), STATUS_WORD);
+    this.#fn.storeNarrow(8, zero, i64.const(0xff), TAG_WORD);
   }
 
   getRegister(register: number, bits: MemoryBits): I64 {
@@ -339,7 +376,18 @@ export class InterpreterEmitter implements Emitter {
 
   #checkAligned(address: Local<"i64">): void {
     const low = i32.and(i32.wrap(address), i32.const(15));
-    this.faultIf(low, GENERAL_PROTECTION, 0);
+    this.faultIf(low, VECTOR.GP, 0);
+  }
+
+  #slowLoadVector(address: Local<"i64">, bits: VectorBits): V128 {
+    if (bits === 128) return callResult("v128", this.#slow.loadVector, address);
+    const low = callResult("i64", this.#slow.load[bits], address);
+    return i64x2.replaceLane(i64x2.const(0), 0, low);
+  }
+
+  #fillAboveMmx(operand: Operand): void {
+    if (operand.kind !== "mmx") return;
+    this.#fn.storeNarrow(16, this.#slot(operand), i64.const(0xffff), ABOVE_MMX);
   }
 
   /** Linear address of the stack at `top`, which is cut to the stack's width outside 64-bit mode. */

@@ -79,12 +79,18 @@ function defineHandler(
     jump: () => fn.return(i32.const(OUTCOME.JUMP)),
     fallback: () => fn.return(callResult("i32", imports.procedure, record)),
   };
-  const emitter = new InterpreterEmitter(fn, record, variant, slow, exits);
-  variant.instruction.meaning?.(emitter, ...variant.operands);
+  emitMeaning(new InterpreterEmitter(fn, record, variant, slow, exits), variant);
   fn.return(i32.const(OUTCOME.NEXT));
   fn.code.push(0x00);
   module.define(index, fn.finish());
   return index;
+}
+
+function emitMeaning(emitter: InterpreterEmitter, { instruction, operands }: Variant): void {
+  const mmx = operands.some(({ kind }) => kind === "mmx");
+  if (mmx) emitter.beginMmx();
+  instruction.meaning?.(emitter, ...operands);
+  if (mmx) emitter.endMmx();
 }
 
 interface Imports {
@@ -179,9 +185,13 @@ class Dispatcher {
       },
       () => this.#computeAddress(),
       () => this.#leaveInBlock(leave),
+      () => {
+        const zero = i32.const(0);
+        fn.store(zero, i32.load(this.#record, RECORD.IMMEDIATE), STATE.FAULT);
+        this.#leaveInBlock(leave);
+      },
       ...hot.map((variant) => () => {
-        const emitter = new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits);
-        variant.instruction.meaning?.(emitter, ...variant.operands);
+        emitMeaning(new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits), variant);
       }),
       () => this.#callHandler(leave, enter),
     ];

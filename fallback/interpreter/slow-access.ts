@@ -3,7 +3,8 @@ import { STATE, TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_SIZE } from "../state.ts"
 import { type I32, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
-import { type SlowAccess, v128Load } from "./interpreter-emitter.ts";
+import { v128 } from "../wasm/simd.ts";
+import type { SlowAccess } from "./interpreter-emitter.ts";
 
 /** Imported functions that take an address as two halves, a width in bytes and a flag. */
 export interface AccessImports {
@@ -63,9 +64,9 @@ function vectorLoader(module: ModuleBuilder, imports: AccessImports): number {
   const index = module.addFunction({ parameters: ["i64"], results: ["v128"] });
   const fn = new FunctionBuilder(["i64"]);
   const address = fn.parameter(0, "i64");
-  throughTlb(fn, address, 16, false, (host) => fn.return(v128Load(host, 0)));
+  throughTlb(fn, address, 16, false, (host) => fn.return(v128.load(host)));
   fn.call(imports.load, ...halves(address), i32.const(16), i32.const(0));
-  fn.return(v128Load(i32.const(0), STATE.SCRATCH));
+  fn.return(v128.load(i32.const(0), STATE.SCRATCH));
   fn.code.push(0x00);
   module.define(index, fn.finish());
   return index;

@@ -1,11 +1,12 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
-import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
+import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import type { Block, BlockCache } from "./block.ts";
 import { type Address, type DecodedInstruction, Decoder, NeedMoreBytes } from "./decoder.ts";
 import { type HandlerTable, microIndex } from "./handlers.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
+import { readUnitControls, unitFault } from "./units.ts";
 
 /** Where code comes from. */
 export interface CodeSource {
@@ -64,13 +65,18 @@ export class Translator {
     const linear = linearAddress(place);
     const address = this.#source.translate(linear);
     const known = limit === MAX_INSTRUCTIONS ? this.#blocks.at(address) : undefined;
-    if (known !== undefined && known.rip === place.rip && known.codeSize === place.codeSize) {
+    if (known !== undefined && this.#isFor(known, place)) {
       this.#blocks.rememberJump(known);
       return known;
     }
     const block = this.#translate(place, linear, address, limit);
     if (limit === MAX_INSTRUCTIONS) this.#blocks.rememberJump(block);
     return block;
+  }
+
+  #isFor({ rip, codeSize, unitControls }: Block, place: CodePlace): boolean {
+    if (rip !== place.rip || codeSize !== place.codeSize) return false;
+    return unitControls === undefined || unitControls === readUnitControls(this.#view);
   }
 
   #translate(place: CodePlace, linear: bigint, address: number, limit: number): Block {
@@ -98,7 +104,11 @@ export class Translator {
     this.#blocks.release(record + RECORD_SIZE);
     this.#view.setInt32(header + HEADER.COUNT, instructions.length, true);
     const { rip, codeSize } = place;
-    const block = { header, rip, linear, codeSize, address, pages, instructions, offsets, records };
+    const usesUnits = instructions.some(({ form }) => form.unit !== undefined);
+    const block = {
+      ...{ header, rip, linear, codeSize, address, pages, instructions, offsets, records },
+      unitControls: usesUnits ? readUnitControls(this.#view) : undefined,
+    };
     for (const page of pages) this.#source.mark(page);
     this.#blocks.add(block);
     return block;
@@ -139,6 +149,12 @@ export class Translator {
     const { form, address } = instruction;
     let record = at;
     this.#clear(record, index);
+    const fault = unitFault(form.unit, readUnitControls(this.#view));
+    if (fault !== undefined) {
+      this.#view.setUint16(record + RECORD.HANDLER, microIndex("fault"), true);
+      this.#view.setUint32(record + RECORD.IMMEDIATE, fault, true);
+      return record + RECORD_SIZE;
+    }
     const direct = address === undefined || this.#isDirect(instruction, place);
     if (!direct) {
       this.#writeAddressOperation(record, instruction, address, next);
@@ -245,6 +261,9 @@ const nextRip = ({ rip, codeSize }: CodePlace, offset: number): bigint =>
 const branchTarget = (target: bigint, bits: MemoryBits, { codeSize }: CodePlace): bigint =>
   BigInt.asUintN(codeSize === 64 ? 64 : bits, target);
 
+/** REX says nothing about MMX registers. */
+const mmxSlot = (register: number): number => STATE.FX_AREA + FXSAVE.ST + 16 * (register & 7);
+
 /** Offset in the state of an operand that is a register; undefined for others. */
 export function registerSlot(
   spec: OperandSpec,
@@ -275,6 +294,12 @@ export function registerSlot(
       return modRm >= 0xc0 ? STATE.XMM + 16 * rm : undefined;
     case "xmm-rm-register":
       return STATE.XMM + 16 * rm;
+    case "mmx-reg":
+      return mmxSlot(reg);
+    case "mmx-rm":
+      return modRm >= 0xc0 ? mmxSlot(rm) : undefined;
+    case "mmx-rm-register":
+      return mmxSlot(rm);
     default:
       return undefined;
   }

@@ -28,20 +28,29 @@ export interface Emitter {
   /** Repeats `body` until it says `leave`. */
   loop(body: (again: () => void, leave: () => void) => void): void;
 
-  /** An integer operand, zero-extended. */
+  /** An integer operand, or the low bits of an XMM or MMX register: zero-extended. */
   read(operand: Operand): Local<"i64">;
   /** The same, sign-extended from the operand's width. */
   readSigned(operand: Operand): Local<"i64">;
-  /** Upper bits of `value` do not matter. 32-bit registers are zero-extended. */
+  /**
+   * Upper bits of `value` do not matter. 32-bit registers are zero-extended; XMM registers keep
+   * what is above the operand's width.
+   */
   write(operand: Operand, value: I64): void;
   /** Read, change, write; memory is checked for writing first. Returns what was written. */
   modify(operand: Operand, change: (old: Local<"i64">) => I64): void;
   /** The offset that a memory operand names (LEA), not cut to any width. */
   effectiveAddress(operand: Operand): I64;
 
-  /** An XMM operand, or 128 bits of memory; `aligned` memory raises #GP(0) if it is not. */
-  readVector(operand: Operand, aligned: boolean): Local<"v128">;
-  writeVector(operand: Operand, value: V128, aligned: boolean): void;
+  /**
+   * An XMM or MMX register or memory, 32, 64 or 128 bits wide, with zeros above.
+   * @param alignment 128 bits of memory must be aligned, else #GP(0), if not said otherwise
+   */
+  readVector(operand: Operand, alignment?: "unaligned"): Local<"v128">;
+  /** The low bits of `value`; XMM registers keep what is above the operand's width. */
+  writeVector(operand: Operand, value: V128, alignment?: "unaligned"): void;
+  /** The control and status register of SSE. */
+  mxcsr(): I32;
 
   /** A general register by number. @param bits 8 means the low byte */
   getRegister(register: number, bits: MemoryBits): I64;

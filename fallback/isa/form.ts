@@ -1,4 +1,4 @@
-import type { Instruction } from "./instruction.ts";
+import type { Instruction, Unit } from "./instruction.ts";
 import { type OperandSpec, parseOperand } from "./operand.ts";
 
 /** One of an instruction's encodings, parsed. */
@@ -17,6 +17,8 @@ export interface Form {
   readonly modRm: number | undefined;
   readonly operands: readonly OperandSpec[];
   readonly hasModRm: boolean;
+  /** Which control register bits it obeys. */
+  readonly unit: Unit | undefined;
   readonly traits: ReadonlySet<string>;
 }
 
@@ -62,8 +64,15 @@ function parseForm(instruction: Instruction, text: string): Form {
       digit !== undefined ||
       second !== undefined ||
       operands.some(({ place }) => MODRM_PLACES.has(place)),
+    unit: instruction.unit ?? unitOf(operands),
     traits,
   };
+}
+
+function unitOf(operands: readonly OperandSpec[]): Unit | undefined {
+  const has = (registers: "xmm" | "mmx") =>
+    operands.some(({ place }) => place.startsWith(registers));
+  return has("xmm") ? "sse" : has("mmx") ? "mmx" : undefined;
 }
 
 function takePrefix(words: string[]): MandatoryPrefix | undefined {

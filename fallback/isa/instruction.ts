@@ -2,6 +2,8 @@ import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import type { Emitter } from "./emitter.ts";
 import type { Operand } from "./operand.ts";
 
+export type Unit = "x87" | "mmx" | "sse";
+
 /** Letters of the arithmetic flags: OF, SF, ZF, AF, PF, CF. */
 export interface FlagUse {
   readonly read?: string;
@@ -36,6 +38,11 @@ export interface Instruction {
   readonly cpl?: 0;
   /** Execution does not go on with the next record: a branch, or a change of mode. */
   readonly ends?: true;
+  /**
+   * The unit it belongs to, where no operand is an XMM register (SSE) or an MMX register: raises #UD
+   * or #NM when CR0.EM, CR0.TS or CR4.OSFXSR say so.
+   */
+  readonly unit?: Unit;
   /** Code for stack accesses: it depends on the mode. */
   readonly stack?: true;
   /** Frequent enough to be inline in the interpreter's dispatch loop. */

@@ -1,12 +1,13 @@
 /** Between floating point and integers. Intel SDM vol. 1 §4.8.4.2 and §4.9.1.1, vol. 2 under FIST, FRNDINT, CVTSS2SI, ROUNDSS. */
 import { bitLength } from "./bits.ts";
-import { type FloatContext, INVALID, PRECISION, type Rounding } from "./context.ts";
+import { type FloatContext, INVALID, PRECISION, type Rounding, TOWARD_ZERO } from "./context.ts";
 import {
   type Encoded,
   type Format,
   INFINITY,
   infinity,
   isNan,
+  NORMAL,
   type Operand,
   ZERO,
   zero,
@@ -22,29 +23,42 @@ function integralMagnitude(ctx: FloatContext, a: Operand): { value: bigint; exac
 }
 
 /**
- * To a two's complement integer, in the current rounding mode.
- * @param width bits of the integer
- * @returns the integer, or for what does not fit the most negative one ("integer indefinite")
+ * To an integer in the current rounding mode.
+ * @returns undefined, and "invalid" is flagged, where that is not within `least` and `most`
  */
-export function toInteger(ctx: FloatContext, a: Operand, width: number): bigint {
+export function toIntegerWithin(
+  ctx: FloatContext,
+  a: Operand,
+  least: bigint,
+  most: bigint,
+): bigint | undefined {
   if (a.kind === ZERO) return 0n;
-  const indefinite = -(1n << BigInt(width - 1));
-  if (a.kind < INFINITY && a.exponent < width) {
+  if (a.kind < INFINITY && a.exponent < 64) {
     const { value, exact } = integralMagnitude(ctx, a);
     const integer = a.sign ? -value : value;
-    if (integer >= indefinite && integer < -indefinite) {
+    if (integer >= least && integer <= most) {
       if (!exact) ctx.flags |= PRECISION;
       return integer;
     }
   }
   ctx.roundedUp = false;
   ctx.flags |= INVALID;
-  return indefinite;
+  return undefined;
+}
+
+/**
+ * To a two's complement integer, in the current rounding mode.
+ * @param width bits of the integer
+ * @returns the integer, or for what does not fit the most negative one ("integer indefinite")
+ */
+export function toInteger(ctx: FloatContext, a: Operand, width: number): bigint {
+  const least = -(1n << BigInt(width - 1));
+  return toIntegerWithin(ctx, a, least, -least - 1n) ?? least;
 }
 
 /** As {@link toInteger}, whatever the rounding mode. */
 export function truncateToInteger(ctx: FloatContext, a: Operand, width: number): bigint {
-  return withRounding(ctx, 3, () => toInteger(ctx, a, width));
+  return withRounding(ctx, TOWARD_ZERO, () => toInteger(ctx, a, width));
 }
 
 export function withRounding<Result>(
@@ -72,7 +86,7 @@ export function integerOperand(integer: bigint): Operand {
   const magnitude = sign ? -integer : integer;
   const length = bitLength(magnitude);
   return {
-    kind: 1,
+    kind: NORMAL,
     sign,
     exponent: length - 1,
     significand: magnitude << BigInt(64 - length),

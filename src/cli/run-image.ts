@@ -1,13 +1,13 @@
-import { HostError } from "../core/errors.ts";
 import { nanos, SECOND } from "../core/units.ts";
 import { BlockFile } from "../host/block-file.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { createMachine, type Machine } from "../index.ts";
-import { MAX_VIRTIO_DEVICES } from "../machine/board.ts";
 import { describeOutcome } from "../machine/report.ts";
 import { Pinger } from "../net/ping.ts";
-import { exitStatus, type StopReason } from "./exit-status.ts";
+import { checkOptions } from "./check-options.ts";
+import { Closers } from "./closers.ts";
+import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, say } from "./messages.ts";
 import { openNetworks } from "./networks.ts";
 import type { RunOptions } from "./run.ts";
@@ -27,26 +27,25 @@ export async function runImage(
   options: RunOptions,
   guestArguments: readonly string[],
 ): Promise<number> {
-  checkOptions(options);
-  const closers: (() => void)[] = [];
-  /** Closed in the reverse order, whatever happens. */
-  const opened = <Resource extends { close(): void }>(resource: Resource): Resource => {
-    closers.push(() => resource.close());
-    return resource;
-  };
+  checkOptions(path, options);
+  const closers = new Closers();
   let stop = (_reason: StopReason): void => {};
+  let broken = false;
+  // Also called while everything is being closed: files are written until then.
   const failed = (error: Error): void => {
+    broken = true;
     explain(error);
     stop("refused");
   };
+  let status: number;
   try {
     // Given up last: a signal must not end the process before the terminal is restored. Taken up
     // late: opening a pipe waits for its reader, and only the signal's own action ends that.
     let forgetSignals = (): void => {};
-    closers.push(() => forgetSignals());
-    const image = opened(new ImageFile(path));
+    closers.add(() => forgetSignals());
+    const image = closers.opened(new ImageFile(path));
     const clock = new HostClock();
-    const networks = opened(openNetworks(options, clock, failed));
+    const networks = closers.opened(openNetworks(options, clock, failed));
     const machine = createMachine({
       image,
       clock,
@@ -55,10 +54,10 @@ export async function runImage(
       timed: options.stats === true,
       nets: networks.devices,
       blocks: (options.block ?? []).map(({ path: disk, readOnly }) => ({
-        backend: opened(new BlockFile(disk, { readOnly })),
+        backend: closers.opened(new BlockFile(disk, { readOnly })),
         id: disk.split("/").at(-1) ?? disk,
       })),
-      console: opened(
+      console: closers.opened(
         openConsole(options.serial, {
           asked: (command) => stop(command === "quit" ? "success" : "interrupt"),
           gone: () => stop("brokenPipe"),
@@ -67,7 +66,7 @@ export async function runImage(
       ),
       report: limited(MAX_REPORTS, (error) => say(error.message)),
     });
-    closers.push(() => machine.cpu.close());
+    closers.add(() => machine.cpu.close());
     stop = (reason) => machine.stop(reason);
     forgetSignals = onSignals(stop);
     startTimeout(options, clock, machine);
@@ -81,33 +80,13 @@ export async function runImage(
       });
       pinger.start();
       // However the run ends, the statistics so far are printed.
-      closers.push(() => pinger.stop());
+      closers.add(() => pinger.stop());
     }
-    return await finish(machine, options);
+    status = await finish(machine, options);
   } finally {
-    for (const close of closers.reverse()) close();
+    closers.close();
   }
-}
-
-function checkOptions({ accel, block = [], net = [] }: RunOptions): void {
-  if (accel === "emu") {
-    throw new HostError("the processor written in TypeScript is not in this version yet", {
-      remedy: "use --accel kvm",
-    });
-  }
-  for (const [option, specs] of [
-    ["--net", net],
-    ["--block", block],
-  ] as const) {
-    const names = specs.flatMap(({ name }) => name ?? []);
-    const twice = names.find((name, i) => names.indexOf(name) < i);
-    if (twice !== undefined) throw new HostError(`two ${option} devices are called "${twice}"`);
-  }
-  if (net.length + block.length > MAX_VIRTIO_DEVICES) {
-    throw new HostError(
-      `this machine has room for ${MAX_VIRTIO_DEVICES} network devices and disks`,
-    );
-  }
+  return broken ? EXIT_STATUS.refused : status;
 }
 
 /** A guest that breaks a device's rules again and again does not flood the terminal. */

@@ -25,6 +25,7 @@ export interface KvmVm {
   setDeadline(nanoseconds: number): void;
   /** Whether the event loop's readiness kicks the vCPU; firing switches it off. */
   watch(on: boolean): void;
+  /** Harmless when closed. */
   kick(): void;
   times(): CpuTimes;
   close(): void;

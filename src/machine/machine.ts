@@ -66,7 +66,10 @@ export class Machine {
     return this.#loop.run();
   }
 
-  /** Ends the run from the host's side, as soon as the guest's present slice is broken off. */
+  /**
+   * Ends the run from the host's side, as soon as the guest's present slice is broken off. Harmless
+   * when it has ended.
+   */
   stop(reason: string): void {
     this.#loop.end({ kind: "stopped", reason });
     this.cpu.kick();

@@ -1,4 +1,11 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { buildElf } from "../support/elf-builder.ts";
@@ -130,6 +137,10 @@ describe("options that make no sense", () => {
     [/"speed=9" is not known/, ["--net", "user,speed=9"]],
     [/no name before '='/, ["--net", "=user"]],
     [/called "a"/, ["--net", "a=user", "--net", "a=user"]],
+    [/two --net devices are on tap a/, ["--net", "tap:a", "--net", "tap:a,mac=52:54:00:00:00:09"]],
+    [/--pcap \.\/x is the same file as --serial x/, ["--serial", "file:x", "--pcap", "./x"]],
+    [/--pcap .* is the same file as the image/, ["--pcap", KERNEL]],
+    [/--block .* is the same file as the image/, ["--block", KERNEL]],
     [/room for 30/, Array.from({ length: 31 }, () => ["--net", "user"]).flat()],
     [/no file name/, ["--block", ",ro"]],
     [/"rw" is not known/, ["--block", "disk,rw"]],
@@ -170,6 +181,17 @@ describe.skipIf(missing("kvm"))("a disk that cannot be used", () => {
     await refused(/513 bytes, not a multiple of 512/, [
       ...[KERNEL, "--block", file("disk", new Uint8Array(513))],
     ]);
+  });
+  it("is attached twice, under whatever name", async () => {
+    const disk = file("disk", new Uint8Array(512));
+    linkSync(disk, join(folder, "same"));
+    await refused(/--block same is the same file as --block disk/, [
+      ...[KERNEL, "--block", "disk", "--block", "same"],
+    ]);
+    const shared = await run([image("hello"), "--block", "disk,ro", "--block", "same,ro"], {
+      cwd: folder,
+    });
+    expect(shared.status).toBe(0);
   });
   it("is empty", () => refused(/is empty/, [KERNEL, "--block", file("disk", "")]));
   it("is a folder", () => refused(/disk .* is a folder|EISDIR/, [KERNEL, "--block", folder]));
@@ -251,6 +273,15 @@ describe.skipIf(missing("kvm", "root"))("a disk that is full", () => {
   it("ends the run that records to it", async () => {
     const ended = await onFullDisk([KERNEL, "--ping", "3", "--pcap", "x.pcap"]);
     expect(ended.stderr).toMatch(/^solo5-kvm: [^\n]*x\.pcap[^\n]*\(ENOSPC\)[^\n]*\n$/);
+    expect(ended.status).toBe(REFUSED);
+  });
+
+  it("is noticed even when the run has ended", async () => {
+    const ended = await run([image("hello"), "--pcap", "/dev/full"]);
+    expect(ended.stderr).toMatch(
+      /^solo5-kvm: the capture \/dev\/full ends here \(ENOSPC\)[^\n]*\n$/,
+    );
+    expect(ended.stdout).toContain("Hello");
     expect(ended.status).toBe(REFUSED);
   });
 

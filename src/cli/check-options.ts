@@ -1,0 +1,41 @@
+import { HostError } from "../core/errors.ts";
+import { MAX_VIRTIO_DEVICES } from "../machine/board.ts";
+import { requireDistinct } from "./distinct-files.ts";
+import type { RunOptions } from "./run.ts";
+
+/**
+ * What the options' parsers cannot see: whether the options go together.
+ * @throws HostError
+ */
+export function checkOptions(image: string, options: RunOptions): void {
+  const { accel, block = [], net = [], serial, pcap } = options;
+  if (accel === "emu") {
+    throw new HostError("the processor written in TypeScript is not in this version yet", {
+      remedy: "use --accel kvm",
+    });
+  }
+  for (const [option, specs] of [
+    ["--net", net],
+    ["--block", block],
+  ] as const) {
+    const name = repeated(specs.flatMap((spec) => spec.name ?? []));
+    if (name !== undefined) throw new HostError(`two ${option} devices are called "${name}"`);
+  }
+  const tap = repeated(net.flatMap((spec) => (spec.kind === "tap" ? spec.interface : [])));
+  if (tap !== undefined) throw new HostError(`two --net devices are on tap ${tap}`);
+  if (net.length + block.length > MAX_VIRTIO_DEVICES) {
+    throw new HostError(
+      `this machine has room for ${MAX_VIRTIO_DEVICES} network devices and disks`,
+    );
+  }
+  requireDistinct([
+    { use: "the image", path: image, written: false },
+    ...block.map(({ path, readOnly }) => ({ use: "--block", path, written: !readOnly })),
+    ...(serial.kind === "file" ? [{ use: "--serial", path: serial.path, written: true }] : []),
+    ...(pcap === undefined ? [] : [{ use: "--pcap", path: pcap, written: true }]),
+  ]);
+}
+
+/** The first text that stands twice in the list. */
+const repeated = (texts: readonly string[]): string | undefined =>
+  texts.find((text, i) => texts.indexOf(text) < i);

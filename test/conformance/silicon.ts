@@ -4,12 +4,14 @@ import { loadAddon } from "../../src/host/addon.ts";
 import { HostClock } from "../../src/host/clock.ts";
 import type { KvmAddon } from "../../src/kvm/addon.ts";
 import { KvmCpu } from "../../src/kvm/kvm-cpu.ts";
+import { plainState } from "./backgrounds.ts";
 import { CpuState, IMAGE, IMAGE_SIZE, REGISTERS_SIZE } from "./cpu-state.ts";
 import {
   BREAKPOINT,
   type Fault,
   FETCH,
   type Judge,
+  type Mode,
   PAGE_FAULT,
   PUSHES_ERROR_CODE,
   type Snippet,
@@ -43,6 +45,8 @@ const HIGH_HALF = 0xffff_ffff_0000_0000n;
  */
 export class Silicon implements SnippetCpu, Judge {
   readonly name = "silicon";
+  /** Where KVM emulates 32-bit code, only 64-bit code is the processor's own. */
+  readonly modes: readonly Mode[];
   readonly #clock = new HostClock();
   readonly #machine = new SiliconMachine();
   readonly #cpu: KvmCpu;
@@ -57,6 +61,7 @@ export class Silicon implements SnippetCpu, Judge {
       device: "/dev/kvm",
       timed: false,
     });
+    this.modes = this.#runsDaa() ? [64, 32] : [64];
   }
 
   close(): void {
@@ -80,6 +85,12 @@ export class Silicon implements SnippetCpu, Judge {
       });
     }
     return results;
+  }
+
+  /** KVM's emulator does not know DAA. */
+  #runsDaa(): boolean {
+    const DAA = 0x27;
+    return this.run({ mode: 32, code: Uint8Array.of(DAA), state: plainState() }).fault === undefined;
   }
 
   #record(index: number): Uint8Array<ArrayBuffer> {
@@ -148,7 +159,7 @@ function readRecord(record: Uint8Array<ArrayBuffer>, { mode, code, state }: Snip
   }
   result.rflags &= VISIBLE_FLAGS;
   if (mode === 32) narrow(result, state);
-  return withoutNextFault({ state: result, fault });
+  return withoutNextFault({ state: result, fault }, code.length);
 }
 
 /** What FXSAVE stores beside registers: the MXCSR mask and reserved bytes. */
@@ -175,11 +186,12 @@ function narrow(result: CpuState, before: CpuState): void {
 }
 
 /** A branch that succeeded leads to an INT3 of the code page, or to where nothing can be fetched. */
-function withoutNextFault({ state, fault }: SnippetResult): SnippetResult {
+function withoutNextFault({ state, fault }: SnippetResult, length: number): SnippetResult {
   if (fault === undefined) return { state };
   if (fault.vector === BREAKPOINT) {
     const at = Number(state.rip) - 1;
-    if (at === CODE || at < CODE_PAGE || at >= CODE_PAGE + PAGE) return { state, fault };
+    const own = at >= CODE && at < CODE + length;
+    if (own || at < CODE_PAGE || at >= CODE_PAGE + PAGE) return { state, fault };
     state.rip = BigInt(at);
     return { state };
   }

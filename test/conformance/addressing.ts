@@ -1,0 +1,128 @@
+/**
+ * ModRM addressing backwards: chooses registers and displacement so that a given linear address
+ * comes out (Intel SDM vol. 2A §2.1.5, §2.2.1).
+ */
+import type { SeededRandom } from "../support/random.ts";
+import type { CpuState } from "./cpu-state.ts";
+import type { Mode } from "./driver.ts";
+import { integer, unsigned64 } from "./values.ts";
+
+export type AddressSize = 16 | 32 | 64;
+
+export interface AddressRequest {
+  readonly mode: Mode;
+  readonly addressSize: AddressSize;
+  /** Linear address to hit. */
+  readonly target: bigint;
+  /** Base of the segment that applies. */
+  readonly segmentBase: bigint;
+}
+
+export interface EncodedAddress {
+  /** ModRM without its reg field, SIB, displacement. */
+  readonly bytes: number[];
+  readonly rexX: number;
+  readonly rexB: number;
+  /** The displacement's last four bytes count from the end of the instruction. */
+  readonly ripRelative: boolean;
+}
+
+const NO_INDEX = 4;
+const SIB = 4;
+const DISPLACEMENT_ONLY = 5;
+
+const littleEndian = (value: bigint, bytes: number): number[] =>
+  Array.from({ length: bytes }, (_, i) => Number((value >> BigInt(i * 8)) & 0xffn));
+
+const signExtend = (value: bigint, bytes: number): bigint => BigInt.asIntN(bytes * 8, value);
+
+function displacement(random: SeededRandom, bytes: number): bigint {
+  return bytes === 0 ? 0n : signExtend(integer(random), bytes);
+}
+
+/** Sets the register's visible bits; in a 64-bit register with 32-bit addresses the rest is noise. */
+function setAddressRegister(
+  state: CpuState,
+  random: SeededRandom,
+  request: AddressRequest,
+  register: number,
+  value: bigint,
+): void {
+  const noise = request.mode === 64 && request.addressSize === 32 ? integer(random) : 0n;
+  const visible = BigInt.asUintN(request.addressSize, value);
+  state.setGpr(
+    register,
+    request.addressSize === 64 ? visible : unsigned64((noise >> 32n) << 32n) | visible,
+  );
+}
+
+/** @param state gets the registers that the address is made of */
+export function encodeAddress(
+  state: CpuState,
+  random: SeededRandom,
+  request: AddressRequest,
+): EncodedAddress {
+  if (request.addressSize === 16) return encode16(random);
+  const long = request.mode === 64;
+  const offset = request.target - request.segmentBase;
+  const mod = random.below(3);
+  const rm = random.below(8);
+  const displacementBytes = mod === 0 ? 0 : mod === 1 ? 1 : 4;
+  if (rm === SIB) return encodeSib(state, random, request, mod, offset);
+  if (mod === 0 && rm === DISPLACEMENT_ONLY) {
+    const bytes = [rm, ...littleEndian(offset, 4)];
+    return { bytes, rexX: 0, rexB: random.below(long ? 2 : 1), ripRelative: long };
+  }
+  const rexB = random.below(long ? 2 : 1);
+  const shift = displacement(random, displacementBytes);
+  setAddressRegister(state, random, request, rm | (rexB << 3), offset - shift);
+  const bytes = [(mod << 6) | rm, ...littleEndian(shift, displacementBytes)];
+  return { bytes, rexX: 0, rexB, ripRelative: false };
+}
+
+function encodeSib(
+  state: CpuState,
+  random: SeededRandom,
+  request: AddressRequest,
+  mod: number,
+  offset: bigint,
+): EncodedAddress {
+  const rexLimit = request.mode === 64 ? 2 : 1;
+  const [rexX, rexB] = [random.below(rexLimit), random.below(rexLimit)];
+  const [scale, low, base] = [random.below(4), random.below(8), random.below(8)];
+  const index = low | (rexX << 3);
+  const hasIndex = index !== NO_INDEX;
+  const hasBase = !(mod === 0 && base === DISPLACEMENT_ONLY);
+  const displacementBytes = mod === 1 ? 1 : mod === 2 || !hasBase ? 4 : 0;
+  const baseRegister = base | (rexB << 3);
+  let shift = displacement(random, displacementBytes);
+  if (hasBase && hasIndex && baseRegister === index) {
+    const factor = 1n + (1n << BigInt(scale));
+    setAddressRegister(state, random, request, index, (offset - shift) / factor);
+  } else {
+    let indexed = 0n;
+    if (hasIndex) {
+      // Without a base the displacement has to make up for it.
+      const value = hasBase ? integer(random) : BigInt(random.below(0x1000));
+      setAddressRegister(state, random, request, index, value);
+      indexed = state.gpr(index) << BigInt(scale);
+    }
+    if (hasBase) {
+      setAddressRegister(state, random, request, baseRegister, offset - shift - indexed);
+    } else {
+      shift = offset - indexed;
+    }
+  }
+  const sib = (scale << 6) | (low << 3) | base;
+  const bytes = [(mod << 6) | SIB, sib, ...littleEndian(shift, displacementBytes)];
+  return { bytes, rexX, rexB, ripRelative: false };
+}
+
+/** Sixteen bits do not reach the data: what is tested is the address in CR2. */
+function encode16(random: SeededRandom): EncodedAddress {
+  const mod = random.below(3);
+  const rm = random.below(8);
+  const size = mod === 1 ? 1 : mod === 2 || rm === 6 ? 2 : 0;
+  const bytes = [(mod << 6) | rm, ...littleEndian(integer(random), size)];
+  return { bytes, rexX: 0, rexB: 0, ripRelative: false };
+}

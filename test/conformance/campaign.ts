@@ -1,0 +1,83 @@
+import { SeededRandom } from "../support/random.ts";
+import { Backgrounds } from "./backgrounds.ts";
+import { compare, type Difference } from "./compare.ts";
+import type { Judge, Mode, SnippetCpu, SnippetResult } from "./driver.ts";
+import type { TestForm } from "./forms.ts";
+import { type GeneratedTest, generate } from "./generate.ts";
+import { undefinedResult } from "./undefined-results.ts";
+
+const BACKGROUNDS = 64;
+const BATCH = 256;
+
+/** How often a form was compared, and how often that ended in a fault. */
+export interface FormCoverage {
+  compared: number;
+  faults: number;
+}
+
+export interface Failure {
+  /** Number of the test in its campaign. */
+  readonly index: number;
+  readonly test: GeneratedTest;
+  readonly differences: readonly Difference[];
+}
+
+export interface CampaignOptions {
+  readonly forms: readonly TestForm[];
+  readonly modes: readonly Mode[];
+  readonly seed: number;
+  /** Index of the first test, and how many. */
+  readonly first: number;
+  readonly count: number;
+}
+
+export interface JudgedTest {
+  readonly index: number;
+  readonly test: GeneratedTest;
+  readonly expected: SnippetResult;
+}
+
+/**
+ * Random tests, each of which depends on nothing but the seed and its number, with the judge's
+ * results.
+ */
+export function* judgedTests(options: CampaignOptions, judge: Judge): Generator<JudgedTest> {
+  const { modes, seed, first, count } = options;
+  const forms = options.forms.filter((form) => form.modes.some((mode) => modes.includes(mode)));
+  if (forms.length === 0) throw new Error("no form to test");
+  const backgrounds = new Backgrounds(seed, BACKGROUNDS);
+  for (let start = first; start < first + count; start += BATCH) {
+    const length = Math.min(BATCH, first + count - start);
+    const tests = Array.from({ length }, (_, offset) => {
+      const random = new SeededRandom(Math.imul(seed, 0x9e37_79b1) ^ (start + offset));
+      const form = random.pick(forms);
+      const mode = random.pick(form.modes.filter((candidate) => modes.includes(candidate)));
+      return generate(form, mode, random, backgrounds);
+    });
+    const results = judge.runAll(tests.map(({ snippet }) => snippet));
+    for (const [offset, test] of tests.entries()) {
+      yield { index: start + offset, test, expected: results[offset] as SnippetResult };
+    }
+  }
+}
+
+/**
+ * Compares a processor with the judge.
+ * @param coverage counted up, by the forms' names
+ */
+export function* failures(
+  options: CampaignOptions,
+  judge: Judge,
+  suspect: SnippetCpu,
+  coverage: Map<string, FormCoverage>,
+): Generator<Failure> {
+  for (const { index, test, expected } of judgedTests(options, judge)) {
+    const counts = coverage.get(test.form.name) ?? { compared: 0, faults: 0 };
+    counts.compared++;
+    if (expected.fault !== undefined) counts.faults++;
+    coverage.set(test.form.name, counts);
+    const actual = suspect.run(test.snippet);
+    const differences = compare(expected, actual, undefinedResult(test, expected));
+    if (differences.length > 0) yield { index, test, differences };
+  }
+}

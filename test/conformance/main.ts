@@ -1,0 +1,138 @@
+/**
+ * `npm run test:silicon -- [--count N] [--seed S] [--cpu NAME] [--forms REGEXP] [--mode 32|64]
+ * [--first INDEX] [--failures N] [--coverage FILE] [--record FILE]`
+ *
+ * Random single instructions on the real processor and on one of ours. Exit status 1 when they
+ * differ anywhere.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { FAMILIES } from "../../fallback/isa/table.ts";
+import { backgroundState } from "./backgrounds.ts";
+import { type CampaignOptions, type FormCoverage, failures, judgedTests } from "./campaign.ts";
+import { compare } from "./compare.ts";
+import type { SnippetCpu } from "./driver.ts";
+import { type TestForm, testForms } from "./forms.ts";
+import { HAND_WRITTEN } from "./hand-written-forms.ts";
+import { minimise } from "./minimise.ts";
+import { PROCESSORS } from "./processors.ts";
+import { describeFailure } from "./report.ts";
+import { Silicon } from "./silicon.ts";
+import { undefinedResult } from "./undefined-results.ts";
+import { encodeVectors, type Vector } from "./vectors.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    count: { type: "string", default: "100000" },
+    seed: { type: "string", default: "1" },
+    first: { type: "string", default: "0" },
+    cpu: { type: "string", default: PROCESSORS.keys().next().value ?? "" },
+    forms: { type: "string", default: "" },
+    mode: { type: "string" },
+    failures: { type: "string", default: "10" },
+    coverage: { type: "string" },
+    record: { type: "string" },
+    "hand-written": { type: "boolean", default: false },
+  },
+});
+
+function number(name: "count" | "seed" | "first" | "failures"): number {
+  const value = Number(options[name]);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} takes a whole number`);
+  return value;
+}
+
+function campaign(silicon: Silicon): CampaignOptions {
+  const pattern = new RegExp(options.forms);
+  const all = testForms(options["hand-written"] ? [HAND_WRITTEN] : FAMILIES);
+  const forms = all.filter(({ name }) => pattern.test(name));
+  const wanted = options.mode === undefined ? [32, 64] : [Number(options.mode)];
+  const modes = silicon.modes.filter((mode) => wanted.includes(mode));
+  return { forms, modes, seed: number("seed"), first: number("first"), count: number("count") };
+}
+
+/** Minimised failures, one for each form; the others are counted. */
+function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions): boolean {
+  const coverage = new Map<string, FormCoverage>();
+  const failed = new Map<string, number>();
+  const limit = number("failures");
+  const start = performance.now();
+  for (const { index, test } of failures(tests, silicon, suspect, coverage)) {
+    const { name } = test.form;
+    const before = failed.get(name) ?? 0;
+    failed.set(name, before + 1);
+    if (before > 0 || failed.size > limit) continue;
+    const smallest = minimise(test, silicon, suspect);
+    const expected = silicon.run(smallest.snippet);
+    const actual = suspect.run(smallest.snippet);
+    const differences = compare(expected, actual, undefinedResult(smallest, expected));
+    console.log(`test ${index}: ${describeFailure(smallest, [silicon.name, suspect.name], differences)}\n`);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  for (const [name, count] of failed) console.log(`${String(count).padStart(7)} differ: ${name}`);
+  const total = [...failed.values()].reduce((sum, count) => sum + count, 0);
+  const faults = [...coverage.values()].reduce((sum, counts) => sum + counts.faults, 0);
+  console.log(
+    `${suspect.name} against ${silicon.name}, seed ${tests.seed}, ${tests.modes.join(" and ")}-bit: ` +
+      `${tests.count} tests of ${coverage.size} forms (${faults} faults), ${total} differ; ` +
+      `${Math.round(tests.count / seconds)} tests a second`,
+  );
+  if (options.coverage !== undefined) addCoverage(options.coverage, coverage);
+  return total === 0;
+}
+
+/** Adds to the counts that are in the file already. */
+function addCoverage(file: string, coverage: ReadonlyMap<string, FormCoverage>): void {
+  let known: Record<string, FormCoverage> = {};
+  try {
+    known = JSON.parse(readFileSync(file, "utf8"));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+  }
+  for (const [name, { compared, faults }] of coverage) {
+    const before = known[name] ?? { compared: 0, faults: 0 };
+    known[name] = { compared: before.compared + compared, faults: before.faults + faults };
+  }
+  const sorted = Object.entries(known).sort(([a], [b]) => (a < b ? -1 : 1));
+  writeFileSync(file, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
+}
+
+/** The same number of vectors for each form. */
+function record(file: string, silicon: Silicon, tests: CampaignOptions): void {
+  const BASES = 8;
+  const share = Math.max(1, Math.floor(tests.count / countNames(tests.forms)));
+  const taken = new Map<string, number>();
+  const vectors: Vector[] = [];
+  for (const { test, expected } of judgedTests(tests, silicon)) {
+    const { name } = test.form;
+    const count = taken.get(name) ?? 0;
+    if (count >= share) continue;
+    taken.set(name, count + 1);
+    const undefinedParts = undefinedResult(test, expected);
+    vectors.push({ name, snippet: test.snippet, result: expected, undefinedParts });
+  }
+  const bases = Array.from({ length: BASES }, (_, index) => backgroundState(index));
+  const bytes = encodeVectors(vectors, bases);
+  writeFileSync(file, bytes);
+  console.log(`${vectors.length} vectors of ${taken.size} forms, ${bytes.length} bytes`);
+}
+
+const countNames = (forms: readonly TestForm[]): number =>
+  new Set(forms.map(({ name }) => name)).size;
+
+const silicon = new Silicon();
+try {
+  const tests = campaign(silicon);
+  if (options.record !== undefined) {
+    record(options.record, silicon, tests);
+  } else {
+    const create = PROCESSORS.get(options.cpu);
+    if (create === undefined) {
+      throw new Error(`--cpu takes one of: ${[...PROCESSORS.keys()].join(", ")}`);
+    }
+    process.exitCode = runTests(silicon, create(), tests) ? 0 : 1;
+  }
+} finally {
+  silicon.close();
+}
+

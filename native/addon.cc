@@ -18,6 +18,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
     init_kvm(env, exports);
     init_tap(env, exports);
     init_netif(env, exports);
+    init_lock(env, exports);
     return exports;
 }
 

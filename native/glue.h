@@ -10,5 +10,6 @@ void throw_errno(Napi::Env env, int error, const char *syscall);
 void init_kvm(Napi::Env env, Napi::Object exports);
 void init_tap(Napi::Env env, Napi::Object exports);
 void init_netif(Napi::Env env, Napi::Object exports);
+void init_lock(Napi::Env env, Napi::Object exports);
 
 #endif

@@ -1,12 +1,21 @@
 import { closeSync, fdatasyncSync, writeSync } from "node:fs";
 import type { BlockBackend } from "../core/backends.ts";
 import { HostError } from "../core/errors.ts";
+import { loadAddon } from "./addon.ts";
 import { errnoOf } from "./errno.ts";
 import { type OpenFile, openFile, readFully } from "./open-file.ts";
 
 const SECTOR_SIZE = 512;
 
-/** A disk in a file, or on a block device of the host. */
+/** What this uses of the addon (`native/lock_glue.cc`). */
+interface LockAddon {
+  lockFile(fd: number, exclusive: boolean): void;
+}
+
+/**
+ * A disk in a file, or on a block device of the host. It is locked (flock(2)): one writer, or any
+ * number of readers.
+ */
 export class BlockFile implements BlockBackend {
   readonly path: string;
   readonly capacity: number;
@@ -19,6 +28,7 @@ export class BlockFile implements BlockBackend {
     const { fd, size } = options.readOnly ? openFile(path, "r", "disk") : openForWriting(path);
     try {
       checkSize(path, size);
+      lock(path, fd, options.readOnly);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -72,6 +82,24 @@ function openForWriting(path: string): OpenFile {
     EROFS: readOnly,
     ETXTBSY: readOnly,
   });
+}
+
+/**
+ * Without the addon there are no locks, nor on some file systems: then nothing is refused.
+ * @throws HostError when another lock is in the way
+ */
+function lock(path: string, fd: number, readOnly: boolean): void {
+  try {
+    loadAddon<LockAddon>().lockFile(fd, !readOnly);
+  } catch (cause) {
+    const errno = errnoOf(cause);
+    if (errno !== "EAGAIN") return;
+    throw new HostError(`disk ${path} is in use`, {
+      errno,
+      remedy: 'end the run that writes it; several may share it if all use ",ro"',
+      cause,
+    });
+  }
 }
 
 function checkSize(path: string, size: number): void {

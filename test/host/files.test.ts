@@ -79,6 +79,20 @@ describe("a disk in a file", () => {
     expect(openDescriptors()).toBe(before);
   });
 
+  it("has one writer, or any number of readers", () => {
+    const path = file("disk", new Uint8Array(512));
+    const open = (readOnly: boolean): BlockFile => new BlockFile(path, { readOnly });
+    const writer = open(false);
+    for (const readOnly of [false, true]) {
+      expect(hostError(() => open(readOnly)).message).toMatch(/disk .* is in use/);
+    }
+    writer.close();
+    const readers = [open(true), open(true)];
+    expect(hostError(() => open(false)).message).toMatch(/disk .* is in use/);
+    for (const reader of readers) reader.close();
+    open(false).close();
+  });
+
   it("does not wait at a pipe", () => {
     expect(spawnSync("mkfifo", [at("pipe")]).status).toBe(0);
     const error = hostError(() => new BlockFile(at("pipe"), { readOnly: true }));

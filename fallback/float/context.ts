@@ -68,13 +68,18 @@ export class FloatContext {
     this.roundedUp = false;
   }
 
+  /** Whether an unmasked exception was found before computing. */
+  get isStopped(): boolean {
+    return (this.flags & ~this.masks & BEFORE_COMPUTATION) !== 0;
+  }
+
   /**
    * Ends an instruction: an unmasked exception found before computing means that there was no
    * computing, and hence no flags of it.
    * @returns the unmasked exceptions that occurred
    */
   complete(): number {
-    if (this.flags & ~this.masks & BEFORE_COMPUTATION) {
+    if (this.isStopped) {
       this.flags &= BEFORE_COMPUTATION;
       this.roundedUp = false;
     }
@@ -87,7 +92,7 @@ export class FloatContext {
    * does not.
    */
   keepsDestination(isMemory: boolean): boolean {
-    const stopping = isMemory ? BEFORE_COMPUTATION | OVERFLOW | UNDERFLOW : BEFORE_COMPUTATION;
-    return (this.flags & ~this.masks & stopping) !== 0;
+    const outOfRange = this.flags & ~this.masks & (OVERFLOW | UNDERFLOW);
+    return this.isStopped || (isMemory && outOfRange !== 0);
   }
 }

@@ -24,7 +24,10 @@ import {
   zero,
 } from "./format.ts";
 
-/** By which an unmasked overflow or underflow moves an x87 result into range. */
+/**
+ * By which an unmasked overflow or underflow moves an x87 result into range. What FSCALE moves still
+ * further becomes infinity or zero in all rounding modes.
+ */
 const EXPONENT_ADJUSTMENT = 24576;
 
 /** Whether dropping `count` low bits of a magnitude, not all zero, increases what stays. */
@@ -130,14 +133,14 @@ function overflow(
   precision: number,
 ): Encoded {
   ctx.flags |= OVERFLOW;
-  if (!(ctx.masks & OVERFLOW)) {
-    const adjusted = exponent - EXPONENT_ADJUSTMENT;
-    if (format !== EXTENDED || adjusted <= format.bias) {
-      return finish(ctx, format, sign, rounded, rounded.value, adjusted, precision);
-    }
+  const isMasked = (ctx.masks & OVERFLOW) !== 0;
+  const adjusted = exponent - EXPONENT_ADJUSTMENT;
+  if (!isMasked && (format !== EXTENDED || adjusted <= format.bias)) {
+    return finish(ctx, format, sign, rounded, rounded.value, adjusted, precision);
   }
   ctx.flags |= PRECISION;
   const toInfinity =
+    !isMasked ||
     ctx.rounding === NEAREST_EVEN ||
     (ctx.rounding === UP && !sign) ||
     (ctx.rounding === DOWN && sign);
@@ -162,14 +165,13 @@ function underflow(
   rounded: Rounded,
   exponent: number,
 ): Encoded {
-  if (!(ctx.masks & UNDERFLOW)) {
+  const isMasked = (ctx.masks & UNDERFLOW) !== 0;
+  const adjusted = exponent + EXPONENT_ADJUSTMENT;
+  if (!isMasked && (format !== EXTENDED || adjusted >= minExponent(format))) {
     ctx.flags |= UNDERFLOW;
-    const adjusted = exponent + EXPONENT_ADJUSTMENT;
-    if (format !== EXTENDED || adjusted >= minExponent(format)) {
-      return finish(ctx, format, sign, rounded, rounded.value, adjusted, precision);
-    }
+    return finish(ctx, format, sign, rounded, rounded.value, adjusted, precision);
   }
-  if (ctx.flushToZero) {
+  if (!isMasked || ctx.flushToZero) {
     ctx.flags |= UNDERFLOW | PRECISION;
     return zero(sign);
   }

@@ -14,6 +14,7 @@ import {
   INFINITY,
   infinity,
   isNan,
+  minExponent,
   NORMAL,
   type Operand,
   pack,
@@ -23,7 +24,7 @@ import {
   ZERO,
   zero,
 } from "./format.ts";
-import { integerOperand, toIntegerWithin } from "./integer.ts";
+import { integerOperand, roundToIntegral, toIntegerWithin } from "./integer.ts";
 import { invalid, noteDenormals, propagate, propagateOne } from "./nan.ts";
 import { dropBits, round } from "./round.ts";
 
@@ -40,10 +41,13 @@ export function load(ctx: FloatContext, a: Operand): Encoded {
   return encoded(a);
 }
 
-/** A zero, a number of the normal range or an infinity, as it is. */
+/** What is no NaN, as it is; pseudo-denormals get the exponent that their integer bit asks for. */
 function encoded(a: Operand): Encoded {
   if (a.kind === ZERO) return zero(a.sign);
   if (a.kind === INFINITY) return infinity(EXTENDED, a.sign);
+  const missing = minExponent(EXTENDED) - a.exponent;
+  if (missing > 0)
+    return { sign: a.sign, exponent: 0, significand: a.significand >> BigInt(missing) };
   return { sign: a.sign, exponent: a.exponent + EXTENDED.bias, significand: a.significand };
 }
 
@@ -83,6 +87,12 @@ export function examine(a: Operand): number {
   }
 }
 
+/** FRNDINT. */
+export function roundToInteger(ctx: FloatContext, a: Operand): Encoded {
+  noteDenormals(ctx, a);
+  return roundToIntegral(ctx, EXTENDED, a);
+}
+
 /** What FXTRACT leaves: the exponent in ST(1), the significand in ST(0). */
 export interface Extracted {
   readonly exponent: Encoded;
@@ -120,7 +130,7 @@ export function scale(ctx: FloatContext, a: Operand, b: Operand): Encoded {
     return b.sign ? zero(a.sign) : infinity(EXTENDED, a.sign);
   }
   noteDenormals(ctx, a, b);
-  if (a.kind === ZERO || a.kind === INFINITY) return encoded(a);
+  if (a.kind === ZERO || a.kind === INFINITY || b.kind === ZERO) return encoded(a);
   const power = b.exponent > 16 ? (b.sign ? -LARGE_SCALE : LARGE_SCALE) : truncated(b);
   return round(ctx, EXTENDED, a.sign, a.significand, a.exponent - 63 + power);
 }
@@ -149,8 +159,8 @@ export function remainder(
     return { value: invalid(ctx, EXTENDED), conditions: 0 };
   }
   noteDenormals(ctx, a, b);
-  if (a.kind === ZERO) return { value: zero(a.sign), conditions: 0 };
-  if (b.kind === INFINITY) return { value: roundExact(ctx, a), conditions: 0 };
+  if (a.kind === ZERO || ctx.isStopped) return { value: zero(a.sign), conditions: 0 };
+  if (b.kind === INFINITY) return { value: encoded(a), conditions: 0 };
   const distance = a.exponent - b.exponent;
   if (distance >= 64) return partialRemainder(ctx, a, b, distance);
   if (distance < -1) return { value: roundExact(ctx, a), conditions: 0 };

@@ -1,0 +1,84 @@
+/** IRET, IRETD and IRETQ (Intel SDM vol. 2A, IRET). */
+import { RFLAGS } from "../bits.ts";
+import { generalProtection } from "../exceptions.ts";
+import type { Mmu } from "../memory/mmu.ts";
+import { type CodeSize, GPR, type Processor, SHADOW } from "../processor.ts";
+import { SEGMENT_INDEX } from "../state.ts";
+import { checkTarget, enterCode, paragraphCode } from "./code-segments.ts";
+import { markAccessed, rplOf } from "./descriptors.ts";
+import { popOuterStack, returnTarget } from "./far-transfer.ts";
+import { mergeFlags } from "./flags-register.ts";
+import { dropInaccessibleSegments, virtual8086Segment } from "./segments.ts";
+import { type SlotBytes, Stack, slotBytes } from "./stack.ts";
+
+/**
+ * @param size 16 for IRET, 32 for IRETD, 64 for IRETQ
+ * @throws CpuException
+ */
+export function interruptReturn(p: Processor, mmu: Mmu, size: CodeSize): void {
+  if (p.virtual8086 && p.iopl !== 3) throw generalProtection();
+  // Returning to another task by NT is not offered; in long mode nobody offers it.
+  if (!p.paragraphSegments && (p.systemFlags & RFLAGS.NT) !== 0) throw generalProtection();
+  const stack = Stack.current(p, mmu);
+  const bytes = slotBytes(size);
+  const offset = stack.pop(bytes);
+  const selector = stack.popSelector(bytes);
+  const flags = Number(BigInt.asIntN(32, stack.pop(bytes)));
+  if (p.paragraphSegments) returnToParagraph(p, mmu, stack, { offset, selector, flags, size });
+  else if (size === 32 && !p.longMode && (flags & RFLAGS.VM) !== 0 && p.cpl === 0) {
+    returnTo8086(p, mmu, stack, { offset, selector, flags, size });
+  } else returnToProtected(p, mmu, stack, { offset, selector, flags, size });
+  p.shadow &= ~SHADOW.NMI;
+}
+
+interface Frame {
+  readonly offset: bigint;
+  readonly selector: number;
+  readonly flags: number;
+  readonly size: CodeSize;
+}
+
+function returnToParagraph(p: Processor, mmu: Mmu, stack: Stack, frame: Frame): void {
+  const segment = paragraphCode(p, frame.selector, frame.offset);
+  stack.commit(p);
+  // In virtual-8086 mode IOPL stays: mergeFlags leaves it alone above level 0.
+  p.rflags = mergeFlags(p, frame.flags, frame.size, RFLAGS.RF);
+  enterCode(p, mmu, segment, frame.offset, p.cpl);
+}
+
+function returnToProtected(p: Processor, mmu: Mmu, stack: Stack, frame: Frame): void {
+  const { offset, selector, size } = frame;
+  const bytes = slotBytes(size);
+  const target = returnTarget(p, mmu, selector);
+  const level = rplOf(selector);
+  const segment = target.segment(selector);
+  checkTarget(p, segment, offset);
+  // 64-bit code always takes SS:RSP off the stack.
+  const switches = level !== p.cpl || p.code64;
+  const outer = switches ? popOuterStack(p, mmu, stack, target, bytes) : undefined;
+  markAccessed(mmu, target);
+  const outward = level !== p.cpl;
+  const virtualFlags = p.cpl === 0 ? RFLAGS.VIF | RFLAGS.VIP : 0;
+  p.rflags = mergeFlags(p, frame.flags, size, RFLAGS.RF | virtualFlags);
+  if (outer === undefined) stack.commit(p);
+  else outer.enter();
+  enterCode(p, mmu, segment, offset, level);
+  if (outward) dropInaccessibleSegments(p, level);
+}
+
+/** From level 0 to virtual-8086 mode (vol. 3A §20.2.5): all segments come from the stack. */
+function returnTo8086(p: Processor, mmu: Mmu, stack: Stack, frame: Frame): void {
+  const bytes: SlotBytes = 4;
+  const offset = frame.offset & 0xffffn;
+  const pointer = stack.pop(bytes);
+  const { ss, es, ds, fs, gs } = SEGMENT_INDEX;
+  const loads = [ss, es, ds, fs, gs].map((index) => ({
+    index: index as number,
+    segment: virtual8086Segment(stack.popSelector(bytes)),
+  }));
+  const taken = RFLAGS.RF | RFLAGS.VM | RFLAGS.VIF | RFLAGS.VIP;
+  p.rflags = mergeFlags(p, frame.flags, 32, taken);
+  for (const { index, segment } of loads) p.setSegment(index, segment);
+  p.setGpr32(GPR.rsp, Number(pointer));
+  enterCode(p, mmu, virtual8086Segment(frame.selector), offset, 3);
+}

@@ -1,0 +1,108 @@
+/** Delivery of interrupts and exceptions (Intel SDM vol. 3A chapter 6; vol. 2A, INT n). */
+import { DR7 } from "../bits.ts";
+import {
+  CpuException,
+  doubleFaultClass,
+  exceptionClass,
+  generalProtection,
+  hasErrorCode,
+  TripleFault,
+  VECTOR,
+} from "../exceptions.ts";
+import type { Mmu } from "../memory/mmu.ts";
+import { type Processor, SHADOW } from "../processor.ts";
+import { deliverThroughGate } from "./interrupt-gate.ts";
+import { deliverReal } from "./real-mode-interrupt.ts";
+
+/** What is delivered. */
+export interface InterruptEvent {
+  readonly vector: number;
+  /** Pushed, except in real mode. */
+  readonly errorCode: number | undefined;
+  /** By INT n, INT3 or INTO: the gate's DPL counts, and EXT does not. */
+  readonly software: boolean;
+  /** Whether RFLAGS is saved with RF set, so that the instruction is not stopped at again. */
+  readonly resume: boolean;
+}
+
+/**
+ * Delivers an exception; RIP is at the instruction for a fault, behind it for a trap. What goes
+ * wrong in delivery is delivered in its place, or becomes a double fault.
+ * @throws TripleFault
+ */
+export function deliverException(p: Processor, mmu: Mmu, exception: CpuException): void {
+  let current = exception;
+  for (;;) {
+    const failure = attempt(p, mmu, eventOf(current));
+    if (failure === undefined) {
+      if (current.vector === VECTOR.DB) p.setDr(7, p.dr(7) & ~BigInt(DR7.GD));
+      return;
+    }
+    current = combine(current.vector, failure);
+  }
+}
+
+/** Delivers an external interrupt; RIP is at the next instruction. @throws TripleFault */
+export function deliverInterrupt(p: Processor, mmu: Mmu, vector: number): void {
+  const event = { vector, errorCode: undefined, software: false, resume: false };
+  const failure = attempt(p, mmu, event);
+  if (failure !== undefined) deliverException(p, mmu, failure);
+}
+
+/** Delivers an NMI and holds off further ones until IRET. @throws TripleFault */
+export function deliverNmi(p: Processor, mmu: Mmu): void {
+  p.shadow |= SHADOW.NMI;
+  deliverInterrupt(p, mmu, VECTOR.NMI);
+}
+
+/** INT n. @throws CpuException as {@link softwareInterrupt} */
+export function interruptInstruction(p: Processor, mmu: Mmu, vector: number): void {
+  // Virtual-8086 mode redirects it to the monitor; INT3 and INTO are not affected.
+  if (p.virtual8086 && p.iopl !== 3) throw generalProtection();
+  softwareInterrupt(p, mmu, vector);
+}
+
+/**
+ * INT3, INTO, and INT n's delivery: RIP is behind the instruction. Their failures are faults of the instruction,
+ * for the caller to deliver.
+ * @throws CpuException
+ */
+export function softwareInterrupt(p: Processor, mmu: Mmu, vector: number): void {
+  deliver(p, mmu, { vector, errorCode: undefined, software: true, resume: false });
+}
+
+function eventOf({ vector, errorCode }: CpuException): InterruptEvent {
+  return {
+    vector,
+    errorCode: hasErrorCode(vector) ? (errorCode ?? 0) : undefined,
+    software: false,
+    resume: exceptionClass(vector) === "fault",
+  };
+}
+
+/** @returns the exception that delivery failed with */
+function attempt(p: Processor, mmu: Mmu, event: InterruptEvent): CpuException | undefined {
+  try {
+    deliver(p, mmu, event);
+    return undefined;
+  } catch (error) {
+    if (error instanceof CpuException) return error;
+    throw error;
+  }
+}
+
+function deliver(p: Processor, mmu: Mmu, event: InterruptEvent): void {
+  if (p.protectedMode) deliverThroughGate(p, mmu, event);
+  else deliverReal(p, mmu, event);
+  p.shadow &= SHADOW.NMI;
+}
+
+/** Table 6-5: what a second exception during the delivery of a first one becomes. */
+function combine(first: number, second: CpuException): CpuException {
+  const later = doubleFaultClass(second.vector);
+  if (later === "benign") return second;
+  if (first === VECTOR.DF) throw new TripleFault();
+  const earlier = doubleFaultClass(first);
+  const serial = earlier === "benign" || (earlier === "contributory" && later === "page-fault");
+  return serial ? second : new CpuException(VECTOR.DF, 0);
+}

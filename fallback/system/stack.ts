@@ -1,0 +1,115 @@
+import type { Segment } from "../../src/core/cpu.ts";
+import { isCanonical } from "../bits.ts";
+import { stackFault } from "../exceptions.ts";
+import { linearOf } from "../memory/linear.ts";
+import type { Mmu } from "../memory/mmu.ts";
+import { ATTRIBUTE, type CodeSize, GPR, type Processor } from "../processor.ts";
+import { SEGMENT_INDEX } from "../state.ts";
+
+export type SlotBytes = 2 | 4 | 8;
+
+export const slotBytes = (size: CodeSize): SlotBytes => (size / 8) as SlotBytes;
+
+/**
+ * A stack being pushed to or popped from: registers change only at {@link Stack.commit}, so that a
+ * fault on the way leaves the processor as it was.
+ */
+export class Stack {
+  /** Stack pointer, as many bits as count. */
+  pointer: bigint;
+  readonly #mmu: Mmu;
+  readonly #segment: Segment;
+  readonly #size: CodeSize;
+  readonly #user: boolean;
+  readonly #errorCode: number;
+
+  /**
+   * @param size width of the stack pointer
+   * @param user with whose rights memory is accessed
+   * @param errorCode of the #SS beyond the limit
+   */
+  constructor(
+    mmu: Mmu,
+    segment: Segment,
+    size: CodeSize,
+    pointer: bigint,
+    user: boolean,
+    errorCode = 0,
+  ) {
+    this.#mmu = mmu;
+    this.#segment = segment;
+    this.#size = size;
+    this.pointer = BigInt.asUintN(size, pointer);
+    this.#user = user;
+    this.#errorCode = errorCode;
+  }
+
+  /** The stack in use. */
+  static current(p: Processor, mmu: Mmu, errorCode = 0): Stack {
+    const segment = p.segment(SEGMENT_INDEX.ss);
+    return new Stack(mmu, segment, p.stackSize, p.gpr(GPR.rsp), mmu.user, errorCode);
+  }
+
+  push(value: bigint, bytes: SlotBytes): void {
+    const pointer = BigInt.asUintN(this.#size, this.pointer - BigInt(bytes));
+    const at = this.#linear(pointer, bytes);
+    if (bytes === 8) this.#mmu.write64(at, value, this.#user);
+    else this.#mmu.write(at, bytes, Number(BigInt.asUintN(8 * bytes, value)), this.#user);
+    this.pointer = pointer;
+  }
+
+  pop(bytes: SlotBytes): bigint {
+    const at = this.#linear(this.pointer, bytes);
+    const value =
+      bytes === 8
+        ? this.#mmu.read64(at, this.#user)
+        : BigInt(this.#mmu.read(at, bytes, this.#user));
+    this.skip(bytes);
+    return value;
+  }
+
+  /** Pops a selector: the upper bytes of its slot do not count. */
+  popSelector(bytes: SlotBytes): number {
+    return Number(this.pop(bytes) & 0xffffn);
+  }
+
+  /** Faults if a value could not be written at the pointer. */
+  check(bytes: SlotBytes): void {
+    this.#mmu.check(this.#linear(this.pointer, bytes), bytes, "write", this.#user);
+  }
+
+  skip(bytes: number): void {
+    this.pointer = BigInt.asUintN(this.#size, this.pointer + BigInt(bytes));
+  }
+
+  /** Makes the pointer the processor's: bits above its width stay, but for 32-bit ones. */
+  commit(p: Processor): void {
+    if (this.#size === 16) p.setGpr16(GPR.rsp, Number(this.pointer));
+    else p.setGpr(GPR.rsp, this.pointer);
+  }
+
+  #linear(pointer: bigint, bytes: number): number {
+    const { base } = this.#segment;
+    if (this.#size === 64) {
+      if (!isCanonical(pointer) || !isCanonical(pointer + BigInt(bytes - 1))) throw this.#fault();
+      return linearOf(pointer);
+    }
+    if (!isWithin(this.#segment, Number(pointer), bytes)) throw this.#fault();
+    return Number(BigInt.asUintN(32, base + pointer));
+  }
+
+  #fault() {
+    return stackFault(this.#errorCode);
+  }
+}
+
+/** Whether an access at an offset lies inside a data segment (Intel SDM vol. 3A §5.3). */
+export function isWithin(segment: Segment, offset: number, bytes: number): boolean {
+  const last = offset + bytes - 1;
+  const { attributes, limit } = segment;
+  const expandDown =
+    (attributes & (ATTRIBUTE.CODE | ATTRIBUTE.EXPAND_DOWN)) === ATTRIBUTE.EXPAND_DOWN;
+  if (!expandDown) return last <= limit;
+  const top = (attributes & ATTRIBUTE.BIG) !== 0 ? 0xffff_ffff : 0xffff;
+  return offset > limit && last <= top;
+}

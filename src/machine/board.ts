@@ -155,7 +155,7 @@ export class Board {
       ioapic: this.#ioapic,
       mmio: this.mmio,
     });
-    this.ports.claim(PORT.DEBUG_EXIT, 2, debugExit);
+    this.ports.claim(PORT.DEBUG_EXIT, debugExit.length, debugExit);
     this.ports.claim(PORT.ACPI_PM, acpi.length, acpi);
     this.ports.claim(PORT.PCI_CONFIG, 8, this.#pci);
 

@@ -162,6 +162,14 @@ describe("the ways out", () => {
     expect(rig.ends).toEqual([{ kind: "exit", status: 7 }]);
   });
 
+  it("debug exit takes a value of any width as one, and the ports after it end there", () => {
+    rig.write(0x501, 41, 4);
+    rig.write(0x501, 0x5305, 4);
+    expect(rig.ends.map((end) => end.kind === "exit" && end.status)).toEqual([0, 5]);
+    expect(() => rig.board.ports.claim(0x504, 1, rig.board.ports)).toThrow("already claimed");
+    expect(() => rig.board.ports.claim(0x505, 0xfb, rig.board.ports)).not.toThrow();
+  });
+
   it("ACPI switches off", () => {
     rig.write(0x604, 0x2000, 2);
     expect(rig.ends).toEqual([{ kind: "power-off" }]);
@@ -350,7 +358,7 @@ describe("a guest that reads and writes ports at random", () => {
             expect(write && ranges.some(([a, b]) => near(at, size, a, b)), `${at}`).toBe(true);
           if (machine.resets > resets)
             onlyBy([0x60, 0x60], [0x64, 0x64], [0x92, 0x92], [0xcf9, 0xcf9]);
-          if (ends.length > ended) onlyBy([0x501, 0x502], [0x604, 0x605]);
+          if (ends.length > ended) onlyBy([0x501, 0x504], [0x604, 0x605]);
           machine.clock.advance(pause);
           if (machine.board.interrupts.pending && (value & 1) === 1) {
             const vector = machine.board.interrupts.acknowledge();

@@ -20,8 +20,12 @@ export const exitStatus = (value: number): number => {
   return ((value << 1) | 1) & 0xff;
 };
 
-/** The debug exit at port 0x501, two ports wide: any write ends the machine. */
+/**
+ * The debug exit at port 0x501: any write ends the machine. Four ports wide, so that a write of any
+ * width arrives as one value.
+ */
 export class DebugExit implements BusDevice {
+  readonly length = 4;
   readonly #onExit: (status: number) => void;
 
   constructor({ onExit }: { onExit: (status: number) => void }) {

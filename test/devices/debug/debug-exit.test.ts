@@ -25,13 +25,15 @@ describe("debug exit", () => {
 
   it("reads as all ones", () => {
     const device = new DebugExit({ onExit: () => {} });
-    expect([device.read(0, 1), device.read(0, 2)]).toEqual([0xff, 0xffff]);
+    expect([device.read(0, 1), device.read(0, 2), device.read(0, 4)]).toEqual([
+      ...[0xff, 0xffff, 0xffff_ffff],
+    ]);
   });
 
   it("lives through any access, with statuses of one byte", () => {
     readWriteEverything(() => {
       const device = new DebugExit({ onExit: (status) => expect(status & ~0xff).toBe(0) });
-      return { ranges: [[device, 2]] };
+      return { ranges: [[device, device.length]] };
     });
   });
 });

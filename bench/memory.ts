@@ -3,7 +3,14 @@ import { SERVING, SETTLING } from "./idle.ts";
 import type { Benchmark, BenchmarkOptions } from "./support/benchmark.ts";
 import { printTable, ratio, Sample } from "./support/figures.ts";
 import { GuestProcess } from "./support/guest-process.ts";
-import { builtImage, MEMORY_MIB, type Monitor, packImage, qemuTcg } from "./support/monitors.ts";
+import {
+  builtImage,
+  MEMORY_MIB,
+  type Monitor,
+  packImage,
+  qemuAsTyped,
+  qemuTrimmed,
+} from "./support/monitors.ts";
 
 async function helloPeak(monitor: Monitor): Promise<number> {
   const guest = new GuestProcess(monitor.command(builtImage("hello")));
@@ -27,7 +34,7 @@ export const memory: Benchmark = {
   rounds: 5,
   async run({ rounds, ours }: BenchmarkOptions) {
     const ping = packImage("ping", "quiet");
-    const rivals = [...ours, qemuTcg].map((monitor) => ({
+    const rivals = [...ours, qemuAsTyped, qemuTrimmed].map((monitor) => ({
       monitor,
       hello: new Sample(),
       ping: new Sample(),

@@ -2,7 +2,7 @@ import { SERVING } from "./idle.ts";
 import type { Benchmark, BenchmarkOptions } from "./support/benchmark.ts";
 import { printTable, ratio, Sample } from "./support/figures.ts";
 import { GuestProcess } from "./support/guest-process.ts";
-import { type Monitor, packImage, qemuTcg } from "./support/monitors.ts";
+import { type Monitor, packImage, qemuTrimmed } from "./support/monitors.ts";
 import { GUEST_ADDRESS, Namespace, TAP } from "./support/namespace.ts";
 
 const PINGS = 5_000;
@@ -23,7 +23,7 @@ export const ping: Benchmark = {
   rounds: 5,
   async run({ rounds, ours }: BenchmarkOptions) {
     const image = packImage("ping", "quiet");
-    const rivals = [...ours, qemuTcg].map((monitor) => ({ monitor, mean: new Sample() }));
+    const rivals = [...ours, qemuTrimmed].map((monitor) => ({ monitor, mean: new Sample() }));
     const network = new Namespace();
     const measure = async (monitor: Monitor): Promise<number> => {
       const guest = new GuestProcess(network.command(monitor.command(image, TAP)));

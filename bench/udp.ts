@@ -1,7 +1,7 @@
 import type { Benchmark, BenchmarkOptions } from "./support/benchmark.ts";
 import { printTable, ratio, Sample } from "./support/figures.ts";
 import { GuestProcess } from "./support/guest-process.ts";
-import { compile, type Monitor, packImage, qemuTcg } from "./support/monitors.ts";
+import { compile, type Monitor, packImage, qemuTrimmed } from "./support/monitors.ts";
 import { GUEST_ADDRESS, Namespace, TAP } from "./support/namespace.ts";
 
 const SERVING = "Serving UDP on";
@@ -17,7 +17,7 @@ export const udp: Benchmark = {
   async run({ rounds, ours }: BenchmarkOptions) {
     const image = packImage("udp", "quiet");
     const program = compile("udp-load");
-    const rivals = [...ours, qemuTcg].map((monitor) => ({
+    const rivals = [...ours, qemuTrimmed].map((monitor) => ({
       monitor,
       rates: SIZES.map(() => new Sample()),
     }));

@@ -27,28 +27,44 @@ export const solo5Kvm = (cli: string = CLI, name = "solo5-kvm"): Monitor => ({
   ],
 });
 
-/** The machine that QEMU starts fastest: nothing but what the guest uses, and no boot ROMs. */
-const qemuMachine = (tap: string | undefined): string[] => [
-  ...["qemu-system-x86_64", "-accel", "tcg", "-m", `${MEMORY_MIB}`, "-nodefaults"],
-  ...["-vga", "none", "-display", "none", "-serial", "stdio", "-no-reboot"],
-  ...["-device", "isa-debug-exit,iobase=0x501,iosize=2"],
-  ...["-netdev", tap === undefined ? "user,id=n0" : networkOn(tap)],
-  ...["-device", "virtio-net-pci,netdev=n0,romfile="],
+const QEMU = ["qemu-system-x86_64", "-accel", "tcg", "-m", `${MEMORY_MIB}`];
+const QEMU_SERIAL = ["-display", "none", "-serial", "stdio", "-no-reboot"];
+/** Makes the guest's exit that of QEMU. */
+const QEMU_EXIT = ["-device", "isa-debug-exit,iobase=0x501,iosize=2"];
+
+/** @param rom whether the network card brings its boot ROM, as QEMU's do unless told */
+const qemuNetwork = (tap: string | undefined, rom: boolean): string[] => [
+  "-netdev",
+  tap === undefined ? "user,id=n0" : `tap,id=n0,ifname=${tap},script=no,downscript=no`,
+  "-device",
+  `virtio-net-pci,netdev=n0${rom ? "" : ",romfile="}`,
 ];
 
-const networkOn = (tap: string): string => `tap,id=n0,ifname=${tap},script=no,downscript=no`;
+/** QEMU without KVM as people start it, booting by SeaBIOS and the image's own boot block. */
+export const qemuAsTyped: Monitor = {
+  name: "qemu",
+  command: (image, tap) => [
+    ...[...QEMU, ...QEMU_SERIAL, ...QEMU_EXIT, ...qemuNetwork(tap, true)],
+    ...["-cdrom", image],
+  ],
+};
 
-/** QEMU without KVM, booting by SeaBIOS and the image's own boot block. */
-export const qemuTcg: Monitor = {
-  name: "qemu -cdrom",
-  command: (image, tap) => [...qemuMachine(tap), "-cdrom", image],
+/** The machine that QEMU starts fastest: no graphics card, no boot ROMs, no default devices. */
+const qemuTrimmedMachine = (tap: string | undefined): string[] => [
+  ...[...QEMU, ...QEMU_SERIAL, ...QEMU_EXIT, ...qemuNetwork(tap, false)],
+  ...["-nodefaults", "-vga", "none"],
+];
+
+export const qemuTrimmed: Monitor = {
+  name: "qemu, trimmed",
+  command: (image, tap) => [...qemuTrimmedMachine(tap), "-cdrom", image],
 };
 
 /** The same with QEMU's own Multiboot loader: takes the kernel's file instead of the image. */
 export const qemuDirect: Monitor = {
-  name: "qemu -kernel",
+  name: "qemu, trimmed, -kernel",
   command: (kernel, tap) => [
-    ...qemuMachine(tap),
+    ...qemuTrimmedMachine(tap),
     ...["-kernel", join(ROOT, "kernel", "build", "loader"), "-initrd", kernel],
   ],
 };

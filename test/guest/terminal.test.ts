@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { image } from "../support/monitor.ts";
+import { image, PROGRAM } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
-import { atTerminal, type Session } from "../support/terminal.ts";
+import { atTerminal, onTerminal, type Session } from "../support/terminal.ts";
 import { exit, print, spin, tinyGuest } from "../support/tiny-guest.ts";
 
 const READY = "Serving ping on 10.0.0.2";
@@ -85,6 +85,34 @@ describe.skipIf(missing("kvm", "python3"))("on a terminal", () => {
       expect(session.status).toBe(status);
       expectRestored(session);
     }
+  });
+
+  it("that is closed ends the run as SIGHUP does", async () => {
+    const session = await atTerminal([image("kernel")], ["expect", READY], ["hang up", 0]);
+    expect(session.status).toBe(129);
+  });
+
+  it("belongs to the shell while the run is in the background", async () => {
+    const command = `${process.execPath} ${PROGRAM} ${image("kernel")}`;
+    const { output } = await onTerminal(
+      ["bash", "--norc", "--noprofile", "-i"],
+      ["type", `${command} & echo started\n`],
+      ["expect", READY],
+      // What is typed is echoed: the answer has what the question has not.
+      ["type", "jobs; echo in front: $((40 + 2))\n"],
+      ["expect", "in front: 42"],
+      ["type", "fg\n"],
+      ["sleep", 1],
+      ["type", "\x01c"],
+      ["expect", "C-a x    end the run"],
+      ["type", "\x01x"],
+      ["sleep", 0.5],
+      ["type", "echo status: $(($? + 10))\n"],
+      ["expect", "status: 10"],
+      ["type", "exit\n"],
+    );
+    expect(output).toContain("Running");
+    expect(output).not.toContain("Stopped");
   });
 
   it("reports come out with whole lines: the terminal is restored before them", async () => {

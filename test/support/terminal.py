@@ -5,6 +5,7 @@ JSON list:
     ["type", text]       types it
     ["signal", number]   sends the command a signal
     ["sleep", seconds]
+    ["hang up", 0]       closes the terminal, as a window is closed; nothing may follow
 
 In the end prints, as JSON: the command's exit status (negative: the signal that killed it), all its
 output, and the terminal's settings before, during (at the first step) and after.
@@ -40,6 +41,7 @@ def read(timeout):
 
 
 failure = None
+hung_up = False
 for verb, argument in map(json.loads, sys.stdin):
     if verb == "expect":
         wanted = argument.encode()
@@ -61,13 +63,18 @@ for verb, argument in map(json.loads, sys.stdin):
         end = time.monotonic() + argument
         while (left := end - time.monotonic()) > 0:
             read(left)
+    elif verb == "hang up":
+        during = during or settings()
+        os.close(terminal)
+        os.close(control)
+        hung_up = True
 
 while child.poll() is None and time.monotonic() < deadline:
-    read(0.02)
+    time.sleep(0.02) if hung_up else read(0.02)
 if child.poll() is None:
     child.kill()
     failure = failure or "did not end"
-while read(0.05):
+while not hung_up and read(0.05):
     pass
 print(
     json.dumps(
@@ -76,7 +83,7 @@ print(
             "output": output.decode(errors="replace"),
             "before": before,
             "during": during,
-            "after": settings(),
+            "after": None if hung_up else settings(),
             "failure": failure,
         }
     )

@@ -3,7 +3,9 @@ import { expect } from "vitest";
 import { PROGRAM, Process, ROOT } from "./monitor.ts";
 
 /** What is done at the terminal; `terminal.py` describes the steps. */
-export type Step = readonly ["expect" | "type", string] | readonly ["signal" | "sleep", number];
+export type Step =
+  | readonly ["expect" | "type", string]
+  | readonly ["signal" | "sleep" | "hang up", number];
 
 export interface Session {
   /** As a shell has it: 128 and the number of the signal that killed it. */
@@ -17,11 +19,13 @@ export interface Session {
 }
 
 /** Runs `solo5-kvm` on a terminal, and does the steps there. */
-export async function atTerminal(args: readonly string[], ...steps: Step[]): Promise<Session> {
+export const atTerminal = (args: readonly string[], ...steps: Step[]): Promise<Session> =>
+  onTerminal([process.execPath, PROGRAM, ...args], ...steps);
+
+/** The same for any command. */
+export async function onTerminal(command: readonly string[], ...steps: Step[]): Promise<Session> {
   const script = join(ROOT, "test/support/terminal.py");
-  const process_ = new Process(["python3", script, process.execPath, PROGRAM, ...args], {
-    stdin: "pipe",
-  });
+  const process_ = new Process(["python3", script, ...command], { stdin: "pipe" });
   process_.child.stdin?.end(steps.map((step) => `${JSON.stringify(step)}\n`).join(""));
   const { status, stdout, stderr } = await process_.ended;
   expect(status, stderr).toBe(0);

@@ -18,7 +18,7 @@ import { Mmu } from "./memory/mmu.ts";
 import { Processor, SHADOW } from "./processor.ts";
 import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
 import { RAM_BASE, SEGMENT_INDEX, STATE } from "./state.ts";
-import { deliverException, deliverInterrupt } from "./system/interrupts.ts";
+import { deliverException, deliverInterrupt, deliverNmi } from "./system/interrupts.ts";
 
 const PAGE_SIZE = 4096;
 /** How long the interpreter runs before it looks at the clock, roughly. */
@@ -53,6 +53,7 @@ export class FallbackCpu implements Cpu {
   #exit: VmExit | undefined;
   #mmio: MmioAccess | undefined;
   #vector: number | undefined;
+  #nmi = false;
   #windowWanted = false;
   #kicked = false;
   #slice = FIRST_SLICE;
@@ -82,11 +83,20 @@ export class FallbackCpu implements Cpu {
   }
 
   run(deadline: Nanos): VmExit {
+    try {
+      return this.#runUntil(deadline);
+    } catch (error) {
+      if (error instanceof TripleFault) return this.#exits.shutdown;
+      throw error;
+    }
+  }
+
+  #runUntil(deadline: Nanos): VmExit {
     const { clock } = this.#options;
     this.#completeAccess();
     for (;;) {
       if (this.#exit !== undefined) return this.#takeExit();
-      if (this.#vector !== undefined) this.#takeInterrupt(this.#vector);
+      this.#takeEvents();
       if (this.#windowWanted && this.interruptible) return this.#exits.interruptWindow;
       if (this.#kicked) {
         this.#kicked = false;
@@ -94,12 +104,7 @@ export class FallbackCpu implements Cpu {
       }
       const start = clock.now();
       if (start >= deadline || this.#options.hostWaits()) return this.#exits.kicked;
-      try {
-        this.#runSlice();
-      } catch (error) {
-        if (error instanceof TripleFault) return this.#exits.shutdown;
-        throw error;
-      }
+      this.#runSlice();
       this.#adaptSlice(clock.now() - start);
     }
   }
@@ -110,6 +115,22 @@ export class FallbackCpu implements Cpu {
 
   requestInterruptWindow(wanted: boolean): void {
     this.#windowWanted = wanted;
+  }
+
+  nmi(): void {
+    this.#nmi = true;
+  }
+
+  get cr8(): number {
+    return this.processor.cr8;
+  }
+
+  set cr8(value: number) {
+    this.processor.cr8 = value;
+  }
+
+  get apicBase(): number {
+    return Number(this.processor.field(STATE.APIC_BASE));
   }
 
   kick(): void {
@@ -135,6 +156,7 @@ export class FallbackCpu implements Cpu {
     this.#exit = undefined;
     this.#mmio = undefined;
     this.#vector = undefined;
+    this.#nmi = false;
     this.#windowWanted = false;
     this.mmu.mmio.clear();
     this.mmu.flush();
@@ -195,9 +217,19 @@ export class FallbackCpu implements Cpu {
     this.#synchronise();
   }
 
-  #takeInterrupt(vector: number): void {
+  /** An NMI first, then the interrupt that was promised to be taken. */
+  #takeEvents(): void {
+    const { processor, mmu } = this;
+    const masked = (processor.shadow & (SHADOW.NMI | SHADOW.MOV_SS)) !== 0;
+    if (this.#nmi && !masked) {
+      this.#nmi = false;
+      deliverNmi(processor, mmu);
+      this.#synchronise();
+    }
+    if (this.#vector === undefined || !this.interruptible) return;
+    const vector = this.#vector;
     this.#vector = undefined;
-    deliverInterrupt(this.processor, this.mmu, vector);
+    deliverInterrupt(processor, mmu, vector);
     this.#synchronise();
   }
 
@@ -302,6 +334,7 @@ export class FallbackCpu implements Cpu {
     const exits = this.#exits;
     return {
       readTsc: () => BigInt(Math.floor(this.#options.clock.now())),
+      random: () => this.#random(),
       portIn: (port, bytes, deliver) => {
         exits.portRead.port = port;
         exits.portRead.size = bytes as AccessSize;
@@ -319,6 +352,12 @@ export class FallbackCpu implements Cpu {
         this.#exit = (systemFlags & RFLAGS.IF) !== 0 ? exits.halt : exits.haltForever;
       },
     };
+  }
+
+  #random(): bigint {
+    let bits = 0n;
+    for (let i = 0; i < 4; i++) bits = (bits << 16n) | BigInt(Math.floor(Math.random() * 0x1_0000));
+    return bits;
   }
 
   #asFault(thrown: unknown): CpuException | Leave {

@@ -12,6 +12,8 @@ import { registerSlot } from "./translator.ts";
 export interface Outside {
   /** Time stamp counter. */
   readTsc(): bigint;
+  /** 64 random bits. */
+  random(): bigint;
   /**
    * Port input: the CPU leaves the guest after this instruction, which must end its block.
    * @param bytes 1, 2 or 4

@@ -97,6 +97,16 @@ export class FlagEmitter {
     this.#store.setCarry(carry);
   }
 
+  /** ZF and CF as given (0 or 1 each), the others clear: comparisons of vectors, POPCNT. */
+  zeroAndCarry(zero: I32, carry: I32): void {
+    const equal = this.#store.let<"i32">(zero);
+    // Not zero: an odd number of bits, so that PF is clear; in zero itself it has to be inverted.
+    this.#store.setResult(i64.extendU(i32.xor(equal, i32.const(1))));
+    const below = this.#store.let<"i32">(carry);
+    this.#store.setCarries(overflowSign(i32.const(0), below));
+    this.#store.setCarry(i32.or(below, i32.shl(equal, i32.const(2))));
+  }
+
   /** OF and CF alone (0 or 1 each). */
   overflowAndCarry(overflow: I32, carry: Local<"i32">): void {
     const auxiliary = i64.and(this.#store.getCarries(), i64.const(AUXILIARY));

@@ -4,7 +4,7 @@ import { RFLAGS } from "../bits.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import { SEGMENT_INDEX } from "../state.ts";
-import { checkPort } from "../system/ports.ts";
+import { checkPortAccess } from "../system/io-permission.ts";
 import type { Family, FlagUse, Instruction } from "./instruction.ts";
 
 const RAX = 0;
@@ -245,7 +245,7 @@ export const strings: Family = [
     const repeated = context.instruction.repeat !== undefined;
     if (repeated && operation.count === 0n) return;
     const port = Number(context.getRegister(RDX, 16));
-    checkPort(context.processor, context.mmu, port, operation.bytes);
+    checkPortAccess(context.processor, context.mmu, port, operation.bytes);
     // The page must take the value before the port is asked for it.
     const destination = linearOf(operation.destination);
     context.mmu.check(destination, operation.bytes, "write");
@@ -262,7 +262,7 @@ export const strings: Family = [
     const repeated = context.instruction.repeat !== undefined;
     if (repeated && operation.count === 0n) return;
     const port = Number(context.getRegister(RDX, 16));
-    checkPort(context.processor, context.mmu, port, operation.bytes);
+    checkPortAccess(context.processor, context.mmu, port, operation.bytes);
     const value = operation.read(operation.source);
     operation.advance(RSI);
     if (repeated) operation.count -= 1n;

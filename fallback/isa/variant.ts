@@ -68,7 +68,7 @@ export function variant(form: Form, bits: MemoryBits, memory: boolean, long: boo
   return { instruction: form.instruction, bits, long, operands };
 }
 
-function operandKind({ place }: OperandSpec, memory: boolean): Operand["kind"] {
+function operandKind({ place, width }: OperandSpec, memory: boolean): Operand["kind"] {
   switch (place) {
     case "rm":
       return memory ? "memory" : "register";
@@ -90,6 +90,8 @@ function operandKind({ place }: OperandSpec, memory: boolean): Operand["kind"] {
     case "far-pointer":
     case "one":
       return "immediate";
+    case "fixed":
+      return width === 128 ? "xmm" : "register";
     default:
       return "register";
   }
@@ -101,5 +103,5 @@ export const variantKey = ({ instruction, bits, long, operands }: Variant): stri
     instruction.name,
     bits,
     instruction.stack ? long : "",
-    ...operands.map((operand) => `${operand.kind[0]}${operand.bits}`),
+    ...operands.map((operand) => `${operand.kind}${operand.bits}`),
   ].join(" ");

@@ -206,6 +206,9 @@ export const i64x2 = {
   mul: binary(213),
   eq: binary(214),
   gtS: binary(217),
+  /** Products of the low 32-bit lanes. */
+  extmulLowS: binary(220),
+  extmulLowU: binary(222),
 } as const;
 
 export const f32x4 = {

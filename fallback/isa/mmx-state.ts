@@ -1,0 +1,32 @@
+/** What procedures with MMX registers do to x87's state (Intel SDM vol. 1 §9.5.1, §9.6.2). */
+import { CpuException, VECTOR } from "../exceptions.ts";
+import type { Processor } from "../processor.ts";
+import { FXSAVE, STATE } from "../state.ts";
+
+const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
+const TAG_WORD = STATE.FX_AREA + FXSAVE.TAG_WORD;
+const EXCEPTION_SUMMARY = 1 << 7;
+const TOP = 7 << 11;
+
+/** @throws CpuException #MF if an x87 exception is pending */
+export function beginMmx({ view }: Processor): void {
+  if (view.getUint16(STATUS_WORD, true) & EXCEPTION_SUMMARY) throw new CpuException(VECTOR.MF);
+}
+
+/** All registers are valid, the stack's top is the first. */
+export function endMmx({ view }: Processor): void {
+  view.setUint16(STATUS_WORD, view.getUint16(STATUS_WORD, true) & ~TOP, true);
+  view.setUint8(TAG_WORD, 0xff);
+}
+
+/** @param register 0 to 7 @param value 64 bits */
+export function writeMmx({ view }: Processor, register: number, value: bigint): void {
+  const slot = STATE.FX_AREA + FXSAVE.ST + 16 * register;
+  view.setBigUint64(slot, value, true);
+  view.setUint16(slot + 8, 0xffff, true);
+}
+
+/** EMMS: all registers are empty. */
+export function emptyMmx({ view }: Processor): void {
+  view.setUint8(TAG_WORD, 0);
+}

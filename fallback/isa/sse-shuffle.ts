@@ -1,0 +1,312 @@
+/** Lanes moved about: shuffles, packs, blends, insertions (Intel SDM vol. 1 §9.4.4, §11.4.2, §12.10). */
+import { type I32, i32, i64, select, type V128 } from "../wasm/expression.ts";
+import { i8x16, i16x8, i32x4, i64x2, v128 } from "../wasm/simd.ts";
+import type { Emitter } from "./emitter.ts";
+import type { Family, Instruction } from "./instruction.ts";
+import type { Operand } from "./operand.ts";
+import { atBits, combining, lanes, type Meaning, onBoth, range, type Vector } from "./vector.ts";
+
+const BYTES = range(0, 16);
+const zero = (): V128 => i64x2.const(0);
+
+const immediate = (e: Emitter, operand: Operand) => e.let(i32.wrap(e.read(operand)));
+
+/** Four selectors of two bits, each in a lane of its own: moved to bits 7 and 6, then down. */
+const selectors = (e: Emitter, control: Operand, width: 16 | 32): V128 => {
+  const { splat, mul, shrU, const: constant } = width === 16 ? i16x8 : i32x4;
+  const moved = mul(splat(i32.wrap(e.read(control))), constant(64, 16, 4, 1));
+  return v128.and(shrU(moved, i32.const(6)), constant(3));
+};
+
+/** Selectors of four lanes of 32 bits, as indices of bytes. */
+const doublewordIndices = (e: Emitter, control: Operand): V128 =>
+  i32x4.add(
+    i32x4.mul(selectors(e, control, 32), i32x4.const(0x0404_0404)),
+    i32x4.const(0x0302_0100),
+  );
+
+const shuffleDoublewords: Meaning = (
+  e,
+  destination: Operand,
+  source: Operand,
+  control: Operand,
+) => {
+  const value = e.readVector(source);
+  e.writeVector(destination, i8x16.swizzle(value, doublewordIndices(e, control)));
+};
+
+/** Four words of one half, the others as they are. */
+const shuffleWords =
+  (high: boolean): Meaning =>
+  (e, destination: Operand, source: Operand, control: Operand) => {
+    const value = e.readVector(source);
+    const each = high
+      ? [0, 0, 0, 0, 0x0202, 0x0202, 0x0202, 0x0202]
+      : [0x0202, 0x0202, 0x0202, 0x0202, 0, 0, 0, 0];
+    const own = [0x0100, 0x0302, 0x0504, 0x0706, 0x0908, 0x0b0a, 0x0d0c, 0x0f0e];
+    const base = own.map((index, lane) => (each[lane] === 0 ? index : high ? 0x0908 : 0x0100));
+    const chosen = i16x8.mul(selectors(e, control, 16), i16x8.const(...each));
+    e.writeVector(destination, i8x16.swizzle(value, i16x8.add(chosen, i16x8.const(...base))));
+  };
+
+/** Two lanes of the destination, then two of the source. */
+const shuffleSingles: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
+  const b = e.readVector(source);
+  const a = e.readVector(destination);
+  const indices = e.let(doublewordIndices(e, control));
+  const low = i8x16.swizzle(a, indices);
+  e.writeVector(destination, lanes(low, i8x16.swizzle(b, indices), 4, [0, 1, 6, 7]));
+};
+
+const shuffleDoubles: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
+  const b = e.readVector(source);
+  const a = e.readVector(destination);
+  const which = immediate(e, control);
+  const choose = (from: Vector, bit: number) =>
+    select(i32.and(which, i32.const(bit)), i64x2.extractLane(from, 1), i64x2.extractLane(from, 0));
+  e.writeVector(destination, i64x2.replaceLane(i64x2.splat(choose(a, 1)), 1, choose(b, 2)));
+};
+
+/** By index, or zero where the index's bit 7 is set. */
+const shuffleBytes = combining((a, indices, bits) =>
+  i8x16.swizzle(a, v128.and(indices, i8x16.const(bits === 64 ? 0x87 : 0x8f))),
+);
+
+/** Bytes of destination (high) and source (low) together, from an offset on. */
+const align: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
+  const b = e.readVector(source);
+  const a = e.readVector(destination);
+  // Indices over 15 give zero.
+  const indices = e.let(i8x16.addSatU(i8x16.const(...BYTES), i8x16.splat(immediate(e, control))));
+  if (destination.bits === 64) {
+    e.writeVector(destination, i8x16.swizzle(lanes(b, a, 8, [0, 2]), indices));
+    return;
+  }
+  const high = i8x16.swizzle(a, i8x16.sub(indices, i8x16.const(16)));
+  e.writeVector(destination, v128.or(i8x16.swizzle(b, indices), high));
+};
+
+/** Lanes of both in turn. */
+const interleave =
+  (bytes: number, high: boolean) =>
+  (a: V128, b: V128, bits: number): V128 => {
+    const count = bits / 8 / bytes;
+    const first = high ? count / 2 : 0;
+    return lanes(
+      a,
+      b,
+      bytes,
+      range(first, count / 2).flatMap((lane) => [lane, lane + 16 / bytes]),
+    );
+  };
+
+const LETTERS = ["BW", "WD", "DQ"] as const;
+
+const unpacking: readonly Instruction[] = LETTERS.flatMap((letters, index) => {
+  const bytes = 1 << index;
+  const low = (0x60 + index).toString(16);
+  return [
+    {
+      name: `PUNPCKL${letters}`,
+      // Of memory MMX reads 32 bits only.
+      forms: [`NP 0F ${low} Pq,Qd`, `66 0F ${low} Vx,Wx`],
+      meaning: combining(interleave(bytes, false)),
+    },
+    {
+      name: `PUNPCKH${letters}`,
+      forms: onBoth((0x68 + index).toString(16).toUpperCase()),
+      meaning: combining(interleave(bytes, true)),
+    },
+  ];
+});
+
+const xmm = (name: string, forms: readonly string[], combine: Parameters<typeof combining>[0]) => ({
+  name,
+  forms,
+  meaning: combining(combine),
+});
+
+/** Narrows lanes of the destination, then of the source. */
+const packing = (narrow: (a: V128, b: V128) => V128) =>
+  combining((a, b, bits, e) => {
+    if (bits === 128) return narrow(a, b);
+    const both = e.let(narrow(a, b));
+    return lanes(both, both, 4, [0, 2]);
+  });
+
+/** All ones in the lanes whose bit is set in the immediate. */
+const chosenLanes = (which: I32, width: 16 | 32): V128 => {
+  const { splat, eq, const: constant } = width === 16 ? i16x8 : i32x4;
+  const bits = range(0, 128 / width).map((lane) => 1 << lane);
+  return eq(v128.and(splat(which), constant(...bits)), constant(...bits));
+};
+
+const blending =
+  (mask: (which: I32) => V128): Meaning =>
+  (e, destination: Operand, source: Operand, control: Operand) => {
+    const b = e.readVector(source);
+    const a = e.readVector(destination);
+    e.writeVector(destination, v128.bitselect(b, a, mask(immediate(e, control))));
+  };
+
+/** Where the lanes of the third operand are negative. */
+const blendingBySign =
+  (gtS: (a: V128, b: V128) => V128): Meaning =>
+  (e, destination: Operand, source: Operand, control: Operand) => {
+    const b = e.readVector(source);
+    const a = e.readVector(destination);
+    const mask = gtS(zero(), e.readVector(control));
+    e.writeVector(destination, v128.bitselect(b, a, mask));
+  };
+
+const LANE_NUMBERS = {
+  8: () => i8x16.const(...BYTES),
+  16: () => i16x8.const(...range(0, 8)),
+  32: () => i32x4.const(...range(0, 4)),
+  64: () => i64x2.const(0, 1),
+} as const;
+type LaneBits = keyof typeof LANE_NUMBERS;
+
+const splatLane = (value: ReturnType<Emitter["read"]>, bits: LaneBits): V128 => {
+  switch (bits) {
+    case 8:
+      return i8x16.splat(i32.wrap(value));
+    case 16:
+      return i16x8.splat(i32.wrap(value));
+    case 32:
+      return i32x4.splat(i32.wrap(value));
+    case 64:
+      return i64x2.splat(value);
+  }
+};
+
+const equalLanes = { 8: i8x16.eq, 16: i16x8.eq, 32: i32x4.eq, 64: i64x2.eq } as const;
+
+/** A lane's number: the immediate modulo how many there are. */
+const laneNumber = (e: Emitter, control: Operand, total: number, bits: number) =>
+  e.let(i64.and(e.read(control), i64.const(total / bits - 1)));
+
+const inserting =
+  (laneBits?: 8 | 16): Meaning =>
+  (e, destination: Operand, source: Operand, control: Operand) => {
+    const bits = (laneBits ?? source.bits) as LaneBits;
+    const value = e.read(source);
+    const lane = laneNumber(e, control, destination.bits, bits);
+    const mask = equalLanes[bits](LANE_NUMBERS[bits](), splatLane(lane, bits));
+    const before = e.readVector(destination);
+    e.writeVector(destination, v128.bitselect(splatLane(value, bits), before, mask));
+  };
+
+/** A lane's value, zero-extended. */
+const extractLane = (
+  e: Emitter,
+  source: Vector,
+  lane: ReturnType<typeof laneNumber>,
+  bits: number,
+) => {
+  const offset = i32.mul(i32.wrap(lane), i32.const(bits / 8));
+  const indices = i8x16.add(i8x16.const(...BYTES), i8x16.splat(offset));
+  const low = i64x2.extractLane(i8x16.swizzle(source, indices), 0);
+  return e.let(bits === 64 ? low : i64.and(low, i64.const((1n << BigInt(bits)) - 1n)));
+};
+
+const extracting =
+  (laneBits?: 8 | 16): Meaning =>
+  (e, destination: Operand, source: Operand, control: Operand) => {
+    const bits = laneBits ?? destination.bits;
+    const lane = laneNumber(e, control, source.bits, bits);
+    e.write(destination, extractLane(e, e.readVector(source), lane, bits));
+  };
+
+/** One lane of the source (memory has but one) to any lane; then some lanes become zero. */
+const insertSingle: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
+  const which = immediate(e, control);
+  const field = (shift: number) => i32.and(i32.shrU(which, i32.const(shift)), i32.const(3));
+  let value: ReturnType<Emitter["read"]>;
+  if (source.kind === "memory") value = e.read(source);
+  else {
+    const from = e.let(i64.extendU(field(6)));
+    value = extractLane(e, e.readVector(atBits(source, 128)), from, 32);
+  }
+  const place = i32x4.eq(LANE_NUMBERS[32](), i32x4.splat(field(4)));
+  const inserted = v128.bitselect(splatLane(value, 32), e.readVector(destination), place);
+  e.writeVector(destination, v128.andnot(inserted, chosenLanes(which, 32)));
+};
+
+export const sseShuffle: Family = [
+  { name: "PSHUFD", forms: ["66 0F 70 Vx,Wx,Ib"], meaning: shuffleDoublewords },
+  { name: "PSHUFLW", forms: ["F2 0F 70 Vx,Wx,Ib"], meaning: shuffleWords(false) },
+  { name: "PSHUFHW", forms: ["F3 0F 70 Vx,Wx,Ib"], meaning: shuffleWords(true) },
+  { name: "PSHUFW", forms: ["NP 0F 70 Pq,Qq,Ib"], meaning: shuffleWords(false) },
+  { name: "SHUFPS", forms: ["NP 0F C6 Vx,Wx,Ib"], meaning: shuffleSingles },
+  { name: "SHUFPD", forms: ["66 0F C6 Vx,Wx,Ib"], meaning: shuffleDoubles },
+  { name: "PSHUFB", forms: onBoth("38 00"), meaning: shuffleBytes },
+  {
+    name: "PALIGNR",
+    forms: ["NP 0F 3A 0F Pq,Qq,Ib", "66 0F 3A 0F Vx,Wx,Ib"],
+    meaning: align,
+  },
+  ...unpacking,
+  xmm("PUNPCKLQDQ", ["66 0F 6C Vx,Wx"], interleave(8, false)),
+  xmm("PUNPCKHQDQ", ["66 0F 6D Vx,Wx"], interleave(8, true)),
+  xmm("UNPCKLPS", ["NP 0F 14 Vx,Wx"], interleave(4, false)),
+  xmm("UNPCKLPD", ["66 0F 14 Vx,Wx"], interleave(8, false)),
+  xmm("UNPCKHPS", ["NP 0F 15 Vx,Wx"], interleave(4, true)),
+  xmm("UNPCKHPD", ["66 0F 15 Vx,Wx"], interleave(8, true)),
+  { name: "PACKSSWB", forms: onBoth("63"), meaning: packing(i8x16.narrowS) },
+  { name: "PACKUSWB", forms: onBoth("67"), meaning: packing(i8x16.narrowU) },
+  { name: "PACKSSDW", forms: onBoth("6B"), meaning: packing(i16x8.narrowS) },
+  { name: "PACKUSDW", forms: ["66 0F 38 2B Vx,Wx"], meaning: packing(i16x8.narrowU) },
+  {
+    name: "PBLENDW",
+    forms: ["66 0F 3A 0E Vx,Wx,Ib"],
+    meaning: blending((which) => chosenLanes(which, 16)),
+  },
+  {
+    name: "BLENDPS",
+    forms: ["66 0F 3A 0C Vx,Wx,Ib"],
+    meaning: blending((which) => chosenLanes(which, 32)),
+  },
+  {
+    name: "BLENDPD",
+    forms: ["66 0F 3A 0D Vx,Wx,Ib"],
+    // Each bit twice, for lanes of 64.
+    meaning: blending((which) => {
+      const halves = chosenLanes(which, 32);
+      return i8x16.shuffle(halves, zero(), [0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4]);
+    }),
+  },
+  { name: "PBLENDVB", forms: ["66 0F 38 10 Vx,Wx,XMM0"], meaning: blendingBySign(i8x16.gtS) },
+  { name: "BLENDVPS", forms: ["66 0F 38 14 Vx,Wx,XMM0"], meaning: blendingBySign(i32x4.gtS) },
+  { name: "BLENDVPD", forms: ["66 0F 38 15 Vx,Wx,XMM0"], meaning: blendingBySign(i64x2.gtS) },
+  {
+    name: "PINSRB",
+    forms: ["66 0F 3A 20 Vdq,Rd,Ib", "66 0F 3A 20 Vdq,Mb,Ib"],
+    meaning: inserting(8),
+  },
+  {
+    name: "PINSRW",
+    forms: [
+      ...["NP 0F C4 Pq,Rd,Ib", "NP 0F C4 Pq,Mw,Ib"],
+      ...["66 0F C4 Vdq,Rd,Ib", "66 0F C4 Vdq,Mw,Ib"],
+    ],
+    meaning: inserting(16),
+  },
+  { name: "PINSRD", forms: ["66 0F 3A 22 Vdq,Ey,Ib"], meaning: inserting() },
+  {
+    name: "PEXTRB",
+    forms: ["66 0F 3A 14 Rd,Vdq,Ib", "66 0F 3A 14 Mb,Vdq,Ib"],
+    meaning: extracting(8),
+  },
+  {
+    name: "PEXTRW",
+    forms: [
+      ...["NP 0F C5 Gd,Nq,Ib", "66 0F C5 Gd,Udq,Ib"],
+      ...["66 0F 3A 15 Rd,Vdq,Ib", "66 0F 3A 15 Mw,Vdq,Ib"],
+    ],
+    meaning: extracting(16),
+  },
+  { name: "PEXTRD", forms: ["66 0F 3A 16 Ey,Vdq,Ib"], meaning: extracting() },
+  { name: "EXTRACTPS", forms: ["66 0F 3A 17 Ed,Vdq,Ib"], meaning: extracting() },
+  { name: "INSERTPS", forms: ["66 0F 3A 21 Vdq,Wd,Ib"], meaning: insertSingle },
+];

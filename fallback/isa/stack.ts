@@ -1,0 +1,146 @@
+/** Stack operations beyond PUSH and POP of general registers (Intel SDM vol. 1 §7.3.1.4). */
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import { GPR, SHADOW } from "../processor.ts";
+import { SEGMENT_INDEX } from "../state.ts";
+import { flagsToPush, popFlags } from "../system/flags-register.ts";
+import { loadSegment } from "../system/segments.ts";
+import { Stack, slotBytes } from "../system/stack.ts";
+import type { Family, Instruction } from "./instruction.ts";
+
+const PUSHA_REGISTERS = [GPR.rax, GPR.rcx, GPR.rdx, GPR.rbx, GPR.rsp, GPR.rbp, GPR.rsi, GPR.rdi];
+
+function push(context: ProcedureContext, value: bigint): void {
+  const stack = Stack.current(context.processor, context.mmu);
+  stack.push(value, slotBytes(context.operandSize));
+  stack.commit(context.processor);
+}
+
+/** ENTER: a frame with copies of the enclosing procedures' frame pointers. */
+function enter(context: ProcedureContext): void {
+  const { processor: p, mmu, operandSize } = context;
+  const bytes = slotBytes(operandSize);
+  const level = Number(context.immediate(1) & 31n);
+  const stack = Stack.current(p, mmu);
+  const width = p.stackSize;
+  stack.push(context.getRegister(GPR.rbp, operandSize), bytes);
+  const frame = stack.pointer;
+  if (level > 0) {
+    const outer = new Stack(
+      ...([mmu, p.segment(SEGMENT_INDEX.ss), width, context.getRegister(GPR.rbp, width)] as const),
+      mmu.user,
+    );
+    for (let i = 1; i < level; i++) {
+      outer.skip(-bytes);
+      const value = outer.pop(bytes);
+      outer.skip(-bytes);
+      stack.push(value, bytes);
+    }
+    stack.push(frame, bytes);
+  }
+  stack.skip(-Number(context.immediate(0) & 0xffffn));
+  // The stack must be usable where it now ends.
+  stack.check(bytes);
+  stack.commit(p);
+  context.setRegister(GPR.rbp, operandSize, frame);
+}
+
+/** PUSH and POP of a segment register. */
+function segmentStack(name: keyof typeof SEGMENT_INDEX, pushForm: string, popForm?: string) {
+  const index = SEGMENT_INDEX[name];
+  const instructions: Instruction[] = [
+    {
+      name: `PUSH ${name.toUpperCase()}`,
+      mnemonic: "PUSH",
+      forms: [`${pushForm} d64`],
+      procedure: (context) => push(context, BigInt(context.processor.selector(index))),
+    },
+  ];
+  if (popForm !== undefined) {
+    instructions.push({
+      name: `POP ${name.toUpperCase()}`,
+      mnemonic: "POP",
+      forms: [`${popForm} d64`],
+      ends: true,
+      procedure({ processor: p, mmu, operandSize }) {
+        const stack = Stack.current(p, mmu);
+        const selector = stack.popSelector(slotBytes(operandSize));
+        loadSegment(p, mmu, index, selector);
+        stack.commit(p);
+        if (index === SEGMENT_INDEX.ss) p.shadow |= SHADOW.MOV_SS;
+      },
+    });
+  }
+  return instructions;
+}
+
+export const stack: Family = [
+  {
+    name: "POP memory",
+    mnemonic: "POP",
+    forms: ["8F/0 Ev d64"],
+    procedure(context) {
+      const { processor: p, mmu, operandSize } = context;
+      const before = p.gpr(GPR.rsp);
+      const popped = Stack.current(p, mmu);
+      const value = popped.pop(slotBytes(operandSize));
+      // An address by RSP uses the value after the pop; a fault takes it back.
+      popped.commit(p);
+      try {
+        context.write(0, value);
+      } catch (fault) {
+        p.setGpr(GPR.rsp, before);
+        throw fault;
+      }
+    },
+  },
+  ...segmentStack("es", "06 no64", "07 no64"),
+  ...segmentStack("cs", "0E no64"),
+  ...segmentStack("ss", "16 no64", "17 no64"),
+  ...segmentStack("ds", "1E no64", "1F no64"),
+  ...segmentStack("fs", "0F A0", "0F A1"),
+  ...segmentStack("gs", "0F A8", "0F A9"),
+  {
+    name: "PUSHA",
+    forms: ["60 no64 d64"],
+    procedure(context) {
+      const { processor: p, mmu, operandSize } = context;
+      const stack = Stack.current(p, mmu);
+      for (const register of PUSHA_REGISTERS) {
+        stack.push(context.getRegister(register, operandSize), slotBytes(operandSize));
+      }
+      stack.commit(p);
+    },
+  },
+  {
+    name: "POPA",
+    forms: ["61 no64 d64"],
+    procedure(context) {
+      const { processor: p, mmu, operandSize } = context;
+      const stack = Stack.current(p, mmu);
+      const values = PUSHA_REGISTERS.map(() => stack.pop(slotBytes(operandSize)));
+      stack.commit(p);
+      [...PUSHA_REGISTERS].reverse().forEach((register, i) => {
+        if (register !== GPR.rsp) context.setRegister(register, operandSize, values[i] ?? 0n);
+      });
+    },
+  },
+  {
+    name: "PUSHF",
+    forms: ["9C d64"],
+    flags: { read: "OSZAPC" },
+    procedure: (context) => push(context, BigInt(flagsToPush(context.processor) >>> 0)),
+  },
+  {
+    name: "POPF",
+    forms: ["9D d64"],
+    flags: { written: "OSZAPC" },
+    ends: true,
+    procedure({ processor: p, mmu, operandSize }) {
+      const stack = Stack.current(p, mmu);
+      const image = Number(stack.pop(slotBytes(operandSize)) & 0xffff_ffffn);
+      popFlags(p, image, operandSize);
+      stack.commit(p);
+    },
+  },
+  { name: "ENTER", forms: ["C8 Iw,Ib d64"], procedure: enter },
+];

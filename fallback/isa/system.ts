@@ -1,0 +1,201 @@
+/** Instructions of operating systems, and those that ask the processor about itself. */
+import { RFLAGS } from "../bits.ts";
+import { undefinedOpcode } from "../exceptions.ts";
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
+import type { Mmu } from "../memory/mmu.ts";
+import type { Processor } from "../processor.ts";
+import {
+  clearTaskSwitched,
+  loadMachineStatusWord,
+  readControlRegister,
+  writeControlRegister,
+} from "../system/control-registers.ts";
+import { cpuid } from "../system/cpuid.ts";
+import { readDebugRegister, writeDebugRegister } from "../system/debug.ts";
+import {
+  accessRights,
+  isReadable,
+  isWritable,
+  segmentLimit,
+} from "../system/descriptor-queries.ts";
+import { xgetbv, xsetbv } from "../system/extended-control.ts";
+import { clearInterruptFlag, setInterruptFlag } from "../system/flags-register.ts";
+import { rdmsr, wrmsr } from "../system/msr.ts";
+import { swapgs, syscall, sysenter, sysexit, sysret } from "../system/syscall.ts";
+import { rdtsc, rdtscp } from "../system/time-stamp.ts";
+import type { Family, Instruction } from "./instruction.ts";
+
+/** ModRM.rm with REX.B and ModRM.reg with REX.R; the operand is 64-bit in 64-bit mode, else 32. */
+const width = (context: ProcedureContext): 32 | 64 => (context.processor.code64 ? 64 : 32);
+
+/** VERR, VERW, LAR, LSL exist in protected mode only, and answer in ZF. */
+function query(
+  name: string,
+  form: string,
+  answer: (context: ProcedureContext, selector: number) => number | boolean | undefined,
+): Instruction {
+  return {
+    name,
+    forms: [form],
+    flags: { written: "Z" },
+    procedure(context) {
+      const { processor: p } = context;
+      if (p.paragraphSegments) throw undefinedOpcode();
+      const operands = context.instruction.form.operands.length;
+      const result = answer(context, Number(context.read(operands - 1) & 0xffffn));
+      const valid = result !== undefined && result !== false;
+      p.rflags = ((p.rflags & ~RFLAGS.ZF) | (valid ? RFLAGS.ZF : 0)) >>> 0;
+      if (typeof result === "number") context.write(0, BigInt(result >>> 0));
+    },
+  };
+}
+
+/** An instruction without operands, on the processor alone. */
+const simple = (
+  name: string,
+  form: string,
+  act: (p: Processor, mmu: Mmu) => void,
+  traits: Partial<Pick<Instruction, "cpl" | "ends">> = {},
+): Instruction => ({
+  name,
+  forms: [form],
+  ...traits,
+  procedure: ({ processor, mmu }) => act(processor, mmu),
+});
+
+const SYSTEM = { cpl: 0, ends: true } as const;
+
+export const system: Family = [
+  {
+    name: "HLT",
+    forms: ["F4"],
+    ...SYSTEM,
+    procedure: ({ outside }) => outside.halt(),
+  },
+  simple("CLI", "FA", clearInterruptFlag, { ends: true }),
+  simple("STI", "FB", setInterruptFlag, { ends: true }),
+  {
+    name: "MOV from control register",
+    mnemonic: "MOV",
+    forms: ["0F 20 Rq,Cq"],
+    cpl: 0,
+    procedure(context) {
+      const value = readControlRegister(context.processor, context.reg);
+      context.setRegister(context.rm, width(context), value);
+    },
+  },
+  {
+    name: "MOV to control register",
+    mnemonic: "MOV",
+    forms: ["0F 22 Cq,Rq"],
+    ...SYSTEM,
+    procedure(context) {
+      const value = context.getRegister(context.rm, width(context));
+      writeControlRegister(context.processor, context.mmu, context.reg, value);
+    },
+  },
+  {
+    name: "MOV from debug register",
+    mnemonic: "MOV",
+    forms: ["0F 21 Rq,Dq"],
+    cpl: 0,
+    procedure(context) {
+      const value = readDebugRegister(context.processor, context.reg);
+      context.setRegister(context.rm, width(context), value);
+    },
+  },
+  {
+    name: "MOV to debug register",
+    mnemonic: "MOV",
+    forms: ["0F 23 Dq,Rq"],
+    ...SYSTEM,
+    procedure(context) {
+      const value = context.getRegister(context.rm, width(context));
+      writeDebugRegister(context.processor, context.reg, value);
+    },
+  },
+  {
+    name: "LMSW",
+    forms: ["0F 01/6 Ew"],
+    ...SYSTEM,
+    procedure: (context) =>
+      loadMachineStatusWord(context.processor, context.mmu, Number(context.read(0))),
+  },
+  simple("CLTS", "0F 06", clearTaskSwitched, SYSTEM),
+  {
+    name: "INVLPG",
+    forms: ["0F 01/7 M mem"],
+    ...SYSTEM,
+    procedure(context) {
+      const linear = linearOf(context.address());
+      // A non-canonical address invalidates nothing.
+      if (isCanonicalLinear(linear)) context.mmu.invalidatePage(linear);
+    },
+  },
+  simple("INVD", "0F 08", () => {}, { cpl: 0 }),
+  simple("WBINVD", "0F 09", () => {}, { cpl: 0 }),
+  {
+    name: "RDMSR",
+    forms: ["0F 32"],
+    cpl: 0,
+    procedure: ({ processor, outside }) => rdmsr(processor, outside),
+  },
+  {
+    name: "WRMSR",
+    forms: ["0F 30"],
+    ...SYSTEM,
+    procedure: ({ processor, mmu, outside }) => wrmsr(processor, mmu, outside),
+  },
+  {
+    name: "RDTSC",
+    forms: ["0F 31"],
+    procedure: ({ processor, outside }) => rdtsc(processor, outside),
+  },
+  {
+    name: "RDTSCP",
+    forms: ["0F 01 F9"],
+    procedure: ({ processor, outside }) => rdtscp(processor, outside),
+  },
+  simple("CPUID", "0F A2", cpuid),
+  simple("XGETBV", "0F 01 D0", xgetbv),
+  simple("XSETBV", "0F 01 D1", xsetbv, SYSTEM),
+  simple("SWAPGS", "0F 01 F8 64", swapgs, { cpl: 0 }),
+  simple("SYSCALL", "0F 05", syscall, { ends: true }),
+  simple("SYSENTER", "0F 34", sysenter, { ends: true }),
+  {
+    name: "SYSRET",
+    forms: ["0F 07 v"],
+    ends: true,
+    procedure: ({ processor, mmu, operandSize }) => sysret(processor, mmu, operandSize === 64),
+  },
+  {
+    name: "SYSEXIT",
+    forms: ["0F 35 v"],
+    ends: true,
+    procedure: ({ processor, mmu, operandSize }) => sysexit(processor, mmu, operandSize === 64),
+  },
+  query("LAR", "0F 02 Gv,Ew", ({ processor, mmu }, selector) =>
+    accessRights(processor, mmu, selector),
+  ),
+  query("LSL", "0F 03 Gv,Ew", ({ processor, mmu }, selector) =>
+    segmentLimit(processor, mmu, selector),
+  ),
+  query("VERR", "0F 00/4 Ew", ({ processor, mmu }, selector) =>
+    isReadable(processor, mmu, selector),
+  ),
+  query("VERW", "0F 00/5 Ew", ({ processor, mmu }, selector) =>
+    isWritable(processor, mmu, selector),
+  ),
+  {
+    name: "RDRAND",
+    forms: ["0F C7/6 Ev reg"],
+    flags: { written: "OSZAPC" },
+    procedure(context) {
+      context.setRegister(context.rm, context.operandSize, context.outside.random());
+      const cleared = RFLAGS.OF | RFLAGS.SF | RFLAGS.ZF | RFLAGS.AF | RFLAGS.PF;
+      const { processor: p } = context;
+      p.rflags = ((p.rflags & ~cleared) | RFLAGS.CF) >>> 0;
+    },
+  },
+];

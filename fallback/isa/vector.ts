@@ -1,0 +1,49 @@
+/** What the families of vector instructions share. */
+import type { V128 } from "../wasm/expression.ts";
+import type { Local } from "../wasm/function-builder.ts";
+import { i8x16 } from "../wasm/simd.ts";
+import type { Emitter } from "./emitter.ts";
+import type { Operand } from "./operand.ts";
+
+export type Vector = Local<"v128">;
+export type Meaning = (e: Emitter, ...operands: Operand[]) => void;
+
+/** Forms on MMX and on XMM registers. @param opcode what follows 0F */
+export const onBoth = (opcode: string): string[] => [
+  `NP 0F ${opcode} Pq,Qq`,
+  `66 0F ${opcode} Vx,Wx`,
+];
+
+/**
+ * Destination and source make a new destination.
+ * @param combine MMX operands have zeros above their 64 `bits`, and nobody looks at the result's
+ */
+export const combining =
+  (combine: (a: Vector, b: Vector, bits: number, e: Emitter) => V128) =>
+  (e: Emitter, destination: Operand, source: Operand): void => {
+    const b = e.readVector(source);
+    const a = e.readVector(destination);
+    e.writeVector(destination, combine(a, b, destination.bits, e));
+  };
+
+/** The source makes the destination. */
+export const mapping =
+  (map: (source: Vector, e: Emitter) => V128) =>
+  (e: Emitter, destination: Operand, source: Operand): void => {
+    e.writeVector(destination, map(e.readVector(source), e));
+  };
+
+/** An operand at another width. */
+export const atBits = (operand: Operand, bits: number): Operand => ({ ...operand, bits });
+
+/** Lanes of `bytes` each, by number: of `a`, then (from `16 / bytes` on) of `b`. */
+export const lanes = (a: V128, b: V128, bytes: number, numbers: readonly number[]): V128 => {
+  const count = 16 / bytes;
+  const all = Array.from({ length: count }, (_, at) => numbers[at] ?? 0);
+  const indices = all.flatMap((lane) => Array.from({ length: bytes }, (_, i) => lane * bytes + i));
+  return i8x16.shuffle(a, b, indices);
+};
+
+/** The numbers of the first `count` lanes from `first` on, `step` apart. */
+export const range = (first: number, count: number, step = 1): number[] =>
+  Array.from({ length: count }, (_, at) => first + at * step);

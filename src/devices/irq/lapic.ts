@@ -182,7 +182,7 @@ export class LocalApic implements BusDevice, Resettable {
   read(offset: number, size: AccessSize): number {
     const set = this.#vectorSet(offset);
     if (set !== undefined) {
-      const word = set.word((offset % VECTOR_SET_LENGTH) / SLOT);
+      const word = set.word(Math.floor((offset % VECTOR_SET_LENGTH) / SLOT));
       return offset % SLOT < 4 ? (word >>> (8 * (offset % 4))) & floating(size) : 0;
     }
     this.#checkRegister(offset);

@@ -10,6 +10,9 @@ import { multiply } from "./multiply.ts";
 import { ports } from "./ports.ts";
 import { shifts } from "./shifts.ts";
 import { stack } from "./stack.ts";
+import { sseInteger } from "./sse-integer.ts";
+import { sseMoves } from "./sse-moves.ts";
+import { sseShuffle } from "./sse-shuffle.ts";
 import { strings } from "./strings.ts";
 import { system } from "./system.ts";
 import { systemTables } from "./system-tables.ts";
@@ -18,4 +21,5 @@ import { systemTables } from "./system-tables.ts";
 export const FAMILIES: readonly Family[] = [
   ...[arithmetic, moves, branches, shifts, multiply, bits, strings, flagControl, ports],
   ...[stack, farTransfers, miscellaneous, system, systemTables],
+  ...[sseMoves, sseInteger, sseShuffle],
 ];

@@ -217,6 +217,34 @@ describe("a tap", () => {
     expect(status, stderr).toBe(0);
   });
 
+  it("may get frames while its thread ends", () => {
+    const program = `
+      const { Worker } = require("node:worker_threads");
+      const { execSync, spawn } = require("node:child_process");
+      const code = \`
+        const tap = new (require("./build/Release/solo5_kvm.node").Tap)("t1");
+        tap.start(() => true);
+        require("node:worker_threads").parentPort.postMessage("open");
+      \`;
+      (async () => {
+        for (let i = 0; i < 5; i++) {
+          const worker = new Worker(code, { eval: true });
+          await new Promise((resolve) => worker.once("message", resolve));
+          execSync("ip addr add 10.9.9.1/24 dev t1");
+          const flood = spawn("ping", ["-q", "-b", "-f", "10.9.9.255"], { stdio: "ignore" });
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          await worker.terminate();
+          flood.kill();
+        }
+      })();
+    `;
+    const { status, stderr } = spawnSync(process.execPath, ["-e", program], {
+      encoding: "utf8",
+      timeout: 20_000,
+    });
+    expect(status, stderr).toBe(0);
+  });
+
   it("is closed when its thread ends", () => {
     const program = `
       const { Worker } = require("node:worker_threads");

@@ -15,7 +15,6 @@ export const ET_EXEC = 2;
 export const PT_LOAD = 1;
 export const PT_INTERP = 3;
 export const PT_NOTE = 4;
-export const SHT_SYMTAB = 2;
 export const SHT_NOBITS = 8;
 
 const ELFCLASS32 = 1;
@@ -55,12 +54,6 @@ export interface ElfNote {
   readonly name: string;
   readonly type: number;
   readonly description: Uint8Array;
-}
-
-export interface ElfSymbol {
-  readonly name: string;
-  readonly value: bigint;
-  readonly size: number;
 }
 
 export interface ElfFile {
@@ -145,24 +138,6 @@ export function readInterpreter(source: ByteSource, elf: ElfFile): string | unde
   const length = Math.min(segment.fileSize, 256);
   const bytes = readPart(source, segment.offset, length, "truncated ELF: interpreter");
   return decodeAscii(untilNul(bytes));
-}
-
-/**
- * Looks a name up in the symbol table.
- * @throws GuestError `image` when the section table or the symbol table is cut off
- */
-export function findSymbol(source: ByteSource, elf: ElfFile, name: string): ElfSymbol | undefined {
-  const sections = readSections(source, elf);
-  for (const table of sections) {
-    const names = sections[table.link];
-    if (table.type !== SHT_SYMTAB || names === undefined) continue;
-    const strings = readStrings(source, names);
-    if (strings === undefined) continue;
-    const bytes = readPart(source, table.offset, table.size, "truncated ELF: symbol table");
-    const found = findInTable(viewOf(bytes), elf.class, strings, name);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }
 
 function parseElf32(source: ByteSource): ElfFile {
@@ -318,32 +293,4 @@ function* notesIn(bytes: Uint8Array, segmentAlignment: number): Generator<ElfNot
     };
     position = alignUp(end, alignment);
   }
-}
-
-function findInTable(
-  view: DataView,
-  bits: 32 | 64,
-  strings: Uint8Array,
-  name: string,
-): ElfSymbol | undefined {
-  const entrySize = bits === 64 ? 24 : 16;
-  for (let position = 0; position + entrySize <= view.byteLength; position += entrySize) {
-    if (!hasName(strings, view.getUint32(position, true), name)) continue;
-    return bits === 64
-      ? { name, value: view.getBigUint64(position + 8, true), size: getUint64(view, position + 16) }
-      : {
-          name,
-          value: BigInt(view.getUint32(position + 4, true)),
-          size: view.getUint32(position + 8, true),
-        };
-  }
-  return undefined;
-}
-
-function hasName(strings: Uint8Array, offset: number, name: string): boolean {
-  if (strings[offset + name.length] !== 0) return false;
-  for (let index = 0; index < name.length; index++) {
-    if (strings[offset + index] !== name.charCodeAt(index)) return false;
-  }
-  return true;
 }

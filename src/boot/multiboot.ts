@@ -16,11 +16,11 @@ const HEADER_SIZE = 12;
 const ADDRESS_HEADER_SIZE = 32;
 
 /** Modules are page-aligned (§3.1.2, bit 0): always done. */
-export const MULTIBOOT_PAGE_ALIGN = 1 << 0;
+const MULTIBOOT_PAGE_ALIGN = 1 << 0;
 /** The memory fields are filled in (bit 1): always done. */
-export const MULTIBOOT_MEMORY_INFO = 1 << 1;
+const MULTIBOOT_MEMORY_INFO = 1 << 1;
 /** A video mode is asked for (bit 2): passed over, as QEMU does; kernels fall back to text. */
-export const MULTIBOOT_VIDEO_MODE = 1 << 2;
+const MULTIBOOT_VIDEO_MODE = 1 << 2;
 /** The address fields of the header are valid (bit 16). */
 export const MULTIBOOT_AOUT_KLUDGE = 1 << 16;
 /** Bits 0 to 15 are demands: an unknown one must be refused. */

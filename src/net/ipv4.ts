@@ -4,14 +4,6 @@ declare const brand: unique symbol;
 /** An IPv4 address as an unsigned 32-bit number: 10.0.0.1 is 0x0a000001. */
 export type Ipv4Address = number & { readonly [brand]: "Ipv4Address" };
 
-/** The inverse of {@link formatIpv4}: four decimal numbers, no short forms. */
-export function parseIpv4Address(text: string): Ipv4Address | undefined {
-  if (!/^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/.test(text)) return undefined;
-  const bytes = text.split(".").map(Number);
-  if (bytes.some((byte) => byte > 255)) return undefined;
-  return bytes.reduce((address, byte) => address * 256 + byte, 0) as Ipv4Address;
-}
-
 export const formatIpv4 = (address: Ipv4Address): string =>
   [address >>> 24, (address >>> 16) & 0xff, (address >>> 8) & 0xff, address & 0xff].join(".");
 

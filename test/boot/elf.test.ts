@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { MemorySource } from "../../src/boot/byte-source.ts";
 import {
-  findSymbol,
   PT_INTERP,
   PT_NOTE,
   parseElf,
@@ -56,13 +55,11 @@ describe("ELF reader", () => {
     expect(elf.segments[0]?.virtualAddress).toBe(HIGH);
   });
 
-  it("names sections and finds symbols", () => {
+  it("names sections", () => {
     const source = new MemorySource(multibootElf32());
     const elf = parseElf(source);
     const names = readSections(source, elf).map(({ name }) => name);
     expect(names).toEqual(["", ".text", ".symtab", ".strtab", ".shstrtab"]);
-    expect(findSymbol(source, elf, "stack")).toEqual({ name: "stack", value: 0x10_0100n, size: 4 });
-    expect(findSymbol(source, elf, "stac")).toBeUndefined();
   });
 
   it("reads notes and the interpreter", () => {

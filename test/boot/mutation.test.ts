@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MemorySource } from "../../src/boot/byte-source.ts";
 import { loadImage } from "../../src/boot/direct-boot.ts";
-import { findSymbol, parseElf, readNotes } from "../../src/boot/elf.ts";
+import { parseElf, readNotes, readSections } from "../../src/boot/elf.ts";
 import { inspectImage } from "../../src/boot/inspect.ts";
 import { formatReport } from "../../src/boot/inspect-format.ts";
 import { writeIso9660 } from "../../src/boot/iso9660-writer.ts";
@@ -95,7 +95,7 @@ function readEverything(bytes: Uint8Array): void {
   const source = new MemorySource(bytes);
   const elf = parseElf(source);
   readNotes(source, elf);
-  findSymbol(source, elf, "stack");
+  readSections(source, elf);
 }
 
 describe("mutated images", () => {

@@ -16,7 +16,6 @@ import {
   type Ipv4Packet,
   netmask,
   parseIpv4,
-  parseIpv4Address,
   sameSubnet,
   serialiseIpv4,
 } from "../../src/net/ipv4.ts";
@@ -161,21 +160,13 @@ describe("parsers given anything", () => {
 });
 
 describe("IPv4 addresses", () => {
-  it("are written and read in dotted decimal", () => {
-    fc.assert(
-      fc.property(address, (value) => {
-        expect(parseIpv4Address(formatIpv4(value))).toBe(value);
-      }),
-    );
-    expect(formatIpv4(0x0a00_0001 as Ipv4Address)).toBe("10.0.0.1");
+  it.each([
+    [0, "0.0.0.0"],
+    [0x0a00_0001, "10.0.0.1"],
+    [0xffff_fffe, "255.255.255.254"],
+  ])("%i is written %s", (value, text) => {
+    expect(formatIpv4(value as Ipv4Address)).toBe(text);
   });
-
-  it.each(["", "10.0.0", "10.0.0.256", "10.0.0.01", "10.0.0.1.2", "ten", " 10.0.0.1"])(
-    "are not %j",
-    (text) => {
-      expect(parseIpv4Address(text)).toBeUndefined();
-    },
-  );
 
   it("belong to a subnet by their leading bits", () => {
     const [one, other] = [0xc0a8_0101 as Ipv4Address, 0xc0a8_01fe as Ipv4Address];

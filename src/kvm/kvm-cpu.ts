@@ -45,6 +45,8 @@ export class KvmCpu implements Cpu {
   #watching = false;
   /** The last exit left an access that the next KVM_RUN completes. */
   #accessPending = false;
+  /** Of the machines before the present one: each reset makes a new one. */
+  #timesBefore: CpuTimes = { cpu: 0, exits: 0 };
 
   /** @throws HostError when KVM is missing or refuses */
   constructor(options: KvmCpuOptions) {
@@ -77,7 +79,8 @@ export class KvmCpu implements Cpu {
   }
 
   get times(): CpuTimes {
-    return this.#vm.times();
+    const { cpu, exits } = this.#vm.times();
+    return { cpu: this.#timesBefore.cpu + cpu, exits: this.#timesBefore.exits + exits };
   }
 
   run(deadline: Nanos): VmExit {
@@ -159,6 +162,7 @@ export class KvmCpu implements Cpu {
 
   /** A new virtual machine: the one way to have every register of KVM's at its power-on value. */
   reset(): void {
+    this.#timesBefore = this.times;
     this.#vm.close();
     this.#vm = this.#open();
     this.#run = new DataView(this.#vm.runPage);

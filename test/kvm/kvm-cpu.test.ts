@@ -49,6 +49,26 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
     }
   }
 
+  test("measures on over a reset", async () => {
+    cpu.close();
+    const addon = loadAddon<KvmAddon>();
+    cpu = new KvmCpu({ addon, memory, clock, device: "/dev/kvm", timed: true });
+    start(0xf4);
+    await run();
+    const { cpu: before } = cpu.times;
+    expect(before).toBeGreaterThan(0);
+    cpu.reset();
+    expect(cpu.times.cpu).toBe(before);
+    start(0xf4);
+    await run();
+    expect(cpu.times.cpu).toBeGreaterThan(before);
+  });
+
+  test("is not disturbed by a kick after its end", () => {
+    cpu.close();
+    expect(() => cpu.kick()).not.toThrow();
+  });
+
   test("hands port accesses out and takes the data back", async () => {
     // mov al, 0x41; mov dx, 0x3f8; out dx, al; in ax, dx; hlt
     start(0xb0, 0x41, 0xba, 0xf8, 0x03, 0xee, 0xed, 0xf4);

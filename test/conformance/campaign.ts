@@ -7,7 +7,7 @@ import { type GeneratedTest, generate } from "./generate.ts";
 import { undefinedResult } from "./undefined-results.ts";
 
 const BACKGROUNDS = 64;
-const BATCH = 256;
+const BATCH = 512;
 
 /** How often a form was compared, and how often that ended in a fault. */
 export interface FormCoverage {

@@ -91,8 +91,7 @@ function compareX87(a: CpuState, b: CpuState, undefinedParts: Undefined, check: 
   const status = (a.statusWord ^ b.statusWord) & ~undefinedParts.statusWord;
   check("x87 status", status === 0, ({ state }) => hex(state.statusWord, 4));
   check("x87 tags", a.tagWord === b.tagWord, ({ state }) => hex(state.tagWord, 2));
-  const pointers = ({ bytes }: CpuState): Uint8Array =>
-    bytes.subarray(IMAGE.OPCODE, IMAGE.MXCSR);
+  const pointers = ({ bytes }: CpuState): Uint8Array => bytes.subarray(IMAGE.OPCODE, IMAGE.MXCSR);
   if (!undefinedParts.pointers) {
     check("x87 pointers", Buffer.compare(pointers(a), pointers(b)) === 0, ({ state }) =>
       describeBytes(pointers(state)),

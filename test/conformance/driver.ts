@@ -40,6 +40,8 @@ export interface SnippetCpu {
 /** A processor whose results are true by definition; faster in batches. */
 export interface Judge {
   readonly name: string;
+  /** Modes in which the results can be trusted. */
+  readonly modes: readonly Mode[];
   /** @returns one result for each snippet, in order */
   runAll(snippets: readonly Snippet[]): SnippetResult[];
 }

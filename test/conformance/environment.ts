@@ -6,6 +6,8 @@
  * not present. All addresses are linear and below 2 GiB, so that every addressing form reaches them.
  */
 
+export const PAGE = 0x1000;
+
 /** User, read-only, executable: {@link CODE_FILL} but for the snippet and its {@link MARKER}. */
 export const CODE_PAGE = 0x4000_0000;
 /** Where a snippet's first byte lies: short branches stay in the page in both directions. */
@@ -18,14 +20,17 @@ export const CODE_FILL = 0xcc;
  */
 export const MARKER: readonly number[] = [0xe9, CODE_FILL, CODE_FILL, CODE_FILL, CODE_FILL];
 
+/** Where the marker of an empty snippet leads; a snippet's length is added. */
+export const LANDING = CODE + MARKER.length + (0xcccc_cccc | 0);
+/** User, executable: a part of the harness. */
+export const LANDING_PAGE = LANDING - (LANDING % PAGE);
+export const LONGEST_INSTRUCTION = 15;
+
 /** Two adjacent pages, user, writable, not executable. Before and after them nothing is mapped. */
 export const DATA = 0x2000_0000;
 export const DATA_SIZE = 0x2000;
 /** User, read-only, not executable, filled by {@link readOnlyContents}. Nothing beside it. */
 export const READ_ONLY = 0x2001_0000;
-/** A present page that user code may not touch, all zeros. Nothing beside it. */
-export const SUPERVISOR = 0x2002_0000;
-export const PAGE = 0x1000;
 
 /** Selectors that CS holds: 64-bit and 32-bit code, level 3, flat. The numbers are Linux's. */
 export const CODE_SELECTOR = { 64: 0x33, 32: 0x23 } as const;
@@ -50,7 +55,10 @@ export const VISIBLE_FLAGS = 0x0024_4cd5n;
 
 /** The bytes of the page at {@link READ_ONLY}: the low byte of each offset's square, inverted. */
 export function readOnlyContents(): Uint8Array {
-  return Uint8Array.from({ length: PAGE }, (_, offset) => ~(offset * offset + (offset >> 3)) & 0xff);
+  return Uint8Array.from(
+    { length: PAGE },
+    (_, offset) => ~(offset * offset + (offset >> 3)) & 0xff,
+  );
 }
 
 /** The page at {@link CODE_PAGE} for a snippet of these bytes. */

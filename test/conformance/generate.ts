@@ -170,4 +170,3 @@ function branchDistance(random: SeededRandom, size: number, length: number): big
   while (intoItself(distance)) distance = random.below(256) - 128;
   return BigInt(distance);
 }
-

@@ -66,7 +66,9 @@ function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions)
     const expected = silicon.run(smallest.snippet);
     const actual = suspect.run(smallest.snippet);
     const differences = compare(expected, actual, undefinedResult(smallest, expected));
-    console.log(`test ${index}: ${describeFailure(smallest, [silicon.name, suspect.name], differences)}\n`);
+    console.log(
+      `test ${index}: ${describeFailure(smallest, [silicon.name, suspect.name], differences)}\n`,
+    );
   }
   const seconds = (performance.now() - start) / 1000;
   for (const [name, count] of failed) console.log(`${String(count).padStart(7)} differ: ${name}`);
@@ -135,4 +137,3 @@ try {
 } finally {
   silicon.close();
 }
-

@@ -19,7 +19,8 @@ export class PageTables {
   /** @param first guest physical address of the first page to hand out */
   constructor(memory: GuestMemory, first: number) {
     this.#memory = memory;
-    this.#view = new DataView(memory.buffer);
+    const ram = memory.slice(gpa(0), memory.size);
+    this.#view = new DataView(ram.buffer, ram.byteOffset, ram.length);
     this.#next = first;
     this.root = this.allocate();
   }

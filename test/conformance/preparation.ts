@@ -78,7 +78,8 @@ export function prepareOperands(
     const vector = (): Uint8Array => values.vector(random, vectorKind(form, spec, random));
     if (place === "reg") setGpr(state, reg, values.integer(random));
     else if (place === "xmm-reg") state.xmm(reg).set(vector());
-    else if (place === "mmx-reg") state.st(shape.reg).set(values.vector(random, "integer").subarray(0, 8));
+    else if (place === "mmx-reg")
+      state.st(shape.reg).set(values.vector(random, "integer").subarray(0, 8));
     else if (place === "opcode-register") {
       setGpr(state, (form.opcode & 7) | (shape.rexB << 3), values.integer(random));
     } else if (place === "fixed" && spec.code === "XMM0") state.xmm(0).set(vector());

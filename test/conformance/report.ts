@@ -39,7 +39,9 @@ export function describeFailure(
   differences: readonly Difference[],
 ): string {
   const { mode, code, state } = test.snippet;
-  const bytes = Buffer.from(code).toString("hex").replace(/..(?=.)/g, "$& ");
+  const bytes = Buffer.from(code)
+    .toString("hex")
+    .replace(/..(?=.)/g, "$& ");
   const width = Math.max(...names.map((name) => name.length));
   return [
     `${test.form.name}, ${mode}-bit: ${bytes}`,

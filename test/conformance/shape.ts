@@ -24,7 +24,13 @@ export interface Shape {
   readonly rm: number;
 }
 
-const PREFIX = { OPERAND_SIZE: 0x66, ADDRESS_SIZE: 0x67, LOCK: 0xf0, REPNE: 0xf2, REP: 0xf3 } as const;
+const PREFIX = {
+  OPERAND_SIZE: 0x66,
+  ADDRESS_SIZE: 0x67,
+  LOCK: 0xf0,
+  REPNE: 0xf2,
+  REP: 0xf3,
+} as const;
 const OVERRIDES = { fs: 0x64, gs: 0x65 } as const;
 /** ES, CS, SS, DS: flat, or ignored in 64-bit mode. */
 const FLAT_OVERRIDES = [0x26, 0x2e, 0x36, 0x3e] as const;

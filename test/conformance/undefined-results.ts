@@ -74,7 +74,9 @@ const isUndefinedDoubleShift = (test: GeneratedTest): boolean =>
   DOUBLE_SHIFT.test(test.form.form.instruction.name) && shiftCount(test) > test.operandSize;
 
 /** Stretches of images that hold pointers, reserved bytes, or what depends on the model. */
-const IMAGE_HOLES: Readonly<Record<string, readonly (readonly [offset: number, length: number])[]>> = {
+const IMAGE_HOLES: Readonly<
+  Record<string, readonly (readonly [offset: number, length: number])[]>
+> = {
   FXSAVE: [
     [6, 18],
     [28, 4],

@@ -1,6 +1,6 @@
 /** Operands that find mistakes: edges of every format, and random ones between. */
 import type { SeededRandom } from "../support/random.ts";
-import { CODE, CODE_PAGE, DATA, DATA_SIZE, PAGE, READ_ONLY, SUPERVISOR } from "./environment.ts";
+import { CODE, CODE_PAGE, DATA, DATA_SIZE, PAGE, READ_ONLY } from "./environment.ts";
 
 export function random64(random: SeededRandom): bigint {
   return (BigInt(random.next()) << 32n) | BigInt(random.next());
@@ -175,8 +175,7 @@ export function dataAddress(random: SeededRandom): bigint {
   // Around the last and before the first byte.
   if (kind < 965) return BigInt(DATA + DATA_SIZE - random.below(40));
   if (kind < 970) return BigInt(DATA - random.below(16));
-  if (kind < 985) return BigInt(READ_ONLY + random.below(PAGE - 16));
-  if (kind < 988) return BigInt(SUPERVISOR + random.below(PAGE - 16));
+  if (kind < 987) return BigInt(READ_ONLY + random.below(PAGE - 16));
   if (kind < 994) return BigInt(CODE_PAGE + random.below(PAGE));
   return random.chance(50) ? boundaryInteger(random) : random64(random);
 }

@@ -16,10 +16,13 @@ import {
   DATA,
   DATA_SELECTOR,
   DATA_SIZE,
-  MARKER,
+  LANDING,
+  LANDING_PAGE,
+  LONGEST_INSTRUCTION,
   PAGE,
   XCR0,
 } from "./environment.ts";
+import { CODE_SLOT, NO_FAULT, RECORD } from "./record.ts";
 
 /** Where the harness lies: 64-bit snippets hit it by accident only, 32-bit ones never. */
 const HIGH = 0x5a5a_5a00_0000;
@@ -35,33 +38,6 @@ export const HARNESS = {
   EXIT: HIGH + 0x4000,
   SYSTEM: HIGH + 0x5000,
   RECORDS: HIGH + 0x10_0000,
-} as const;
-
-/** A record is the registers of a state's image, these fields, and the data pages. */
-export const RECORD = {
-  /** What IRETQ takes: RIP, CS, RFLAGS, RSP, SS. FXSAVE's image ends before it. */
-  ENTRY_FRAME: 0x2c0,
-  /** u32: the fault, or NO_FAULT. */
-  VECTOR: 0x2f0,
-  CR2: 0x2f8,
-  /** Frames are pushed downwards from here. */
-  FRAME_TOP: 0x340,
-  /** Code, marker and fill: 32 bytes. */
-  CODE: 0x340,
-  /** Above a stack of a few entries for the runner. */
-  STACK_TOP: 0x400,
-  DATA: 0x400,
-  SIZE: 0x400 + DATA_SIZE,
-} as const;
-export const NO_FAULT = 0xffff_ffff;
-export const CODE_SLOT = 32;
-
-/** Fields below FRAME_TOP, as the processor pushes them (Intel SDM vol. 3A figure 6-9). */
-export const FRAME = {
-  RSP: RECORD.FRAME_TOP - 0x10,
-  RFLAGS: RECORD.FRAME_TOP - 0x18,
-  RIP: RECORD.FRAME_TOP - 0x28,
-  ERROR_CODE: RECORD.FRAME_TOP - 0x30,
 } as const;
 
 /** In the control page. */
@@ -90,12 +66,6 @@ export const SYSTEM = {
 } as const;
 export const SELECTOR = { KERNEL_CODE: 0x10, KERNEL_DATA: 0x18, TSS: 0x40 } as const;
 
-const MARKER_JUMP = 0xcccc_cccc | 0;
-/** Where the marker of an empty snippet leads. */
-const LANDING = CODE + MARKER.length + MARKER_JUMP;
-export const LANDING_PAGE = LANDING - (LANDING % PAGE);
-const LONGEST_INSTRUCTION = 15;
-
 const RSP = 4;
 const REX_W = 0x48;
 
@@ -121,7 +91,7 @@ class Program {
   }
 
   emit64(value: number): void {
-    this.emit32(value % 2 ** 32 | 0);
+    this.emit32((value % 2 ** 32) | 0);
     this.emit32(Math.floor(value / 2 ** 32));
   }
 
@@ -133,7 +103,7 @@ class Program {
 
   /** MOV or LEA with a 64-bit register. */
   register(opcode: number, register: number, target: number): void {
-    this.relative([REX_W | (register >> 3 << 2), opcode], register, target);
+    this.relative([REX_W | ((register >> 3) << 2), opcode], register, target);
   }
 
   load(register: number, target: number): void {
@@ -189,6 +159,8 @@ export function runnerProgram(): HarnessProgram {
   p.address(RSI, current(RECORD.CODE));
   p.address(RDI, HARNESS.CODE_ALIAS + (CODE - CODE_PAGE));
   p.copy(CODE_SLOT);
+  p.relative([0xc7], 0, current(RECORD.VECTOR), 4); // mov dword [VECTOR], imm32
+  p.emit32(NO_FAULT | 0);
   p.load(RAX, current(IMAGE.FS_BASE));
   p.emit(0xf3, REX_W, 0x0f, 0xae, 0xd0); // wrfsbase rax
   p.load(RAX, current(IMAGE.GS_BASE));

@@ -10,25 +10,24 @@ import {
   DATA_SELECTOR,
   DATA_SIZE,
   EFER,
+  LANDING_PAGE,
   PAGE,
   READ_ONLY,
   readOnlyContents,
-  SUPERVISOR,
 } from "./environment.ts";
-import { PageTables, PTE } from "./page-tables.ts";
 import {
   bootProgram,
   CONTROL,
   HARNESS,
   handlerAddress,
   handlerProgram,
-  LANDING_PAGE,
   landingPage,
-  RECORD,
   runnerProgram,
   SELECTOR,
   SYSTEM,
-} from "./silicon-program.ts";
+} from "./kvm-program.ts";
+import { PageTables, PTE } from "./page-tables.ts";
+import { RECORD } from "./record.ts";
 
 const MEMORY_SIZE = 0x40_0000;
 const WASM_PAGE = 0x1_0000;
@@ -53,7 +52,7 @@ const USER_GATE = 0xee00;
 const USER_VECTORS: ReadonlySet<number> = new Set([3, 4]);
 
 /** The guest around the snippets: memory, descriptor and page tables, programs. */
-export class SiliconMachine {
+export class KvmMachine {
   readonly memory: GuestMemory;
   /** Records that fit. */
   readonly capacity: number;
@@ -135,7 +134,6 @@ export class SiliconMachine {
     this.#tables.map(HARNESS.CODE_ALIAS, code, USER_DATA);
     this.#place(DATA, new Uint8Array(DATA_SIZE), USER_DATA);
     this.#place(READ_ONLY, readOnlyContents(), USER | PTE.NO_EXECUTE);
-    this.#place(SUPERVISOR, new Uint8Array(PAGE), PTE.WRITABLE | PTE.NO_EXECUTE);
   }
 
   /** New pages with these contents. @returns their guest physical address */

@@ -1,0 +1,147 @@
+import { FallbackCpu } from "../../fallback/cpu.ts";
+import type { CpuException } from "../../fallback/exceptions.ts";
+import { HandlerTable } from "../../fallback/interpreter/handlers.ts";
+import { buildInterpreter } from "../../fallback/interpreter/module.ts";
+import { OpcodeMap } from "../../fallback/isa/opcode-map.ts";
+import { FAMILIES } from "../../fallback/isa/table.ts";
+import { STATE } from "../../fallback/state.ts";
+import { VirtualClock } from "../../src/core/clock.ts";
+import type { Segment } from "../../src/core/cpu.ts";
+import { type Gpa, gpa } from "../../src/core/units.ts";
+import { allocateMemory } from "../../src/machine/memory.ts";
+import { CpuState, IMAGE } from "./cpu-state.ts";
+import { PAGE_FAULT, type Snippet, type SnippetCpu, type SnippetResult } from "./driver.ts";
+import {
+  CODE_PAGE,
+  CODE_SELECTOR,
+  CR0,
+  CR4,
+  codeContents,
+  DATA,
+  DATA_SELECTOR,
+  DATA_SIZE,
+  EFER,
+  PAGE,
+  READ_ONLY,
+  readOnlyContents,
+  VISIBLE_FLAGS,
+  XCR0,
+} from "./environment.ts";
+import { PageTables, PTE } from "./page-tables.ts";
+
+const CODE_ATTRIBUTES = { 64: 0xa0fb, 32: 0xc0fb } as const;
+const DATA_ATTRIBUTES = 0xc0f3;
+const FIXED_FLAGS = 0x202n;
+/** A repeated instruction works through its elements a part at a time. */
+const MAX_PARTS = 1 << 20;
+const GPRS = [
+  ...(["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"] as const),
+  ...(["r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"] as const),
+] as const;
+
+/** The processor written in TypeScript, in the snippets' world. */
+export class Fallback implements SnippetCpu {
+  readonly name = "fallback";
+  readonly #cpu: FallbackCpu;
+  readonly #fx: Uint8Array;
+  readonly #code: Uint8Array;
+  readonly #data: Uint8Array;
+  readonly #root: Gpa;
+
+  constructor() {
+    const { whole, ram } = allocateMemory(2);
+    const map = new OpcodeMap(FAMILIES);
+    this.#cpu = new FallbackCpu({
+      memory: whole,
+      ramSize: ram.size,
+      interpreter: new WebAssembly.Module(buildInterpreter(new HandlerTable(map.forms))),
+      clock: new VirtualClock(),
+      hostWaits: () => false,
+    });
+    const tables = new PageTables(ram, PAGE);
+    const place = (linear: number, size: number, flags: bigint): Uint8Array => {
+      const address = tables.allocate(size / PAGE);
+      tables.map(linear, address, flags, size / PAGE);
+      return ram.slice(gpa(address), size);
+    };
+    this.#code = place(CODE_PAGE, PAGE, PTE.USER);
+    this.#data = place(DATA, DATA_SIZE, PTE.USER | PTE.WRITABLE | PTE.NO_EXECUTE);
+    place(READ_ONLY, PAGE, PTE.USER | PTE.NO_EXECUTE).set(readOnlyContents());
+    this.#root = tables.root;
+    this.#fx = new Uint8Array(whole.buffer, STATE.FX_AREA, IMAGE.DATA - IMAGE.FX);
+  }
+
+  run(snippet: Snippet): SnippetResult {
+    this.#load(snippet);
+    const start = this.#cpu.processor.rip;
+    let fault: CpuException | undefined;
+    for (let part = 0; part < MAX_PARTS; part++) {
+      try {
+        fault = this.#cpu.executeOne();
+      } catch (e) {
+        console.log("THROW", Buffer.from(snippet.code).toString("hex"), snippet.mode);
+        throw e;
+      }
+      const repeats = this.#cpu.processor.rip === start && isString(snippet.code);
+      if (fault !== undefined || !repeats) break;
+    }
+    return this.#result(fault);
+  }
+
+  #load({ mode, code, state }: Snippet): void {
+    const cpu = this.#cpu;
+    cpu.reset();
+    this.#code.set(codeContents(code));
+    this.#data.set(state.data);
+    const data = segment(DATA_SELECTOR, DATA_ATTRIBUTES);
+    const registers = cpu.readRegisters();
+    GPRS.forEach((name, index) => {
+      registers[name] = state.gpr(index);
+    });
+    cpu.writeRegisters({
+      ...registers,
+      ...{ cr0: CR0, cr3: BigInt(this.#root), cr4: CR4, efer: EFER },
+      ...{ ss: data, ds: data, es: data },
+      fs: { ...data, base: state.fsBase },
+      gs: { ...data, base: state.gsBase },
+      cs: segment(CODE_SELECTOR[mode], CODE_ATTRIBUTES[mode]),
+      rip: state.rip,
+      rflags: (state.rflags & VISIBLE_FLAGS) | FIXED_FLAGS,
+    });
+    cpu.processor.setField(STATE.XCR0, XCR0);
+    this.#fx.set(state.fx);
+  }
+
+  #result(fault: CpuException | undefined): SnippetResult {
+    const { processor: p } = this.#cpu;
+    const state = new CpuState();
+    for (let index = 0; index < GPRS.length; index++) state.setGpr(index, p.gpr(index));
+    state.rip = p.rip;
+    state.rflags = BigInt(p.rflags) & VISIBLE_FLAGS;
+    const registers = this.#cpu.readRegisters();
+    state.fsBase = registers.fs.base;
+    state.gsBase = registers.gs.base;
+    state.fx.set(this.#fx);
+    state.data.set(this.#data);
+    if (fault === undefined) return { state };
+    const { vector, errorCode } = fault;
+    return {
+      state,
+      fault: {
+        vector,
+        ...(errorCode === undefined ? {} : { errorCode }),
+        ...(vector === PAGE_FAULT ? { cr2: p.cr2 } : {}),
+      },
+    };
+  }
+}
+
+const segment = (selector: number, attributes: number): Segment => ({
+  selector,
+  base: 0n,
+  limit: 0xffff_ffff,
+  attributes,
+});
+
+/** Whether the bytes are a string instruction with a repeat prefix, as far as it matters here. */
+const isString = (code: Uint8Array): boolean => code.includes(0xf2) || code.includes(0xf3);

@@ -42,7 +42,7 @@ export function load(ctx: FloatContext, a: Operand): Encoded {
 }
 
 /** What is no NaN, as it is; pseudo-denormals get the exponent that their integer bit asks for. */
-function encoded(a: Operand): Encoded {
+export function encoded(a: Operand): Encoded {
   if (a.kind === ZERO) return zero(a.sign);
   if (a.kind === INFINITY) return infinity(EXTENDED, a.sign);
   const missing = minExponent(EXTENDED) - a.exponent;

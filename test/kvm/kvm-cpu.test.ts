@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { APIC_BASE_AT_RESET } from "../../src/core/apic-base.ts";
 import type { VmExit } from "../../src/core/cpu.ts";
 import { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa, MILLISECOND, nanos } from "../../src/core/units.ts";
@@ -126,6 +127,58 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
     cpu.requestInterruptWindow(true);
     expect((await run()).kind).toBe("interrupt-window");
     expect(cpu.interruptible).toBe(true);
+  });
+
+  test("takes a non-maskable interrupt with interrupts disabled", async () => {
+    memory.writeU16(gpa(2 * 4), HANDLER);
+    memory.write(gpa(HANDLER), Uint8Array.of(0xe6, 0x80, 0xcf)); // out 0x80, al; iret
+    start(0xfa, 0xf4, 0xf4); // cli; hlt; hlt
+    expect(await run()).toMatchObject({ kind: "halt", interruptible: false });
+    cpu.nmi();
+    expect(await run()).toMatchObject({ kind: "port-write", port: 0x80 });
+    expect(await run()).toMatchObject({ kind: "halt", interruptible: false });
+    expect(cpu.readRegisters().rip).toBe(BigInt(CODE + 3));
+  });
+
+  test("offers the local APIC in CPUID, as long as IA32_APIC_BASE enables it", async () => {
+    const cpuid = [0x66, 0xb8, 1, 0, 0, 0, 0x0f, 0xa2, 0xe6, 0x80]; // mov eax, 1; cpuid; out 0x80
+    const apic = 0x200n;
+    start(
+      ...cpuid,
+      ...[0x66, 0xb9, 0x1b, 0, 0, 0], // mov ecx, IA32_APIC_BASE
+      ...[0x0f, 0x32, 0xe6, 0x80], // rdmsr; out 0x80
+      ...[0x66, 0x25, 0xff, 0xf7, 0xff, 0xff], // and eax, ~0x800
+      ...[0x0f, 0x30], // wrmsr
+      ...cpuid,
+    );
+    expect(cpu.apicBase).toBe(APIC_BASE_AT_RESET);
+    expect((await run()).kind).toBe("port-write");
+    const first = cpu.readRegisters();
+    expect(first.rdx & apic).toBe(apic);
+    // The APIC's ID and the number of processors; x2APIC and TSC deadline.
+    expect(first.rbx & 0xffff_0000n).toBe(0n);
+    expect(first.rcx & 0x0120_0000n).toBe(0n);
+    expect((await run()).kind).toBe("port-write");
+    const { rax, rdx } = cpu.readRegisters();
+    expect((rdx << 32n) | rax).toBe(BigInt(APIC_BASE_AT_RESET));
+    expect((await run()).kind).toBe("port-write");
+    expect(cpu.readRegisters().rdx & apic).toBe(0n);
+    expect(cpu.apicBase).toBe(APIC_BASE_AT_RESET - 0x800);
+    cpu.reset();
+    expect(cpu.apicBase).toBe(APIC_BASE_AT_RESET);
+  });
+
+  test("shares CR8 with whoever has the task priority", async () => {
+    start(0xe6, 0x80, 0xf4); // out 0x80, al; hlt
+    cpu.cr8 = 5;
+    expect(cpu.readRegisters().cr8).toBe(5n);
+    expect((await run()).kind).toBe("port-write");
+    expect([cpu.cr8, cpu.readRegisters().cr8]).toEqual([5, 5n]);
+    cpu.writeRegisters({ ...cpu.readRegisters(), cr8: 3n });
+    expect((await run()).kind).toBe("halt");
+    expect(cpu.cr8).toBe(3);
+    cpu.reset();
+    expect(cpu.cr8).toBe(0);
   });
 
   test("comes back from a guest that computes, at the deadline and after a kick", async () => {

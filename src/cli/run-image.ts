@@ -1,17 +1,16 @@
 import { nanos, SECOND } from "../core/units.ts";
-import { BlockFile } from "../host/block-file.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { createMachine, type Machine } from "../index.ts";
 import { describeOutcome } from "../machine/report.ts";
 import { Pinger } from "../net/ping.ts";
+import type { UserNetwork } from "../net/user-network.ts";
 import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
+import { openConnections } from "./connections.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, say } from "./messages.ts";
-import { openNetworks } from "./networks.ts";
 import type { RunOptions } from "./run.ts";
-import { openConsole } from "./serial-option.ts";
 import { insist, onSignals } from "./signals.ts";
 import { describeStatistics } from "./statistics.ts";
 
@@ -45,34 +44,31 @@ export async function runImage(
     closers.add(() => forgetSignals());
     const image = closers.opened(new ImageFile(path));
     const clock = new HostClock();
-    const networks = closers.opened(openNetworks(options, clock, failed));
+    let pinged: UserNetwork | undefined;
     const machine = createMachine({
       image,
       clock,
       guestArguments,
       memoryMib: options.mem,
       timed: options.stats === true,
-      nets: networks.devices,
-      blocks: (options.block ?? []).map(({ path: disk, readOnly }) => ({
-        backend: closers.opened(new BlockFile(disk, { readOnly })),
-        id: disk.split("/").at(-1) ?? disk,
-      })),
-      console: closers.opened(
-        openConsole(options.serial, {
+      connect: () => {
+        const connections = openConnections(options, clock, closers, {
           asked: (command) => stop(command === "quit" ? "success" : "interrupt"),
           gone: () => stop("brokenPipe"),
           failed,
-        }),
-      ),
+        });
+        pinged = connections.pinged;
+        return connections;
+      },
       report: limited(MAX_REPORTS, (error) => say(error.message)),
     });
     closers.add(() => machine.cpu.close());
     stop = (reason) => machine.stop(reason);
     forgetSignals = onSignals(stop);
     startTimeout(options, clock, machine);
-    if (options.ping !== undefined) {
+    if (options.ping !== undefined && pinged !== undefined) {
       const pinger = new Pinger({
-        network: networks.pingable(),
+        network: pinged,
         clock,
         count: options.ping,
         print: (line) => process.stdout.write(`${line}\n`),

@@ -1,7 +1,9 @@
 import type { ConsoleBackend } from "../core/backends.ts";
+import type { HostError } from "../core/errors.ts";
 import { FileConsole } from "../host/console/file-console.ts";
 import { NullConsole } from "../host/console/null-console.ts";
 import { StdioConsole } from "../host/console/stdio-console.ts";
+import type { OutputFile } from "../host/output-files.ts";
 
 /** What `--serial` says. */
 export type SerialSpec =
@@ -22,16 +24,16 @@ export interface ConsoleEvents {
   readonly asked: (command: "quit" | "interrupt") => void;
   /** Nobody reads standard output any more. */
   readonly gone: () => void;
-  readonly failed: (error: Error) => void;
+  readonly failed: (error: HostError) => void;
 }
 
-export function openConsole(spec: SerialSpec, events: ConsoleEvents): ConsoleBackend {
-  switch (spec.kind) {
-    case "stdio":
-      return new StdioConsole(events.asked, events.gone);
-    case "file":
-      return new FileConsole(spec.path, events.failed);
-    case "null":
-      return new NullConsole();
-  }
+/** @param file where `file:` leads to */
+export function openConsole(
+  spec: SerialSpec,
+  file: OutputFile | undefined,
+  events: ConsoleEvents,
+): ConsoleBackend {
+  if (file !== undefined) return new FileConsole(file, events.failed);
+  if (spec.kind === "null") return new NullConsole();
+  return new StdioConsole(events.asked, events.gone);
 }

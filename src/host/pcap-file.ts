@@ -1,6 +1,7 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { HostError } from "../core/errors.ts";
 import { errnoOf } from "./errno.ts";
+import type { OutputFile } from "./output-files.ts";
 
 const BUFFER_SIZE = 64 * 1024;
 /** How long a captured frame may wait before others can read it, in milliseconds. */
@@ -18,20 +19,11 @@ export class PcapFile {
   #length = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @throws HostError when the file cannot be made */
-  constructor(path: string, onError: (error: HostError) => void) {
-    this.path = path;
+  /** @param file closed by {@link close} */
+  constructor(file: OutputFile, onError: (error: HostError) => void) {
+    this.path = file.path;
+    this.#fd = file.fd;
     this.#onError = onError;
-    try {
-      this.#fd = openSync(path, "w");
-    } catch (cause) {
-      const errno = errnoOf(cause);
-      throw new HostError(`cannot write the capture ${path}`, {
-        errno,
-        remedy: "name a file that you may write, in a folder that exists",
-        cause,
-      });
-    }
   }
 
   /** Appends `bytes`. */

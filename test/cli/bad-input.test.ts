@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   copyFileSync,
   linkSync,
   mkdirSync,
@@ -38,6 +39,14 @@ const file = (name: string, contents: string | Uint8Array): string => {
   writeFileSync(path, contents);
   return path;
 };
+
+/** An image that takes 100 MiB of memory. */
+function largeGuest(): string {
+  const bytes = readFileSync(tinyGuest(exit(0)));
+  // p_memsz of the only program header (52 bytes from the start).
+  bytes.writeUInt32LE(100 << 20, 52 + 20);
+  return file("large", bytes);
+}
 
 /** One line that a user understands, and the status for it. */
 function expectRefused(ended: Ended, reason: RegExp): void {
@@ -104,13 +113,7 @@ describe("an image that cannot be run", () => {
 
   it("is a program of the host's", () => refused(/Multiboot/, ["/bin/true"]));
 
-  it("is larger than memory", () => {
-    const path = tinyGuest(exit(0));
-    const bytes = readFileSync(path);
-    // p_memsz of the only program header (52 bytes from the start): 100 MiB.
-    bytes.writeUInt32LE(100 << 20, 52 + 20);
-    return refused(/memory|RAM|MiB/, [file("large", bytes), "--mem", "64"]);
-  });
+  it("is larger than memory", () => refused(/memory|RAM|MiB/, [largeGuest(), "--mem", "64"]));
 });
 
 describe("options that make no sense", () => {
@@ -199,6 +202,10 @@ describe.skipIf(missing("kvm"))("a disk that cannot be used", () => {
 
 /** As a user without privileges. */
 const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+/** As the owner of everything, who may use KVM but lacks a capability. */
+const lacking = (capability: string): string[] => [
+  ...["setpriv", `--bounding-set=-${capability}`, `--inh-caps=-${capability}`],
+];
 /** The rest of the arguments are the command; its `/dev` is empty. */
 const WITHOUT_DEVICES = ["unshare", "--mount", "sh", "-c"].concat(
   'mount -t tmpfs none /dev && exec "$@"',
@@ -211,14 +218,15 @@ describe.skipIf(missing("kvm", "tap", "root"))("without permission", () => {
 
   it("for taps", () =>
     refused(/tap t9 \(E(ACCES|PERM)\): no permission/, [KERNEL, "--net", "tap:t9"], {
-      prefix: AS_NOBODY,
+      prefix: lacking("net_admin"),
     }));
 
   it("for a disk", async () => {
     const disk = file("disk", new Uint8Array(512));
-    await execute(["chmod", "755", folder]);
-    await execute(["chmod", "444", disk]);
-    await refused(/\(EACCES\): .*",ro"/, [KERNEL, "--block", disk], { prefix: AS_NOBODY });
+    chmodSync(disk, 0o444);
+    await refused(/\(EACCES\): .*",ro"/, [KERNEL, "--block", disk], {
+      prefix: lacking("dac_override"),
+    });
   });
 });
 
@@ -237,8 +245,13 @@ describe.skipIf(missing("root"))("without what a host should have", () => {
     await refused(/\/dev\/kvm .*ENOTTY/, [KERNEL], { prefix });
   });
 
-  it("/dev/net/tun", () =>
-    refused(/no \/dev\/net\/tun/, [KERNEL, "--net", "tap:t9"], { prefix: WITHOUT_DEVICES }));
+  it.skipIf(missing("kvm", "tap"))("/dev/net/tun", async () => {
+    const prefix = ["unshare", "--mount", "sh", "-c"].concat(
+      'mount -t tmpfs none /dev/net && exec "$@"',
+      "sh",
+    );
+    await refused(/no \/dev\/net\/tun/, [KERNEL, "--net", "tap:t9"], { prefix });
+  });
 
   it("the addon", async () => {
     mkdirSync(join(folder, "dist"));
@@ -256,6 +269,38 @@ describe.skipIf(missing("root"))("without what a host should have", () => {
     const doctor = await execute([...moved, "doctor"]);
     expect(doctor.status).toBe(REFUSED);
     expect(doctor.stdout).toMatch(/^fail +addon +the native addon is not built/m);
+  });
+});
+
+describe("a run that is refused touches no output file:", () => {
+  /** With a capture from before, and a serial file that would be new. */
+  async function leavesOutputsAlone(reason: RegExp, args: string[], options?: ProcessOptions) {
+    file("old.pcap", "precious");
+    const before = readdirSync(folder);
+    await refused(reason, [...args, "--serial", "file:new", "--pcap", "old.pcap"], options);
+    expect(readFileSync(join(folder, "old.pcap"), "utf8")).toBe("precious");
+    expect(readdirSync(folder)).toEqual(before);
+  }
+
+  it.each<[string, RegExp, () => string[]]>([
+    ["no image", /text file/, () => [file("notes.txt", "boot me, please\n")]],
+    ["a broken ISO", /truncated/, () => [file("cut", readFileSync(KERNEL).subarray(0, 100_000))]],
+    ["too large an image", /does not fit/, () => [largeGuest(), "-m", "64"]],
+    ["no disk", /disk nowhere/, () => [KERNEL, "--block", "nowhere"]],
+    ["a tap's name", /network interface/, () => [KERNEL, "--net", "tap:a/b"]],
+    ["nothing to ping", /built-in network/, () => [KERNEL, "--ping", "1", "--net", "none"]],
+  ])("%s", (_what, reason, args) => leavesOutputsAlone(reason, args()));
+
+  it.skipIf(missing("root"))("no KVM", async () => {
+    await leavesOutputsAlone(/no KVM/, [KERNEL], { prefix: WITHOUT_DEVICES });
+  });
+
+  it("another output", async () => {
+    file("old.pcap", "precious");
+    await refused(/serial file/, [KERNEL, "--serial", "file:no/x", "--pcap", "old.pcap"]);
+    await refused(/serial file/, [KERNEL, "--serial", "file:no/x", "--pcap", "new.pcap"]);
+    expect(readFileSync(join(folder, "old.pcap"), "utf8")).toBe("precious");
+    expect(readdirSync(folder)).toEqual(["old.pcap"]);
   });
 });
 

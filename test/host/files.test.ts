@@ -1,12 +1,16 @@
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
+  closeSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +18,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { GuestError, HostError } from "../../src/core/errors.ts";
 import { BlockFile } from "../../src/host/block-file.ts";
 import { ImageFile } from "../../src/host/image-file.ts";
+import { openOutputs } from "../../src/host/output-files.ts";
 import { PcapFile } from "../../src/host/pcap-file.ts";
 
 let folder: string;
@@ -168,6 +173,9 @@ describe("an image file", () => {
 });
 
 describe("a capture file", () => {
+  const open = (path: string, onError: (error: HostError) => void): PcapFile =>
+    new PcapFile({ path, fd: openSync(path, "w") }, onError);
+
   const failing = (): [HostError[], (error: HostError) => void] => {
     const errors: HostError[] = [];
     return [errors, (error) => errors.push(error)];
@@ -175,7 +183,7 @@ describe("a capture file", () => {
 
   it("has all pieces in order, small and large", () => {
     const [errors, onError] = failing();
-    const capture = new PcapFile(at("capture"), onError);
+    const capture = open(at("capture"), onError);
     const pieces = [10, 70_000, 1, 65_536, 65_535, 2].map((length, i) =>
       new Uint8Array(length).fill(i + 1),
     );
@@ -187,7 +195,7 @@ describe("a capture file", () => {
   });
 
   it("can be read by others soon after a frame", async () => {
-    const capture = new PcapFile(at("capture"), failing()[1]);
+    const capture = open(at("capture"), failing()[1]);
     capture.write(Uint8Array.of(1, 2, 3));
     await expect.poll(() => readFileSync(at("capture")).length).toBe(3);
     capture.close();
@@ -195,7 +203,7 @@ describe("a capture file", () => {
 
   it("reports a full disk once, and the guest goes on", () => {
     const [errors, onError] = failing();
-    const capture = new PcapFile("/dev/full", onError);
+    const capture = open("/dev/full", onError);
     for (let i = 0; i < 3; i++) {
       capture.write(Uint8Array.of(1));
       capture.flush();
@@ -205,9 +213,46 @@ describe("a capture file", () => {
       "the capture /dev/full ends here (ENOSPC): it cannot be written any further",
     ]);
   });
+});
 
-  it("is refused where no file can be", () => {
-    const error = hostError(() => new PcapFile(join(folder, "no", "capture"), failing()[1]));
-    expect(error.message).toMatch(/cannot write the capture .* \(ENOENT\)/);
+describe("files for output", () => {
+  it("are made, or emptied", () => {
+    const { old, fresh } = openOutputs({ old: file("old", "much text"), fresh: at("fresh") });
+    for (const output of [old, fresh]) writeSync(output?.fd ?? -1, "new");
+    expect([readFileSync(at("old"), "utf8"), readFileSync(at("fresh"), "utf8")]).toEqual([
+      ...["new", "new"],
+    ]);
+    for (const output of [old, fresh]) closeSync(output?.fd ?? -1);
+  });
+
+  it("that nobody wants are not there", () => {
+    expect(openOutputs({ capture: undefined })).toEqual({});
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([
+    ["is under no folder", () => join(folder, "no", "file"), "ENOENT"],
+    ["is a folder", () => folder, "EISDIR"],
+    ["is under a file", () => join(file("notes", ""), "file"), "ENOTDIR"],
+  ])("are as before when one %s", (_what, path, errno) => {
+    file("old", "text");
+    symlinkSync("target", at("link"));
+    const refused = path();
+    const [names, descriptors] = [readdirSync(folder), openDescriptors()];
+    const error = hostError(() =>
+      openOutputs({ old: at("old"), fresh: at("fresh"), link: at("link"), refused }),
+    );
+    expect(error.message).toBe(
+      `cannot write the refused ${refused} (${errno}): ` +
+        "name a file that you may write, in a folder that exists",
+    );
+    expect(readdirSync(folder)).toEqual(names);
+    expect(readFileSync(at("old"), "utf8")).toBe("text");
+    expect(openDescriptors()).toBe(descriptors);
+  });
+
+  it("may be devices", () => {
+    const { full } = openOutputs({ full: "/dev/full" });
+    closeSync(full?.fd ?? -1);
   });
 });

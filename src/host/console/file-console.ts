@@ -1,33 +1,33 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import type { ConsoleBackend } from "../../core/backends.ts";
 import { HostError } from "../../core/errors.ts";
+import { errnoOf } from "../errno.ts";
+import type { OutputFile } from "../output-files.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 
 /** Writes what the guest prints to a file; nothing is ever typed. */
 export class FileConsole implements ConsoleBackend {
-  readonly #path: string;
-  readonly #descriptor: number;
+  readonly #file: OutputFile;
   readonly #output: OutputBuffer;
 
   /**
-   * Empties the file first.
+   * @param file closed by {@link close}
    * @param failed called when the file cannot be written any more
-   * @throws HostError when it cannot be made
    */
-  constructor(path: string, failed: (error: HostError) => void) {
-    this.#path = path;
-    try {
-      this.#descriptor = openSync(path, "w");
-    } catch (cause) {
-      throw this.#refused("cannot write", cause);
-    }
+  constructor(file: OutputFile, failed: (error: HostError) => void) {
+    this.#file = file;
     this.#output = new OutputBuffer((bytes) => {
       try {
         for (let at = 0; at < bytes.length; ) {
-          at += writeSync(this.#descriptor, bytes, at);
+          at += writeSync(file.fd, bytes, at);
         }
       } catch (cause) {
-        failed(this.#refused("writing failed on", cause));
+        failed(
+          new HostError(`writing failed on the serial file ${file.path}`, {
+            errno: errnoOf(cause),
+            cause,
+          }),
+        );
       }
     });
   }
@@ -44,13 +44,6 @@ export class FileConsole implements ConsoleBackend {
 
   close(): void {
     this.#output.flush();
-    closeSync(this.#descriptor);
-  }
-
-  #refused(what: string, cause: unknown): HostError {
-    return new HostError(`${what} the serial file ${this.#path}`, {
-      errno: (cause as NodeJS.ErrnoException).code,
-      cause,
-    });
+    closeSync(this.#file.fd);
   }
 }

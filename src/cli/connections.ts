@@ -1,0 +1,54 @@
+import type { Clock } from "../core/clock.ts";
+import type { HostError } from "../core/errors.ts";
+import { BlockFile } from "../host/block-file.ts";
+import { openOutputs } from "../host/output-files.ts";
+import { PcapFile } from "../host/pcap-file.ts";
+import type { Connections } from "../index.ts";
+import { Capture } from "../net/capture.ts";
+import type { UserNetwork } from "../net/user-network.ts";
+import type { Closers } from "./closers.ts";
+import { openNetworks } from "./networks.ts";
+import type { RunOptions } from "./run.ts";
+import { type ConsoleEvents, openConsole } from "./serial-option.ts";
+
+export interface ConnectionEvents extends ConsoleEvents {
+  /** A tap, the capture or the serial file broke down while in use. */
+  readonly failed: (error: HostError) => void;
+}
+
+/** What the options say that the guest is connected to. */
+export interface OpenConnections extends Connections {
+  /** With `--ping`: the network to ping from. */
+  readonly pinged: UserNetwork | undefined;
+}
+
+/**
+ * Opens everything, outputs last: they replace files, which must not happen for a run that is
+ * refused.
+ * @throws HostError
+ */
+export function openConnections(
+  options: RunOptions,
+  clock: Clock,
+  closers: Closers,
+  events: ConnectionEvents,
+): OpenConnections {
+  const blocks = (options.block ?? []).map(({ path, readOnly }) => ({
+    backend: closers.opened(new BlockFile(path, { readOnly })),
+    id: path.split("/").at(-1) ?? path,
+  }));
+  const networks = closers.opened(openNetworks(options.net, events.failed));
+  const pinged = options.ping === undefined ? undefined : networks.pingable();
+  const files = openOutputs({
+    capture: options.pcap,
+    "serial file": options.serial.kind === "file" ? options.serial.path : undefined,
+  });
+  const pcap = files.capture && closers.opened(new PcapFile(files.capture, events.failed));
+  const capture = pcap && new Capture(clock, (bytes) => pcap.write(bytes));
+  const nets = networks.devices.map((net) => ({
+    ...net,
+    backend: capture?.wrap(net.backend) ?? net.backend,
+  }));
+  const console = closers.opened(openConsole(options.serial, files["serial file"], events));
+  return { blocks, nets, console, pinged };
+}

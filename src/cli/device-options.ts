@@ -1,7 +1,7 @@
 import { isGroupMac, type MacAddress, parseMac } from "../net/mac.ts";
 
 interface Named {
-  /** The device's name in the application's manifest; undefined: by position. */
+  /** What `--stats` calls it. The guest finds its devices by their order. */
   readonly name?: string | undefined;
 }
 

@@ -113,7 +113,12 @@ async function finish(machine: Machine, options: RunOptions): Promise<number> {
   const description = describeOutcome(outcome);
   if (description !== undefined) say(description);
   if (options.stats) {
-    for (const line of describeStatistics(machine)) process.stderr.write(`${line}\n`);
+    const nets = (options.net ?? []).filter(({ kind }) => kind !== "none");
+    const names = {
+      nets: nets.map(({ name }) => name),
+      blocks: (options.block ?? []).map(({ name }) => name),
+    };
+    for (const line of describeStatistics(machine, names)) process.stderr.write(`${line}\n`);
   }
   return exitStatus(outcome);
 }

@@ -51,7 +51,7 @@ function addRunOptions(command: Command): Command {
     .addOption(
       new Option(
         "--net <[name=]backend[,mac=MAC]>",
-        "network device: user, tap:IFNAME or none; repeatable (default: user)",
+        "network device: user, tap:IFNAME or none; repeatable (default: user); the name is for --stats",
       ).argParser(collect(parseNet)),
     )
     .addOption(
@@ -90,14 +90,15 @@ function parseSeconds(text: string): number {
   throw new Error("it must be a number of seconds above 0");
 }
 
-/** Turns a parser's error into commander's. */
+/** Turns a parser's error into commander's, which comes after a whole sentence. */
 const argument =
   <Value>(parse: (text: string) => Value) =>
   (text: string): Value => {
     try {
       return parse(text);
     } catch (error) {
-      throw new InvalidArgumentError((error as Error).message);
+      const { message } = error as Error;
+      throw new InvalidArgumentError(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`);
     }
   };
 

@@ -4,8 +4,14 @@ import type { Machine } from "../machine/machine.ts";
 const milliseconds = (nanoseconds: number): string =>
   `${(nanoseconds / MILLISECOND).toFixed(1)} ms`;
 
+/** What the user calls the devices, by position; undefined without a name. */
+export interface DeviceNames {
+  readonly nets: readonly (string | undefined)[];
+  readonly blocks: readonly (string | undefined)[];
+}
+
 /** What `--stats` prints. */
-export function describeStatistics(machine: Machine): string[] {
+export function describeStatistics(machine: Machine, names: DeviceNames): string[] {
   const { exits, totalExits, interrupts, resets, busy, idle } = machine.statistics;
   const times = machine.cpu.times;
   const accesses =
@@ -25,13 +31,16 @@ export function describeStatistics(machine: Machine): string[] {
     `per access  ${perAccess.toFixed(2)} us in devices`,
     ...machine.board.nets.map(
       ({ stats }, i) =>
-        `net ${i}       in ${stats.framesIn} frames, ${stats.bytesIn} bytes; ` +
+        `${label(names.nets[i] ?? `net ${i}`)}in ${stats.framesIn} frames, ${stats.bytesIn} bytes; ` +
         `out ${stats.framesOut} frames, ${stats.bytesOut} bytes; dropped ${stats.dropped}`,
     ),
     ...machine.board.blocks.map(
       ({ stats }, i) =>
-        `block ${i}     ${stats.requests} requests, read ${stats.bytesRead} bytes, ` +
+        `${label(names.blocks[i] ?? `block ${i}`)}${stats.requests} requests, read ${stats.bytesRead} bytes, ` +
         `wrote ${stats.bytesWritten} bytes, errors ${stats.errors}`,
     ),
   ];
 }
+
+/** The first column; a long name pushes the rest to the right. */
+const label = (name: string): string => `${name.padEnd(11)} `;

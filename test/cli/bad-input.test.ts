@@ -131,7 +131,7 @@ describe("options that make no sense", () => {
     [/--accel kvm/, ["--accel", "emu"]],
     [/back end "bridge"/, ["--net", "bridge"]],
     [/back end ""/, ["--net", ""]],
-    [/name the interface/, ["--net", "tap:"]],
+    [/Name the interface/, ["--net", "tap:"]],
     [/not a name for a network interface/, ["--net", "tap:a/b"]],
     [/not a name for a network interface/, ["--net", "tap:sixteencharacter"]],
     [/not a name for a network interface/, ["--net", "tap:.."]],

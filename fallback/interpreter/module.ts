@@ -88,9 +88,12 @@ function defineHandler(
 
 function emitMeaning(emitter: InterpreterEmitter, { instruction, operands }: Variant): void {
   const mmx = operands.some(({ kind }) => kind === "mmx");
+  // In silicon a store that faults has made the transition to MMX already; a load has not.
+  const stores = operands[0]?.kind === "memory";
   if (mmx) emitter.beginMmx();
+  if (mmx && stores) emitter.endMmx();
   instruction.meaning?.(emitter, ...operands);
-  if (mmx) emitter.endMmx();
+  if (mmx && !stores) emitter.endMmx();
 }
 
 interface Imports {

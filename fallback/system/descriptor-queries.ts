@@ -9,8 +9,8 @@ const LIMIT_TYPES = new Set<number>([TSS_16, LDT, TSS_16_BUSY, TSS_32, TSS_32_BU
 const RIGHTS_TYPES = new Set<number>([...LIMIT_TYPES, CALL_GATE_16, TASK_GATE, CALL_GATE_32]);
 /** What long mode has no use for. */
 const LEGACY_TYPES = new Set<number>([TSS_16, TSS_16_BUSY, CALL_GATE_16, TASK_GATE]);
-/** Access rights in the second doubleword: the limit's bits between them are left out. */
-const RIGHTS = 0x00f0_ff00;
+/** Access rights in the second doubleword. Silicon leaves the limit's bits between them in. */
+const RIGHTS = 0x00ff_ff00;
 
 /** Access rights for LAR; undefined where it clears ZF. */
 export function accessRights(p: Processor, mmu: Mmu, selector: number): number | undefined {

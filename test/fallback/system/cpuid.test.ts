@@ -1,0 +1,95 @@
+import { describe, expect, it } from "vitest";
+import { CR4 } from "../../../fallback/bits.ts";
+import { GPR } from "../../../fallback/processor.ts";
+import { STATE } from "../../../fallback/state.ts";
+import { cpuid, cpuidLeaf, PROCESSOR_SIGNATURE } from "../../../fallback/system/cpuid.ts";
+import { xgetbv, xsetbv } from "../../../fallback/system/extended-control.ts";
+import { exceptionOf, Guest } from "../support/guest.ts";
+
+const bit = (value: number, n: number): number => (value >>> n) & 1;
+const text = (...words: number[]): string =>
+  String.fromCharCode(...words.flatMap((word) => [0, 8, 16, 24].map((s) => (word >>> s) & 0xff)));
+
+describe("CPUID", () => {
+  it("names vendor, processor and hypervisor", () => {
+    const { p } = new Guest().longMode();
+    p.setGpr(GPR.rax, 0xffff_ffff_0000_0000n);
+    cpuid(p);
+    const register = (name: "rbx" | "rdx" | "rcx") => p.gpr32(GPR[name]);
+    expect(text(register("rbx"), register("rdx"), register("rcx"))).toBe("GenuineIntel");
+    expect(p.gpr(GPR.rax)).toBe(0xdn);
+    expect(cpuidLeaf(p, 1, 0)[0]).toBe(PROCESSOR_SIGNATURE);
+    const brand = [2, 3, 4].map((n) => text(...cpuidLeaf(p, 0x8000_0000 + n, 0))).join("");
+    expect(brand.replace(/\0+$/, "")).toBe("solo5-kvm TypeScript processor");
+    expect(text(...cpuidLeaf(p, 0x4000_0000, 0).slice(1))).toBe("solo5-kvm\0\0\0");
+    expect(cpuidLeaf(p, 0x4000_0001, 0)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("claims what x86-64-v2 is made of, and nothing that would raise #UD", () => {
+    const { p } = new Guest().longMode();
+    const [, , ecx, edx] = cpuidLeaf(p, 1, 0);
+    const [, , , extended] = cpuidLeaf(p, 0x8000_0001, 0);
+    for (const n of [0, 9, 13, 19, 20, 23]) expect(bit(ecx, n)).toBe(1);
+    for (const n of [0, 4, 5, 6, 8, 11, 15, 23, 24, 25, 26]) expect(bit(edx, n)).toBe(1);
+    for (const n of [11, 20, 26, 27, 29]) expect(bit(extended, n)).toBe(1);
+    // PCLMULQDQ, MONITOR, FMA, PCID, x2APIC, MOVBE, AES, AVX, F16C
+    for (const n of [1, 3, 12, 17, 21, 22, 25, 28, 29]) expect(bit(ecx, n)).toBe(0);
+    expect(cpuidLeaf(p, 7, 0)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("follows OSXSAVE, the APIC's enable bit and the code size", () => {
+    const guest = new Guest().longMode();
+    const { p } = guest;
+    const [, , ecx, edx] = cpuidLeaf(p, 1, 0);
+    expect([bit(ecx, 27), bit(edx, 9)]).toEqual([0, 1]);
+    p.cr4 |= CR4.OSXSAVE;
+    p.setField(STATE.APIC_BASE, 0xfee0_0000n);
+    const [, , ecxAfter, edxAfter] = cpuidLeaf(p, 1, 0);
+    expect([bit(ecxAfter, 27), bit(edxAfter, 9)]).toEqual([1, 0]);
+    guest.setSegment("cs", 8, 0xc09b);
+    expect(bit(cpuidLeaf(p, 0x8000_0001, 0)[3], 11)).toBe(0);
+  });
+
+  it("answers beyond its last leaf as for the last basic one", () => {
+    const { p } = new Guest();
+    const last = cpuidLeaf(p, 0xd, 0);
+    expect(last).toEqual([3, 576, 576, 0]);
+    expect(cpuidLeaf(p, 0x100, 0)).toEqual(last);
+    expect(cpuidLeaf(p, 0x8000_0009, 0)).toEqual(last);
+    expect(cpuidLeaf(p, 0xffff_ffff, 0)).toEqual(last);
+    expect(cpuidLeaf(p, 0xd, 2)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("describes caches until there are no more", () => {
+    const { p } = new Guest();
+    const sizes = [0, 1, 2].map((n) => {
+      const [, ebx, sets] = cpuidLeaf(p, 4, n);
+      return ((ebx >>> 22) + 1) * ((ebx & 0xfff) + 1) * (sets + 1);
+    });
+    expect(sizes).toEqual([32, 32, 256].map((kib) => kib * 1024));
+    expect(cpuidLeaf(p, 4, 3)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("tells the address widths", () => {
+    expect(cpuidLeaf(new Guest().p, 0x8000_0008, 0)[0]).toBe((48 << 8) | 40);
+  });
+});
+
+describe("XGETBV and XSETBV", () => {
+  it("exist under OSXSAVE, and x87's state stays on", () => {
+    const { p } = new Guest().longMode();
+    expect(exceptionOf(() => xgetbv(p))).toBe("6");
+    p.cr4 |= CR4.OSXSAVE;
+    p.setGpr(GPR.rdx, 0n);
+    p.setGpr(GPR.rax, 3n);
+    xsetbv(p);
+    p.setGpr(GPR.rax, 0n);
+    expect(exceptionOf(() => xsetbv(p))).toBe("13:0");
+    p.setGpr(GPR.rax, 7n);
+    expect(exceptionOf(() => xsetbv(p))).toBe("13:0");
+    xgetbv(p);
+    expect([p.gpr(GPR.rax), p.gpr(GPR.rdx)]).toEqual([3n, 0n]);
+    p.setGpr(GPR.rcx, 1n);
+    expect(exceptionOf(() => xgetbv(p))).toBe("13:0");
+  });
+});

@@ -1,5 +1,6 @@
 import { FallbackCpu } from "../../fallback/cpu.ts";
 import type { CpuException } from "../../fallback/exceptions.ts";
+import { readFxImage, writeFxImage } from "../../fallback/fx-image.ts";
 import { HandlerTable } from "../../fallback/interpreter/handlers.ts";
 import { buildInterpreter } from "../../fallback/interpreter/module.ts";
 import { OpcodeMap } from "../../fallback/isa/opcode-map.ts";
@@ -9,7 +10,7 @@ import { VirtualClock } from "../../src/core/clock.ts";
 import type { Segment } from "../../src/core/cpu.ts";
 import { type Gpa, gpa } from "../../src/core/units.ts";
 import { allocateMemory } from "../../src/machine/memory.ts";
-import { CpuState, IMAGE } from "./cpu-state.ts";
+import { CpuState } from "./cpu-state.ts";
 import { PAGE_FAULT, type Snippet, type SnippetCpu, type SnippetResult } from "./driver.ts";
 import {
   CODE_PAGE,
@@ -43,7 +44,6 @@ const GPRS = [
 export class Fallback implements SnippetCpu {
   readonly name = "fallback";
   readonly #cpu: FallbackCpu;
-  readonly #fx: Uint8Array;
   readonly #code: Uint8Array;
   readonly #data: Uint8Array;
   readonly #root: Gpa;
@@ -68,7 +68,6 @@ export class Fallback implements SnippetCpu {
     this.#data = place(DATA, DATA_SIZE, PTE.USER | PTE.WRITABLE | PTE.NO_EXECUTE);
     place(READ_ONLY, PAGE, PTE.USER | PTE.NO_EXECUTE).set(readOnlyContents());
     this.#root = tables.root;
-    this.#fx = new Uint8Array(whole.buffer, STATE.FX_AREA, IMAGE.DATA - IMAGE.FX);
   }
 
   run(snippet: Snippet): SnippetResult {
@@ -109,7 +108,7 @@ export class Fallback implements SnippetCpu {
       rflags: (state.rflags & VISIBLE_FLAGS) | FIXED_FLAGS,
     });
     cpu.processor.setField(STATE.XCR0, XCR0);
-    this.#fx.set(state.fx);
+    writeFxImage(cpu.processor, state.fx);
   }
 
   #result(fault: CpuException | undefined): SnippetResult {
@@ -121,7 +120,7 @@ export class Fallback implements SnippetCpu {
     const registers = this.#cpu.readRegisters();
     state.fsBase = registers.fs.base;
     state.gsBase = registers.gs.base;
-    state.fx.set(this.#fx);
+    state.fx.set(readFxImage(p));
     state.data.set(this.#data);
     if (fault === undefined) return { state };
     const { vector, errorCode } = fault;

@@ -161,12 +161,11 @@ function immediateBytes(spec: OperandSpec, { operandSize }: Shape): number {
 
 /** Anywhere but into the branch itself. @param length of the instruction */
 function branchDistance(random: SeededRandom, size: number, length: number): bigint {
-  if (size > 1) {
-    const known = BigInt(values.codeTarget(random) - (CODE + length));
-    return random.chance(97) ? known : values.integer(random);
+  for (;;) {
+    const known = size > 1 && random.chance(97);
+    const distance = known
+      ? BigInt(values.codeTarget(random) - (CODE + length))
+      : BigInt.asIntN(size * 8, values.integer(random));
+    if (distance >= 0n || distance < -length) return distance;
   }
-  const intoItself = (distance: number): boolean => distance < 0 && distance >= -length;
-  let distance = random.below(256) - 128;
-  while (intoItself(distance)) distance = random.below(256) - 128;
-  return BigInt(distance);
 }

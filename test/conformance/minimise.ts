@@ -5,47 +5,57 @@ import type { SnippetCpu } from "./driver.ts";
 import type { GeneratedTest } from "./generate.ts";
 import { undefinedResult } from "./undefined-results.ts";
 
-/** Whether two processors disagree about a snippet, where the result is defined. */
-export function disagree(test: GeneratedTest, judge: SnippetCpu, suspect: SnippetCpu): boolean {
+/** Where two processors disagree about a snippet, as far as the result is defined. */
+function disagreements(test: GeneratedTest, judge: SnippetCpu, suspect: SnippetCpu): string[] {
   const expected = judge.run(test.snippet);
   const actual = suspect.run(test.snippet);
-  return compare(expected, actual, undefinedResult(test, expected)).length > 0;
+  return compare(expected, actual, undefinedResult(test, expected)).map(({ what }) => what);
 }
 
-/** Parts of the image that are tried one by one: [offset, length]. */
-function* parts(): Generator<readonly [number, number]> {
-  const PAGE_QUARTER = 0x400;
-  for (let at = IMAGE.DATA; at < IMAGE_SIZE; at += PAGE_QUARTER) yield [at, PAGE_QUARTER];
-  for (let at: number = IMAGE.XMM; at < IMAGE.DATA; at += 16) yield [at, 16];
-  for (let at: number = IMAGE.ST; at < IMAGE.XMM; at += 16) yield [at, 16];
-  yield [IMAGE.FX, IMAGE.MXCSR - IMAGE.FX];
-  yield [IMAGE.MXCSR, 4];
-  for (let at: number = IMAGE.GPR; at < IMAGE.RIP; at += 8) yield [at, 8];
-  for (const at of [IMAGE.RFLAGS, IMAGE.FS_BASE, IMAGE.GS_BASE]) yield [at, 8];
-  // What is left of a register or of memory, byte by byte.
-  for (let at: number = IMAGE.GPR; at < IMAGE.RIP; at++) yield [at, 1];
-  for (let at: number = IMAGE.ST; at < IMAGE.DATA; at++) yield [at, 1];
-}
+/** Offset, length, and the length below which it is not divided. */
+type Part = readonly [at: number, length: number, least: number];
+
+const PARTS: readonly Part[] = [
+  [IMAGE.DATA, IMAGE_SIZE - IMAGE.DATA, 1],
+  [IMAGE.XMM, IMAGE.DATA - IMAGE.XMM, 1],
+  [IMAGE.ST, IMAGE.XMM - IMAGE.ST, 1],
+  [IMAGE.FX, IMAGE.MXCSR - IMAGE.FX, IMAGE.MXCSR - IMAGE.FX],
+  [IMAGE.MXCSR, 4, 4],
+  [IMAGE.GPR, IMAGE.RIP - IMAGE.GPR, 1],
+  [IMAGE.RFLAGS, 8, 8],
+  [IMAGE.FS_BASE, 8, 8],
+  [IMAGE.GS_BASE, 8, 8],
+];
 
 function isPlain(state: CpuState, plain: CpuState, at: number, length: number): boolean {
   const part = (s: CpuState): Uint8Array => s.bytes.subarray(at, at + length);
   return Buffer.compare(part(state), part(plain)) === 0;
 }
 
-/** The same instruction from the plainest state in which the two still disagree. */
+/** The same instruction from the plainest state in which the two still disagree about the same. */
 export function minimise(
   test: GeneratedTest,
   judge: SnippetCpu,
   suspect: SnippetCpu,
 ): GeneratedTest {
   const plain = plainState();
+  const [what] = disagreements(test, judge, suspect);
+  if (what === undefined) return test;
   let smallest = test;
-  for (const [at, length] of parts()) {
-    if (isPlain(smallest.snippet.state, plain, at, length)) continue;
-    const state = smallest.snippet.state.clone();
+  const simplify = ([at, length, least]: Part): void => {
+    const { snippet } = smallest;
+    if (isPlain(snippet.state, plain, at, length)) return;
+    const state = snippet.state.clone();
     state.bytes.set(plain.bytes.subarray(at, at + length), at);
-    const candidate = { ...smallest, snippet: { ...smallest.snippet, state } };
-    if (disagree(candidate, judge, suspect)) smallest = candidate;
-  }
+    const candidate = { ...smallest, snippet: { ...snippet, state } };
+    if (disagreements(candidate, judge, suspect).includes(what)) {
+      smallest = candidate;
+    } else if (length > least) {
+      const half = Math.ceil(length / 2);
+      simplify([at, half, least]);
+      simplify([at + half, length - half, least]);
+    }
+  };
+  PARTS.forEach(simplify);
   return smallest;
 }

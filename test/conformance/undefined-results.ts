@@ -36,6 +36,7 @@ const C1 = 0x0200;
 const C2 = 0x0400;
 
 const RCX = 1;
+const RSP = 4;
 const SHIFT = /^(SHL|SAL|SHR|SAR)$/;
 const ROTATE = /^(ROL|ROR|RCL|RCR)$/;
 const DOUBLE_SHIFT = /^SH[LR]D$/;
@@ -56,7 +57,7 @@ function shiftCount({ form, snippet, operandSize, immediate }: GeneratedTest): n
   const mask = operandSize === 64 && !isByte ? 63 : 31;
   if (source?.place === "one" || source === undefined) return 1;
   if (source.place === "immediate") return (immediate ?? 0) & mask;
-  return Number(snippet.state.gpr(RCX)) & mask;
+  return Number(snippet.state.gpr(RCX) & 0xffn) & mask;
 }
 
 function undefinedShiftFlags(test: GeneratedTest): bigint {
@@ -73,6 +74,11 @@ function undefinedShiftFlags(test: GeneratedTest): bigint {
 const isUndefinedDoubleShift = (test: GeneratedTest): boolean =>
   DOUBLE_SHIFT.test(test.form.form.instruction.name) && shiftCount(test) > test.operandSize;
 
+/** Some processors write the selector only, others zeros above it (Intel SDM vol. 2B, PUSH). */
+const isSegmentPush = ({ form }: GeneratedTest): boolean =>
+  form.form.instruction.name.startsWith("PUSH") &&
+  /^(0E|06|16|1E|0F A[08])\b/.test(form.form.text);
+
 /** Stretches of images that hold pointers, reserved bytes, or what depends on the model. */
 const IMAGE_HOLES: Readonly<
   Record<string, readonly (readonly [offset: number, length: number])[]>
@@ -87,7 +93,9 @@ const ENVIRONMENT = /^FN?ST?(ENV|AVE)$|^FN?SAVE$|^FN?STENV$/;
 
 function undefinedMemory(test: GeneratedTest): Undefined["memory"] {
   const { target, operandSize } = test;
+  const top = test.snippet.state.gpr(RSP);
   const { name } = test.form.form.instruction;
+  if (isSegmentPush(test)) return [[top - BigInt(operandSize / 8) + 2n, operandSize / 8 - 2]];
   if (target === undefined) return [];
   if (isUndefinedDoubleShift(test)) return [[target, operandSize / 8]];
   const holes = ENVIRONMENT.test(name)

@@ -114,6 +114,11 @@ export class ProcedureContext {
     }
   }
 
+  /** Whether memory may be written. @throws CpuException */
+  checkWrite(linear: bigint, bytes: number): void {
+    this.mmu.check(this.#canonical(linear), bytes, "write");
+  }
+
   /** Whether ModRM names memory. */
   get inMemory(): boolean {
     return this.instruction.address !== undefined;

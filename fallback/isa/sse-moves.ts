@@ -1,13 +1,12 @@
 /** Moves of XMM and MMX registers (Intel SDM vol. 1 §9.4.1, §10.4.1.1, §11.4.1.1, §12.2, §12.3). */
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import { linearOf } from "../memory/linear.ts";
 import { i64 } from "../wasm/expression.ts";
 import { i8x16, i32x4, i64x2 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import { beginMmx, endMmx } from "./mmx-state.ts";
 import type { Operand } from "./operand.ts";
-import { atBits, lanes, type Meaning, mapping } from "./vector.ts";
+import { atBits, lanes, type Meaning, mapping, range } from "./vector.ts";
 
 const RDI = 7;
 
@@ -64,22 +63,21 @@ const signs =
 function maskedMove(context: ProcedureContext): void {
   const [first] = context.instruction.form.operands;
   const isMmx = first?.place === "mmx-reg";
-  if (isMmx) beginMmx(context.processor);
+  if (isMmx) {
+    beginMmx(context.processor);
+    endMmx(context.processor);
+  }
   const offset = context.getRegister(RDI, context.instruction.addressSize);
   const address = context.linear(context.instruction.segment, offset);
   const value = context.read(0);
   const mask = context.read(1);
-  const selected = Array.from({ length: isMmx ? 8 : 16 }, (_, at) => at).filter(
-    (at) => (mask >> BigInt(8 * at + 7)) & 1n,
-  );
-  // Both pages, before the first byte is written.
-  for (const at of [selected[0], selected.at(-1)]) {
-    if (at !== undefined) context.mmu.check(linearOf(address) + at, 1, "write");
-  }
+  const bytes = range(0, isMmx ? 8 : 16);
+  const selected = bytes.filter((at) => (mask >> BigInt(8 * at + 7)) & 1n);
+  // As in silicon all bytes must be writable, selected or not, and the high half is looked at first.
+  for (const half of isMmx ? [0] : [8, 0]) context.checkWrite(address + BigInt(half), 8);
   for (const at of selected) {
     context.writeMemory(address + BigInt(at), 1, (value >> BigInt(8 * at)) & 0xffn);
   }
-  if (isMmx) endMmx(context.processor);
 }
 
 const aligned = (name: string, forms: readonly string[]): Instruction => ({

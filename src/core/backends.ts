@@ -45,7 +45,10 @@ export interface ConsoleBackend {
   transmit(byte: number): void;
   /** Connects the receiver of bytes for the guest. It takes any number at any time. */
   connect(receive: (bytes: Uint8Array) => void): void;
-  /** Hands on to the host what `transmit` may have gathered. */
-  flush(): void;
+  /**
+   * Hands on to the host what `transmit` may have gathered.
+   * @returns if the host does not keep up: when it has caught up, which the guest should wait for
+   */
+  flush(): Promise<void> | undefined;
   close(): void;
 }

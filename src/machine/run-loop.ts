@@ -35,8 +35,11 @@ export interface RunLoopParts {
   readonly clock: Clock;
   readonly alarms: AlarmQueue;
   readonly eventLoop: EventLoop;
-  /** Called before the thread is handed to the event loop. */
-  readonly flush: () => void;
+  /**
+   * Called before the thread is handed to the event loop.
+   * @returns what the guest has to wait for, if its output piles up
+   */
+  readonly flush: () => Promise<void> | undefined;
   /** Takes every device and the guest back to the start. */
   readonly restart: () => void;
 }
@@ -79,13 +82,28 @@ export class RunLoop {
       const sliceEnd = clock.now();
       this.statistics.busy += sliceEnd - mark;
       cpu.rest();
-      flush();
+      const drained = flush();
       if (this.#outcome !== undefined) return this.#outcome;
-      if (this.#waiting()) await eventLoop.sleep(alarms.deadline);
+      if (drained !== undefined) await this.#waitFor(drained);
+      else if (this.#waiting()) await eventLoop.sleep(alarms.deadline);
       else await eventLoop.yield();
       mark = clock.now();
       this.statistics.idle += mark - sliceEnd;
       alarms.fireDue(mark);
+    }
+  }
+
+  /** Keeps the guest from running until then; alarms ring, and the run may be ended. */
+  async #waitFor(drained: Promise<void>): Promise<void> {
+    const { clock, alarms, eventLoop } = this.#parts;
+    let over = false;
+    void drained.then(() => {
+      over = true;
+      eventLoop.wake();
+    });
+    while (!over && this.#outcome === undefined) {
+      await eventLoop.sleep(alarms.deadline);
+      alarms.fireDue(clock.now());
     }
   }
 

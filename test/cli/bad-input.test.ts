@@ -370,6 +370,18 @@ describe.skipIf(missing("kvm"))("output that nobody reads", () => {
     expect((await unread(...args)).stderr).toBe("status 141\n");
   });
 
+  it("holds up a guest that prints for ever, until somebody reads again", async () => {
+    // mov dx, 0x3f8; mov al, "A"; again: out dx, al; jmp again
+    const flood = tinyGuest([0x66, 0xba, 0xf8, 0x03, 0xb0, 0x41], [0xee, 0xeb, 0xfd]);
+    // The pipe is full from the start; what is read is more than it and all buffers hold.
+    const script = '{ head -c 64k /dev/zero; exec "$@"; } | { sleep 2; head -c 150000 | wc -c; }';
+    const command = [process.execPath, PROGRAM, flood, "--stats"];
+    const { stdout, stderr } = await execute(["sh", "-c", script, "sh", ...command]);
+    expect(stdout.trim()).toBe("150000");
+    const idle = Number(/idle ([\d.]+) ms/.exec(stderr)?.[1]);
+    expect(idle).toBeGreaterThan(500);
+  });
+
   it("is no reason to fail when it is standard error", async () => {
     const script = '{ "$@" 2>&1 >/dev/null; echo "status $?" >&3; } 3>&2 | true';
     const guest = tinyGuest(print("x"), exit(5));

@@ -70,6 +70,8 @@ class Rig {
   readonly cpu: ScriptedCpu;
   readonly loop: RunLoop;
   flushes = 0;
+  /** What the next flushes return. */
+  readonly congestion: Promise<void>[] = [];
   restarts = 0;
 
   constructor(...script: Scripted[]) {
@@ -77,7 +79,10 @@ class Rig {
     this.loop = new RunLoop({
       ...this,
       alarms: this.clock.alarms,
-      flush: () => this.flushes++,
+      flush: () => {
+        this.flushes++;
+        return this.congestion.shift();
+      },
       restart: () => {
         this.restarts++;
         this.cpu.log.push("restart");
@@ -494,6 +499,32 @@ describe("slices", () => {
     await rig.loop.run();
     expect(handled).toEqual(["before", "first", "second"]);
     expect(rig.cpu.log).toEqual(["run", "rest", "run", "rest", "run", "rest"]);
+  });
+});
+
+describe("output that piles up", () => {
+  it("holds the guest until it is taken, while alarms ring", async () => {
+    const rig = new Rig(KICKED, end);
+    rig.congestion.push(
+      new Promise((taken) => {
+        const alarm = rig.clock.alarm(() => {
+          rig.cpu.log.push("alarm");
+          taken();
+        });
+        alarm.set(nanos(5 * MILLISECOND));
+      }),
+    );
+    expect(await rig.loop.run()).toEqual({ kind: "power-off" });
+    expect(rig.cpu.log).toEqual(["run", "rest", "alarm", "run", "rest"]);
+    expect(rig.loop.statistics.idle).toBe(5 * MILLISECOND);
+  });
+
+  it("does not hold up an end", async () => {
+    const rig = new Rig(KICKED, end);
+    rig.congestion.push(new Promise(() => {}));
+    setImmediate(() => rig.loop.end({ kind: "stopped", reason: "test" }));
+    expect(await rig.loop.run()).toEqual({ kind: "stopped", reason: "test" });
+    expect(rig.cpu.left).toBe(1);
   });
 });
 

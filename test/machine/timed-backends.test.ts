@@ -30,7 +30,10 @@ describe("timed back ends", () => {
   const console: ConsoleBackend = {
     transmit: (byte) => clock.advance(byte),
     connect() {},
-    flush: () => clock.advance(1_000),
+    flush: () => {
+      clock.advance(1_000);
+      return undefined;
+    },
     close() {},
   };
 

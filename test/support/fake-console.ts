@@ -19,7 +19,7 @@ export class FakeConsole implements ConsoleBackend {
     this.#receive(Uint8Array.from(text, (letter) => letter.charCodeAt(0)));
   }
 
-  flush(): void {
+  flush(): undefined {
     this.flushes++;
   }
 

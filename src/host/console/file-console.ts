@@ -38,7 +38,7 @@ export class FileConsole implements ConsoleBackend {
 
   connect(): void {}
 
-  flush(): void {
+  flush(): undefined {
     this.#output.flush();
   }
 

@@ -4,6 +4,6 @@ import type { ConsoleBackend } from "../../core/backends.ts";
 export class NullConsole implements ConsoleBackend {
   transmit(): void {}
   connect(): void {}
-  flush(): void {}
+  flush(): undefined {}
   close(): void {}
 }

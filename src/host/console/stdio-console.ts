@@ -36,8 +36,12 @@ export class StdioConsole implements ConsoleBackend {
     input.open();
   }
 
-  flush(): void {
+  flush(): Promise<void> | undefined {
     this.#output.flush();
+    if (!process.stdout.writableNeedDrain) return undefined;
+    return new Promise((resolve) => {
+      process.stdout.once("drain", resolve);
+    });
   }
 
   close(): void {

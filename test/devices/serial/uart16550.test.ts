@@ -22,7 +22,7 @@ class FakeTerminal implements ConsoleBackend {
     this.#receive(Uint8Array.from(text, (character) => character.charCodeAt(0)));
   }
 
-  flush(): void {}
+  flush(): undefined {}
   close(): void {}
 }
 

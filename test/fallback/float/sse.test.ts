@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  approximateReciprocal,
+  approximateReciprocalRoot,
+} from "../../../fallback/float/approximation.ts";
 import { FloatContext } from "../../../fallback/float/context.ts";
 import { BINARY32, BINARY64, type Format } from "../../../fallback/float/format.ts";
 import * as sse from "../../../fallback/float/sse.ts";
@@ -128,6 +132,22 @@ const CASES: readonly Case[] = FORMATS.flatMap(({ format, suffix, width }): Case
     },
   ]),
 ]).concat([
+  {
+    kind: "sse",
+    name: "rcpss",
+    text: "rcpss %%xmm1, %%xmm0",
+    format: BINARY32,
+    result: xmm(32),
+    run: (_ctx, _a, b) => approximateReciprocal(b),
+  },
+  {
+    kind: "sse",
+    name: "rsqrtss",
+    text: "rsqrtss %%xmm1, %%xmm0",
+    format: BINARY32,
+    result: xmm(32),
+    run: (_ctx, _a, b) => approximateReciprocalRoot(b),
+  },
   {
     kind: "sse",
     name: "cvtss2sd",

@@ -28,12 +28,14 @@ export const EXIT_STATUS = {
 /** Why the host's side ended a run. */
 export type StopReason = keyof typeof EXIT_STATUS;
 
-export function exitStatus(outcome: Outcome): number {
+/** @param pingLost whether replies are missing: then a guest that ended well has not done its part */
+export function exitStatus(outcome: Outcome, pingLost: boolean): number {
+  const success = pingLost ? EXIT_STATUS.pingLost : EXIT_STATUS.success;
   switch (outcome.kind) {
     case "exit":
-      return outcome.status;
+      return outcome.status === 0 ? success : outcome.status;
     case "power-off":
-      return EXIT_STATUS.success;
+      return success;
     case "halted-forever":
       return EXIT_STATUS.haltedForever;
     case "triple-fault":

@@ -2,14 +2,15 @@ import { nanos, SECOND } from "../core/units.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { createMachine, type Machine } from "../index.ts";
+import type { Outcome } from "../machine/outcome.ts";
 import { describeOutcome } from "../machine/report.ts";
-import { Pinger } from "../net/ping.ts";
 import type { UserNetwork } from "../net/user-network.ts";
 import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
 import { openConnections } from "./connections.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, say } from "./messages.ts";
+import { startPinging } from "./pinging.ts";
 import type { RunOptions } from "./run.ts";
 import { insist, onSignals } from "./signals.ts";
 import { describeStatistics } from "./statistics.ts";
@@ -66,19 +67,12 @@ export async function runImage(
     stop = (reason) => machine.stop(reason);
     forgetSignals = onSignals(stop);
     startTimeout(options, clock, machine);
-    if (options.ping !== undefined && pinged !== undefined) {
-      const pinger = new Pinger({
-        network: pinged,
-        clock,
-        count: options.ping,
-        print: (line) => process.stdout.write(`${line}\n`),
-        done: ({ sent, received }) => stop(received < sent ? "pingLost" : "success"),
-      });
-      pinger.start();
-      // However the run ends, the statistics so far are printed.
-      closers.add(() => pinger.stop());
-    }
-    status = await finish(machine, options);
+    const endPinging =
+      pinged !== undefined && options.ping !== undefined
+        ? startPinging(pinged, options.ping, clock, stop)
+        : () => false;
+    const outcome = await finish(machine, options);
+    status = exitStatus(outcome, endPinging());
   } finally {
     closers.close();
   }
@@ -108,7 +102,7 @@ function startTimeout({ timeout }: RunOptions, clock: HostClock, machine: Machin
   alarm.set(nanos(clock.now() + timeout * SECOND));
 }
 
-async function finish(machine: Machine, options: RunOptions): Promise<number> {
+async function finish(machine: Machine, options: RunOptions): Promise<Outcome> {
   const outcome = await machine.run();
   const description = describeOutcome(outcome);
   if (description !== undefined) say(description);
@@ -120,5 +114,5 @@ async function finish(machine: Machine, options: RunOptions): Promise<number> {
     };
     for (const line of describeStatistics(machine, names)) process.stderr.write(`${line}\n`);
   }
-  return exitStatus(outcome);
+  return outcome;
 }

@@ -84,6 +84,20 @@ describe.skipIf(missing("kvm"))("how a guest ends", () => {
   });
 });
 
+describe.skipIf(missing("kvm"))("a guest that ends before it is pinged", () => {
+  const STATISTICS = "\n--- 10.0.0.2 ping statistics ---\n0 packets transmitted, 0 received\n";
+
+  it.each([
+    ["with 0 lets pings go unanswered", exit(0), 1],
+    ["by switching off does too", out16(0x604, 0x2000), 1],
+    ["with another status has that one", exit(5), 5],
+    ["without wanting to has the status for it", haltForever, 120],
+  ])("%s", async (_how, end, status) => {
+    const ended = await run([tinyGuest(print("bye\n"), end, spin), "--ping", "2"]);
+    expect(ended).toMatchObject({ status, stdout: `bye\n${STATISTICS}` });
+  });
+});
+
 /** inc dword [0x200000]: memory that no image covers, and that a reset leaves alone */
 const countBoot = [0xff, 0x05, 0, 0, 0x20, 0];
 /** mov al, [0x200000]; add al, '0'; mov dx, 0x3f8; out dx, al */

@@ -1,0 +1,33 @@
+import type { Clock } from "../core/clock.ts";
+import { Pinger } from "../net/ping.ts";
+import type { UserNetwork } from "../net/user-network.ts";
+import type { StopReason } from "./exit-status.ts";
+
+/**
+ * Does what `--ping` asks for.
+ * @param stop called when all is over
+ * @returns what ends it early, with the statistics so far, and says whether replies are missing
+ */
+export function startPinging(
+  network: UserNetwork,
+  count: number,
+  clock: Clock,
+  stop: (reason: StopReason) => void,
+): () => boolean {
+  let lost = false;
+  const pinger = new Pinger({
+    network,
+    clock,
+    count,
+    print: (line) => process.stdout.write(`${line}\n`),
+    done: ({ received }) => {
+      lost = received < count;
+      stop(lost ? "pingLost" : "success");
+    },
+  });
+  pinger.start();
+  return () => {
+    pinger.stop();
+    return lost;
+  };
+}

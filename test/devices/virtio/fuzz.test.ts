@@ -20,6 +20,9 @@ const TABLES_LENGTH = 0x1000;
 const ROOM = 0x4_0000;
 const ROOM_LENGTH = 0x1_0000;
 
+/** Buffers begin here that reach past the end of RAM; the short ones end before it. */
+const EDGE = RAM - 4;
+
 const SIZES = [1, 2, 4] as const satisfies readonly AccessSize[];
 
 interface Subject {
@@ -103,7 +106,7 @@ function plausibleDescriptor(random: SeededRandom, queue: FakeQueue, table?: num
   const length = random.pick([0, 1, 10, 16, 512, 513, random.below(4096), 0xffff_ffff]);
   const writable = (flags & DESC.WRITE) !== 0;
   const inside = writable ? room(random) : random.below(RAM - 4096);
-  const address = random.chance(95) ? inside : random.pick([RAM, RAM - 4, 2 ** 63]);
+  const address = random.chance(95) ? inside : random.pick([RAM, EDGE, 2 ** 63]);
   const index = random.below(table === undefined ? 16 : TABLES_LENGTH / 16);
   const next = random.chance(95) ? random.below(16) : random.next() & 0xffff;
   if (table === undefined && random.chance(15)) {
@@ -161,7 +164,7 @@ function expectUntouched(rig: VirtioRig, queues: readonly FakeQueue[], run: () =
     [0, RINGS[0] as number],
     ...queues.map((queue): [number, number] => [queue.descriptors, queue.used]),
     [TABLES, ROOM],
-    [ROOM + ROOM_LENGTH, RAM],
+    [ROOM + ROOM_LENGTH, EDGE],
   ];
   const slices = mine.map(([from, to]) => rig.memory.slice(gpa(from), to - from));
   const before = slices.map((slice) => slice.slice());

@@ -1,6 +1,8 @@
+import { generalProtection } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
 import { RAM_BASE, STATE } from "../state.ts";
 import { CodePages } from "./code-pages.ts";
+import { isCanonicalLinear } from "./linear.ts";
 import { MmioLog } from "./mmio.ts";
 import { type Access, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
 import { PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
@@ -96,8 +98,8 @@ export class Mmu {
   /** Checks an access without making it. @throws CpuException #PF */
   check(linear: number, size: number, access: Access, user = this.user): void {
     this.translate(linear, access, user);
-    const last = this.#after(linear, size - 1);
-    if (pageOf(last) !== pageOf(linear)) this.translate(last, access, user);
+    const inPage = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
+    if (inPage < size) this.translate(this.#after(linear, inPage), access, user);
   }
 
   /** Drops the translations of all pages: CR0, CR3, CR4 and EFER changed. */
@@ -212,10 +214,15 @@ export class Mmu {
     if (first < source.length) this.#writePhysical(rest, source.subarray(first));
   }
 
-  /** Linear addresses of 32-bit modes wrap at 4 GiB. */
+  /**
+   * Linear addresses of 32-bit modes wrap at 4 GiB.
+   * @throws CpuException #GP(0) where an access would leave the lower canonical half
+   */
   #after(linear: number, bytes: number): number {
     const next = linear + bytes;
-    return this.#p.longMode ? next : next % WORD;
+    if (!this.#p.longMode) return next % WORD;
+    if (!isCanonicalLinear(next)) throw generalProtection();
+    return next;
   }
 
   #remember(linear: number, page: number, user: boolean, write: boolean): void {
@@ -303,5 +310,3 @@ export class Mmu {
     }
   }
 }
-
-const pageOf = (linear: number): number => Math.floor(linear / PAGE_SIZE);

@@ -1,5 +1,6 @@
 import type { Segment } from "../../src/core/cpu.ts";
-import type { CpuException } from "../exceptions.ts";
+import { isCanonical } from "../bits.ts";
+import { type CpuException, generalProtection } from "../exceptions.ts";
 import { linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import { ATTRIBUTE, attributesDpl, type Processor } from "../processor.ts";
@@ -145,10 +146,15 @@ function descriptorAddress(p: Processor, selector: number, bytes: number): numbe
   return linearIn(p, ldt.base, index);
 }
 
-/** Linear address of an offset in a table. */
+/**
+ * Linear address of an offset in a table.
+ * @throws CpuException #GP(0) when it is not canonical
+ */
 export function linearIn(p: Processor, base: bigint, offset: number): number {
   const address = base + BigInt(offset);
-  return linearOf(p.longMode ? address : BigInt.asUintN(32, address));
+  if (!p.longMode) return Number(BigInt.asUintN(32, address));
+  if (!isCanonical(address)) throw generalProtection();
+  return linearOf(address);
 }
 
 /**

@@ -22,8 +22,8 @@ export class Guest {
   readonly mmu: Mmu;
   readonly ram: DataView;
 
-  constructor() {
-    const buffer = new ArrayBuffer(RAM_BASE + RAM_SIZE);
+  /** @param buffer of an earlier guest, RAM as that one left it: quicker where there are many */
+  constructor(buffer = new ArrayBuffer(RAM_BASE + RAM_SIZE)) {
     this.p = new Processor(buffer);
     resetProcessor(this.p);
     this.mmu = new Mmu(this.p, RAM_SIZE);

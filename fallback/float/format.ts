@@ -12,12 +12,32 @@ export interface Format {
   readonly bias: number;
   /** Bits of an encoding without sign and exponent. */
   readonly fractionBits: bigint;
+  /** How far left a fraction has to go to come below bit 63. */
+  readonly alignment: bigint;
 }
 
-export const BINARY32: Format = { precision: 24, exponentBits: 8, bias: 127, fractionBits: 23n };
-export const BINARY64: Format = { precision: 53, exponentBits: 11, bias: 1023, fractionBits: 52n };
+export const BINARY32: Format = {
+  precision: 24,
+  exponentBits: 8,
+  bias: 127,
+  fractionBits: 23n,
+  alignment: 40n,
+};
+export const BINARY64: Format = {
+  precision: 53,
+  exponentBits: 11,
+  bias: 1023,
+  fractionBits: 52n,
+  alignment: 11n,
+};
 /** x87's 80 bits, with an explicit integer bit. */
-export const EXTENDED: Format = { precision: 64, exponentBits: 15, bias: 16383, fractionBits: 64n };
+export const EXTENDED: Format = {
+  precision: 64,
+  exponentBits: 15,
+  bias: 16383,
+  fractionBits: 64n,
+  alignment: 0n,
+};
 
 /** Exponent of the smallest normal number. */
 export const minExponent = (format: Format): number => 1 - format.bias;
@@ -77,7 +97,7 @@ export function unpack(format: Format, bits: bigint): Operand {
   const high = Number(bits >> fractionBits);
   const exponent = high & specialExponent(format);
   const sign = high >> format.exponentBits;
-  const fraction = BigInt.asUintN(Number(fractionBits), bits) << (63n - fractionBits);
+  const fraction = BigInt.asUintN(format.precision - 1, bits) << format.alignment;
   if (exponent === specialExponent(format)) return special(sign, fraction);
   if (exponent !== 0) {
     return {
@@ -120,7 +140,7 @@ function withoutIntegerBit(sign: number, exponent: number, significand: bigint):
 /** Puts 32 or 64 bits together. */
 export function pack(format: Format, { sign, exponent, significand }: Encoded): bigint {
   const { fractionBits } = format;
-  const fraction = BigInt.asUintN(Number(fractionBits), significand >> (63n - fractionBits));
+  const fraction = BigInt.asUintN(format.precision - 1, significand >> format.alignment);
   return (BigInt((sign << format.exponentBits) | exponent) << fractionBits) | fraction;
 }
 

@@ -74,6 +74,13 @@ export function dropBits(
   return { value: up ? value + 1n : value, exact: false, up };
 }
 
+/** Where a result goes. */
+interface Target {
+  readonly format: Format;
+  readonly sign: number;
+  readonly precision: number;
+}
+
 /**
  * Rounds `significand * 2 ** scale`, which is not zero, to a format. The lowest bit of a significand
  * of at least two more bits than the precision may stand for a remainder.
@@ -87,102 +94,73 @@ export function round(
   scale: number,
   precision: number = format.precision,
 ): Encoded {
+  const target = { format, sign, precision };
   const length = bitLength(significand);
   const rounded = dropBits(ctx, sign, significand, length - precision);
-  const carries = rounded.value >> BigInt(precision) !== 0n;
-  const value = carries ? rounded.value >> 1n : rounded.value;
+  const carries = bitLength(rounded.value) > precision;
   const exponent = scale + length - 1 + (carries ? 1 : 0);
-  if (exponent < minExponent(format)) {
-    return underflow(
-      ctx,
-      format,
-      sign,
-      significand,
-      scale,
-      precision,
-      { ...rounded, value },
-      exponent,
-    );
-  }
-  if (exponent > format.bias)
-    return overflow(ctx, format, sign, { ...rounded, value }, exponent, precision);
-  return finish(ctx, format, sign, rounded, value, exponent, precision);
+  if (exponent > format.bias) return overflow(ctx, target, rounded, exponent);
+  if (exponent >= minExponent(format)) return normal(ctx, target, rounded, exponent);
+  return underflow(ctx, target, rounded, exponent, significand, scale);
 }
 
-/** A normal result. */
-function finish(
+function normal(
   ctx: FloatContext,
-  format: Format,
-  sign: number,
-  { exact, up }: Rounded,
-  value: bigint,
+  { format, sign, precision }: Target,
+  { value, exact, up }: Rounded,
   exponent: number,
-  precision: number,
 ): Encoded {
   if (!exact) ctx.flags |= PRECISION;
   ctx.roundedUp = up;
-  return { sign, exponent: exponent + format.bias, significand: value << BigInt(64 - precision) };
+  const aligned = value << BigInt(64 - precision);
+  const significand = aligned >> 64n === 0n ? aligned : aligned >> 1n;
+  return { sign, exponent: exponent + format.bias, significand };
 }
 
-function overflow(
-  ctx: FloatContext,
-  format: Format,
-  sign: number,
-  rounded: Rounded,
-  exponent: number,
-  precision: number,
-): Encoded {
-  ctx.flags |= OVERFLOW;
+function overflow(ctx: FloatContext, target: Target, rounded: Rounded, exponent: number): Encoded {
+  const { format, sign, precision } = target;
   const isMasked = (ctx.masks & OVERFLOW) !== 0;
   const adjusted = exponent - EXPONENT_ADJUSTMENT;
+  ctx.flags |= OVERFLOW;
   if (!isMasked && (format !== EXTENDED || adjusted <= format.bias)) {
-    return finish(ctx, format, sign, rounded, rounded.value, adjusted, precision);
+    return normal(ctx, target, rounded, adjusted);
   }
   ctx.flags |= PRECISION;
-  const toInfinity =
-    !isMasked ||
-    ctx.rounding === NEAREST_EVEN ||
-    (ctx.rounding === UP && !sign) ||
-    (ctx.rounding === DOWN && sign);
-  ctx.roundedUp = Boolean(toInfinity);
-  if (toInfinity) return infinity(format, sign);
+  const isAway = ctx.rounding === (sign ? DOWN : UP) || ctx.rounding === NEAREST_EVEN;
+  ctx.roundedUp = isAway || !isMasked;
+  if (ctx.roundedUp) return infinity(format, sign);
   const ones = (1n << BigInt(precision)) - 1n;
-  return {
-    sign,
-    exponent: specialExponent(format) - 1,
-    significand: ones << BigInt(64 - precision),
-  };
+  const significand = ones << BigInt(64 - precision);
+  return { sign, exponent: specialExponent(format) - 1, significand };
 }
 
-/** Tiny after rounding as if exponents had no limit. */
+/**
+ * Tiny, after rounding as if exponents had no limit.
+ * @param significand not rounded, of a value `significand * 2 ** scale`
+ */
 function underflow(
   ctx: FloatContext,
-  format: Format,
-  sign: number,
-  significand: bigint,
-  scale: number,
-  precision: number,
+  target: Target,
   rounded: Rounded,
   exponent: number,
+  significand: bigint,
+  scale: number,
 ): Encoded {
+  const { format, sign, precision } = target;
   const isMasked = (ctx.masks & UNDERFLOW) !== 0;
   const adjusted = exponent + EXPONENT_ADJUSTMENT;
   if (!isMasked && (format !== EXTENDED || adjusted >= minExponent(format))) {
     ctx.flags |= UNDERFLOW;
-    return finish(ctx, format, sign, rounded, rounded.value, adjusted, precision);
+    return normal(ctx, target, rounded, adjusted);
   }
   if (!isMasked || ctx.flushToZero) {
     ctx.flags |= UNDERFLOW | PRECISION;
     return zero(sign);
   }
   const lowest = minExponent(format) - (precision - 1);
-  const denormal = dropBits(ctx, sign, significand, lowest - scale);
-  if (!denormal.exact) ctx.flags |= UNDERFLOW | PRECISION;
-  ctx.roundedUp = denormal.up;
-  const isNormal = denormal.value >> BigInt(precision - 1) !== 0n;
-  return {
-    sign,
-    exponent: isNormal ? 1 : 0,
-    significand: denormal.value << BigInt(64 - precision),
-  };
+  const { value, exact, up } = dropBits(ctx, sign, significand, lowest - scale);
+  if (!exact) ctx.flags |= UNDERFLOW | PRECISION;
+  ctx.roundedUp = up;
+  const isNormal = bitLength(value) === precision;
+  return { sign, exponent: isNormal ? 1 : 0, significand: value << BigInt(64 - precision) };
 }

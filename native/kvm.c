@@ -311,7 +311,7 @@ int kvm_vm_nmi(struct kvm_vm *vm)
     return result;
 }
 
-int kvm_vm_run(struct kvm_vm *vm)
+void kvm_vm_run(struct kvm_vm *vm)
 {
     int result;
 
@@ -321,7 +321,8 @@ int kvm_vm_run(struct kvm_vm *vm)
         result = ioctl(vm->vcpu_fd, KVM_RUN, 0) < 0 ? -errno : (int)vm->run->exit_reason;
     if (result == -EINTR)
         vm->run->immediate_exit = 0;
-    return result;
+    if (result < 0)
+        vm->run->exit_reason = (uint32_t)result;
 }
 
 int kvm_vm_set_deadline(struct kvm_vm *vm, uint64_t nanoseconds)

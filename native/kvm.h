@@ -70,8 +70,8 @@ int kvm_vm_interrupt(struct kvm_vm *vm, uint32_t vector);
 /* Taken before any interrupt, as soon as the guest is not in a handler of another one. */
 int kvm_vm_nmi(struct kvm_vm *vm);
 
-/* KVM_RUN. Returns the exit reason, or -EINTR after a kick or at the deadline. */
-int kvm_vm_run(struct kvm_vm *vm);
+/* KVM_RUN. A failure leaves its negative errno as exit_reason: -EINTR after a kick or at the deadline. */
+void kvm_vm_run(struct kvm_vm *vm);
 
 /* Around a system call that is made on the CPU's behalf. */
 uint64_t kvm_vm_stopwatch_start(const struct kvm_vm *vm);

@@ -19,8 +19,8 @@ export interface KvmVm {
   translate(linear: bigint): number;
   interrupt(vector: number): void;
   nmi(): void;
-  /** Exit reason, or a negative errno. */
-  run(): number;
+  /** Leaves the exit reason, or a negative errno, in {@link runPage} (`RUN.exit_reason`). */
+  run(): void;
   /** Nanoseconds from now; 0 for none. */
   setDeadline(nanoseconds: number): void;
   /** Whether the event loop's readiness kicks the vCPU; firing switches it off. */

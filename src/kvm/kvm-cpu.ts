@@ -91,7 +91,8 @@ export class KvmCpu implements Cpu {
       this.#vm.watch(true);
       this.#watching = true;
     }
-    const reason = this.#vm.run();
+    this.#vm.run();
+    const reason = this.#run.getInt32(RUN.exit_reason, true);
     this.#accessPending = reason === EXIT.IO || reason === EXIT.MMIO;
     switch (reason) {
       case EXIT.IO: {

@@ -1,7 +1,7 @@
 import type { Registers } from "../core/cpu.ts";
 import { MICROSECOND, MILLISECOND } from "../core/units.ts";
 import type { KvmAddon } from "./addon.ts";
-import { EXIT } from "./layout.ts";
+import { EXIT, RUN } from "./layout.ts";
 import { openKvmVm } from "./open.ts";
 import { RegisterFile } from "./registers.ts";
 
@@ -42,8 +42,9 @@ export function probeKvm(addon: KvmAddon, device: string, now: () => number): Kv
     state.rip = BigInt(CODE_GPA);
     registers.write(state);
     const start = now();
-    const reason = vm.run();
+    vm.run();
     const elapsed = (now() - start) * MILLISECOND;
+    const reason = new DataView(vm.runPage).getInt32(RUN.exit_reason, true);
     const nanosecondsPerInstruction = elapsed / LOOP_INSTRUCTIONS;
     return {
       nanosecondsPerInstruction,

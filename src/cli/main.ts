@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { addDoctorCommand } from "./doctor.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
+import { completeHelp } from "./help.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addIsoCommand } from "./iso.ts";
 import { explain } from "./messages.ts";
@@ -36,11 +37,12 @@ function createProgram(
       outputError: (text, write) => write(`solo5-kvm: ${oneLine(text)}`),
     })
     .exitOverride();
-  addRunCommand(program, guestArguments, finish);
+  const run = addRunCommand(program, guestArguments, finish);
   addIsoCommand(program, guestArguments);
   addInspectCommand(program);
   addDoctorCommand(program, finish);
   addNetCommand(program);
+  completeHelp(program, run);
   return program;
 }
 
@@ -50,6 +52,10 @@ async function main(): Promise<number> {
   const program = createProgram(guest, (result) => {
     status = result;
   });
+  if (own.length === 0 && guest.length === 0) {
+    program.outputHelp({ error: true });
+    return EXIT_STATUS.refused;
+  }
   try {
     await program.parseAsync(own, { from: "user" });
   } catch (error) {

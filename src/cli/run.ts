@@ -20,17 +20,19 @@ export interface RunOptions {
 /**
  * `run` may be left out: its argument and options belong to the program itself as well.
  * @param finish gets the exit status
+ * @returns the command
  */
 export function addRunCommand(
   program: Command,
   guestArguments: readonly string[],
   finish: (status: number) => void,
-): void {
+): Command {
   const start = async (image: string, options: RunOptions): Promise<void> => {
     finish(await runImage(image, options, guestArguments));
   };
   const run = program.command("run", { isDefault: true });
-  addRunOptions(run)
+  return addRunOptions(run)
+    .usage("<image> [options] [-- guest arguments]")
     .description("boot a unikernel (the default); arguments after -- go to it")
     .argument("<image>", "ISO image or Multiboot kernel")
     .action(start);

@@ -163,7 +163,6 @@ describe("options that make no sense", () => {
   });
 
   it.each([
-    [/missing required argument 'image'/, []],
     [/missing required argument 'image'/, ["--", KERNEL]],
     [/missing required argument/, ["inspect"]],
     [/nowhere.*ENOENT/, ["inspect", "nowhere"]],

@@ -9,23 +9,40 @@ import { temporaryFolder } from "../support/temporary.ts";
 const KERNEL = join(ROOT, "kernel/build/apps/hello/kernel");
 
 describe("help", () => {
-  it("lists the commands", async () => {
+  const OPTIONS = [
+    ...["--accel", "--mem", "--net", "--block", "--serial", "--pcap"],
+    ...["--ping", "--timeout", "--stats"],
+  ];
+
+  it("shows at once how to run an image, the commands and examples", async () => {
     const ended = await run(["--help"]);
     expect(ended).toMatchObject({ status: 0, stderr: "" });
-    for (const command of ["run", "iso", "inspect", "doctor", "net"]) {
-      expect(ended.stdout).toMatch(new RegExp(`^ +${command}\\b`, "m"));
+    expect(ended.stdout).toMatch(/^Usage: solo5-kvm \[run\] <image> /);
+    for (const term of [...OPTIONS, "run", "iso", "inspect", "doctor", "net"]) {
+      expect(ended.stdout).toMatch(new RegExp(`^ +(-., )?${term}\\b`, "m"));
     }
+    expect(ended.stdout).toContain("Examples:\n  solo5-kvm kernel.iso --ping 5\n");
+    expect(ended.stdout).toMatch(/exit status .* README/);
   });
 
-  it("tells the options of run", async () => {
-    const ended = await run(["help", "run"]);
-    expect(ended).toMatchObject({ status: 0, stderr: "" });
-    for (const option of [
-      ...["--accel", "--mem", "--net", "--block", "--serial", "--pcap"],
-      ...["--ping", "--timeout", "--stats"],
+  it("is what a command without anything gets, as an error", async () => {
+    const { stdout } = await run(["--help"]);
+    expect(await run([])).toMatchObject({ status: 125, stdout: "", stderr: stdout });
+  });
+
+  it("tells the options of one command", async () => {
+    for (const args of [
+      ["help", "run"],
+      ["run", "--help"],
     ]) {
-      expect(ended.stdout).toContain(option);
+      const ended = await run(args);
+      expect(ended).toMatchObject({ status: 0, stderr: "" });
+      expect(ended.stdout).toMatch(/^Usage: solo5-kvm run <image> /);
+      for (const option of OPTIONS) expect(ended.stdout).toContain(option);
     }
+    const iso = await run(["iso", "--help"]);
+    expect(iso.stdout).toContain("--boot-block");
+    expect(iso.stdout).not.toMatch(/--serial|Examples/);
   });
 
   it("tells the version", async () => {

@@ -7,7 +7,7 @@ import { CpuException, TripleFault, VECTOR } from "./exceptions.ts";
 import { FallbackExits } from "./exits.ts";
 import type { DecodedInstruction } from "./interpreter/decoder.ts";
 import { InstructionTooLong, InvalidOpcode } from "./interpreter/decoder.ts";
-import { Engine, type EngineHost, Leave } from "./interpreter/engine.ts";
+import { Engine, type EngineHost, Leave, NonCanonical } from "./interpreter/engine.ts";
 import { HandlerTable } from "./interpreter/handlers.ts";
 import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";
@@ -149,6 +149,16 @@ export class FallbackCpu implements Cpu {
     writeRegisters(this.processor, registers);
     this.mmu.flush();
     this.#synchronise();
+  }
+
+  /**
+   * Executes the instruction at RIP, and neither takes interrupts nor delivers its fault.
+   * @returns the fault, and RIP is at the instruction; or undefined, and it has been executed
+   */
+  executeOne(): CpuException | undefined {
+    const stop = this.#engine.step();
+    this.#synchronise();
+    return stop.kind === "fault" ? stop.exception : undefined;
   }
 
   reset(): void {
@@ -294,9 +304,9 @@ export class FallbackCpu implements Cpu {
   #host(): EngineHost {
     const { mmu, processor } = this;
     const scratch = new Uint8Array(processor.buffer, STATE.SCRATCH, 16);
-    const linear = (low: number, high: number): number => {
+    const linear = (low: number, high: number, bytes: number): number => {
       const at = linearOfHalves(low, high);
-      if (!isCanonicalLinear(at)) throw new CpuException(VECTOR.GP, 0);
+      if (!isCanonicalLinear(at) || !isCanonicalLinear(at + bytes - 1)) throw new NonCanonical();
       return at;
     };
     const outside = this.#outside();
@@ -310,12 +320,12 @@ export class FallbackCpu implements Cpu {
       page: (address) => mmu.memory.pageFrom(address),
       mark: (page) => mmu.markCode(page),
       load: (low, high, bytes, forWrite) => {
-        const at = linear(low, high);
+        const at = linear(low, high, bytes);
         if (forWrite) mmu.check(at, bytes, "write");
         mmu.readBytes(at, scratch.subarray(0, bytes));
       },
       store: (low, high, bytes) => {
-        mmu.writeBytes(linear(low, high), scratch.subarray(0, bytes));
+        mmu.writeBytes(linear(low, high, bytes), scratch.subarray(0, bytes));
       },
       procedure: (instruction) => {
         const context = new ProcedureContext(
@@ -327,6 +337,11 @@ export class FallbackCpu implements Cpu {
         instruction.form.instruction.procedure?.(context);
       },
       asFault: (thrown) => this.#asFault(thrown),
+      nonCanonical: ({ form, address, segment }) => {
+        const onStack =
+          address === undefined ? form.instruction.stack : segment === SEGMENT_INDEX.ss;
+        return new CpuException(onStack ? VECTOR.SS : VECTOR.GP, 0);
+      },
     };
   }
 
@@ -360,8 +375,8 @@ export class FallbackCpu implements Cpu {
     return bits;
   }
 
-  #asFault(thrown: unknown): CpuException | Leave {
-    if (thrown instanceof CpuException) return thrown;
+  #asFault(thrown: unknown): CpuException | Leave | NonCanonical {
+    if (thrown instanceof CpuException || thrown instanceof NonCanonical) return thrown;
     if (thrown instanceof InvalidOpcode) return new CpuException(VECTOR.UD);
     if (thrown instanceof InstructionTooLong) return new CpuException(VECTOR.GP, 0);
     if (!(thrown instanceof MmioNeeded)) throw thrown;

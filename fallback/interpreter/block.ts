@@ -54,10 +54,20 @@ export class BlockCache {
 
   /** Forgets where linear addresses lead: their mapping has changed. */
   forgetJumps(): void {
-    for (let slot = 0; slot < JUMP_CACHE_ENTRIES; slot++) {
-      const entry = JUMP_CACHE + slot * JUMP_CACHE_ENTRY_SIZE;
-      this.#view.setBigInt64(entry + JUMP_CACHE_ENTRY.RIP, -1n, true);
-    }
+    const size = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_SIZE;
+    new Uint8Array(this.#view.buffer, JUMP_CACHE, size).fill(0xff);
+    this.#empty(JUMP_CACHE);
+  }
+
+  /** Forgets where one linear address leads. */
+  forgetJump(linear: bigint): void {
+    this.#empty(jumpEntry(linear));
+  }
+
+  /** An empty entry holds an address that belongs elsewhere: -1 belongs to the first. */
+  #empty(entry: number): void {
+    const elsewhere = entry === JUMP_CACHE ? 1n : -1n;
+    this.#view.setBigInt64(entry + JUMP_CACHE_ENTRY.RIP, elsewhere, true);
   }
 
   /** Room for `records` records; everything is forgotten when there is none. */
@@ -119,10 +129,7 @@ export class BlockCache {
       blocks?.delete(block);
       if (blocks?.size === 0) this.#byPage.delete(page);
     }
-    const entry = jumpEntry(block.linear);
-    if (this.#view.getUint32(entry + JUMP_CACHE_ENTRY.BLOCK, true) === block.header) {
-      this.#view.setBigInt64(entry + JUMP_CACHE_ENTRY.RIP, -1n, true);
-    }
+    this.forgetJump(block.linear);
     for (const record of block.records) {
       this.#view.setUint16(record + RECORD.HANDLER, microIndex("leave"), true);
     }

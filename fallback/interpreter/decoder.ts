@@ -113,7 +113,7 @@ export class Decoder {
       rex: prefixes.rex,
       modRm,
       address,
-      segment: segmentOf(prefixes.segment, address, code64),
+      segment: segmentOf(prefixes.segment, address),
       immediates,
     };
   }
@@ -280,16 +280,12 @@ function mandatoryPrefix({ repeat, operandSize }: Prefixes): number {
 }
 
 /** The segment that an address is in: SS with a base of BP or SP, unless overridden. */
-function segmentOf(
-  override: number | undefined,
-  address: Address | undefined,
-  code64: boolean,
-): number {
+function segmentOf(override: number | undefined, address: Address | undefined): number {
   if (override !== undefined) return override;
   const RSP = 4;
   const RBP = 5;
   const onStack = address !== undefined && (address.base === RSP || address.base === RBP);
-  return onStack && !code64 ? SEGMENT_INDEX.ss : SEGMENT_INDEX.ds;
+  return onStack ? SEGMENT_INDEX.ss : SEGMENT_INDEX.ds;
 }
 
 /** LOCK is for some instructions with a memory destination only (Intel SDM vol. 2A, LOCK). */

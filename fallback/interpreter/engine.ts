@@ -19,8 +19,13 @@ export interface EngineHost extends CodeSource {
   /** Executes an instruction that has no code. STATE.RIP is behind it. */
   procedure(instruction: DecodedInstruction): void;
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
-  asFault(thrown: unknown): CpuException | Leave;
+  asFault(thrown: unknown): CpuException | Leave | NonCanonical;
+  /** #SS(0) or #GP(0). */
+  nonCanonical(instruction: DecodedInstruction): CpuException;
 }
+
+/** Thrown for an address that is not canonical: the fault depends on the instruction. */
+export class NonCanonical {}
 
 /** Thrown to leave the guest at the instruction under way, which will be executed again. */
 export class Leave {}
@@ -52,9 +57,11 @@ export class Engine {
   readonly #translator: Translator;
   readonly #run: () => number;
   readonly #makeException: (vector: number, errorCode?: number) => CpuException;
-  #thrown: CpuException | Leave | undefined;
+  #thrown: CpuException | Leave | NonCanonical | undefined;
   #changed = false;
+  /** While stepping: the block of the one instruction. */
   #single: Block | undefined;
+  #stepping = false;
 
   constructor(
     memory: WebAssembly.Memory,
@@ -110,18 +117,20 @@ export class Engine {
   step(): Stop {
     const before = this.budget;
     this.budget = 1;
-    this.blocks.forgetJumps();
+    this.#single = undefined;
     this.#stepping = true;
+    // Its block must be asked for, so that it is one of a single instruction.
+    const { rip, base } = this.#host.place();
+    this.blocks.forgetJump(rip + base);
     const stop = this.run();
     this.#stepping = false;
-    this.blocks.forgetJumps();
     this.budget = before - (1 - this.budget);
     return stop;
   }
 
-  #stepping = false;
-
   #findBlock(): number {
+    // The step is done: any block that the budget has no room for.
+    if (this.#stepping && this.#single !== undefined) return this.#single.header;
     let header = 0;
     this.#attempt(() => {
       const place = this.#host.place();
@@ -165,6 +174,10 @@ export class Engine {
     }
     this.budget += block.instructions.length - index;
     this.#view.setBigUint64(STATE.RIP, ripAt(block, index), true);
+    const instruction = block.instructions[index];
+    if (this.#thrown instanceof NonCanonical && instruction !== undefined) {
+      this.#thrown = this.#host.nonCanonical(instruction);
+    }
     return this.#stop();
   }
 
@@ -178,7 +191,9 @@ export class Engine {
       const code = fault & WITH_CODE ? this.#view.getInt32(STATE.FAULT_CODE, true) : undefined;
       return { kind: "fault", exception: this.#makeException(fault & 0xff, code) };
     }
-    if (thrown === undefined || thrown instanceof Leave) return { kind: "leave" };
+    if (thrown === undefined || thrown instanceof Leave || thrown instanceof NonCanonical) {
+      return { kind: "leave" };
+    }
     return { kind: "fault", exception: thrown };
   }
 

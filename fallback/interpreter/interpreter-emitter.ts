@@ -1,8 +1,9 @@
+import { LINEAR_BITS } from "../bits.ts";
 import { VECTOR } from "../exceptions.ts";
 import type { Emitter, MemoryBits } from "../isa/emitter.ts";
 import { FlagEmitter, type FlagStore, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
-import { FXSAVE, RAM_BASE, STATE } from "../state.ts";
+import { FXSAVE, RAM_BASE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import { unsignedLeb } from "../wasm/encoding.ts";
 import {
   type Expression,
@@ -267,20 +268,26 @@ export class InterpreterEmitter implements Emitter {
     );
   }
 
-  push(bits: MemoryBits, value: I64): void {
+  push(bits: MemoryBits, value: I64, check: () => void = () => {}): void {
     const stored = this.let(value);
     const top = this.let(i64.sub(this.getRegister(RSP, 64), i64.const(bits / 8)));
     this.store(this.#stackAddress(top), bits, stored);
+    check();
     this.#setStackPointer(top);
   }
 
-  pop(bits: MemoryBits): Local<"i64"> {
-    return this.popAt(RSP, bits);
+  pop(bits: MemoryBits, check?: (value: Local<"i64">) => void): Local<"i64"> {
+    return this.popAt(RSP, bits, check);
   }
 
-  popAt(register: number, bits: MemoryBits): Local<"i64"> {
+  popAt(
+    register: number,
+    bits: MemoryBits,
+    check: (value: Local<"i64">) => void = () => {},
+  ): Local<"i64"> {
     const top = this.let(this.getRegister(register, 64));
     const value = this.load(this.#stackAddress(top), bits);
+    check(value);
     this.#setStackPointer(this.let(i64.add(top, i64.const(bits / 8))));
     return value;
   }
@@ -289,6 +296,14 @@ export class InterpreterEmitter implements Emitter {
     const { operands } = this.#variant;
     const immediate = operands.some(({ kind }) => kind === "immediate");
     return i64.load(this.#record, immediate ? RECORD.DISPLACEMENT : RECORD.IMMEDIATE);
+  }
+
+  checkTarget(target: Local<"i64">): void {
+    const limit = i64.load32U(i32.const(0), segmentOffset(SEGMENT_INDEX.cs) + SEGMENT.LIMIT);
+    const unused = i64.const(64 - LINEAR_BITS);
+    const canonical = i64.shrS(i64.shl(target, unused), unused);
+    const wrong = this.long ? i64.ne(canonical, target) : i64.gtU(target, limit);
+    this.faultIf(wrong, VECTOR.GP, 0);
   }
 
   jump(target: I64): void {

@@ -101,6 +101,12 @@ export class ProcedureContext {
     return data.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   }
 
+  /** Reads what will be written: memory that is not writable faults as a write. */
+  readForWrite(linear: bigint, bytes: number): bigint {
+    this.mmu.check(this.#canonical(linear), bytes, "write");
+    return this.readMemory(linear, bytes);
+  }
+
   writeMemory(linear: bigint, bytes: number, value: bigint): void {
     const at = this.#canonical(linear);
     if (bytes === 8) this.mmu.write64(at, value);
@@ -145,7 +151,7 @@ export class ProcedureContext {
   }
 
   /** Linear address of the memory operand, `plus` bytes on. */
-  address(plus = 0): bigint {
+  address(plus: number | bigint = 0): bigint {
     const offset = this.effectiveAddress() + BigInt(plus);
     return this.linear(this.instruction.segment, offset & mask(this.instruction.addressSize));
   }
@@ -166,6 +172,16 @@ export class ProcedureContext {
     view.setBigInt64(STATE.FLAG_RESULT, BigInt.asIntN(bits, difference), true);
     view.setBigInt64(STATE.FLAG_CARRIES, BigInt.asIntN(bits, a ^ b ^ difference), true);
     view.setInt32(STATE.FLAG_CARRY, a < b ? 1 : 0, true);
+  }
+
+  /** The arithmetic flags, to be put back by {@link restoreFlags}. */
+  saveFlags(): Uint8Array {
+    const { buffer } = this.processor;
+    return new Uint8Array(buffer, STATE.FLAG_RESULT, STATE.RFLAGS - STATE.FLAG_RESULT).slice();
+  }
+
+  restoreFlags(flags: Uint8Array): void {
+    new Uint8Array(this.processor.buffer).set(flags, STATE.FLAG_RESULT);
   }
 
   /** Goes to the relative branch's target. */

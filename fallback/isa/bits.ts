@@ -52,9 +52,10 @@ function bitTestInMemory(context: ProcedureContext, change: (bit: bigint) => big
   const index = BigInt.asIntN(context.operandSize, context.read(1));
   const word = index >> BigInt(Math.log2(context.operandSize));
   const position = index & (width - 1n);
-  const address = context.address(Number(word * (width / 8n)));
+  const address = context.address(word * (width / 8n));
   const bytes = context.operandSize / 8;
-  const value = context.readMemory(address, bytes);
+  const changes = change(0n) !== undefined;
+  const value = changes ? context.readForWrite(address, bytes) : context.readMemory(address, bytes);
   const bit = (value >> position) & 1n;
   const changed = change(bit);
   if (changed !== undefined) {
@@ -121,7 +122,7 @@ function compareExchangeTwice(context: ProcedureContext, width: 32 | 64): void {
   const bytes = width / 4;
   const pair = (high: number, low: number): bigint =>
     (context.getRegister(high, width) << BigInt(width)) | context.getRegister(low, width);
-  const value = context.readMemory(address, bytes);
+  const value = context.readForWrite(address, bytes);
   const { processor } = context;
   const equal = value === pair(RDX, RAX);
   // The memory is written either way, and so has to be writable.
@@ -171,17 +172,14 @@ export const bits: Family = [
       const b = e.read(source);
       const a = e.local("i64");
       const sum = e.local("i64");
-      const before = e.read(destination);
-      e.set(a, before);
-      e.set(sum, i64.add(a, b));
+      e.modify(destination, (old) => {
+        e.set(a, old);
+        e.set(sum, i64.add(a, b));
+        return sum;
+      });
+      e.write(source, a);
       // The destination last: with both the same register the sum stays.
-      if (destination.kind === "memory") {
-        e.modify(destination, () => sum);
-        e.write(source, a);
-      } else {
-        e.write(source, a);
-        e.write(destination, sum);
-      }
+      if (destination.kind === "register") e.write(destination, sum);
       e.flags.add(a, b, sum, destination.bits);
     },
   },
@@ -197,11 +195,20 @@ export const bits: Family = [
       const accumulator = e.let(e.getRegister(RAX, width));
       const before = e.local("i64");
       const equal = e.local("i32");
-      e.modify(destination, (old) => {
+      const compared = (old: Local<"i64">): void => {
         e.set(before, old);
         e.set(equal, i64.eq(before, accumulator));
-        return select(equal, replacement, before);
-      });
+      };
+      if (destination.kind === "memory") {
+        // Written in any case, and so must be writable.
+        e.modify(destination, (old) => {
+          compared(old);
+          return select(equal, replacement, before);
+        });
+      } else {
+        compared(e.read(destination));
+        e.if(equal, () => e.write(destination, replacement));
+      }
       e.if(i32.eqz(equal), () => e.setRegister(RAX, width, before));
       const difference = e.let(i64.sub(accumulator, before));
       e.flags.subtract(accumulator, before, difference, width);

@@ -1,8 +1,10 @@
 /** Near control transfers (Intel SDM vol. 1 §7.3.8). Targets are cut to the operand size. */
 import { type I32, i64 } from "../wasm/expression.ts";
+import type { Local } from "../wasm/function-builder.ts";
 import type { Emitter, MemoryBits } from "./emitter.ts";
 import type { Family, FlagUse, Instruction } from "./instruction.ts";
 import { forEachCondition } from "./moves.ts";
+import type { Operand } from "./operand.ts";
 
 const RCX = 1;
 const RSP = 4;
@@ -16,6 +18,10 @@ function branchIf(e: Emitter, condition: I32, target: ReturnType<Emitter["read"]
     () => e.jump(e.nextRip()),
   );
 }
+
+/** The target of a jump or call; one from a register or memory has to be checked. */
+const readTarget = (e: Emitter, target: Operand): Local<"i64"> =>
+  e.read(target.kind === "immediate" ? { ...target, bits: 64 } : target);
 
 /** LOOP and its kin count in rCX, as wide as the address size. */
 function counting(
@@ -54,11 +60,13 @@ export const branches: Family = [
     name: "JMP",
     forms: ["EB Jb f64", "E9 Jz f64", "FF/4 Ev f64"],
     ends: true,
+    stack: true,
     hot: true,
     meaning(e, target) {
       if (target === undefined) return;
-      const bits = target.kind === "immediate" ? 64 : target.bits;
-      e.jump(e.read({ ...target, bits }));
+      const to = readTarget(e, target);
+      if (target.kind !== "immediate") e.checkTarget(to);
+      e.jump(to);
     },
   },
   {
@@ -69,9 +77,10 @@ export const branches: Family = [
     hot: true,
     meaning(e, target) {
       if (target === undefined) return;
-      const bits = target.kind === "immediate" ? 64 : target.bits;
-      const to = e.read({ ...target, bits });
-      e.push(e.bits, e.nextRip());
+      const to = readTarget(e, target);
+      e.push(e.bits, e.nextRip(), () => {
+        if (target.kind !== "immediate") e.checkTarget(to);
+      });
       e.jump(to);
     },
   },
@@ -82,7 +91,7 @@ export const branches: Family = [
     stack: true,
     hot: true,
     meaning(e, release) {
-      const to = e.pop(e.bits);
+      const to = e.pop(e.bits, (target) => e.checkTarget(target));
       if (release !== undefined) {
         const bytes = e.read(release);
         const width: MemoryBits = e.long ? 64 : 32;

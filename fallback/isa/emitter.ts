@@ -61,13 +61,17 @@ export interface Emitter {
   store(address: Local<"i64">, bits: MemoryBits, value: I64): void;
 
   /** Stack accesses of `bits`, with the stack pointer updated only if they succeed. */
-  push(bits: MemoryBits, value: I64): void;
-  pop(bits: MemoryBits): Local<"i64">;
+  /** @param check before the stack pointer moves; memory has been written then */
+  push(bits: MemoryBits, value: I64, check?: () => void): void;
+  /** @param check of the value, before the stack pointer moves */
+  pop(bits: MemoryBits, check?: (value: Local<"i64">) => void): Local<"i64">;
   /** The same with another register as the stack pointer, which RSP is then set by (LEAVE). */
   popAt(register: number, bits: MemoryBits): Local<"i64">;
 
   /** Offset of the next instruction in the code segment. */
   nextRip(): I64;
+  /** #GP(0) unless the code segment has the offset. */
+  checkTarget(target: Local<"i64">): void;
   /** Goes on at an offset in the code segment: the last statement. */
   jump(target: I64): void;
 

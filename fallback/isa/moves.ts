@@ -79,7 +79,7 @@ export const moves: Family = [
   },
   {
     name: "MOVSXD",
-    forms: ["63 Gv,Ed 64"],
+    forms: ["63 Gv,Ed 64", "66 63 Gw,Ew 64 noW"],
     hot: true,
     meaning: moving((e, source) => e.readSigned(source)),
   },

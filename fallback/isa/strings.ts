@@ -24,6 +24,8 @@ class StringOperation {
   readonly bytes: number;
   /** Bytes from an element to the next. */
   readonly step: number;
+  /** There are elements left for another time. */
+  unfinished = false;
 
   constructor(context: ProcedureContext) {
     this.context = context;
@@ -90,6 +92,25 @@ function repeating(
     element(operation);
     return;
   }
+  // A count of 32 bits is zero-extended even if it is zero.
+  operation.count -= 0n;
+  const flags = context.saveFlags();
+  try {
+    repeatElements(operation, repeat, element, bulk);
+  } catch (fault) {
+    // Intel SDM vol. 2B, REP: as if no element had been compared.
+    context.restoreFlags(flags);
+    throw fault;
+  }
+  if (operation.unfinished && operation.count !== 0n) restart(context);
+}
+
+function repeatElements(
+  operation: StringOperation,
+  repeat: number,
+  element: (operation: StringOperation) => boolean | undefined,
+  bulk?: (operation: StringOperation, limit: number) => number,
+): void {
   let left = MAX_ELEMENTS;
   while (left > 0) {
     const { count } = operation;
@@ -106,7 +127,7 @@ function repeating(
     left--;
     if (equal !== undefined && equal !== (repeat === 0xf3)) return;
   }
-  if (operation.count !== 0n) restart(context);
+  operation.unfinished = true;
 }
 
 /** The instruction goes on where it is: RIP is put back to it. */
@@ -243,9 +264,9 @@ export const strings: Family = [
   string("INS", ["6C", "6D"], (context) => {
     const operation = new StringOperation(context);
     const repeated = context.instruction.repeat !== undefined;
-    if (repeated && operation.count === 0n) return;
     const port = Number(context.getRegister(RDX, 16));
     checkPortAccess(context.processor, context.mmu, port, operation.bytes);
+    if (repeated && operation.count === 0n) return;
     // The page must take the value before the port is asked for it.
     const destination = linearOf(operation.destination);
     context.mmu.check(destination, operation.bytes, "write");
@@ -260,9 +281,9 @@ export const strings: Family = [
   string("OUTS", ["6E", "6F"], (context) => {
     const operation = new StringOperation(context);
     const repeated = context.instruction.repeat !== undefined;
-    if (repeated && operation.count === 0n) return;
     const port = Number(context.getRegister(RDX, 16));
     checkPortAccess(context.processor, context.mmu, port, operation.bytes);
+    if (repeated && operation.count === 0n) return;
     const value = operation.read(operation.source);
     operation.advance(RSI);
     if (repeated) operation.count -= 1n;

@@ -1,12 +1,14 @@
+import { CR4 } from "../bits.ts";
 import { generalProtection } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
 import { RAM_BASE, STATE } from "../state.ts";
 import { CodePages } from "./code-pages.ts";
 import { isCanonicalLinear } from "./linear.ts";
 import { MmioLog } from "./mmio.ts";
-import { type Access, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
+import { type Access, copyPdptes, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
 import { PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
 import { SoftwareTlb } from "./tlb.ts";
+import { type Watchpoint, Watchpoints } from "./watchpoints.ts";
 import { IdentityWindow, type WindowRule } from "./window.ts";
 
 const WORD = 0x1_0000_0000;
@@ -39,6 +41,7 @@ export class Mmu {
   readonly #tlb: SoftwareTlb;
   readonly #readWindow: IdentityWindow;
   readonly #writeWindow: IdentityWindow;
+  readonly #watchpoints = new Watchpoints();
 
   /** @param ramSize bytes of guest RAM, which lies in the processor's memory at `RAM_BASE` */
   constructor(p: Processor, ramSize: number) {
@@ -110,6 +113,13 @@ export class Mmu {
     this.onFlush();
   }
 
+  /** All of the processor's state has been set from outside: as {@link flush}, and PAE's entries. */
+  stateReplaced(): void {
+    const { paging, longMode, cr3, cr4 } = this.#p;
+    if (paging && !longMode && (cr4 & CR4.PAE) !== 0) copyPdptes(this.#p, this.memory, cr3);
+    this.flush();
+  }
+
   /** INVLPG. @param linear canonical */
   invalidatePage(linear: number): void {
     // Windows grow where the TLB misses: without them it has to go too.
@@ -126,6 +136,18 @@ export class Mmu {
     const wasUser = this.user;
     this.#p.cpl = level;
     if (this.user !== wasUser) this.flush();
+  }
+
+  /** Looks out for accesses to data: pages with watchpoints are always accessed through here. */
+  watch(watchpoints: readonly Watchpoint[]): void {
+    if (!this.#watchpoints.any && watchpoints.length === 0) return;
+    this.#watchpoints.set(watchpoints);
+    this.flush();
+  }
+
+  /** Bits of the watchpoints that have been accessed since the last call. */
+  takeWatchpointHits(): number {
+    return this.#watchpoints.take();
   }
 
   /** PAE paging's four entries, from the table that CR3 (or what will be) points to. */
@@ -149,6 +171,7 @@ export class Mmu {
     const offset = linear & (PAGE_SIZE - 1);
     if (offset + size > PAGE_SIZE) return Number(this.#readAcross(linear, size, user));
     const address = this.translate(linear, "read", user);
+    this.#watchpoints.accessed(linear, size, false);
     if (!this.memory.contains(address, size)) return Number(this.mmio.read(address, size));
     const { view } = this.memory;
     if (size === 4) return view.getUint32(address, true);
@@ -158,6 +181,7 @@ export class Mmu {
   read64(linear: number, user = this.user): bigint {
     if ((linear & (PAGE_SIZE - 1)) + 8 > PAGE_SIZE) return this.#readAcross(linear, 8, user);
     const address = this.translate(linear, "read", user);
+    this.#watchpoints.accessed(linear, 8, false);
     if (!this.memory.contains(address, 8)) return this.mmio.read(address, 8);
     return this.memory.view.getBigUint64(address, true);
   }
@@ -169,6 +193,7 @@ export class Mmu {
       return;
     }
     const address = this.translate(linear, "write", user);
+    this.#watchpoints.accessed(linear, size, true);
     if (!this.memory.contains(address, size)) {
       this.mmio.write(address, size, BigInt.asUintN(8 * size, BigInt(value)));
       return;
@@ -186,6 +211,7 @@ export class Mmu {
       return;
     }
     const address = this.translate(linear, "write", user);
+    this.#watchpoints.accessed(linear, 8, true);
     if (!this.memory.contains(address, 8)) {
       this.mmio.write(address, 8, BigInt.asUintN(64, value));
       return;
@@ -200,6 +226,7 @@ export class Mmu {
     const address = this.translate(linear, "read", user);
     const rest =
       first < target.length ? this.translate(this.#after(linear, first), "read", user) : 0;
+    this.#watchpoints.accessed(linear, target.length, false);
     this.#readPhysical(address, target.subarray(0, first));
     if (first < target.length) this.#readPhysical(rest, target.subarray(first));
   }
@@ -210,6 +237,7 @@ export class Mmu {
     const address = this.translate(linear, "write", user);
     const rest =
       first < source.length ? this.translate(this.#after(linear, first), "write", user) : 0;
+    this.#watchpoints.accessed(linear, source.length, true);
     this.#writePhysical(address, source.subarray(0, first));
     if (first < source.length) this.#writePhysical(rest, source.subarray(first));
   }
@@ -226,6 +254,7 @@ export class Mmu {
   }
 
   #remember(linear: number, page: number, user: boolean, write: boolean): void {
+    if (this.#watchpoints.within(linear)) return;
     const number = page >>> PAGE_SHIFT;
     const writable =
       this.#walker.dirty && this.#walker.permits("write", user) && !this.codePages.has(number);
@@ -252,10 +281,12 @@ export class Mmu {
       page: (address) =>
         this.memory.contains(address, PAGE_SIZE) &&
         !(write && this.codePages.has(address >>> PAGE_SHIFT)) &&
+        !this.#watchpoints.within(address) &&
         qualifies(address),
       chunk: (address) =>
         this.memory.contains(address, CHUNK) &&
         !(write && this.codePages.inChunk(address)) &&
+        !this.#watchpoints.within(address, CHUNK) &&
         qualifies(address) &&
         this.#walker.span >= CHUNK,
     };

@@ -257,14 +257,23 @@ export function pageFault(
  * @throws CpuException #GP(0) when a present entry has reserved bits set
  */
 export function loadPdptes(p: Processor, memory: PhysicalMemory, cr3: bigint): void {
-  const table = Number(BigInt.asUintN(32, cr3) & 0xffff_ffe0n);
-  for (let at = table; at < table + 32; at += 8) {
+  const table = pdpteTable(cr3);
+  for (let at = table; at < table + PDPTE_BYTES; at += 8) {
     const low = memory.readU32(at);
     const high = memory.readU32(at + 4);
     const reserved = (low & PDPTE_RESERVED_LOW) | (high & PDPTE_RESERVED_HIGH);
     if ((low & PAGE_ENTRY.P) !== 0 && reserved !== 0) throw generalProtection();
   }
-  for (let offset = 0; offset < 32; offset += 4) {
+  copyPdptes(p, memory, cr3);
+}
+
+/** As {@link loadPdptes}, without the check. */
+export function copyPdptes(p: Processor, memory: PhysicalMemory, cr3: bigint): void {
+  const table = pdpteTable(cr3);
+  for (let offset = 0; offset < PDPTE_BYTES; offset += 4) {
     p.view.setUint32(STATE.PDPTE + offset, memory.readU32(table + offset), true);
   }
 }
+
+const PDPTE_BYTES = 32;
+const pdpteTable = (cr3: bigint): number => Number(BigInt.asUintN(32, cr3) & 0xffff_ffe0n);

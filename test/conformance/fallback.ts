@@ -75,12 +75,7 @@ export class Fallback implements SnippetCpu {
     const start = this.#cpu.processor.rip;
     let fault: CpuException | undefined;
     for (let part = 0; part < MAX_PARTS; part++) {
-      try {
-        fault = this.#cpu.executeOne();
-      } catch (e) {
-        console.log("THROW", Buffer.from(snippet.code).toString("hex"), snippet.mode);
-        throw e;
-      }
+      fault = this.#cpu.executeOne();
       const repeats = this.#cpu.processor.rip === start && isString(snippet.code);
       if (fault !== undefined || !repeats) break;
     }

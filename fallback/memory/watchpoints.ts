@@ -1,0 +1,47 @@
+import { PAGE_SIZE } from "./physical.ts";
+
+/** A data breakpoint: linear addresses, and which accesses count. */
+export interface Watchpoint {
+  readonly start: number;
+  readonly length: number;
+  /** Whether reads count besides writes. */
+  readonly reads: boolean;
+  /** What {@link Watchpoints.take} reports for it. */
+  readonly bit: number;
+}
+
+/** The data breakpoints that are set, and those that have been hit. */
+export class Watchpoints {
+  #points: readonly Watchpoint[] = [];
+  #hits = 0;
+
+  set(points: readonly Watchpoint[]): void {
+    this.#points = points;
+    this.#hits = 0;
+  }
+
+  get any(): boolean {
+    return this.#points.length > 0;
+  }
+
+  /** Whether any is in the `length` bytes at an address: they must not be accessed unseen. */
+  within(linear: number, length = PAGE_SIZE): boolean {
+    return this.#points.some((point) => overlaps(point, linear, length));
+  }
+
+  accessed(linear: number, length: number, write: boolean): void {
+    for (const point of this.#points) {
+      if ((write || point.reads) && overlaps(point, linear, length)) this.#hits |= point.bit;
+    }
+  }
+
+  /** Bits of those hit since the last time. */
+  take(): number {
+    const hits = this.#hits;
+    this.#hits = 0;
+    return hits;
+  }
+}
+
+const overlaps = ({ start, length }: Watchpoint, linear: number, bytes: number): boolean =>
+  linear < start + length && start < linear + bytes;

@@ -33,8 +33,7 @@ export function readRegisters(p: Processor): Registers {
 }
 
 /**
- * Sets the state as it is given. The caller drops translations (`Mmu.flush`) and loads the
- * page-directory-pointer table where PAE paging is on.
+ * Sets the state as it is given. The caller tells the MMU (`Mmu.stateReplaced`).
  */
 export function writeRegisters(p: Processor, registers: Registers): void {
   p.rip = registers.rip;

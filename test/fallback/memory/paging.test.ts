@@ -111,6 +111,14 @@ describe("PAE paging", () => {
     expect(exceptionOf(() => guest.mmu.translate(0x8000_1000, "execute"))).toBe("14:10");
   });
 
+  it("loads the upper entries without a word when all of the state is replaced", () => {
+    const guest = pae();
+    guest.setU64(PDPT + 24, PD | P);
+    guest.setU64(PDPT, P | RW);
+    guest.mmu.stateReplaced();
+    expect(guest.mmu.translate(0xc000_1000, "read")).toBe(0x12_0000_5000);
+  });
+
   it("refuses upper entries with reserved bits, keeping what it had", () => {
     const guest = pae();
     guest.setU64(PDPT, P | RW);

@@ -1,0 +1,77 @@
+/** Breakpoints in hardware, on instructions and data (Intel SDM vol. 3B §17.2.4, §17.3.1). */
+import { isCanonical, RFLAGS } from "../bits.ts";
+import { CpuException, VECTOR } from "../exceptions.ts";
+import { linearOf } from "../memory/linear.ts";
+import type { Mmu } from "../memory/mmu.ts";
+import type { Watchpoint } from "../memory/watchpoints.ts";
+import type { Processor } from "../processor.ts";
+
+const COUNT = 4;
+/** L and G of all four. */
+const ENABLES = 0xffn;
+const ON_EXECUTION = 0;
+const ON_WRITE = 1;
+const ON_ACCESS = 3;
+/** By DR7's LEN. */
+const LENGTHS = [1, 2, 8, 4] as const;
+
+interface Breakpoint {
+  /** Of DR6. */
+  readonly bit: number;
+  readonly address: bigint;
+  readonly kind: number;
+  readonly length: number;
+}
+
+/** Whether there is any: the CPU then has to look between all instructions. */
+export const breakpointsEnabled = (p: Processor): boolean => (p.dr(7) & ENABLES) !== 0n;
+
+/**
+ * The fault that precedes an instruction at a breakpoint, unless RF says that it has been taken.
+ * DR6 is set.
+ * @param linear address of the instruction
+ */
+export function instructionBreakpoint(p: Processor, linear: bigint): CpuException | undefined {
+  if ((p.systemFlags & RFLAGS.RF) !== 0) return undefined;
+  const hits = enabled(p).filter((b) => b.kind === ON_EXECUTION && b.address === linear);
+  return report(
+    p,
+    hits.reduce((bits, hit) => bits | hit.bit, 0),
+  );
+}
+
+/** Has the MMU look out for data breakpoints. Called when debug registers have changed. */
+export function watchData(p: Processor, mmu: Mmu): void {
+  const watchpoints = enabled(p)
+    .filter(
+      ({ kind, address }) => (kind === ON_WRITE || kind === ON_ACCESS) && isCanonical(address),
+    )
+    .map(({ bit, address, kind, length }): Watchpoint => {
+      // The low bits of the address do not count.
+      const start = linearOf(address & ~BigInt(length - 1));
+      return { bit, start, length, reads: kind === ON_ACCESS };
+    });
+  mmu.watch(watchpoints);
+}
+
+/** The trap after an instruction that accessed watched data. DR6 is set. */
+export const dataBreakpoint = (p: Processor, mmu: Mmu): CpuException | undefined =>
+  report(p, mmu.takeWatchpointHits());
+
+function report(p: Processor, bits: number): CpuException | undefined {
+  if (bits === 0) return undefined;
+  p.setDr(6, p.dr(6) | BigInt(bits));
+  return new CpuException(VECTOR.DB);
+}
+
+function enabled(p: Processor): Breakpoint[] {
+  const control = Number(p.dr(7) & 0xffff_ffffn);
+  return Array.from({ length: COUNT }, (_, n) => n)
+    .filter((n) => ((control >>> (2 * n)) & 3) !== 0)
+    .map((n) => ({
+      bit: 1 << n,
+      address: p.dr(n),
+      kind: (control >>> (16 + 4 * n)) & 3,
+      length: LENGTHS[(control >>> (18 + 4 * n)) & 3] as number,
+    }));
+}

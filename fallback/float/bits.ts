@@ -15,13 +15,6 @@ export function bitLength(value: bigint): number {
   return length + 32 - Math.clz32(Number(rest));
 }
 
-/** Shifts right; the lowest bit of the result is also set if any set bit was lost. */
-export function shiftRightSticky(value: bigint, count: number): bigint {
-  const shift = BigInt(count);
-  const result = value >> shift;
-  return result << shift === value ? result : result | 1n;
-}
-
 /** Rounded down. @param value below 2^140 */
 export function integerSquareRoot(value: bigint): bigint {
   if (value === 0n) return 0n;

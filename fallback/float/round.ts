@@ -31,7 +31,7 @@ import {
 const EXPONENT_ADJUSTMENT = 24576;
 
 /** Whether dropping `count` low bits of a magnitude, not all zero, increases what stays. */
-export function roundsUp(
+function roundsUp(
   ctx: FloatContext,
   sign: number,
   magnitude: bigint,

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { MemorySource } from "../boot/byte-source.ts";
@@ -7,6 +7,7 @@ import { identify } from "../boot/image.ts";
 import { packUnikernelIso } from "../boot/pack-iso.ts";
 import { GuestError, HostError } from "../core/errors.ts";
 import { packageRoot } from "../host/addon.ts";
+import { replaceFile } from "../host/replace-file.ts";
 
 interface IsoOptions {
   readonly output: string;
@@ -65,7 +66,7 @@ function read(path: string, remedy: string): Uint8Array {
 
 function write(path: string, bytes: Uint8Array): void {
   try {
-    writeFileSync(path, bytes);
+    replaceFile(path, bytes);
   } catch (cause) {
     throw new HostError(`cannot write ${path}`, {
       errno: (cause as NodeJS.ErrnoException).code,

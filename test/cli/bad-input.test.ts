@@ -340,6 +340,21 @@ describe.skipIf(missing("kvm", "root"))("a disk that is full", () => {
     expectRefused(ended, /cannot write standard output \(ENOSPC\)/);
   });
 
+  it("keeps the ISO that is there, and gets no part of a new one", async () => {
+    const kernel = join(ROOT, "kernel/build/apps/hello/kernel");
+    const script =
+      "mount -t tmpfs -o size=64k none /mnt && cd /mnt && echo good > old.iso && " +
+      'for name in old.iso new.iso; do "$@" -o $name; echo "status $?"; done; cat *';
+    const ended = await execute(
+      ["sh", "-c", script, "sh", process.execPath, PROGRAM, "iso", kernel],
+      { prefix: ["unshare", "--mount"] },
+    );
+    expect(ended.stdout).toBe("status 125\nstatus 125\ngood\n");
+    expect(ended.stderr).toMatch(
+      /^solo5-kvm: [^\n]*old\.iso \(ENOSPC\)\nsolo5-kvm: [^\n]*new\.iso \(ENOSPC\)\n$/,
+    );
+  });
+
   it("is the guest's own concern when it is under its disk", async () => {
     const ended = await onFullDisk(
       [image("block"), "--block", "sparse"],

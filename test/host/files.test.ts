@@ -2,11 +2,13 @@ import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   closeSync,
+  lstatSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -20,6 +22,7 @@ import { BlockFile } from "../../src/host/block-file.ts";
 import { ImageFile } from "../../src/host/image-file.ts";
 import { openOutputs } from "../../src/host/output-files.ts";
 import { PcapFile } from "../../src/host/pcap-file.ts";
+import { replaceFile } from "../../src/host/replace-file.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -254,5 +257,39 @@ describe("files for output", () => {
   it("may be devices", () => {
     const { full } = openOutputs({ full: "/dev/full" });
     closeSync(full?.fd ?? -1);
+  });
+});
+
+describe("a file that is replaced", () => {
+  it("is made, or has the new content and the permissions of before", () => {
+    replaceFile(at("new"), Buffer.from("new"));
+    const old = file("old", "much older text");
+    chmodSync(old, 0o640);
+    replaceFile(old, Buffer.from("new"));
+    expect([readFileSync(at("new"), "utf8"), readFileSync(old, "utf8")]).toEqual(["new", "new"]);
+    expect(statSync(old).mode & 0o777).toBe(0o640);
+    expect(readdirSync(folder).sort()).toEqual(["new", "old"]);
+  });
+
+  it("may be behind a link, which stays", () => {
+    file("old", "text");
+    symlinkSync("old", at("link"));
+    replaceFile(at("link"), Buffer.from("new"));
+    expect(readFileSync(at("old"), "utf8")).toBe("new");
+    expect(lstatSync(at("link")).isSymbolicLink()).toBe(true);
+  });
+
+  it("may be a device, which stays", () => {
+    replaceFile("/dev/null", Buffer.from("new"));
+    expect(statSync("/dev/null").isCharacterDevice()).toBe(true);
+    expect(() => replaceFile("/dev/full", Buffer.from("new"))).toThrow("ENOSPC");
+  });
+
+  it("is as before when it must not be written", () => {
+    chmodSync(folder, 0o777);
+    chmodSync(file("old", "text"), 0o444);
+    unprivileged(() => expect(() => replaceFile(at("old"), Buffer.from("new"))).toThrow("EACCES"));
+    expect(readFileSync(at("old"), "utf8")).toBe("text");
+    expect(readdirSync(folder)).toEqual(["old"]);
   });
 });

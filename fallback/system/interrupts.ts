@@ -83,7 +83,8 @@ function eventOf({ vector, errorCode }: CpuException): InterruptEvent {
 /** @returns the exception that delivery failed with */
 function attempt(p: Processor, mmu: Mmu, event: InterruptEvent): CpuException | undefined {
   try {
-    deliver(p, mmu, event);
+    // Tables and stacks of an event are in RAM, or nowhere.
+    mmu.mmio.unanswered(() => deliver(p, mmu, event));
     return undefined;
   } catch (error) {
     if (error instanceof CpuException) return error;

@@ -82,6 +82,17 @@ describe("memory accesses", () => {
     expect(asked).toEqual(["rfee00020=0", "wfee00080=42"]);
   });
 
+  it("ask anew where an instruction executed again goes elsewhere", () => {
+    const guest = new Guest().protectedMode();
+    guest.mmu.mmio.complete({ address: 0xfee0_0000, size: 4, write: false, value: 0n }, 1n);
+    guest.mmu.mmio.complete({ address: 0xfee0_0010, size: 4, write: false, value: 0n }, 2n);
+    expect(guest.mmu.read(0xfee0_0000, 4)).toBe(1);
+    expect(() => guest.mmu.read(0xfee0_0020, 4)).toThrow();
+    guest.mmu.mmio.rewind();
+    expect(guest.mmu.read(0xfee0_0000, 4)).toBe(1);
+    expect(() => guest.mmu.read(0xfee0_0010, 4)).toThrow();
+  });
+
   it("tell of writes to code before they happen, those of page walks included", () => {
     const guest = new Guest().longMode();
     const writes: string[] = [];

@@ -353,6 +353,16 @@ describe("what events change besides", () => {
     expect(guest.p.rflags).toBe(RFLAGS.IF | RFLAGS.CF | RFLAGS.FIXED);
   });
 
+  it("nothing outside RAM: what lies there reads as all ones", () => {
+    const guest = protectedGuest();
+    guest.p.setField(STATE.IDTR_BASE, 0xfee0_0000n);
+    expect(() => deliverInterrupt(guest.p, guest.mmu, 0x20)).toThrow();
+    const other = protectedGuest();
+    other.p.setGpr(GPR.rsp, 0xf000_0000n);
+    deliverInterrupt(other.p, other.mmu, 0x20);
+    expect([at(other), other.p.gpr(GPR.rsp)]).toEqual([atHandler(0x20), 0xefff_fff4n]);
+  });
+
   it("a debug exception clears DR7.GD", () => {
     const guest = longGuest();
     guest.p.setDr(7, BigInt(0x400 | DR7.GD));

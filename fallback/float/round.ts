@@ -31,12 +31,7 @@ import {
 const EXPONENT_ADJUSTMENT = 24576;
 
 /** Whether dropping `count` low bits of a magnitude, not all zero, increases what stays. */
-function roundsUp(
-  ctx: FloatContext,
-  sign: number,
-  magnitude: bigint,
-  count: number,
-): boolean {
+function roundsUp(ctx: FloatContext, sign: number, magnitude: bigint, count: number): boolean {
   switch (ctx.rounding) {
     case NEAREST_EVEN: {
       const shift = BigInt(count);

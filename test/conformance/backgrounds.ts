@@ -83,15 +83,13 @@ export function backgroundState(seed: number): CpuState {
 
 /** States that many snippets share, made once. */
 export class Backgrounds {
-  readonly #states: readonly CpuState[];
+  readonly states: readonly CpuState[];
 
   constructor(seed: number, count: number) {
-    this.#states = Array.from({ length: count }, (_, index) =>
-      backgroundState(seed * 1009 + index),
-    );
+    this.states = Array.from({ length: count }, (_, index) => backgroundState(seed * 1009 + index));
   }
 
   pick(random: SeededRandom): CpuState {
-    return random.pick(this.#states).clone();
+    return random.pick(this.states).clone();
   }
 }

@@ -1,12 +1,11 @@
 import { SeededRandom } from "../support/random.ts";
-import { Backgrounds } from "./backgrounds.ts";
+import type { Backgrounds } from "./backgrounds.ts";
 import { compare, type Difference } from "./compare.ts";
 import type { Judge, Mode, SnippetCpu, SnippetResult } from "./driver.ts";
 import type { TestForm } from "./forms.ts";
 import { type GeneratedTest, generate } from "./generate.ts";
 import { undefinedResult } from "./undefined-results.ts";
 
-const BACKGROUNDS = 64;
 const BATCH = 512;
 
 /** How often a form was compared, and how often that ended in a fault. */
@@ -29,6 +28,7 @@ export interface CampaignOptions {
   /** Index of the first test, and how many. */
   readonly first: number;
   readonly count: number;
+  readonly backgrounds: Backgrounds;
 }
 
 export interface JudgedTest {
@@ -42,10 +42,9 @@ export interface JudgedTest {
  * results.
  */
 export function* judgedTests(options: CampaignOptions, judge: Judge): Generator<JudgedTest> {
-  const { modes, seed, first, count } = options;
+  const { modes, seed, first, count, backgrounds } = options;
   const forms = options.forms.filter((form) => form.modes.some((mode) => modes.includes(mode)));
   if (forms.length === 0) throw new Error("no form to test");
-  const backgrounds = new Backgrounds(seed, BACKGROUNDS);
   for (let start = first; start < first + count; start += BATCH) {
     const length = Math.min(BATCH, first + count - start);
     const tests = Array.from({ length }, (_, offset) => {

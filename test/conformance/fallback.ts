@@ -1,10 +1,7 @@
-import { FallbackCpu } from "../../fallback/cpu.ts";
+import type { FallbackCpu } from "../../fallback/cpu.ts";
 import type { CpuException } from "../../fallback/exceptions.ts";
 import { readFxImage, writeFxImage } from "../../fallback/fx-image.ts";
-import { HandlerTable } from "../../fallback/interpreter/handlers.ts";
-import { buildInterpreter } from "../../fallback/interpreter/module.ts";
-import { OpcodeMap } from "../../fallback/isa/opcode-map.ts";
-import { FAMILIES } from "../../fallback/isa/table.ts";
+import { createFallbackCpu } from "../../fallback/index.ts";
 import { STATE } from "../../fallback/state.ts";
 import { VirtualClock } from "../../src/core/clock.ts";
 import type { Segment } from "../../src/core/cpu.ts";
@@ -50,11 +47,9 @@ export class Fallback implements SnippetCpu {
 
   constructor() {
     const { whole, ram } = allocateMemory(2);
-    const map = new OpcodeMap(FAMILIES);
-    this.#cpu = new FallbackCpu({
+    this.#cpu = createFallbackCpu({
       memory: whole,
       ramSize: ram.size,
-      interpreter: new WebAssembly.Module(buildInterpreter(new HandlerTable(map.forms))),
       clock: new VirtualClock(),
       hostWaits: () => false,
     });

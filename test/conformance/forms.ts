@@ -26,14 +26,18 @@ const NOT_COMPARABLE: ReadonlySet<string> = new Set([
   ...["MONITOR", "MWAIT", "SWAPGS", "UD0", "UD1", "VMCALL", "VMMCALL"],
 ]);
 
-/** Operands that load segment registers, or far pointers in the instruction. */
+/** Loads from descriptor tables of the host's making. */
+const LOADS_SEGMENT = /^(MOV to segment|POP [DEFGS]S)$/;
+
+/** Operands that load control registers, or far pointers in the instruction. */
 const NOT_COMPARABLE_PLACES: ReadonlySet<string> = new Set(["far-pointer", "control", "debug"]);
 
 function isComparable(form: Form): boolean {
-  if (NOT_COMPARABLE.has(form.instruction.name)) return false;
+  const { name } = form.instruction;
+  if (NOT_COMPARABLE.has(name) || LOADS_SEGMENT.test(name)) return false;
   if (form.operands.some(({ place }) => NOT_COMPARABLE_PLACES.has(place))) return false;
   // MOV and POP to a segment register.
-  return form.operands[0]?.place !== "segment" || form.instruction.name === "PUSH";
+  return form.operands[0]?.place !== "segment" || name === "PUSH";
 }
 
 /** The forms of `families` that can be compared. */

@@ -149,7 +149,6 @@ export function runnerProgram(): HarnessProgram {
   p.emit32(DATA_SELECTOR);
   for (const segment of SEGMENTS_BUT_SS_AND_CS) p.emit(0x8e, 0xc0 | (segment << 3));
 
-  const next = p.here;
   p.load(RSI, control(CONTROL.CURSOR));
   p.address(RDI, current(0));
   p.copy(RECORD.DATA);
@@ -193,8 +192,8 @@ export function runnerProgram(): HarnessProgram {
   p.copy(DATA_SIZE);
   p.store(RDI, control(CONTROL.CURSOR));
   p.relative([REX_W, 0xff], 1, control(CONTROL.COUNT)); // dec qword
-  p.emit(0x0f, 0x85); // jnz next
-  p.emit32(next - (p.here + 4));
+  p.emit(0x0f, 0x85); // jnz start
+  p.emit32(start - (p.here + 4));
   p.relative([0x89], RAX, HARNESS.EXIT); // mov [EXIT], eax
   p.emit(0xe9); // jmp start
   p.emit32(start - (p.here + 4));

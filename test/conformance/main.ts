@@ -8,7 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { FAMILIES } from "../../fallback/isa/table.ts";
-import { backgroundState } from "./backgrounds.ts";
+import { Backgrounds } from "./backgrounds.ts";
 import { type CampaignOptions, type FormCoverage, failures, judgedTests } from "./campaign.ts";
 import { compare } from "./compare.ts";
 import type { SnippetCpu } from "./driver.ts";
@@ -48,7 +48,12 @@ function campaign(silicon: Silicon): CampaignOptions {
   const forms = all.filter(({ name }) => pattern.test(name));
   const wanted = options.mode === undefined ? [32, 64] : [Number(options.mode)];
   const modes = silicon.modes.filter((mode) => wanted.includes(mode));
-  return { forms, modes, seed: number("seed"), first: number("first"), count: number("count") };
+  const seed = number("seed");
+  return {
+    ...{ forms, modes, seed, first: number("first"), count: number("count") },
+    // Recorded vectors are differences from their backgrounds: few of those make a small file.
+    backgrounds: new Backgrounds(seed, options.record === undefined ? 64 : 4),
+  };
 }
 
 /** Minimised failures, one for each form; the others are counted. */
@@ -101,7 +106,6 @@ function addCoverage(file: string, coverage: ReadonlyMap<string, FormCoverage>):
 
 /** The same number of vectors for each form. */
 function record(file: string, silicon: Silicon, tests: CampaignOptions): void {
-  const BASES = 8;
   const share = Math.max(1, Math.floor(tests.count / countNames(tests.forms)));
   const taken = new Map<string, number>();
   const vectors: Vector[] = [];
@@ -113,8 +117,7 @@ function record(file: string, silicon: Silicon, tests: CampaignOptions): void {
     const undefinedParts = undefinedResult(test, expected);
     vectors.push({ name, snippet: test.snippet, result: expected, undefinedParts });
   }
-  const bases = Array.from({ length: BASES }, (_, index) => backgroundState(index));
-  const bytes = encodeVectors(vectors, bases);
+  const bytes = encodeVectors(vectors, tests.backgrounds.states);
   writeFileSync(file, bytes);
   console.log(`${vectors.length} vectors of ${taken.size} forms, ${bytes.length} bytes`);
 }

@@ -31,13 +31,18 @@ const SHARED_MEMORY = "/dev/shm";
 export class Silicon implements SnippetCpu, Judge {
   readonly name = "silicon";
   readonly modes: readonly Mode[] = [64, 32];
+  readonly #timeLimit: number;
   readonly #program: string;
   /** A file without a name, and what was or will be in it. */
   readonly #file: number;
   readonly #records = new Uint8Array(BATCH * RECORD.SIZE);
 
-  /** @throws HostError when the program cannot be compiled, or not run here */
-  constructor() {
+  /**
+   * @param timeLimit milliseconds that a batch may take at most
+   * @throws HostError when the program cannot be compiled, or not run here
+   */
+  constructor(timeLimit = TIME_LIMIT_MS) {
+    this.#timeLimit = timeLimit;
     const root = packageRoot();
     const source = join(root, "test", "conformance", "native", "silicon.c");
     this.#program = join(root, "dist", "silicon");
@@ -85,7 +90,7 @@ export class Silicon implements SnippetCpu, Judge {
     writeSync(this.#file, this.#records, 0, length, 0);
     const { stderr, error } = spawnSync(this.#program, [String(count)], {
       stdio: [this.#file, "ignore", "pipe"],
-      timeout: TIME_LIMIT_MS,
+      timeout: this.#timeLimit,
       killSignal: "SIGKILL",
     });
     if (error !== undefined && (error as NodeJS.ErrnoException).code !== "ETIMEDOUT") {

@@ -76,8 +76,7 @@ const isUndefinedDoubleShift = (test: GeneratedTest): boolean =>
 
 /** Some processors write the selector only, others zeros above it (Intel SDM vol. 2B, PUSH). */
 const isSegmentPush = ({ form }: GeneratedTest): boolean =>
-  form.form.instruction.name.startsWith("PUSH") &&
-  /^(0E|06|16|1E|0F A[08])\b/.test(form.form.text);
+  form.form.instruction.name.startsWith("PUSH") && /^(0E|06|16|1E|0F A[08])\b/.test(form.form.text);
 
 /** Stretches of images that hold pointers, reserved bytes, or what depends on the model. */
 const IMAGE_HOLES: Readonly<

@@ -15,6 +15,8 @@ const REQUIREMENTS = {
   root: () => process.getuid?.() === 0 && runs("unshare", "--version"),
   xorriso: () => runs("xorriso", "-version"),
   isoinfo: () => runs("isoinfo", "-version"),
+  /** A processor of the kind that we imitate: see `test/conformance`. */
+  silicon: () => process.platform === "linux" && process.arch === "x64" && runs("cc", "--version"),
   python3: () => runs("python3", "--version"),
 } as const;
 

@@ -80,11 +80,10 @@ static uint8_t *writable_code;
 void enter(void);
 /* Where code and faults go; stores the registers. */
 void saver(void);
-/* DS, ES, FS and GS are null in 64-bit processes, which 32-bit code cannot use. */
-void load_segments(void);
 
 __asm__(
     ".text\n"
+    /* DS, ES, FS and GS are null in 64-bit processes, which 32-bit code cannot use. */
     "load_segments:\n"
     "  rdfsbase %rdx\n"
     "  mov $0x2b, %eax\n"
@@ -93,6 +92,7 @@ __asm__(
     "  mov %rdx, host_fs_base(%rip)\n"
     "  ret\n"
     "enter:\n"
+    "  call load_segments\n"
     "  push %rbx\n  push %rbp\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
     "  mov %rsp, host_rsp(%rip)\n"
     "  mov current+0x90(%rip), %rax\n  wrfsbase %rax\n"
@@ -268,7 +268,6 @@ int main(int argc, char **argv)
     records = map_records(count);
     map_environment();
     catch_faults();
-    load_segments();
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
         fail("prctl");
     for (size_t i = 0; i < count; i++)

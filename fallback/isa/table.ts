@@ -9,10 +9,13 @@ import { moves } from "./moves.ts";
 import { multiply } from "./multiply.ts";
 import { ports } from "./ports.ts";
 import { shifts } from "./shifts.ts";
-import { stack } from "./stack.ts";
+import { sseCompare } from "./sse-compare.ts";
+import { sseFloat } from "./sse-float.ts";
 import { sseInteger } from "./sse-integer.ts";
 import { sseMoves } from "./sse-moves.ts";
+import { sseRound } from "./sse-round.ts";
 import { sseShuffle } from "./sse-shuffle.ts";
+import { stack } from "./stack.ts";
 import { strings } from "./strings.ts";
 import { system } from "./system.ts";
 import { systemTables } from "./system-tables.ts";
@@ -21,5 +24,5 @@ import { systemTables } from "./system-tables.ts";
 export const FAMILIES: readonly Family[] = [
   ...[arithmetic, moves, branches, shifts, multiply, bits, strings, flagControl, ports],
   ...[stack, farTransfers, miscellaneous, system, systemTables],
-  ...[sseMoves, sseInteger, sseShuffle],
+  ...[sseMoves, sseInteger, sseShuffle, sseFloat, sseCompare, sseRound],
 ];

@@ -276,13 +276,13 @@ const convert =
 
 export const f32 = {
   convertI64S: convert<"i64", "f32">("f32", [0xb4]),
-  reinterpretI32: convert<"i32", "f32">("f32", [0xbe]),
-} as const satisfies Record<string, (a: never) => F32>;
+} as const;
 
 export const f64 = {
+  eq: (a: F64, b: F64): I32 => operation("i32", [0x61], [a, b]),
   convertI64S: convert<"i64", "f64">("f64", [0xb9]),
   promote: convert<"f32", "f64">("f64", [0xbb]),
-} as const satisfies Record<string, (a: never) => F64>;
+} as const;
 
 /** Saturating, and 0 for NaN. */
 export const truncSatF64S: (a: F64) => I64 = convert<"f64", "i64">("i64", [0xfc, 6]);

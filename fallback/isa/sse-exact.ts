@@ -1,0 +1,85 @@
+/**
+ * What SSE's floating point does beside computing (Intel SDM vol. 1 §10.2.3, §11.5): the quick path in
+ * generated code, for what raises nothing new, and the exact one in procedures.
+ */
+import { CR4 } from "../bits.ts";
+import { CpuException, generalProtection, VECTOR } from "../exceptions.ts";
+import { FloatContext } from "../float/context.ts";
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import { STATE } from "../state.ts";
+import { type I32, i32, type V128 } from "../wasm/expression.ts";
+import { i32x4, v128 } from "../wasm/simd.ts";
+import type { Emitter } from "./emitter.ts";
+import type { FloatKind } from "./float-kind.ts";
+import type { Vector } from "./vector.ts";
+
+/** All of MXCSR but the flags from invalid to underflow. */
+const MODES = 0xffe0;
+/** Everything masked, round to nearest, denormals as they are; nothing was ever inexact. */
+const DEFAULT = 0x1f80;
+const PRECISION_FLAG = 0x20;
+/** As the above: but inexact results have been, and so change nothing any more. */
+const DEFAULT_INEXACT = DEFAULT | PRECISION_FLAG;
+
+/** Whether all lanes that count are all ones. */
+export const holds = ({ scalar }: FloatKind, lanes: V128): I32 =>
+  scalar ? i32x4.extractLane(lanes, 0) : i32x4.allTrue(lanes);
+
+/**
+ * Leaves the instruction to its procedure unless MXCSR is as it usually is, and every lane is
+ * `ordinary` and, as long as no result was ever inexact, `exact`.
+ */
+export function unlessOrdinary(
+  e: Emitter,
+  kind: FloatKind,
+  ordinary: V128,
+  exact: () => V128,
+): void {
+  const good: Vector = e.let(ordinary);
+  const modes = e.let(i32.and(e.mxcsr(), i32.const(MODES)));
+  e.if(i32.ne(modes, i32.const(DEFAULT_INEXACT)), () => {
+    e.fallbackUnless(i32.eq(modes, i32.const(DEFAULT)));
+    e.set(good, v128.and(good, exact()));
+  });
+  e.fallbackUnless(holds(kind, good));
+}
+
+const floatContext = new FloatContext();
+
+/**
+ * Computes by MXCSR's modes and puts the flags there.
+ * @throws CpuException #XM (or #UD, where the system does not know it) for unmasked exceptions
+ */
+export function exactly<Result>(
+  { processor }: ProcedureContext,
+  compute: (ctx: FloatContext) => Result,
+): Result {
+  const { view, cr4 } = processor;
+  const mxcsr = view.getUint32(STATE.MXCSR, true);
+  floatContext.useMxcsr(mxcsr);
+  floatContext.begin();
+  const result = compute(floatContext);
+  const unmasked = floatContext.complete();
+  view.setUint32(STATE.MXCSR, mxcsr | floatContext.flags, true);
+  if (unmasked !== 0) throw new CpuException(cr4 & CR4.OSXMMEXCPT ? VECTOR.XM : VECTOR.UD);
+  return result;
+}
+
+/** An operand; 128 bits of memory must be aligned. */
+export function readAligned(context: ProcedureContext, index: number): bigint {
+  const spec = context.instruction.form.operands[index];
+  const isMemory = context.inMemory && (spec?.place === "xmm-rm" || spec?.place === "memory");
+  if (isMemory && spec.width === 128 && context.address() & 15n) throw generalProtection();
+  return context.read(index);
+}
+
+/** The lowest `count` elements of `bits` each. */
+export const elements = (value: bigint, bits: number, count: number): bigint[] =>
+  Array.from({ length: count }, (_, at) => BigInt.asUintN(bits, value >> BigInt(at * bits)));
+
+/** Elements of `bits` each, the first one lowest. */
+export const joined = (values: readonly bigint[], bits: number): bigint =>
+  values.reduceRight((all, value) => (all << BigInt(bits)) | BigInt.asUintN(bits, value), 0n);
+
+/** How many elements an instruction of this kind works on. */
+export const countOf = ({ scalar, bits }: FloatKind): number => (scalar ? 1 : 128 / bits);

@@ -1,0 +1,230 @@
+/** Floating-point arithmetic (Intel SDM vol. 1 §10.4.1.2, §11.4.1.2, §12.3.3, §12.3.4). */
+import * as exact from "../float/sse.ts";
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import type { V128 } from "../wasm/expression.ts";
+import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
+import type { Emitter } from "./emitter.ts";
+import {
+  FLOAT_KINDS,
+  type FloatKind,
+  isExactProduct,
+  isExactSum,
+  isInRange,
+  isPlain,
+  isZero,
+  PD,
+  PS,
+} from "./float-kind.ts";
+import type { Family, Instruction } from "./instruction.ts";
+import type { Operand } from "./operand.ts";
+import {
+  countOf,
+  elements,
+  exactly,
+  holds,
+  joined,
+  readAligned,
+  unlessOrdinary,
+} from "./sse-exact.ts";
+import { lanes, range, type Vector } from "./vector.ts";
+
+/** An operation of two operands, on lanes and on elements. */
+interface Arithmetic {
+  readonly quick: (kind: FloatKind, a: Vector, b: Vector) => V128;
+  /** Lanes that raised nothing, but perhaps inexact. */
+  readonly ordinary: (kind: FloatKind, a: Vector, b: Vector, result: Vector) => V128;
+  readonly isExact: (kind: FloatKind, e: Emitter, a: Vector, b: Vector, result: Vector) => V128;
+  readonly exact: exact.BinaryOperation;
+}
+
+const letOf = (e: Emitter) => (value: V128) => e.let(value);
+
+const bothPlain = (kind: FloatKind, a: Vector, b: Vector): V128 =>
+  v128.and(isPlain(kind, a), isPlain(kind, b));
+
+/** In range, or a zero that only zeros make. */
+const inRangeOr = (kind: FloatKind, result: Vector, isTrueZero: V128): V128 =>
+  v128.or(isInRange(kind, result), v128.and(isZero(kind, result), isTrueZero));
+
+const ordinarySum: Arithmetic["ordinary"] = (kind, a, b, sum) =>
+  v128.and(bothPlain(kind, a, b), v128.or(isInRange(kind, sum), isZero(kind, sum)));
+
+const ADD: Arithmetic = {
+  quick: ({ lanes: { add } }, a, b) => add(a, b),
+  ordinary: ordinarySum,
+  isExact: (kind, e, a, b, sum) => isExactSum(kind, letOf(e), a, b, sum),
+  exact: exact.add,
+};
+
+const SUBTRACT: Arithmetic = {
+  quick: ({ lanes: { sub } }, a, b) => sub(a, b),
+  ordinary: ordinarySum,
+  isExact: (kind, e, a, b, rest) => isExactSum(kind, letOf(e), a, e.let(kind.lanes.neg(b)), rest),
+  exact: exact.subtract,
+};
+
+const MULTIPLY: Arithmetic = {
+  quick: ({ lanes: { mul } }, a, b) => mul(a, b),
+  ordinary: (kind, a, b, product) => {
+    const anyZero = v128.or(isZero(kind, a), isZero(kind, b));
+    return v128.and(bothPlain(kind, a, b), inRangeOr(kind, product, anyZero));
+  },
+  isExact: (kind, e, a, b, product) => isExactProduct(kind, letOf(e), a, b, product),
+  exact: exact.multiply,
+};
+
+/** Whether `factor * other` is `product`. */
+const isProductOf = (
+  kind: FloatKind,
+  e: Emitter,
+  factor: Vector,
+  other: Vector,
+  product: Vector,
+) => {
+  const { mul, eq } = kind.lanes;
+  return v128.and(
+    eq(mul(factor, other), product),
+    isExactProduct(kind, letOf(e), factor, other, product),
+  );
+};
+
+const DIVIDE: Arithmetic = {
+  quick: ({ lanes: { div } }, a, b) => div(a, b),
+  ordinary: (kind, a, b, quotient) =>
+    v128.and(bothPlain(kind, a, b), inRangeOr(kind, quotient, isZero(kind, a))),
+  isExact: (kind, e, a, b, quotient) => isProductOf(kind, e, quotient, b, a),
+  exact: exact.divide,
+};
+
+/** Of the source alone. */
+const SQUARE_ROOT: Arithmetic = {
+  quick: ({ lanes: { sqrt } }, _a, b) => sqrt(b),
+  ordinary: (kind, _a, b, root) => {
+    const good = v128.or(isInRange(kind, root), isZero(kind, root));
+    return v128.and(isPlain(kind, b), good);
+  },
+  isExact: (kind, e, _a, b, root) => isProductOf(kind, e, root, root, b),
+  exact: (ctx, format, _a, b) => exact.squareRoot(ctx, format, b),
+};
+
+/** Which elements meet, where it is not the ones in the same place. */
+interface Arrangement {
+  readonly vectors: (a: Vector, b: Vector) => readonly [V128, V128];
+  readonly elements: (a: bigint[], b: bigint[]) => readonly [bigint[], bigint[]];
+}
+
+const computing =
+  (kind: FloatKind, arithmetic: Arithmetic, arrangement?: Arrangement) =>
+  (e: Emitter, destination: Operand, source: Operand): void => {
+    let b = e.readVector(source);
+    let a = e.readVector(destination);
+    if (arrangement !== undefined) {
+      const [first, second] = arrangement.vectors(a, b);
+      a = e.let(first);
+      b = e.let(second);
+    }
+    const result = e.let(arithmetic.quick(kind, a, b));
+    const isOrdinary = arithmetic.ordinary(kind, a, b, result);
+    unlessOrdinary(e, kind, isOrdinary, () => arithmetic.isExact(kind, e, a, b, result));
+    e.writeVector(destination, result);
+  };
+
+/** @param operation by the element's place */
+const computingExactly =
+  (
+    kind: FloatKind,
+    operation: (at: number) => exact.BinaryOperation,
+    arrange: Arrangement["elements"] = (a, b) => [a, b],
+  ) =>
+  (context: ProcedureContext): void => {
+    const count = countOf(kind);
+    const [a, b] = arrange(
+      elements(context.read(0), kind.bits, count),
+      elements(readAligned(context, 1), kind.bits, count),
+    );
+    const results = exactly(context, (ctx) =>
+      a.map((value, at) => operation(at)(ctx, kind.format, value, b[at] ?? 0n)),
+    );
+    context.write(0, joined(results, kind.bits));
+  };
+
+const FREQUENT = new Set(["ADDSD", "SUBSD", "MULSD", "DIVSD"]);
+
+const arithmetic = (name: string, opcode: string, operation: Arithmetic): Instruction[] =>
+  FLOAT_KINDS.map((kind) => ({
+    name: `${name}${kind.suffix}`,
+    forms: [`${kind.prefix} 0F ${opcode} V${kind.type},W${kind.type}`],
+    ...(FREQUENT.has(`${name}${kind.suffix}`) ? { hot: true } : {}),
+    meaning: computing(kind, operation),
+    procedure: computingExactly(kind, () => operation.exact),
+  }));
+
+/** MIN and MAX: the source unless the destination is certainly less, or greater. */
+const choosing = (
+  name: string,
+  opcode: string,
+  choose: (kind: FloatKind, a: Vector, b: Vector) => V128,
+  exactly: exact.BinaryOperation,
+): Instruction[] =>
+  FLOAT_KINDS.map((kind) => ({
+    name: `${name}${kind.suffix}`,
+    forms: [`${kind.prefix} 0F ${opcode} V${kind.type},W${kind.type}`],
+    meaning(e, destination: Operand, source: Operand) {
+      const b = e.readVector(source);
+      const a = e.readVector(destination);
+      // Without NaNs and denormals MXCSR has no say.
+      e.fallbackUnless(holds(kind, bothPlain(kind, a, b)));
+      e.writeVector(destination, choose(kind, a, b));
+    },
+    procedure: computingExactly(kind, () => exactly),
+  }));
+
+/** Neighbours: of the destination, then of the source. */
+const neighbours = ({ bits }: FloatKind): Arrangement => {
+  const half = 64 / bits;
+  const count = 128 / bits;
+  const pick = (odd: number) => [...range(odd, half, 2), ...range(count + odd, half, 2)];
+  return {
+    vectors: (a, b) => [lanes(a, b, bits / 8, pick(0)), lanes(a, b, bits / 8, pick(1))],
+    elements: (a, b) => {
+      const all = [...a, ...b];
+      return [pick(0).map((at) => all[at] ?? 0n), pick(1).map((at) => all[at] ?? 0n)];
+    },
+  };
+};
+
+const horizontal = (name: string, opcode: string, operation: Arithmetic): Instruction[] =>
+  ([PS, PD] as const).map((kind) => ({
+    name: `${name}${kind.suffix}`,
+    forms: [`${kind === PS ? "F2" : "66"} 0F ${opcode} Vx,Wx`],
+    meaning: computing(kind, operation, neighbours(kind)),
+    procedure: computingExactly(kind, () => operation.exact, neighbours(kind).elements),
+  }));
+
+/** Subtracts in even places, adds in odd ones: a sum with signs inverted. */
+const alternating: Instruction[] = ([PS, PD] as const).map((kind) => {
+  const signs = () =>
+    kind === PS ? i32x4.const(0x8000_0000, 0) : i64x2.const(0x8000_0000_0000_0000n, 0);
+  return {
+    name: `ADDSUB${kind.suffix}`,
+    forms: [`${kind === PS ? "F2" : "66"} 0F D0 Vx,Wx`],
+    meaning: computing(kind, ADD, {
+      vectors: (a, b) => [a, v128.xor(b, signs())],
+      elements: (a, b) => [a, b],
+    }),
+    procedure: computingExactly(kind, (at) => (at % 2 === 0 ? exact.subtract : exact.add)),
+  };
+});
+
+export const sseFloat: Family = [
+  ...arithmetic("ADD", "58", ADD),
+  ...arithmetic("MUL", "59", MULTIPLY),
+  ...arithmetic("SUB", "5C", SUBTRACT),
+  ...arithmetic("DIV", "5E", DIVIDE),
+  ...arithmetic("SQRT", "51", SQUARE_ROOT),
+  ...choosing("MIN", "5D", ({ lanes: { pmin } }, a, b) => pmin(b, a), exact.minimum),
+  ...choosing("MAX", "5F", ({ lanes: { pmax } }, a, b) => pmax(b, a), exact.maximum),
+  ...horizontal("HADD", "7C", ADD),
+  ...horizontal("HSUB", "7D", SUBTRACT),
+  ...alternating,
+];

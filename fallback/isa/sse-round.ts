@@ -1,0 +1,155 @@
+/** Rounding, dot products and approximations (Intel SDM vol. 1 §12.10.3, §12.10.5, §10.4.1.2). */
+import type { Format } from "../float/format.ts";
+import * as exact from "../float/sse.ts";
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import { i32, select } from "../wasm/expression.ts";
+import { i32x4, v128 } from "../wasm/simd.ts";
+import type { Emitter } from "./emitter.ts";
+import { FLOAT_KINDS, type FloatKind, isPlain, PD, PS, SS } from "./float-kind.ts";
+import type { Family, Instruction } from "./instruction.ts";
+import type { Operand } from "./operand.ts";
+import { countOf, elements, exactly, joined, readAligned, unlessOrdinary } from "./sse-exact.ts";
+
+/** Bits of ROUNDSS's immediate: MXCSR's mode rather than that of bits 1 and 0; not to tell inexact. */
+const USE_MXCSR = 4;
+const QUIET = 8;
+
+const quickRound =
+  (kind: FloatKind) =>
+  (e: Emitter, destination: Operand, source: Operand, control: Operand): void => {
+    const value = e.readVector(source);
+    const which = e.let(i32.wrap(e.read(control)));
+    const bit = (n: number) => i32.and(which, i32.const(n));
+    const { nearest, floor, ceil, trunc, eq } = kind.lanes;
+    const chosen = select(
+      bit(2),
+      select(bit(1), trunc(value), ceil(value)),
+      select(bit(1), floor(value), nearest(value)),
+    );
+    // The quick path is for MXCSR's usual mode only, which is to the nearest.
+    const result = e.let(select(bit(USE_MXCSR), nearest(value), chosen));
+    const quiet = i32x4.splat(i32.sub(i32.const(0), i32.shrU(bit(QUIET), i32.const(3))));
+    unlessOrdinary(e, kind, isPlain(kind, value), () => v128.or(eq(result, value), quiet));
+    e.writeVector(destination, result);
+  };
+
+const exactRound =
+  (kind: FloatKind) =>
+  (context: ProcedureContext): void => {
+    const source = elements(readAligned(context, 1), kind.bits, countOf(kind));
+    const control = Number(context.immediate() & 15n);
+    const results = exactly(context, (ctx) =>
+      source.map((value) => exact.roundElement(ctx, kind.format, value, control)),
+    );
+    context.write(0, joined(results, kind.bits));
+  };
+
+const OPCODES = { PS: "08", PD: "09", SS: "0A", SD: "0B" } as const;
+
+const rounding: Instruction[] = FLOAT_KINDS.map((kind) => ({
+  name: `ROUND${kind.suffix}`,
+  forms: [`66 0F 3A ${OPCODES[kind.suffix]} V${kind.type},W${kind.type},Ib`],
+  meaning: quickRound(kind),
+  procedure: exactRound(kind),
+}));
+
+/** Sums neighbours until one is left. An unmasked exception in any step ends the instruction. */
+function sum(context: ProcedureContext, format: Format, values: bigint[]): bigint {
+  const [first = 0n] = values;
+  if (values.length === 1) return first;
+  const pairs = exactly(context, (ctx) =>
+    values.flatMap((value, at) =>
+      at % 2 === 0 ? [exact.add(ctx, format, value, values[at + 1] ?? 0n)] : [],
+    ),
+  );
+  return sum(context, format, pairs);
+}
+
+/** Products where the immediate's high bits say so, else zeros; the sum where its low bits do. */
+const dotProduct =
+  (kind: FloatKind) =>
+  (context: ProcedureContext): void => {
+    const count = countOf(kind);
+    const a = elements(context.read(0), kind.bits, count);
+    const b = elements(readAligned(context, 1), kind.bits, count);
+    const control = Number(context.immediate());
+    const products = exactly(context, (ctx) =>
+      a.map((value, at) =>
+        (control >> (4 + at)) & 1 ? exact.multiply(ctx, kind.format, value, b[at] ?? 0n) : 0n,
+      ),
+    );
+    const total = sum(context, kind.format, products);
+    const results = a.map((_, at) => ((control >> at) & 1 ? total : 0n));
+    context.write(0, joined(results, kind.bits));
+  };
+
+const SIGN = 0x8000_0000;
+const INFINITY = 0x7f80_0000;
+const INDEFINITE = 0xffc0_0000;
+const QUIET_BIT = 0x0040_0000;
+const EXPONENT_BIAS = 127;
+
+const isNan = (bits: number): boolean => (bits & ~SIGN) >>> 0 > INFINITY;
+const exponentOf = (bits: number): number => (bits >>> 23) & 0xff;
+
+/**
+ * Approximations have a significand of twelve bits, that of the exact result for the middle of the
+ * operand's interval: those of Intel's processors.
+ * @param significand in [1, 2)
+ * @param exponent unbiased, of the result's highest bit
+ */
+function approximation(sign: number, significand: number, exponent: number): number {
+  const TWELVE_BITS = 4096;
+  const biased = exponent + EXPONENT_BIAS;
+  if (biased <= 0) return sign;
+  const fraction = Math.floor(significand * TWELVE_BITS + 0.5) - TWELVE_BITS;
+  return (sign | (biased << 23) | (fraction << 11)) >>> 0;
+}
+
+/** 1 / x: denormals count as zeros, and become zeros; nothing is raised. */
+function reciprocal(bits: number): number {
+  const sign = (bits & SIGN) >>> 0;
+  const exponent = exponentOf(bits);
+  if (isNan(bits)) return (bits | QUIET_BIT) >>> 0;
+  if (exponent === 0) return (sign | INFINITY) >>> 0;
+  if (exponent === 255) return sign;
+  const interval = (bits >>> 12) & 0x7ff;
+  return approximation(sign, 2 / (1 + (interval + 0.5) / 2048), EXPONENT_BIAS - exponent - 1);
+}
+
+/** 1 / sqrt(x) */
+function reciprocalSquareRoot(bits: number): number {
+  const sign = (bits & SIGN) >>> 0;
+  if (isNan(bits)) return (bits | QUIET_BIT) >>> 0;
+  if (exponentOf(bits) === 0) return (sign | INFINITY) >>> 0;
+  if (sign !== 0) return INDEFINITE;
+  if (bits === INFINITY) return 0;
+  const exponent = exponentOf(bits) - EXPONENT_BIAS;
+  const odd = exponent & 1;
+  const interval = (bits >>> 13) & 0x3ff;
+  const middle = (1 + (interval + 0.5) / 1024) * (odd ? 2 : 1);
+  return approximation(0, 2 / Math.sqrt(middle), -(exponent - odd) / 2 - 1);
+}
+
+const approximating = (
+  name: string,
+  opcode: string,
+  approximate: (bits: number) => number,
+): Instruction[] =>
+  [PS, SS].map((kind) => ({
+    name: `${name}${kind.suffix}`,
+    forms: [`${kind.prefix} 0F ${opcode} V${kind.type},W${kind.type}`],
+    procedure(context) {
+      const source = elements(readAligned(context, 1), kind.bits, countOf(kind));
+      const results = source.map((value) => BigInt(approximate(Number(value))));
+      context.write(0, joined(results, kind.bits));
+    },
+  }));
+
+export const sseRound: Family = [
+  ...rounding,
+  { name: "DPPS", forms: ["66 0F 3A 40 Vx,Wx,Ib"], procedure: dotProduct(PS) },
+  { name: "DPPD", forms: ["66 0F 3A 41 Vx,Wx,Ib"], procedure: dotProduct(PD) },
+  ...approximating("RCP", "53", reciprocal),
+  ...approximating("RSQRT", "52", reciprocalSquareRoot),
+];

@@ -8,16 +8,17 @@ import { FallbackExits } from "./exits.ts";
 import type { DecodedInstruction } from "./interpreter/decoder.ts";
 import { InstructionTooLong, InvalidOpcode } from "./interpreter/decoder.ts";
 import { Engine, type EngineHost, Leave, NonCanonical } from "./interpreter/engine.ts";
-import { HandlerTable } from "./interpreter/handlers.ts";
+import type { HandlerTable } from "./interpreter/handlers.ts";
 import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
-import { OpcodeMap } from "./isa/opcode-map.ts";
-import { FAMILIES } from "./isa/table.ts";
+import type { OpcodeMap } from "./isa/opcode-map.ts";
 import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts";
 import { type MmioAccess, MmioNeeded } from "./memory/mmio.ts";
 import { Mmu } from "./memory/mmu.ts";
 import { Processor, SHADOW } from "./processor.ts";
 import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
 import { RAM_BASE, SEGMENT_INDEX, STATE } from "./state.ts";
+import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint } from "./system/breakpoints.ts";
+import { singleStepTrap } from "./system/debug.ts";
 import { deliverException, deliverInterrupt, deliverNmi } from "./system/interrupts.ts";
 
 const PAGE_SIZE = 4096;
@@ -26,6 +27,7 @@ const SLICE = 250 * MICROSECOND;
 const FIRST_SLICE = 20_000;
 const MIN_SLICE = 1_000;
 const MAX_SLICE = 5_000_000;
+const STEPPING_FLAGS = RFLAGS.TF | RFLAGS.RF;
 const EVENT_SHADOWS = SHADOW.STI | SHADOW.MOV_SS;
 
 export interface FallbackCpuOptions {
@@ -33,7 +35,9 @@ export interface FallbackCpuOptions {
   readonly memory: WebAssembly.Memory;
   /** Bytes of guest RAM. */
   readonly ramSize: number;
-  /** The interpreter, from `buildInterpreter`. */
+  /** The table of instructions, and the interpreter made of it by `buildInterpreter`. */
+  readonly map: OpcodeMap;
+  readonly handlers: HandlerTable;
   readonly interpreter: WebAssembly.Module;
   readonly clock: Clock;
   /** Whether the host's event loop has work: looked at several times a millisecond. */
@@ -63,12 +67,11 @@ export class FallbackCpu implements Cpu {
     const { memory, ramSize } = options;
     this.processor = new Processor(memory.buffer);
     this.mmu = new Mmu(this.processor, ramSize);
-    const map = new OpcodeMap(FAMILIES);
     this.#engine = new Engine(
       memory,
       options.interpreter,
-      map,
-      new HandlerTable(map.forms),
+      options.map,
+      options.handlers,
       this.#host(),
       (vector, errorCode) => new CpuException(vector, errorCode),
     );
@@ -147,7 +150,7 @@ export class FallbackCpu implements Cpu {
   writeRegisters(registers: Registers): void {
     this.#completeAccess();
     writeRegisters(this.processor, registers);
-    this.mmu.flush();
+    this.mmu.stateReplaced();
     this.#synchronise();
   }
 
@@ -181,8 +184,8 @@ export class FallbackCpu implements Cpu {
     this.#engine.budget = this.#slice;
     while (this.#engine.budget > 0) {
       const { shadow, systemFlags } = this.processor;
-      const single = (shadow & EVENT_SHADOWS) !== 0 || (systemFlags & RFLAGS.TF) !== 0;
-      if (single) this.#step(shadow, systemFlags);
+      const single = (shadow & EVENT_SHADOWS) !== 0 || (systemFlags & STEPPING_FLAGS) !== 0;
+      if (single || breakpointsEnabled(this.processor)) this.#step(shadow, systemFlags);
       else if (!this.#runBlocks()) return;
       if (this.#exit !== undefined) return;
       if (this.#windowWanted && this.interruptible) return;
@@ -206,19 +209,35 @@ export class FallbackCpu implements Cpu {
     }
   }
 
-  /** One instruction: in the shadow of STI or MOV SS, or under the trap flag. */
+  /** One instruction: in the shadow of STI or MOV SS, under TF or RF, or with breakpoints set. */
   #step(shadow: number, systemFlags: number): void {
+    const { processor, mmu } = this;
+    const breakpoint = instructionBreakpoint(processor, this.#linearRip);
+    if (breakpoint !== undefined) {
+      this.#deliver(breakpoint);
+      return;
+    }
     const stop = this.#engine.step();
     if (stop.kind === "leave") return;
-    this.mmu.mmio.clear();
-    this.processor.shadow &= ~(shadow & EVENT_SHADOWS);
+    mmu.mmio.clear();
+    processor.shadow &= ~(shadow & EVENT_SHADOWS);
     if (stop.kind === "fault") {
+      mmu.takeWatchpointHits();
       this.#deliver(stop.exception);
       return;
     }
+    // RF holds off breakpoints for one instruction; IRET and POPF may have set it anew.
+    if (stop.kind !== "changed") processor.changeSystemFlags(systemFlags & RFLAGS.RF, 0);
     this.#synchronise();
-    const trap = (systemFlags & RFLAGS.TF) !== 0 && (shadow & SHADOW.MOV_SS) === 0;
-    if (trap) this.#deliver(new CpuException(VECTOR.DB));
+    const watched = dataBreakpoint(processor, mmu);
+    const stepped = (systemFlags & RFLAGS.TF) !== 0 && (shadow & SHADOW.MOV_SS) === 0;
+    if (stepped) this.#deliver(singleStepTrap(processor));
+    else if (watched !== undefined) this.#deliver(watched);
+  }
+
+  get #linearRip(): bigint {
+    const width = this.#codeSize === 64 ? 64 : 32;
+    return BigInt.asUintN(width, this.processor.rip + this.#codeBase);
   }
 
   #deliver(exception: CpuException): void {

@@ -2,18 +2,17 @@
  * The public API: a virtual machine on Node. {@link createMachine} puts it together, `run` runs it
  * to its end. The command line is one user of it.
  */
+import { type Accelerator, createProcessor } from "./accelerator.ts";
 import type { ByteSource } from "./boot/byte-source.ts";
 import { loadImage } from "./boot/direct-boot.ts";
 import type { AlarmQueue, Clock } from "./core/clock.ts";
 import type { Registers } from "./core/cpu.ts";
-import { loadAddon } from "./host/addon.ts";
 import { HostClock } from "./host/clock.ts";
-import { NodeEventLoop, type WaitForEvents } from "./host/event-loop.ts";
-import type { KvmAddon } from "./kvm/addon.ts";
-import { KvmCpu } from "./kvm/kvm-cpu.ts";
+import { NodeEventLoop } from "./host/event-loop.ts";
 import { Machine, type MachineOptions } from "./machine/machine.ts";
 import { allocateMemory } from "./machine/memory.ts";
 
+export { ACCELERATORS, type Accelerator } from "./accelerator.ts";
 export type { BlockBackend, ConsoleBackend, NetBackend } from "./core/backends.ts";
 export { Bug, GuestError, HostError } from "./core/errors.ts";
 export type { BlockDevice, NetDevice } from "./machine/board.ts";
@@ -22,7 +21,6 @@ export { MAX_MEMORY_MIB, MIN_MEMORY_MIB } from "./machine/memory.ts";
 export type { Outcome } from "./machine/outcome.ts";
 
 export const DEFAULT_MEMORY_MIB = 512;
-const KVM_DEVICE = "/dev/kvm";
 
 /** What the guest's devices are connected to. */
 export type Connections = Pick<MachineOptions, "console" | "nets" | "blocks">;
@@ -36,6 +34,10 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   readonly memoryMib?: number;
   /** The time that devices and back ends share; the host's unless given. */
   readonly clock?: Clock & { readonly alarms: AlarmQueue };
+  /** Which processor; `auto` unless given. */
+  readonly accelerator?: Accelerator;
+  /** Hears in one line why `auto` decided against KVM. */
+  readonly explain?: (reason: string) => void;
   /** Whether to measure where the time goes. */
   readonly timed?: boolean;
   /**
@@ -52,7 +54,8 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
  */
 export function createMachine(description: MachineDescription): Machine {
   const { report, connect, timed = false, clock = new HostClock() } = description;
-  const { ram: memory } = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB);
+  const whole = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB);
+  const memory = whole.ram;
   const load = (): Registers =>
     loadImage({
       source: description.image,
@@ -60,13 +63,12 @@ export function createMachine(description: MachineDescription): Machine {
       commandLine: description.guestArguments ?? [],
     }).registers;
   let loaded: Registers | undefined = load();
-  const addon = loadAddon<KvmAddon & { waitForEvents: WaitForEvents }>();
-  const cpu = new KvmCpu({
-    addon,
-    memory,
+  const { cpu, waitForEvents } = createProcessor({
+    accelerator: description.accelerator ?? "auto",
+    memory: whole,
     clock,
-    device: KVM_DEVICE,
     timed,
+    explain: description.explain ?? (() => {}),
   });
   try {
     return new Machine({
@@ -76,7 +78,7 @@ export function createMachine(description: MachineDescription): Machine {
       memory,
       report,
       timed,
-      eventLoop: new NodeEventLoop(clock, addon.waitForEvents),
+      eventLoop: new NodeEventLoop(clock, waitForEvents),
       boot: () => {
         const registers = loaded ?? load();
         loaded = undefined;

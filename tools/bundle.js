@@ -39,6 +39,17 @@ await build({
 });
 chmodSync(dist("solo5-kvm.js"), 0o755);
 
+// The interpreter is generated from the table of instructions: once here, and not at every start.
+const generator = await build({
+  ...common,
+  entryPoints: ["fallback/index.ts"],
+  write: false,
+  format: "esm",
+});
+const source = Buffer.from(generator.outputFiles[0].contents).toString("base64");
+const { interpreterModule } = await import(`data:text/javascript;base64,${source}`);
+writeFileSync(dist("interpreter.wasm"), interpreterModule());
+
 // Every function is compiled now, and not when it is called first. V8 wants the flags of reading
 // the code to be those of writing it.
 setFlagsFromString("--no-lazy");

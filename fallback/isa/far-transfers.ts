@@ -7,7 +7,7 @@ import { SHADOW } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { farCall, farJump, farReturn } from "../system/far-transfer.ts";
 import { interruptReturn } from "../system/interrupt-return.ts";
-import { softwareInterrupt } from "../system/interrupts.ts";
+import { interruptInstruction, softwareInterrupt } from "../system/interrupts.ts";
 import { loadSegment } from "../system/segments.ts";
 import type { Family, Instruction } from "./instruction.ts";
 
@@ -84,7 +84,7 @@ export const farTransfers: Family = [
     forms: ["CD Ib"],
     ends: true,
     procedure: ({ processor, mmu, instruction }) =>
-      softwareInterrupt(processor, mmu, Number((instruction.immediates[0] ?? 0n) & 0xffn)),
+      interruptInstruction(processor, mmu, Number((instruction.immediates[0] ?? 0n) & 0xffn)),
   },
   {
     name: "INT3",

@@ -5,6 +5,7 @@ import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import type { Processor } from "../processor.ts";
+import { watchData } from "../system/breakpoints.ts";
 import {
   clearTaskSwitched,
   loadMachineStatusWord,
@@ -113,6 +114,7 @@ export const system: Family = [
     procedure(context) {
       const value = context.getRegister(context.rm, width(context));
       writeDebugRegister(context.processor, context.reg, value);
+      watchData(context.processor, context.mmu);
     },
   },
   {

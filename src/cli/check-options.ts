@@ -8,12 +8,7 @@ import type { RunOptions } from "./run.ts";
  * @throws HostError
  */
 export function checkOptions(image: string, options: RunOptions): void {
-  const { accel, block = [], net = [], serial, pcap } = options;
-  if (accel === "emu") {
-    throw new HostError("the processor written in TypeScript is not in this version yet", {
-      remedy: "use --accel kvm",
-    });
-  }
+  const { block = [], net = [], serial, pcap } = options;
   for (const [option, specs] of [
     ["--net", net],
     ["--block", block],

@@ -51,6 +51,8 @@ export async function runImage(
       clock,
       guestArguments,
       memoryMib: options.mem,
+      accelerator: options.accel,
+      explain: say,
       timed: options.stats === true,
       connect: () => {
         const connections = openConnections(options, clock, closers, {

@@ -1,12 +1,18 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, MIN_MEMORY_MIB } from "../index.ts";
+import {
+  ACCELERATORS,
+  type Accelerator,
+  DEFAULT_MEMORY_MIB,
+  MAX_MEMORY_MIB,
+  MIN_MEMORY_MIB,
+} from "../index.ts";
 import { type BlockSpec, type NetSpec, parseBlock, parseNet } from "./device-options.ts";
 import { runImage } from "./run-image.ts";
 import { parseSerial, type SerialSpec } from "./serial-option.ts";
 
 /** The options of `run`, parsed. */
 export interface RunOptions {
-  readonly accel: "auto" | "kvm" | "emu";
+  readonly accel: Accelerator;
   readonly mem: number;
   readonly net?: readonly NetSpec[];
   readonly block?: readonly BlockSpec[];
@@ -41,9 +47,7 @@ export function addRunCommand(
 function addRunOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("-a, --accel <cpu>", "the processor")
-        .choices(["auto", "kvm", "emu"])
-        .default("auto"),
+      new Option("-a, --accel <cpu>", "the processor").choices(ACCELERATORS).default("auto"),
     )
     .addOption(
       new Option("-m, --mem <MiB>", "guest memory")

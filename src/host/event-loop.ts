@@ -13,10 +13,11 @@ export type WaitForEvents = (nanoseconds: number) => boolean;
 /** Node's event loop. */
 export class NodeEventLoop implements EventLoop {
   readonly #clock: Clock;
-  readonly #waitForEvents: WaitForEvents;
+  readonly #waitForEvents: WaitForEvents | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(clock: Clock, waitForEvents: WaitForEvents) {
+  /** @param waitForEvents without it, the last moments before a deadline are spent asking */
+  constructor(clock: Clock, waitForEvents: WaitForEvents | undefined) {
     this.#clock = clock;
     this.#waitForEvents = waitForEvents;
   }
@@ -31,7 +32,7 @@ export class NodeEventLoop implements EventLoop {
     const remaining = until - this.#clock.now();
     if (remaining > TIMER_SLACK) await this.#sleepOnTimer(nanos(remaining - TIMER_SLACK));
     else {
-      if (remaining > 0) this.#waitForEvents(remaining);
+      if (remaining > 0) this.#waitForEvents?.(remaining);
       await this.yield();
     }
   }

@@ -1,0 +1,28 @@
+/** The processor written in TypeScript, put together. */
+import { FallbackCpu, type FallbackCpuOptions } from "./cpu.ts";
+import { HandlerTable } from "./interpreter/handlers.ts";
+import { buildInterpreter } from "./interpreter/module.ts";
+import { OpcodeMap } from "./isa/opcode-map.ts";
+import { FAMILIES } from "./isa/table.ts";
+
+export type FallbackDescription = Omit<FallbackCpuOptions, "interpreter" | "map" | "handlers"> & {
+  /** What {@link interpreterModule} makes, if somebody kept it. */
+  readonly interpreter?: Uint8Array<ArrayBuffer> | undefined;
+};
+
+/** The interpreter as a WebAssembly module: the same for the same table of instructions. */
+export function interpreterModule(): Uint8Array<ArrayBuffer> {
+  return buildInterpreter(new HandlerTable(new OpcodeMap(FAMILIES).forms));
+}
+
+export function createFallbackCpu(description: FallbackDescription): FallbackCpu {
+  const map = new OpcodeMap(FAMILIES);
+  const handlers = new HandlerTable(map.forms);
+  const bytes = description.interpreter ?? buildInterpreter(handlers);
+  return new FallbackCpu({
+    ...description,
+    map,
+    handlers,
+    interpreter: new WebAssembly.Module(bytes),
+  });
+}

@@ -26,6 +26,7 @@ import {
   XCR0,
 } from "./environment.ts";
 import { PageTables, PTE } from "./page-tables.ts";
+import { systemPage, systemRegisters } from "./system-page.ts";
 
 const CODE_ATTRIBUTES = { 64: 0xa0fb, 32: 0xc0fb } as const;
 const DATA_ATTRIBUTES = 0xc0f3;
@@ -37,12 +38,22 @@ const GPRS = [
   ...(["r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"] as const),
 ] as const;
 
+const RSP = 4;
+/** Linear addresses, where snippets do not reach: tables, the stack of handlers, handlers. */
+const SYSTEM_PAGE = 0x5a5a_5a00_0000;
+const STACK_PAGE = SYSTEM_PAGE + PAGE;
+/** Nothing is there: a handler is entered, but not executed. One byte a vector. */
+const HANDLERS = SYSTEM_PAGE + 0x10_0000;
+/** Below the top of the stack (Intel SDM vol. 3A figure 6-9). */
+const FRAME = { RIP: PAGE - 0x28, RFLAGS: PAGE - 0x18, RSP: PAGE - 0x10 } as const;
+
 /** The processor written in TypeScript, in the snippets' world. */
 export class Fallback implements SnippetCpu {
   readonly name = "fallback";
   readonly #cpu: FallbackCpu;
   readonly #code: Uint8Array;
   readonly #data: Uint8Array;
+  readonly #stack: DataView;
   readonly #root: Gpa;
 
   constructor() {
@@ -62,6 +73,12 @@ export class Fallback implements SnippetCpu {
     this.#code = place(CODE_PAGE, PAGE, PTE.USER);
     this.#data = place(DATA, DATA_SIZE, PTE.USER | PTE.WRITABLE | PTE.NO_EXECUTE);
     place(READ_ONLY, PAGE, PTE.USER | PTE.NO_EXECUTE).set(readOnlyContents());
+    const handler = (vector: number): number => HANDLERS + vector;
+    const stack = STACK_PAGE + PAGE;
+    const system = systemPage({ address: SYSTEM_PAGE, stack, handler });
+    place(SYSTEM_PAGE, PAGE, PTE.WRITABLE).set(system);
+    const stackBytes = place(STACK_PAGE, PAGE, PTE.WRITABLE);
+    this.#stack = new DataView(stackBytes.buffer, stackBytes.byteOffset, PAGE);
     this.#root = tables.root;
   }
 
@@ -90,6 +107,7 @@ export class Fallback implements SnippetCpu {
     cpu.writeRegisters({
       ...registers,
       ...{ cr0: CR0, cr3: BigInt(this.#root), cr4: CR4, efer: EFER },
+      ...systemRegisters(SYSTEM_PAGE),
       ...{ ss: data, ds: data, es: data },
       fs: { ...data, base: state.fsBase },
       gs: { ...data, base: state.gsBase },
@@ -112,7 +130,7 @@ export class Fallback implements SnippetCpu {
     state.gsBase = registers.gs.base;
     state.fx.set(readFxImage(p));
     state.data.set(this.#data);
-    if (fault === undefined) return { state };
+    if (fault === undefined) return p.cpl === 0 ? this.#inHandler(state) : { state };
     const { vector, errorCode } = fault;
     return {
       state,
@@ -122,6 +140,15 @@ export class Fallback implements SnippetCpu {
         ...(vector === PAGE_FAULT ? { cr2: p.cr2 } : {}),
       },
     };
+  }
+
+  /** INT3 and INTO have entered the handler: RIP says whose, the frame where they came from. */
+  #inHandler(state: CpuState): SnippetResult {
+    const vector = Number(state.rip) - HANDLERS;
+    state.rip = this.#stack.getBigUint64(FRAME.RIP, true);
+    state.rflags = this.#stack.getBigUint64(FRAME.RFLAGS, true) & VISIBLE_FLAGS;
+    state.setGpr(RSP, this.#stack.getBigUint64(FRAME.RSP, true));
+    return { state, fault: { vector } };
   }
 }
 

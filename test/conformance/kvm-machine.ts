@@ -23,11 +23,11 @@ import {
   handlerProgram,
   landingPage,
   runnerProgram,
-  SELECTOR,
   SYSTEM,
 } from "./kvm-program.ts";
 import { PageTables, PTE } from "./page-tables.ts";
 import { RECORD } from "./record.ts";
+import { SELECTOR, systemPage, systemRegisters, VECTORS } from "./system-page.ts";
 
 const MEMORY_SIZE = 0x40_0000;
 const WASM_PAGE = 0x1_0000;
@@ -35,21 +35,6 @@ const EXIT_GPA = 0x1_0000_0000;
 
 const USER = PTE.USER;
 const USER_DATA = PTE.USER | PTE.WRITABLE | PTE.NO_EXECUTE;
-
-/** Descriptors (Intel SDM vol. 3A §3.4.5), bits 32 to 63; bases are 0, limits 4 GiB. */
-const DESCRIPTORS: readonly (readonly [selector: number, high: number])[] = [
-  [SELECTOR.KERNEL_CODE, 0x00af_9b00],
-  [SELECTOR.KERNEL_DATA, 0x00cf_9300],
-  [CODE_SELECTOR[32], 0x00cf_fb00],
-  [DATA_SELECTOR, 0x00cf_f300],
-  [CODE_SELECTOR[64], 0x00af_fb00],
-];
-const AVAILABLE_TSS = 0x89;
-const BUSY_TSS = 0x8b;
-const INTERRUPT_GATE = 0x8e00;
-/** Gates that INT3 and INTO may use. */
-const USER_GATE = 0xee00;
-const USER_VECTORS: ReadonlySet<number> = new Set([3, 4]);
 
 /** The guest around the snippets: memory, descriptor and page tables, programs. */
 export class KvmMachine {
@@ -106,23 +91,12 @@ export class KvmMachine {
       limit: 0xffff_ffff,
       attributes: 0xc093,
     };
-    const table = (offset: number, size: number) => ({
-      base: BigInt(HARNESS.SYSTEM + offset),
-      limit: size - 1,
-    });
     return {
       ...registers,
       ...{ cr0: CR0, cr3: BigInt(this.#tables.root), cr4: CR4, efer: EFER },
       ...{ ss: data, ds: data, es: data, fs: data, gs: data },
       cs: { ...data, selector: SELECTOR.KERNEL_CODE, attributes: 0xa09b },
-      tr: {
-        selector: SELECTOR.TSS,
-        base: BigInt(HARNESS.SYSTEM + SYSTEM.TSS),
-        limit: SYSTEM.TSS_SIZE - 1,
-        attributes: BUSY_TSS,
-      },
-      gdtr: table(SYSTEM.GDT, SYSTEM.GDT_SIZE),
-      idtr: table(SYSTEM.IDT, SYSTEM.VECTORS * 16),
+      ...systemRegisters(HARNESS.SYSTEM),
       rip: BigInt(HARNESS.SYSTEM + SYSTEM.BOOT),
       rsp: BigInt(HARNESS.CURRENT + RECORD.STACK_TOP),
       rflags: 2n,
@@ -154,45 +128,15 @@ export class KvmMachine {
   }
 
   #placeSystem(): void {
-    const page = new Uint8Array(PAGE);
-    const view = new DataView(page.buffer);
-    for (const [selector, high] of DESCRIPTORS) {
-      const at = SYSTEM.GDT + (selector & ~7);
-      view.setUint32(at, 0xffff, true);
-      view.setUint32(at + 4, high, true);
-    }
-    writeTss(view);
-    for (let vector = 0; vector < SYSTEM.VECTORS; vector++) {
-      const attributes = USER_VECTORS.has(vector) ? USER_GATE : INTERRUPT_GATE;
-      writeGate(view, SYSTEM.IDT + vector * 16, attributes, BigInt(handlerAddress(vector)));
+    const page = systemPage({
+      address: HARNESS.SYSTEM,
+      stack: HARNESS.CURRENT + RECORD.FRAME_TOP,
+      handler: handlerAddress,
+    });
+    for (let vector = 0; vector < VECTORS; vector++) {
       page.set(handlerProgram(vector), handlerAddress(vector) - HARNESS.SYSTEM);
     }
     page.set(bootProgram(), SYSTEM.BOOT);
     this.#place(HARNESS.SYSTEM, page, PTE.WRITABLE);
   }
-}
-
-/** The 64-bit TSS and its descriptor (Intel SDM vol. 3A §7.2.3, §7.7). No I/O is permitted. */
-function writeTss(view: DataView): void {
-  const RSP0 = 4;
-  const IO_MAP_BASE = 0x66;
-  const base = HARNESS.SYSTEM + SYSTEM.TSS;
-  view.setBigUint64(SYSTEM.TSS + RSP0, BigInt(HARNESS.CURRENT + RECORD.FRAME_TOP), true);
-  view.setUint16(SYSTEM.TSS + IO_MAP_BASE, SYSTEM.TSS_SIZE, true);
-  const at = SYSTEM.GDT + SELECTOR.TSS;
-  view.setUint16(at, SYSTEM.TSS_SIZE - 1, true);
-  view.setUint16(at + 2, base & 0xffff, true);
-  view.setUint8(at + 4, (base >>> 16) & 0xff);
-  view.setUint8(at + 5, AVAILABLE_TSS);
-  view.setUint8(at + 7, (base >>> 24) & 0xff);
-  view.setUint32(at + 8, Math.floor(base / 2 ** 32), true);
-}
-
-/** An interrupt gate (Intel SDM vol. 3A §6.14.1). */
-function writeGate(view: DataView, at: number, attributes: number, handler: bigint): void {
-  view.setUint16(at, Number(handler & 0xffffn), true);
-  view.setUint16(at + 2, SELECTOR.KERNEL_CODE, true);
-  view.setUint16(at + 4, attributes, true);
-  view.setUint16(at + 6, Number((handler >> 16n) & 0xffffn), true);
-  view.setUint32(at + 8, Number(handler >> 32n), true);
 }

@@ -52,19 +52,12 @@ export const CONTROL = {
   SAVER_FRAME: 0x80,
 } as const;
 
-/** In the system page, which user code cannot see. */
+/** In the system page, behind its tables. */
 export const SYSTEM = {
-  GDT: 0x000,
-  GDT_SIZE: 0x50,
-  TSS: 0x100,
-  TSS_SIZE: 0x68,
-  IDT: 0x200,
-  VECTORS: 32,
   BOOT: 0x400,
   HANDLERS: 0x480,
   HANDLER_SIZE: 0x40,
 } as const;
-export const SELECTOR = { KERNEL_CODE: 0x10, KERNEL_DATA: 0x18, TSS: 0x40 } as const;
 
 const RSP = 4;
 const REX_W = 0x48;

@@ -17,6 +17,7 @@ const REQUIREMENTS = {
   isoinfo: () => runs("isoinfo", "-version"),
   /** A processor of the kind that we imitate: see `test/conformance`. */
   silicon: () => process.platform === "linux" && process.arch === "x64" && runs("cc", "--version"),
+  cmake: () => runs("cmake", "--version"),
   python3: () => runs("python3", "--version"),
 } as const;
 

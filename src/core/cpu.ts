@@ -167,8 +167,8 @@ export interface Cpu {
   requestInterruptWindow(wanted: boolean): void;
 
   /**
-   * CR8, 0 to 15: the upper half of the local APIC's task priority, which is the board's. Whoever
-   * changes one of the two has the other follow before the guest runs on. Valid after `run`.
+   * CR8, 0 to 15: the upper half of the local APIC's task priority. Valid after `run`; the run loop
+   * sets it when the guest changed the priority by the APIC's register.
    */
   cr8: number;
 

@@ -44,6 +44,11 @@ export class InterruptRouter implements InterruptSource, Resettable {
     this.#relocate(APIC_BASE_AT_RESET);
   }
 
+  get requested(): boolean {
+    const { pic, lapic } = this.#parts;
+    return pic.pending || lapic.requested || this.#nmiPending;
+  }
+
   get pending(): boolean {
     const { pic, lapic, ioapic } = this.#parts;
     if (!this.#apicEnabled) return pic.pending;

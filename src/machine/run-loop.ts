@@ -16,6 +16,12 @@ const LONGEST_SLICE = 20 * MILLISECOND;
 
 /** The interrupt controllers as the processor sees them. */
 export interface InterruptSource {
+  /**
+   * Whether there is a request at all: cheap to know, and false before most entries into the guest.
+   * If so, whether it reaches the processor is a matter of the priorities and masks that
+   * {@link synchronise} makes up to date.
+   */
+  readonly requested: boolean;
   /** INTR. */
   readonly pending: boolean;
   /** INTA: the vector. */
@@ -114,13 +120,12 @@ export class RunLoop {
 
   /** Returns when the guest waits, the run ended, or the event loop should have its turn. */
   #slice(sliceEnd: Nanos): void {
-    const { cpu, alarms, clock, interrupts } = this.#parts;
+    const { cpu, alarms, clock } = this.#parts;
     while (this.#outcome === undefined) {
       if (this.#restartRequested) this.#restart();
       if (this.#waiting()) return;
       this.#offerInterrupt();
       const exit = cpu.run(nanos(Math.min(alarms.deadline, sliceEnd)));
-      interrupts.synchronise(cpu);
       if (exit.kind === "kicked") {
         this.statistics.exits.kicked++;
         const now = clock.now();
@@ -136,6 +141,10 @@ export class RunLoop {
 
   #offerInterrupt(): void {
     const { cpu, interrupts } = this.#parts;
+    if (!interrupts.requested) {
+      this.#requestWindow(false);
+      return;
+    }
     interrupts.synchronise(cpu);
     const nmi = interrupts.nmiPending;
     if (nmi) {
@@ -152,15 +161,17 @@ export class RunLoop {
       this.#halted = false;
     }
     // What is still pending waits for the guest to be able to take it.
-    const window = wanted && interrupts.pending;
-    if (window !== this.#windowRequested) {
-      cpu.requestInterruptWindow(window);
-      this.#windowRequested = window;
-    }
+    this.#requestWindow(wanted && interrupts.pending);
+  }
+
+  #requestWindow(wanted: boolean): void {
+    if (wanted === this.#windowRequested) return;
+    this.#parts.cpu.requestInterruptWindow(wanted);
+    this.#windowRequested = wanted;
   }
 
   #handle(exit: Exclude<VmExit, { kind: "kicked" }>): void {
-    const { cpu, ports } = this.#parts;
+    const { cpu, ports, interrupts } = this.#parts;
     const { exits } = this.statistics;
     // Counted here: a property of a constant name is found at once, one of any name is looked up.
     switch (exit.kind) {
@@ -174,14 +185,18 @@ export class RunLoop {
         break;
       case "mmio-write":
         exits["mmio-write"]++;
+        interrupts.synchronise(cpu);
         this.#mmioWrite(exit);
+        interrupts.synchronise(cpu);
         break;
       case "mmio-read":
         exits["mmio-read"]++;
+        interrupts.synchronise(cpu);
         this.#mmioRead(exit);
         break;
       case "halt":
         exits.halt++;
+        interrupts.synchronise(cpu);
         if (exit.interruptible) this.#halted = true;
         else this.end({ kind: "halted-forever", registers: cpu.readRegisters() });
         break;

@@ -122,6 +122,23 @@ describe("the processor's interrupt", () => {
     expect(rig.router.acknowledge()).toBe(0x61);
   });
 
+  it("is requested while anything waits, even where nothing comes through", () => {
+    expect(rig.router.requested).toBe(false);
+    rig.write(TPR, 0xf0);
+    rig.write(ICR_LOW, SELF | 0x41);
+    expect([rig.router.requested, rig.router.pending]).toEqual([true, false]);
+    rig.write(TPR, 0);
+    rig.router.acknowledge();
+    expect(rig.router.requested).toBe(false);
+    rig.pressKey();
+    rig.write(LVT_LINT0, MASKED);
+    expect([rig.router.requested, rig.router.pending]).toEqual([true, false]);
+    rig.pic.acknowledge();
+    expect(rig.router.requested).toBe(false);
+    rig.router.raiseNmi();
+    expect([rig.router.requested, rig.router.pending]).toEqual([true, false]);
+  });
+
   it("comes straight from the 8259 while the local APIC is switched off", () => {
     rig.write(LVT_LINT0, MASKED);
     rig.write(ICR_LOW, SELF | 0x41);

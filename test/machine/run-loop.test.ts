@@ -39,6 +39,10 @@ class Vectors implements InterruptSource {
   /** CR8 of the processor as it was each time. */
   readonly synchronised: number[] = [];
 
+  get requested(): boolean {
+    return this.pending || this.nmiPending;
+  }
+
   get pending(): boolean {
     return this.queue.length > 0;
   }
@@ -370,21 +374,47 @@ describe("non-maskable interrupts", () => {
 });
 
 describe("the state that processor and local APIC share", () => {
-  it("is carried over before the guest runs, and before its exit is handled", async () => {
-    let atDevice: number[] = [];
-    const rig: Rig = new Rig(() => {
-      rig.cpu.cr8 = 5;
-      return portWrite(0, 1, 0);
-    }, end);
-    rig.ports.claim(0, 1, {
-      read: () => 0,
-      write: () => {
-        atDevice = [...rig.interrupts.synchronised];
+  it("is carried over around accesses to registers in memory", async () => {
+    const seen: number[][] = [];
+    const data = new Uint8Array(4);
+    const access = { address: gpa(0x1000), length: 4, data } as const;
+    const rig: Rig = new Rig(
+      () => {
+        rig.cpu.cr8 = 5;
+        return { kind: "mmio-read", ...access };
       },
-    });
+      () => {
+        rig.cpu.cr8 = 6;
+        return { kind: "mmio-write", ...access };
+      },
+      end,
+    );
+    const remember = (): number => seen.push([...rig.interrupts.synchronised]);
+    rig.mmio.claim(0x1000, 4, { read: remember, write: remember });
     await rig.loop.run();
-    expect(atDevice).toEqual([0, 5]);
-    expect(rig.interrupts.synchronised).toEqual([0, 5, 5, 5]);
+    expect(seen).toEqual([[5], [5, 6]]);
+    expect(rig.interrupts.synchronised).toEqual([5, 6, 6]);
+  });
+
+  it("is carried over before an interrupt is offered, and before a wait", async () => {
+    const rig: Rig = new Rig(
+      () => {
+        rig.cpu.cr8 = 3;
+        rig.interrupts.queue.push(0x20);
+        return portWrite(0, 1, 0);
+      },
+      () => {
+        rig.cpu.cr8 = 4;
+        return HALT;
+      },
+      end,
+    );
+    rig.eventLoop.events.push(
+      () => {},
+      () => rig.interrupts.queue.push(0x20),
+    );
+    await rig.loop.run();
+    expect(rig.interrupts.synchronised).toEqual([3, 4, 4]);
   });
 
   it("lets a guest that lowered CR8 have what it held back", async () => {

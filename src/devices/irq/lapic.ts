@@ -143,6 +143,11 @@ export class LocalApic implements BusDevice, Resettable {
     this.lint1.value = BIOS_LINT1;
   }
 
+  /** Whether any vector waits, be it for its priority or for the APIC to be enabled. */
+  get requested(): boolean {
+    return this.#arbiter.requested;
+  }
+
   /** Whether the processor is asked to take a vector of this APIC's own. */
   get pending(): boolean {
     return this.enabled && this.#arbiter.next !== NONE;

@@ -16,8 +16,9 @@ export class VectorArbiter {
   /** TMR. */
   readonly levelTriggered = new VectorSet();
   #taskPriority = 0;
-  /** Kept up to date, because it is asked for before every entry into the guest. */
+  /** Both kept up to date, because they are asked for before every entry into the guest. */
   #next = NONE;
+  #requested = false;
 
   reset(): void {
     this.requests.clear();
@@ -25,6 +26,12 @@ export class VectorArbiter {
     this.levelTriggered.clear();
     this.#taskPriority = 0;
     this.#next = NONE;
+    this.#requested = false;
+  }
+
+  /** Whether any vector waits. */
+  get requested(): boolean {
+    return this.#requested;
   }
 
   /** The vector that can be taken now, or {@link NONE}. */
@@ -76,7 +83,8 @@ export class VectorArbiter {
 
   #update(): void {
     const vector = this.requests.highest;
-    const urgent = vector !== NONE && (vector & CLASS) > (this.processorPriority & CLASS);
+    this.#requested = vector !== NONE;
+    const urgent = this.#requested && (vector & CLASS) > (this.processorPriority & CLASS);
     this.#next = urgent ? vector : NONE;
   }
 }

@@ -1,5 +1,4 @@
 /** Rounding, dot products and approximations (Intel SDM vol. 1 §12.10.3, §12.10.5, §10.4.1.2). */
-import type { Format } from "../float/format.ts";
 import * as exact from "../float/sse.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { i32, select } from "../wasm/expression.ts";
@@ -53,34 +52,41 @@ const rounding: Instruction[] = FLOAT_KINDS.map((kind) => ({
   procedure: exactRound(kind),
 }));
 
-/** Sums neighbours until one is left. An unmasked exception in any step ends the instruction. */
-function sum(context: ProcedureContext, format: Format, values: bigint[]): bigint {
-  const [first = 0n] = values;
-  if (values.length === 1) return first;
-  const pairs = exactly(context, (ctx) =>
-    values.flatMap((value, at) =>
-      at % 2 === 0 ? [exact.add(ctx, format, value, values[at + 1] ?? 0n)] : [],
-    ),
-  );
-  return sum(context, format, pairs);
-}
+/** Which elements the n-th sum of a step is of: the first one's NaN is the result's. */
+type Step = (n: number) => readonly [number, number];
 
-/** Products where the immediate's high bits say so, else zeros; the sum where its low bits do. */
+/** As in silicon, where every element of the result has a sum of its own. */
+const STEPS_OF_SINGLES: readonly Step[] = [(n) => [n ^ 1, n], (n) => [n, n ^ 2]];
+const STEPS_OF_DOUBLES: readonly Step[] = [(n) => [n, n ^ 1]];
+
+/**
+ * Products where the immediate's high bits say so, else zeros; their sum where its low bits do. An
+ * unmasked exception in any step ends the instruction.
+ */
 const dotProduct =
-  (kind: FloatKind) =>
+  (kind: FloatKind, steps: readonly Step[]) =>
   (context: ProcedureContext): void => {
+    const { format, bits } = kind;
     const count = countOf(kind);
-    const a = elements(context.read(0), kind.bits, count);
-    const b = elements(readAligned(context, 1), kind.bits, count);
+    const a = elements(context.read(0), bits, count);
+    const b = elements(readAligned(context, 1), bits, count);
     const control = Number(context.immediate());
-    const products = exactly(context, (ctx) =>
+    let values = exactly(context, (ctx) =>
       a.map((value, at) =>
-        (control >> (4 + at)) & 1 ? exact.multiply(ctx, kind.format, value, b[at] ?? 0n) : 0n,
+        (control >> (4 + at)) & 1 ? exact.multiply(ctx, format, value, b[at] ?? 0n) : 0n,
       ),
     );
-    const total = sum(context, kind.format, products);
-    const results = a.map((_, at) => ((control >> at) & 1 ? total : 0n));
-    context.write(0, joined(results, kind.bits));
+    for (const step of steps) {
+      const before = values;
+      values = exactly(context, (ctx) =>
+        before.map((_, at) => {
+          const [first, second] = step(at);
+          return exact.add(ctx, format, before[first] ?? 0n, before[second] ?? 0n);
+        }),
+      );
+    }
+    const results = values.map((value, at) => ((control >> at) & 1 ? value : 0n));
+    context.write(0, joined(results, bits));
   };
 
 const SIGN = 0x8000_0000;
@@ -148,8 +154,8 @@ const approximating = (
 
 export const sseRound: Family = [
   ...rounding,
-  { name: "DPPS", forms: ["66 0F 3A 40 Vx,Wx,Ib"], procedure: dotProduct(PS) },
-  { name: "DPPD", forms: ["66 0F 3A 41 Vx,Wx,Ib"], procedure: dotProduct(PD) },
+  { name: "DPPS", forms: ["66 0F 3A 40 Vx,Wx,Ib"], procedure: dotProduct(PS, STEPS_OF_SINGLES) },
+  { name: "DPPD", forms: ["66 0F 3A 41 Vx,Wx,Ib"], procedure: dotProduct(PD, STEPS_OF_DOUBLES) },
   ...approximating("RCP", "53", reciprocal),
   ...approximating("RSQRT", "52", reciprocalSquareRoot),
 ];

@@ -1,7 +1,7 @@
 // Bundles the command line into dist/: `bundle.js`, the whole of it as one function;
 // `bundle.code`, what V8 of this Node compiles it to; and `solo5-kvm.js`, which starts it.
 // See docs/decisions/0008-code-cache.md.
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
@@ -31,12 +31,13 @@ await build({
   // In a script there is no `import()`.
   supported: { "dynamic-import": false },
 });
-await build({
-  ...common,
-  entryPoints: ["src/cli/start.ts"],
-  outfile: dist("solo5-kvm.js"),
-  format: "esm",
-});
+// The command is a CommonJS module among the ES modules of the library.
+copyFileSync(join(root, "tools", "start.cjs"), dist("solo5-kvm.js"));
+writeFileSync(dist("package.json"), '{ "type": "commonjs" }\n');
+for (const folder of ["src", "fallback"]) {
+  mkdirSync(dist(folder), { recursive: true });
+  writeFileSync(dist(`${folder}/package.json`), '{ "type": "module" }\n');
+}
 chmodSync(dist("solo5-kvm.js"), 0o755);
 
 // The interpreter is generated from the table of instructions: once here, and not at every start.

@@ -44,6 +44,13 @@ export function unlessOrdinary(
   e.fallbackUnless(holds(kind, good));
 }
 
+/** The same for one result, of which only inexactness is in question. */
+export function unlessExact(e: Emitter, exact: I32): void {
+  const modes = e.let(i32.and(e.mxcsr(), i32.const(MODES)));
+  const isDefault = i32.and(i32.eq(modes, i32.const(DEFAULT)), exact);
+  e.fallbackUnless(i32.or(i32.eq(modes, i32.const(DEFAULT_INEXACT)), isDefault));
+}
+
 const floatContext = new FloatContext();
 
 /**

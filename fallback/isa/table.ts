@@ -10,6 +10,7 @@ import { multiply } from "./multiply.ts";
 import { ports } from "./ports.ts";
 import { shifts } from "./shifts.ts";
 import { sseCompare } from "./sse-compare.ts";
+import { sseConvert } from "./sse-convert.ts";
 import { sseFloat } from "./sse-float.ts";
 import { sseInteger } from "./sse-integer.ts";
 import { sseMoves } from "./sse-moves.ts";
@@ -24,5 +25,5 @@ import { systemTables } from "./system-tables.ts";
 export const FAMILIES: readonly Family[] = [
   ...[arithmetic, moves, branches, shifts, multiply, bits, strings, flagControl, ports],
   ...[stack, farTransfers, miscellaneous, system, systemTables],
-  ...[sseMoves, sseInteger, sseShuffle, sseFloat, sseCompare, sseRound],
+  ...[sseMoves, sseInteger, sseShuffle, sseFloat, sseCompare, sseConvert, sseRound],
 ];

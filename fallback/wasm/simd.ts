@@ -5,7 +5,6 @@
 import { unsignedLeb } from "./encoding.ts";
 import {
   type Expression,
-  type F32,
   type F64,
   type I32,
   type I64,

@@ -291,7 +291,9 @@ describe("a run that is refused touches no output file:", () => {
   ])("%s", (_what, reason, args) => leavesOutputsAlone(reason, args()));
 
   it.skipIf(missing("root"))("no KVM", async () => {
-    await leavesOutputsAlone(/no KVM/, [KERNEL], { prefix: WITHOUT_DEVICES });
+    await leavesOutputsAlone(/no KVM/, [KERNEL, "--accel", "kvm"], {
+      prefix: WITHOUT_DEVICES,
+    });
   });
 
   it("another output", async () => {

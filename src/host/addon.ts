@@ -7,7 +7,8 @@ import { HostError } from "../core/errors.ts";
 /** Where the package's files are, both from `src/` and from the bundle in `dist/`. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) {
+  // `dist` has a package.json of its own, for Node.
+  while (!existsSync(join(folder, "binding.gyp"))) {
     const parent = dirname(folder);
     if (parent === folder) throw new HostError("the package's own folder cannot be found");
     folder = parent;

@@ -83,7 +83,10 @@ static int open_vm(struct kvm_vm *vm, const char *device, const char **what)
     if (version != SUPPORTED_API_VERSION)
         return -ENOTSUP;
     *what = "KVM_CREATE_VM";
-    vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+    /* Creating a machine may take long, and a signal then ends it. */
+    do
+        vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+    while (vm->vm_fd < 0 && errno == EINTR);
     if (vm->vm_fd < 0)
         return -errno;
     *what = "KVM_SET_TSS_ADDR";

@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { execute, ROOT } from "./support/monitor.ts";
+import { temporaryFolder } from "./support/temporary.ts";
 
 it("the package has what a user needs, and no sources or tests of the monitor", async () => {
   const packed = await execute(["npm", "pack", "--dry-run", "--json", "--ignore-scripts"], {
@@ -11,7 +13,8 @@ it("the package has what a user needs, and no sources or tests of the monitor", 
     expect.arrayContaining([
       ...["README.md", "LICENSE", "docs/architecture.md", "kernel/README.md"],
       ...["dist/solo5-kvm.js", "dist/bundle.js", "dist/bundle.code"],
-      ...["dist/src/index.js", "dist/src/index.d.ts"],
+      ...["dist/package.json", "dist/interpreter.wasm", "dist/src/package.json"],
+      ...["dist/src/index.js", "dist/src/index.d.ts", "dist/fallback/package.json"],
       ...["binding.gyp", "native/build.js", "native/addon.cc", "native/kvm.c"],
       ...["kernel/Makefile", "kernel/link.ld", "kernel/include/solo5.h", "kernel/boot/loader.ld"],
     ]),
@@ -21,4 +24,23 @@ it("the package has what a user needs, and no sources or tests of the monitor", 
   ]);
   const unwanted = /^(src|test|bench|tools|fallback|build|node_modules)\/|\.map$|tsbuildinfo$/;
   expect(paths.filter((path) => unwanted.test(path))).toEqual([]);
+});
+
+it("the package works where it is unpacked", async () => {
+  const folder = temporaryFolder();
+  const pack = ["npm", "pack", "--ignore-scripts", "--pack-destination", folder];
+  expect((await execute(pack, { cwd: ROOT })).status).toBe(0);
+  await execute(["sh", "-c", "tar xzf *.tgz"], { cwd: folder });
+  const [command, iso, api] = [
+    "dist/solo5-kvm.js",
+    "kernel/build/kernel.iso",
+    "dist/src/index.js",
+  ].map((path) => join(folder, "package", path));
+  expect(await execute([process.execPath, `${command}`, "inspect", `${iso}`])).toMatchObject({
+    status: 0,
+    stderr: "",
+  });
+  const user = `import { createMachine } from "${api}"; console.log(typeof createMachine);`;
+  const used = await execute([process.execPath, "--input-type=module", "-e", user]);
+  expect(used).toMatchObject({ status: 0, stdout: "function\n" });
 });

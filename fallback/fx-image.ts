@@ -2,11 +2,11 @@
  * FXSAVE's image (Intel SDM vol. 1 §10.5.1) between the processor's state and elsewhere: there the
  * registers at ST are in the stack's order, ST(0) first; here in the order of their numbers.
  */
+import { FX_IMAGE_SIZE } from "../src/core/processor-state.ts";
 import type { Processor } from "./processor.ts";
 import { FXSAVE, STATE } from "./state.ts";
 
-/** Up to the last XMM register. */
-export const FX_IMAGE_SIZE = 0x1a0;
+export { FX_IMAGE_SIZE };
 
 const REGISTER = 16;
 const REGISTERS = 8;

@@ -170,6 +170,8 @@ int kvm_vm_map_memory(struct kvm_vm *vm, uint32_t slot, uint64_t gpa, void *host
     return ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
 }
 
+#define MSRS_SIZE (sizeof(struct kvm_msrs) + KVM_STATE_MSR_COUNT * sizeof(struct kvm_msr_entry))
+
 static const struct {
     size_t size;
     unsigned long get;
@@ -177,7 +179,12 @@ static const struct {
 } states[KVM_STATE_COUNT] = {
     [KVM_STATE_REGS] = {sizeof(struct kvm_regs), KVM_GET_REGS, KVM_SET_REGS},
     [KVM_STATE_SREGS] = {sizeof(struct kvm_sregs), KVM_GET_SREGS, KVM_SET_SREGS},
-    [KVM_STATE_FPU] = {sizeof(struct kvm_fpu), KVM_GET_FPU, KVM_SET_FPU},
+    [KVM_STATE_XSAVE] = {sizeof(struct kvm_xsave), KVM_GET_XSAVE, KVM_SET_XSAVE},
+    [KVM_STATE_XCRS] = {sizeof(struct kvm_xcrs), KVM_GET_XCRS, KVM_SET_XCRS},
+    [KVM_STATE_DEBUGREGS] = {sizeof(struct kvm_debugregs), KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS},
+    [KVM_STATE_EVENTS] = {sizeof(struct kvm_vcpu_events), KVM_GET_VCPU_EVENTS,
+                          KVM_SET_VCPU_EVENTS},
+    [KVM_STATE_MSRS] = {MSRS_SIZE, KVM_GET_MSRS, KVM_SET_MSRS},
 };
 
 size_t kvm_state_size(enum kvm_state state)
@@ -187,12 +194,23 @@ size_t kvm_state_size(enum kvm_state state)
 
 int kvm_vm_get(struct kvm_vm *vm, enum kvm_state state, void *to)
 {
-    return ioctl(vm->vcpu_fd, states[state].get, to) < 0 ? -errno : 0;
+    int result = ioctl(vm->vcpu_fd, states[state].get, to);
+
+    return result < 0 ? -errno : result;
 }
 
 int kvm_vm_set(struct kvm_vm *vm, enum kvm_state state, const void *from)
 {
-    return ioctl(vm->vcpu_fd, states[state].set, from) < 0 ? -errno : 0;
+    int result = ioctl(vm->vcpu_fd, states[state].set, from);
+
+    return result < 0 ? -errno : result;
+}
+
+int kvm_vm_tsc_khz(struct kvm_vm *vm)
+{
+    int result = ioctl(vm->vcpu_fd, KVM_GET_TSC_KHZ, 0);
+
+    return result < 0 ? -errno : result;
 }
 
 size_t kvm_cpuid_entry_size(void)
@@ -353,6 +371,8 @@ void kvm_vm_kick(struct kvm_vm *vm)
 #define REGS(field) {"regs." #field, offsetof(struct kvm_regs, field)}
 #define SREGS(field) {"sregs." #field, offsetof(struct kvm_sregs, field)}
 #define SEGMENT(field) {"segment." #field, offsetof(struct kvm_segment, field)}
+#define DEBUGREGS(field) {"debugregs." #field, offsetof(struct kvm_debugregs, field)}
+#define EVENTS(field) {"events." #field, offsetof(struct kvm_vcpu_events, field)}
 #define CPUID(field) {"cpuid." #field, offsetof(struct kvm_cpuid_entry2, field)}
 #define SIZE(name, type) {"size." name, sizeof(type)}
 
@@ -371,8 +391,19 @@ const struct kvm_layout_entry kvm_layout[] = {
     SEGMENT(base), SEGMENT(limit), SEGMENT(selector), SEGMENT(type), SEGMENT(present),
     SEGMENT(dpl), SEGMENT(db), SEGMENT(s), SEGMENT(l), SEGMENT(g), SEGMENT(avl),
     SEGMENT(unusable),
+    DEBUGREGS(db), DEBUGREGS(dr6), DEBUGREGS(dr7),
+    EVENTS(exception.injected), EVENTS(exception.nr), EVENTS(exception.has_error_code),
+    EVENTS(exception.pending), EVENTS(exception.error_code), EVENTS(interrupt.injected),
+    EVENTS(interrupt.nr), EVENTS(interrupt.shadow), EVENTS(nmi.injected), EVENTS(nmi.pending),
+    EVENTS(nmi.masked),
+    {"xcrs.value", offsetof(struct kvm_xcrs, xcrs) + offsetof(struct kvm_xcr, value)},
+    {"msrs.entries", offsetof(struct kvm_msrs, entries)},
+    {"msrs.data", offsetof(struct kvm_msr_entry, data)},
     CPUID(function), CPUID(index), CPUID(eax), CPUID(ebx), CPUID(ecx), CPUID(edx),
-    SIZE("regs", struct kvm_regs), SIZE("sregs", struct kvm_sregs), SIZE("fpu", struct kvm_fpu),
+    SIZE("regs", struct kvm_regs), SIZE("sregs", struct kvm_sregs), SIZE("xsave", struct kvm_xsave),
+    SIZE("xcrs", struct kvm_xcrs), SIZE("debugregs", struct kvm_debugregs),
+    SIZE("events", struct kvm_vcpu_events), SIZE("msr", struct kvm_msr_entry),
+    {"size.msrs", MSRS_SIZE},
     SIZE("cpuid", struct kvm_cpuid_entry2),
 };
 const size_t kvm_layout_count = sizeof kvm_layout / sizeof kvm_layout[0];

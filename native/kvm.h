@@ -33,11 +33,18 @@ struct kvm_vm {
     uint64_t exit_start;
 };
 
+#define KVM_STATE_MSR_COUNT 16
+
 /* The vCPU state that kvm_vm_get() and kvm_vm_set() copy, in KVM's own layouts. */
 enum kvm_state {
     KVM_STATE_REGS,
     KVM_STATE_SREGS,
-    KVM_STATE_FPU,
+    KVM_STATE_XSAVE,
+    KVM_STATE_XCRS,
+    KVM_STATE_DEBUGREGS,
+    KVM_STATE_EVENTS,
+    /* A struct kvm_msrs with room for KVM_STATE_MSR_COUNT; also when reading, it says which. */
+    KVM_STATE_MSRS,
     KVM_STATE_COUNT
 };
 
@@ -52,8 +59,12 @@ int kvm_vm_check_extension(struct kvm_vm *vm, int capability);
 int kvm_vm_map_memory(struct kvm_vm *vm, uint32_t slot, uint64_t gpa, void *host, uint64_t size);
 
 size_t kvm_state_size(enum kvm_state state);
+/* For MSRs the result is how many were copied: KVM stops at the first that it does not have. */
 int kvm_vm_get(struct kvm_vm *vm, enum kvm_state state, void *to);
 int kvm_vm_set(struct kvm_vm *vm, enum kvm_state state, const void *from);
+
+/* Ticks of the guest's time stamp counter in a millisecond. */
+int kvm_vm_tsc_khz(struct kvm_vm *vm);
 
 /* Entries are struct kvm_cpuid_entry2. Returns how many were written, or a negative errno. */
 int kvm_vm_supported_cpuid(struct kvm_vm *vm, void *entries, uint32_t capacity);

@@ -37,6 +37,7 @@ public:
                                     InstanceMethod<&KvmVm::map_memory>("mapMemory"),
                                     InstanceMethod<&KvmVm::get>("get"),
                                     InstanceMethod<&KvmVm::set>("set"),
+                                    InstanceMethod<&KvmVm::tsc_khz>("tscKhz"),
                                     InstanceMethod<&KvmVm::supported_cpuid>("supportedCpuid"),
                                     InstanceMethod<&KvmVm::set_cpuid>("setCpuid"),
                                     InstanceMethod<&KvmVm::translate>("translate"),
@@ -180,6 +181,13 @@ private:
         if (bytes == nullptr)
             return info.Env().Undefined();
         return checked(info.Env(), kvm_vm_set(&vm_, state, bytes), "writing vCPU state");
+    }
+
+    Napi::Value tsc_khz(const Napi::CallbackInfo &info)
+    {
+        if (!usable(info.Env()))
+            return info.Env().Undefined();
+        return checked(info.Env(), kvm_vm_tsc_khz(&vm_), "KVM_GET_TSC_KHZ");
     }
 
     /* (into): returns the number of entries. */

@@ -10,8 +10,11 @@ export interface KvmVm {
   checkExtension(capability: number): number;
   /** `memory` must be page-aligned. */
   mapMemory(slot: number, gpa: number, memory: Uint8Array): void;
-  get(state: State, into: Uint8Array): void;
-  set(state: State, from: Uint8Array): void;
+  /** MSRs: `into` names them; returns how many were read, up to the first that KVM does not have. */
+  get(state: State, into: Uint8Array): number;
+  set(state: State, from: Uint8Array): number;
+  /** Ticks of the guest's time stamp counter in a millisecond. */
+  tscKhz(): number;
   /** Returns the number of entries. */
   supportedCpuid(into: Uint8Array): number;
   setCpuid(entries: Uint8Array): void;

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { CannotContinue, Cpu, CpuTimes, Registers, VmExit } from "../core/cpu.ts";
 import { Bug, HostError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
+import type { ProcessorState } from "../core/processor-state.ts";
 import { gpa, hex, type Nanos, NEVER } from "../core/units.ts";
 import type { KvmAddon, KvmVm } from "./addon.ts";
 import { configureCpuid } from "./cpuid.ts";
@@ -16,9 +17,11 @@ import {
 } from "./layout.ts";
 import { openKvmVm } from "./open.ts";
 import { RegisterFile } from "./registers.ts";
+import { StateFile } from "./state-file.ts";
 
 const EINTR = -4;
 const EAGAIN = -11;
+const RFLAGS_IF = 1 << 9;
 /** Longest instruction (Intel SDM vol. 2A §2.3.11). */
 const MAX_INSTRUCTION_LENGTH = 15;
 
@@ -40,6 +43,7 @@ export class KvmCpu implements Cpu {
   #run: DataView;
   #exits: KvmExits;
   #registers: RegisterFile;
+  #state: StateFile;
   /** The deadline that the timer in the addon is set to. */
   #armed: Nanos = NEVER;
   #watching = false;
@@ -55,6 +59,7 @@ export class KvmCpu implements Cpu {
     this.#run = new DataView(this.#vm.runPage);
     this.#exits = new KvmExits(this.#run);
     this.#registers = new RegisterFile(this.#vm);
+    this.#state = new StateFile(this.#vm);
   }
 
   get interruptible(): boolean {
@@ -161,6 +166,33 @@ export class KvmCpu implements Cpu {
     this.cr8 = Number(registers.cr8 & 0xfn);
   }
 
+  /** Everything that another processor needs to go on from here, and the time stamp counter. */
+  readState(): ProcessorState & { readonly tsc: bigint } {
+    const registers = this.readRegisters();
+    return this.#state.read(registers, this.#registers.apicBase);
+  }
+
+  /** Goes on where another processor stopped, which began with what {@link readState} told it. */
+  writeState(state: ProcessorState): void {
+    this.writeRegisters(state.registers);
+    if (state.apicBase !== this.#registers.apicBase) {
+      this.#registers.writeApicBase(state.apicBase);
+      this.#run.setBigUint64(RUN.apic_base, BigInt(state.apicBase), true);
+    }
+    this.#state.write(state);
+    // KVM_RUN keeps these up to date, but it may be that none comes before somebody asks.
+    const { shadow, pending, registers } = state;
+    const enabled = (Number(registers.rflags) & RFLAGS_IF) !== 0;
+    const free = !shadow.sti && !shadow.movSs && pending.interrupt === undefined;
+    this.#run.setUint8(RUN.if_flag, enabled ? 1 : 0);
+    this.#run.setUint8(RUN.ready_for_interrupt_injection, enabled && free ? 1 : 0);
+  }
+
+  /** Ticks of the time stamp counter in a millisecond. */
+  get tscKhz(): number {
+    return this.#vm.tscKhz();
+  }
+
   /** A new virtual machine: the one way to have every register of KVM's at its power-on value. */
   reset(): void {
     this.#timesBefore = this.times;
@@ -169,6 +201,7 @@ export class KvmCpu implements Cpu {
     this.#run = new DataView(this.#vm.runPage);
     this.#exits = new KvmExits(this.#run);
     this.#registers = new RegisterFile(this.#vm);
+    this.#state = new StateFile(this.#vm);
     this.#armed = NEVER;
     this.#watching = false;
     this.#accessPending = false;

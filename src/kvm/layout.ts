@@ -91,7 +91,40 @@ export const SEGMENT = {
 /** `struct kvm_cpuid_entry2`: 32-bit fields. */
 export const CPUID = { function: 0, index: 4, eax: 12, ebx: 16, ecx: 20, edx: 24 } as const;
 
-export const SIZE = { regs: 144, sregs: 312, fpu: 416, cpuid: 40 } as const;
+/** `struct kvm_debugregs`: 64-bit fields. */
+export const DEBUGREGS = { db: 0, dr6: 32, dr7: 40 } as const;
+
+/** `struct kvm_vcpu_events`. */
+export const EVENTS = {
+  "exception.injected": 0,
+  "exception.nr": 1,
+  "exception.has_error_code": 2,
+  "exception.pending": 3,
+  "exception.error_code": 4,
+  "interrupt.injected": 8,
+  "interrupt.nr": 9,
+  "interrupt.shadow": 11,
+  "nmi.injected": 12,
+  "nmi.pending": 13,
+  "nmi.masked": 14,
+} as const;
+
+export const KVM_X86_SHADOW_INT_MOV_SS = 1;
+export const KVM_X86_SHADOW_INT_STI = 2;
+
+/** `struct kvm_xcrs`: the value of its first entry, XCR0. */
+export const XCRS = { value: 16 } as const;
+
+/** `struct kvm_msrs`: its entries, which have the number first; and in one, the data. */
+export const MSRS = { entries: 8, data: 8 } as const;
+
+/** `struct kvm_xsave`: an XSAVE area (Intel SDM vol. 1 §13.4), whose header begins here. */
+export const XSAVE_HEADER = 512;
+
+export const SIZE = {
+  ...{ regs: 144, sregs: 312, xsave: 4096, xcrs: 392, debugregs: 128, events: 64 },
+  ...{ msr: 16, msrs: 264, cpuid: 40 },
+} as const;
 
 /** KVM_EXIT_*. */
 export const EXIT = {
@@ -112,4 +145,6 @@ export const KVM_INTERNAL_ERROR_EMULATION = 1;
 export const KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES = 1;
 
 /** Index of a state in the addon's table (`enum kvm_state`). */
-export const STATE = { regs: 0, sregs: 1, fpu: 2 } as const;
+export const STATE = {
+  ...{ regs: 0, sregs: 1, xsave: 2, xcrs: 3, debugregs: 4, events: 5, msrs: 6 },
+} as const;

@@ -112,6 +112,11 @@ export class RegisterFile {
     this.#vm.set(STATE.regs, new Uint8Array(this.#regs.buffer));
   }
 
+  /** IA32_APIC_BASE as {@link read} found it. */
+  get apicBase(): number {
+    return Number(this.#sregs.getBigUint64(SREGS.apic_base, true));
+  }
+
   /** IA32_APIC_BASE, and with it CPUID's APIC bit, which KVM lets follow. */
   writeApicBase(value: number): void {
     this.#fetch();

@@ -1,7 +1,18 @@
 import { expect, test } from "vitest";
 import { loadAddon } from "../../src/host/addon.ts";
 import type { KvmAddon } from "../../src/kvm/addon.ts";
-import { CPUID, REGS, RUN, SEGMENT, SIZE, SREGS } from "../../src/kvm/layout.ts";
+import {
+  CPUID,
+  DEBUGREGS,
+  EVENTS,
+  MSRS,
+  REGS,
+  RUN,
+  SEGMENT,
+  SIZE,
+  SREGS,
+  XCRS,
+} from "../../src/kvm/layout.ts";
 
 test("the TypeScript layouts are those of the C headers", () => {
   const structures = {
@@ -9,6 +20,10 @@ test("the TypeScript layouts are those of the C headers", () => {
     regs: REGS,
     sregs: SREGS,
     segment: SEGMENT,
+    debugregs: DEBUGREGS,
+    events: EVENTS,
+    xcrs: XCRS,
+    msrs: MSRS,
     cpuid: CPUID,
     size: SIZE,
   };

@@ -391,7 +391,10 @@ export class InterpreterEmitter implements Emitter {
 
   #checkAligned(address: Local<"i64">): void {
     const low = i32.and(i32.wrap(address), i32.const(15));
-    this.faultIf(low, VECTOR.GP, 0);
+    const signs = i64.const(64 - LINEAR_BITS);
+    // What is not canonical is for the access to refuse: it may be #SS.
+    const canonical = i64.eq(i64.shrS(i64.shl(address, signs), signs), address);
+    this.if(low, () => this.faultIf(canonical, VECTOR.GP, 0));
   }
 
   #slowLoadVector(address: Local<"i64">, bits: VectorBits): V128 {

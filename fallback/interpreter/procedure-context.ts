@@ -120,9 +120,33 @@ export class ProcedureContext {
     }
   }
 
-  /** Whether memory may be written. @throws CpuException */
-  checkWrite(linear: bigint, bytes: number): void {
-    this.mmu.check(this.#canonical(linear), bytes, "write");
+  /**
+   * The memory operand's address, for accesses that must be aligned.
+   * @param alignment a power of two
+   * @throws CpuException #GP(0), or #SS(0) if it is not even canonical
+   */
+  alignedAddress(alignment: bigint): bigint {
+    const address = this.address();
+    this.#canonical(address);
+    if (address & (alignment - 1n)) throw generalProtection();
+    return address;
+  }
+
+  /** Any number of bytes, at most a page. @throws CpuException */
+  readBytes(linear: bigint, length: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    this.mmu.readBytes(this.#canonical(linear), bytes);
+    return bytes;
+  }
+
+  /** At most a page. @throws CpuException */
+  writeBytes(linear: bigint, bytes: Uint8Array): void {
+    this.mmu.writeBytes(this.#canonical(linear), bytes);
+  }
+
+  /** Whether memory may be accessed. @throws CpuException */
+  check(linear: bigint, bytes: number, access: "read" | "write"): void {
+    this.mmu.check(this.#canonical(linear), bytes, access);
   }
 
   /** Whether ModRM names memory. */

@@ -26,7 +26,8 @@ export function writeMmx({ view }: Processor, register: number, value: bigint): 
   view.setUint16(slot + 8, 0xffff, true);
 }
 
-/** EMMS: all registers are empty. */
-export function emptyMmx({ view }: Processor): void {
-  view.setUint8(TAG_WORD, 0);
+/** EMMS: all registers are empty; in silicon it makes the transition to MMX as well. */
+export function emptyMmx(processor: Processor): void {
+  endMmx(processor);
+  processor.view.setUint8(TAG_WORD, 0);
 }

@@ -74,7 +74,7 @@ function maskedMove(context: ProcedureContext): void {
   const bytes = range(0, isMmx ? 8 : 16);
   const selected = bytes.filter((at) => (mask >> BigInt(8 * at + 7)) & 1n);
   // As in silicon all bytes must be writable, selected or not, and the high half is looked at first.
-  for (const half of isMmx ? [0] : [8, 0]) context.checkWrite(address + BigInt(half), 8);
+  for (const half of isMmx ? [0] : [8, 0]) context.check(address + BigInt(half), 8, "write");
   for (const at of selected) {
     context.writeMemory(address + BigInt(at), 1, (value >> BigInt(8 * at)) & 0xffn);
   }

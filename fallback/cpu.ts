@@ -8,7 +8,6 @@ import { FallbackExits } from "./exits.ts";
 import type { DecodedInstruction } from "./interpreter/decoder.ts";
 import { InstructionTooLong, InvalidOpcode } from "./interpreter/decoder.ts";
 import { Engine, type EngineHost, Leave, NonCanonical } from "./interpreter/engine.ts";
-import type { HandlerTable } from "./interpreter/handlers.ts";
 import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
 import type { OpcodeMap } from "./isa/opcode-map.ts";
 import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts";
@@ -37,7 +36,6 @@ export interface FallbackCpuOptions {
   readonly ramSize: number;
   /** The table of instructions, and the interpreter made of it by `buildInterpreter`. */
   readonly map: OpcodeMap;
-  readonly handlers: HandlerTable;
   readonly interpreter: WebAssembly.Module;
   readonly clock: Clock;
   /** Whether the host's event loop has work: looked at several times a millisecond. */
@@ -71,7 +69,6 @@ export class FallbackCpu implements Cpu {
       memory,
       options.interpreter,
       options.map,
-      options.handlers,
       this.#host(),
       (vector, errorCode) => new CpuException(vector, errorCode),
     );

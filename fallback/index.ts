@@ -5,7 +5,7 @@ import { buildInterpreter } from "./interpreter/module.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";
 import { FAMILIES } from "./isa/table.ts";
 
-export type FallbackDescription = Omit<FallbackCpuOptions, "interpreter" | "map" | "handlers"> & {
+export type FallbackDescription = Omit<FallbackCpuOptions, "interpreter" | "map"> & {
   /** What {@link interpreterModule} makes, if somebody kept it. */
   readonly interpreter?: Uint8Array<ArrayBuffer> | undefined;
 };
@@ -17,12 +17,10 @@ export function interpreterModule(): Uint8Array<ArrayBuffer> {
 
 export function createFallbackCpu(description: FallbackDescription): FallbackCpu {
   const map = new OpcodeMap(FAMILIES);
-  const handlers = new HandlerTable(map.forms);
-  const bytes = description.interpreter ?? buildInterpreter(handlers);
+  const bytes = description.interpreter ?? buildInterpreter(new HandlerTable(map.forms));
   return new FallbackCpu({
     ...description,
     map,
-    handlers,
     interpreter: new WebAssembly.Module(bytes),
   });
 }

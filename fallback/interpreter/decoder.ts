@@ -263,12 +263,21 @@ export class Decoder {
   }
 
   #signed(bytes: number): bigint {
-    return BigInt.asIntN(bytes * 8, this.#unsigned(bytes));
+    if (bytes > 4) return BigInt.asIntN(64, this.#unsigned(bytes));
+    const unused = 32 - 8 * bytes;
+    return BigInt((this.#word(bytes) << unused) >> unused);
   }
 
   #unsigned(bytes: number): bigint {
-    let value = 0n;
-    for (let i = 0; i < bytes; i++) value |= BigInt(this.#next()) << BigInt(8 * i);
+    if (bytes <= 4) return BigInt(this.#word(bytes) >>> 0);
+    const low = this.#unsigned(4);
+    return low | (this.#unsigned(bytes - 4) << 32n);
+  }
+
+  /** Up to four bytes as an integer of 32 bits. */
+  #word(bytes: number): number {
+    let value = 0;
+    for (let i = 0; i < bytes; i++) value |= this.#next() << (8 * i);
     return value;
   }
 }

@@ -3,7 +3,7 @@ import type { OpcodeMap } from "../isa/opcode-map.ts";
 import { STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
 import type { DecodedInstruction } from "./decoder.ts";
-import type { HandlerTable } from "./handlers.ts";
+import { HANDLERS_SECTION, HandlerIndex } from "./handlers.ts";
 import { LEFT, OUTCOME } from "./module.ts";
 import { RECORD } from "./record.ts";
 import { type CodePlace, type CodeSource, Translator } from "./translator.ts";
@@ -67,7 +67,6 @@ export class Engine {
     memory: WebAssembly.Memory,
     module: WebAssembly.Module,
     map: OpcodeMap,
-    handlers: HandlerTable,
     host: EngineHost,
     makeException: (vector: number, errorCode?: number) => CpuException,
   ) {
@@ -75,6 +74,11 @@ export class Engine {
     this.#host = host;
     this.#makeException = makeException;
     this.blocks = new BlockCache(memory.buffer);
+    const [section = new ArrayBuffer(0)] = WebAssembly.Module.customSections(
+      module,
+      HANDLERS_SECTION,
+    );
+    const handlers = new HandlerIndex(section);
     this.#translator = new Translator(memory.buffer, map, handlers, this.blocks, host);
     const instance = new WebAssembly.Instance(module, {
       cpu: {

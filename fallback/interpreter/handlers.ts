@@ -1,6 +1,6 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
-import { type Variant, variant, variantKey, variantsOf } from "../isa/variant.ts";
+import { type Variant, variantKey, variantsOf } from "../isa/variant.ts";
 
 /** Handlers that no instruction of the table has. */
 export const MICRO_OPERATIONS = [
@@ -10,12 +10,26 @@ export const MICRO_OPERATIONS = [
   "go",
   /** ADDRESS = segment base + (address cut to a width). */
   "address",
+  /** The same outside 64-bit mode: checked against the segment's limit and rights, 32 bits wide. */
+  "segment-address",
   /** Leaves the block before this instruction: it is to be translated anew. */
   "leave",
   /** Raises the exception whose vector the record's immediate is. */
   "fault",
 ] as const;
 export type MicroOperation = (typeof MICRO_OPERATIONS)[number];
+
+export const microIndex = (name: MicroOperation): number => MICRO_OPERATIONS.indexOf(name);
+
+/** Custom section of the interpreter's module that holds its {@link HandlerIndex}. */
+export const HANDLERS_SECTION = "handlers";
+
+const SIZES: readonly MemoryBits[] = [8, 16, 32, 64];
+const VARIANTS_PER_FORM = 4 * SIZES.length;
+const NONE = 0xffff;
+
+const place = (form: Form, bits: MemoryBits, memory: boolean, long: boolean): number =>
+  form.ordinal * VARIANTS_PER_FORM + 4 * SIZES.indexOf(bits) + (memory ? 2 : 0) + (long ? 1 : 0);
 
 /**
  * The interpreter's handlers in order: micro-operations, then hot variants (which are inline in the
@@ -25,31 +39,50 @@ export class HandlerTable {
   readonly variants: readonly Variant[];
   /** How many of {@link variants} are inline. */
   readonly hotCount: number;
-  readonly #indexByKey: ReadonlyMap<string, number>;
+  readonly #indices: Uint16Array<ArrayBuffer>;
 
+  /** @param forms of an `OpcodeMap`, all of them */
   constructor(forms: readonly Form[]) {
-    const byKey = new Map<string, Variant>();
-    for (const form of forms) {
-      if (form.instruction.meaning === undefined) continue;
-      for (const one of variantsOf(form)) byKey.set(variantKey(one), one);
-    }
-    const entries = [...byKey];
-    const hot = entries.filter(([, { instruction }]) => instruction.hot);
-    const cold = entries.filter(([, { instruction }]) => !instruction.hot);
+    const withCode = forms.filter(({ instruction }) => instruction.meaning !== undefined);
+    const uses = withCode.flatMap((form) =>
+      variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),
+    );
+    const byKey = new Map(uses.map(({ key, variant }) => [key, variant]));
+    const hot = [...byKey].filter(([, { instruction }]) => instruction.hot);
+    const cold = [...byKey].filter(([, { instruction }]) => !instruction.hot);
     const ordered = [...hot, ...cold];
     this.hotCount = hot.length;
-    this.variants = ordered.map(([, one]) => one);
-    this.#indexByKey = new Map(
-      ordered.map(([key], index) => [key, MICRO_OPERATIONS.length + index]),
-    );
+    this.variants = ordered.map(([, variant]) => variant);
+    const order = new Map(ordered.map(([key], n) => [key, MICRO_OPERATIONS.length + n]));
+    this.#indices = new Uint16Array(forms.length * VARIANTS_PER_FORM).fill(NONE);
+    for (const { form, memory, variant, key } of uses) {
+      const index = order.get(key) ?? NONE;
+      // Code that does not depend on the mode is the same in both.
+      const modes = variant.instruction.stack ? [variant.long] : [false, true];
+      for (const kind of memory) {
+        for (const long of modes) this.#indices[place(form, variant.bits, kind, long)] = index;
+      }
+    }
   }
 
-  /** The handler of a form in a variant. */
-  index(form: Form, bits: MemoryBits, memory: boolean, long: boolean): number {
-    const index = this.#indexByKey.get(variantKey(variant(form, bits, memory, long)));
-    if (index === undefined) throw new Error(`no handler for ${form.text}`);
-    return index;
+  /** For {@link HANDLERS_SECTION}. */
+  serialise(): Uint8Array {
+    return new Uint8Array(this.#indices.buffer);
   }
 }
 
-export const microIndex = (name: MicroOperation): number => MICRO_OPERATIONS.indexOf(name);
+/** Which handler a form has in a variant, as {@link HandlerTable} laid it down in the module. */
+export class HandlerIndex {
+  readonly #indices: Uint16Array;
+
+  /** @param section contents of {@link HANDLERS_SECTION} */
+  constructor(section: ArrayBuffer) {
+    this.#indices = new Uint16Array(section);
+  }
+
+  index(form: Form, bits: MemoryBits, memory: boolean, long: boolean): number {
+    const index = this.#indices[place(form, bits, memory, long)] ?? NONE;
+    if (index === NONE) throw new Error(`no handler for ${form.text}`);
+    return index;
+  }
+}

@@ -10,7 +10,7 @@ import {
 import { i32, i64, select } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import { ModuleBuilder } from "../wasm/module-builder.ts";
-import { type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
+import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
 import { type HandlerExits, InterpreterEmitter, type SlowAccess } from "./interpreter-emitter.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 import { buildSlowAccess } from "./slow-access.ts";
@@ -62,6 +62,7 @@ export function buildInterpreter(table: HandlerTable): Uint8Array<ArrayBuffer> {
   const run = module.addFunction({ parameters: [], results: one });
   module.define(run, new Dispatcher(module, table, slow, imports).build());
   module.exportFunction("run", run);
+  module.addCustomSection(HANDLERS_SECTION, table.serialise());
   return module.finish();
 }
 

@@ -4,7 +4,7 @@ import type { OperandSpec } from "../isa/operand.ts";
 import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import type { Block, BlockCache } from "./block.ts";
 import { type Address, type DecodedInstruction, Decoder, NeedMoreBytes } from "./decoder.ts";
-import { type HandlerTable, microIndex } from "./handlers.ts";
+import { type HandlerIndex, microIndex } from "./handlers.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 import { readUnitControls, unitFault } from "./units.ts";
 
@@ -38,14 +38,14 @@ const ADDRESS_MASK = { 16: 0xffffn, 32: 0xffff_ffffn, 64: -1n } as const;
 export class Translator {
   readonly #view: DataView;
   readonly #decoder: Decoder;
-  readonly #handlers: HandlerTable;
+  readonly #handlers: HandlerIndex;
   readonly #blocks: BlockCache;
   readonly #source: CodeSource;
 
   constructor(
     buffer: ArrayBuffer,
     map: OpcodeMap,
-    handlers: HandlerTable,
+    handlers: HandlerIndex,
     blocks: BlockCache,
     source: CodeSource,
   ) {

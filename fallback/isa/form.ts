@@ -4,6 +4,8 @@ import { type OperandSpec, parseOperand } from "./operand.ts";
 /** One of an instruction's encodings, parsed. */
 export interface Form {
   readonly instruction: Instruction;
+  /** Number among all forms of the table; set by `OpcodeMap`. */
+  ordinal: number;
   /** The form as the table has it. */
   readonly text: string;
   /** 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A. */
@@ -53,6 +55,7 @@ function parseForm(instruction: Instruction, text: string): Form {
   const operands = words.length === 0 ? [] : (words[0] ?? "").split(",").map(parseOperand);
   return {
     instruction,
+    ordinal: -1,
     text,
     map,
     opcode: Number.parseInt(hex, 16),

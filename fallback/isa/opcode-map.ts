@@ -19,7 +19,8 @@ export class OpcodeMap {
 
   constructor(families: readonly Family[]) {
     this.forms = families.flat().flatMap(parseForms);
-    for (const form of this.forms) {
+    for (const [ordinal, form] of this.forms.entries()) {
+      form.ordinal = ordinal;
       const index = form.map * 256 + form.opcode;
       const forms = this.#byOpcode[index] ?? [];
       forms.push(form);

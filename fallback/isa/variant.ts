@@ -26,7 +26,7 @@ const hasEitherKind = (form: Form): boolean =>
 export function operandSizes(form: Form): readonly MemoryBits[] {
   const widths = form.operands.map(({ width }) => width);
   if (widths.includes("v") || widths.includes("z")) return [16, 32, 64];
-  const byDefault = form.traits.has("d64") || form.traits.has("f64");
+  const byDefault = ["d64", "f64", "v"].some((trait) => form.traits.has(trait));
   if (form.instruction.stack !== undefined || byDefault) return [16, 32, 64];
   if (widths.includes("y")) return [32, 64];
   return [32];
@@ -47,16 +47,28 @@ export function operandBits({ width }: OperandSpec, size: MemoryBits): number {
   }
 }
 
+/** A variant, and for which kinds of ModRM.rm it is: both, where that makes no difference. */
+export interface VariantUse {
+  readonly variant: Variant;
+  readonly memory: readonly boolean[];
+}
+
 /** What `form` needs code for. */
-export function variantsOf(form: Form): Variant[] {
-  const kinds = hasEitherKind(form) ? [false, true] : [!form.traits.has("reg")];
+export function variantsOf(form: Form): VariantUse[] {
+  const either = hasEitherKind(form);
+  const kinds = either ? [false, true] : [!form.traits.has("reg")];
   const modes = form.instruction.stack ? [true, false] : [true];
   return operandSizes(form).flatMap((bits) =>
-    kinds.flatMap((memory) => modes.map((long) => variant(form, bits, memory, long))),
+    kinds.flatMap((memory) =>
+      modes.map((long) => ({
+        variant: variant(form, bits, memory, long),
+        memory: either ? [memory] : [false, true],
+      })),
+    ),
   );
 }
 
-export function variant(form: Form, bits: MemoryBits, memory: boolean, long: boolean): Variant {
+function variant(form: Form, bits: MemoryBits, memory: boolean, long: boolean): Variant {
   let field = 0;
   const operands = form.operands.map((spec): Operand => {
     const kind = operandKind(spec, memory);

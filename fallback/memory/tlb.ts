@@ -22,7 +22,8 @@ export class SoftwareTlb {
 
   constructor(buffer: ArrayBuffer) {
     this.#view = new DataView(buffer, TLB, TLB_ENTRIES * TLB_ENTRY_SIZE);
-    for (let slot = 0; slot < TLB_ENTRIES; slot++) this.#clear(slot * TLB_ENTRY_SIZE);
+    // All ones is the tag of an empty entry.
+    new Uint8Array(buffer, TLB, TLB_ENTRIES * TLB_ENTRY_SIZE).fill(0xff);
   }
 
   flush(): void {

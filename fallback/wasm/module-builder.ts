@@ -7,7 +7,16 @@ export interface Signature {
   readonly results: readonly ValueType[];
 }
 
-const SECTION = { type: 1, import: 2, function: 3, table: 4, export: 7, element: 9, code: 10 };
+const SECTION = {
+  custom: 0,
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  export: 7,
+  element: 9,
+  code: 10,
+};
 const MAGIC_AND_VERSION = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const KIND_FUNCTION = 0;
 const KIND_MEMORY = 2;
@@ -19,6 +28,7 @@ export class ModuleBuilder {
   readonly #imports: number[][] = [];
   readonly #functions: { readonly type: number; body: readonly number[] }[] = [];
   readonly #exports: number[][] = [];
+  readonly #custom: number[][] = [];
   #table: readonly number[] = [];
   #importedFunctions = 0;
 
@@ -64,11 +74,17 @@ export class ModuleBuilder {
     this.#table = functions;
   }
 
+  /** Data for whoever makes the module's instance. */
+  addCustomSection(field: string, content: Uint8Array): void {
+    this.#custom.push(section(SECTION.custom, [...asciiName(field), ...content]));
+  }
+
   finish(): Uint8Array<ArrayBuffer> {
     const size = unsignedLeb(this.#table.length);
     const elements = vector(this.#table.map(unsignedLeb));
     const bytes = [
       ...MAGIC_AND_VERSION,
+      ...this.#custom.flat(),
       ...section(SECTION.type, vector(this.#types)),
       ...section(SECTION.import, vector(this.#imports)),
       ...section(SECTION.function, vector(this.#functions.map((f) => unsignedLeb(f.type)))),

@@ -19,6 +19,11 @@ export class GuestMemory {
   readonly buffer: ArrayBuffer;
   /** Bytes of RAM. */
   readonly size: number;
+  /**
+   * Hears of what anybody but the guest writes, before or after: a processor that keeps what it made
+   * of the guest's code must forget it then.
+   */
+  onWrite: (address: number, length: number) => void = () => {};
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView<ArrayBuffer>;
 
@@ -48,15 +53,24 @@ export class GuestMemory {
     return this.#bytes.subarray(address, address + length);
   }
 
+  /** As {@link slice}, for somebody who is about to write there. */
+  writableSlice(address: Gpa, length: number): Uint8Array<ArrayBuffer> {
+    const bytes = this.slice(address, length);
+    this.onWrite(address, length);
+    return bytes;
+  }
+
   /** @throws {@link GuestError} `memory`, as all accessors below */
   write(address: Gpa, data: Uint8Array): void {
     this.#check(address, data.length);
     this.#bytes.set(data, address);
+    this.onWrite(address, data.length);
   }
 
   fill(address: Gpa, length: number, value = 0): void {
     this.#check(address, length);
     this.#bytes.fill(value, address, address + length);
+    this.onWrite(address, length);
   }
 
   readU8(address: Gpa): number {
@@ -85,22 +99,26 @@ export class GuestMemory {
   writeU8(address: Gpa, value: number): void {
     this.#check(address, 1);
     this.#bytes[address] = value;
+    this.onWrite(address, 1);
   }
 
   writeU16(address: Gpa, value: number): void {
     this.#check(address, 2);
     this.#view.setUint16(address, value, true);
+    this.onWrite(address, 2);
   }
 
   writeU32(address: Gpa, value: number): void {
     this.#check(address, 4);
     this.#view.setUint32(address, value, true);
+    this.onWrite(address, 4);
   }
 
   writeU64(address: Gpa, value: number): void {
     this.#check(address, 8);
     this.#view.setUint32(address, value, true);
     this.#view.setUint32(address + 4, Math.floor(value / 0x1_0000_0000), true);
+    this.onWrite(address, 8);
   }
 
   #check(address: number, length: number): void {

@@ -90,16 +90,16 @@ export class DescriptorChain {
   /** Guest memory itself: the readable bytes `[offset, offset + length)`, piece by piece. */
   readable(offset: number, length: number): Uint8Array[] {
     assert(offset + length <= this.readableLength, "the chain holds what is read");
-    return this.#slices(0, offset, length);
+    return this.#slices(0, offset, length, false);
   }
 
   /** Guest memory itself: the writable bytes `[offset, offset + length)`, piece by piece. */
   writable(offset: number, length: number): Uint8Array[] {
     assert(offset + length <= this.writableLength, "the chain has room for what is written");
-    return this.#slices(this.#readablePieces, offset, length);
+    return this.#slices(this.#readablePieces, offset, length, true);
   }
 
-  #slices(firstPiece: number, offset: number, length: number): Uint8Array[] {
+  #slices(firstPiece: number, offset: number, length: number, writable: boolean): Uint8Array[] {
     const slices: Uint8Array[] = [];
     let skip = offset;
     let left = length;
@@ -110,7 +110,10 @@ export class DescriptorChain {
         continue;
       }
       const count = Math.min(available, left);
-      slices.push(this.#memory.slice(gpa((this.#addresses[i] as number) + skip), count));
+      const address = gpa((this.#addresses[i] as number) + skip);
+      slices.push(
+        writable ? this.#memory.writableSlice(address, count) : this.#memory.slice(address, count),
+      );
       left -= count;
       skip = 0;
     }

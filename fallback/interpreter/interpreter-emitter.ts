@@ -228,12 +228,16 @@ export class InterpreterEmitter implements Emitter {
     this.faultIf(i32.and(status, i32.const(EXCEPTION_SUMMARY)), VECTOR.MF);
   }
 
-  /** After one: all registers are valid, the stack's top is the first (vol. 1 §9.5.1). */
-  endMmx(): void {
+  /** The stack's top is the first register (vol. 1 §9.5.1). */
+  resetMmxTop(): void {
     const zero = i32.const(0);
     const status = i64.load16U(zero, STATUS_WORD);
     this.#fn.storeNarrow(16, zero, i64.and(status, i64.const(0xffff & ~TOP)), STATUS_WORD);
-    this.#fn.storeNarrow(8, zero, i64.const(0xff), TAG_WORD);
+  }
+
+  /** After one: all registers are valid. */
+  validateMmx(): void {
+    this.#fn.storeNarrow(8, i32.const(0), i64.const(0xff), TAG_WORD);
   }
 
   getRegister(register: number, bits: MemoryBits): I64 {
@@ -391,10 +395,7 @@ export class InterpreterEmitter implements Emitter {
 
   #checkAligned(address: Local<"i64">): void {
     const low = i32.and(i32.wrap(address), i32.const(15));
-    const signs = i64.const(64 - LINEAR_BITS);
-    // What is not canonical is for the access to refuse: it may be #SS.
-    const canonical = i64.eq(i64.shrS(i64.shl(address, signs), signs), address);
-    this.if(low, () => this.faultIf(canonical, VECTOR.GP, 0));
+    this.faultIf(low, VECTOR.GP, 0);
   }
 
   #slowLoadVector(address: Local<"i64">, bits: VectorBits): V128 {

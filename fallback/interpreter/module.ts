@@ -89,12 +89,13 @@ function defineHandler(
 
 function emitMeaning(emitter: InterpreterEmitter, { instruction, operands }: Variant): void {
   const mmx = operands.some(({ kind }) => kind === "mmx");
-  // In silicon a store that faults has made the transition to MMX already; a load has not.
-  const stores = operands[0]?.kind === "memory";
   if (mmx) emitter.beginMmx();
-  if (mmx && stores) emitter.endMmx();
+  // In silicon a store that faults has moved the stack's top already; a load has not.
+  const stores = operands[0]?.kind === "memory";
+  if (mmx && stores) emitter.resetMmxTop();
   instruction.meaning?.(emitter, ...operands);
-  if (mmx && !stores) emitter.endMmx();
+  if (mmx && !stores) emitter.resetMmxTop();
+  if (mmx) emitter.validateMmx();
 }
 
 interface Imports {

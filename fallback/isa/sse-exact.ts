@@ -3,7 +3,7 @@
  * generated code, for what raises nothing new, and the exact one in procedures.
  */
 import { CR4 } from "../bits.ts";
-import { CpuException, VECTOR } from "../exceptions.ts";
+import { CpuException, generalProtection, VECTOR } from "../exceptions.ts";
 import { FloatContext } from "../float/context.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { STATE } from "../state.ts";
@@ -76,7 +76,7 @@ export function exactly<Result>(
 export function readAligned(context: ProcedureContext, index: number): bigint {
   const spec = context.instruction.form.operands[index];
   const isMemory = context.inMemory && (spec?.place === "xmm-rm" || spec?.place === "memory");
-  if (isMemory && spec.width === 128) context.alignedAddress(16n);
+  if (isMemory && spec.width === 128 && context.address() & 15n) throw generalProtection();
   return context.read(index);
 }
 

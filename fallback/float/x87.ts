@@ -143,8 +143,11 @@ function truncated(b: Operand): number {
 
 export interface Remainder {
   readonly value: Encoded;
-  /** C0, C1, C2 and C3: the quotient's low bits, or C2 where the reduction is not complete. */
-  readonly conditions: number;
+  /**
+   * C0, C1, C2 and C3: the quotient's low bits, or C2 where the reduction is not complete; undefined
+   * where there is no quotient.
+   */
+  readonly conditions: number | undefined;
 }
 
 /** FPREM (truncating quotient) and FPREM1 (quotient to nearest). */
@@ -154,12 +157,13 @@ export function remainder(
   b: Operand,
   rounding: "truncate" | "nearest",
 ): Remainder {
-  if (isNan(a) || isNan(b)) return { value: propagate(ctx, EXTENDED, a, b), conditions: 0 };
+  if (isNan(a) || isNan(b)) return { value: propagate(ctx, EXTENDED, a, b), conditions: undefined };
   if (a.kind === INFINITY || b.kind === ZERO) {
-    return { value: invalid(ctx, EXTENDED), conditions: 0 };
+    return { value: invalid(ctx, EXTENDED), conditions: undefined };
   }
   noteDenormals(ctx, a, b);
-  if (a.kind === ZERO || ctx.isStopped) return { value: zero(a.sign), conditions: 0 };
+  if (ctx.isStopped) return { value: encoded(a), conditions: undefined };
+  if (a.kind === ZERO) return { value: zero(a.sign), conditions: 0 };
   if (b.kind === INFINITY) return { value: encoded(a), conditions: 0 };
   const distance = a.exponent - b.exponent;
   if (distance >= 64) return partialRemainder(ctx, a, b, distance);
@@ -212,7 +216,7 @@ export function loadDecimal(decimal: bigint): Encoded {
 
 const LARGEST_DECIMAL = 10n ** 18n - 1n;
 /** "Packed BCD indefinite" (SDM vol. 1 §4.7). */
-const DECIMAL_INDEFINITE = 0xffff_c000_0000_0000_0000n;
+export const DECIMAL_INDEFINITE = 0xffff_c000_0000_0000_0000n;
 
 /** FBSTP: the 80 bits to store. */
 export function storeDecimal(ctx: FloatContext, a: Operand): bigint {

@@ -16,14 +16,23 @@ import { sseInteger } from "./sse-integer.ts";
 import { sseMoves } from "./sse-moves.ts";
 import { sseRound } from "./sse-round.ts";
 import { sseShuffle } from "./sse-shuffle.ts";
+import { sseState } from "./sse-state.ts";
+import { sseStrings } from "./sse-strings.ts";
 import { stack } from "./stack.ts";
 import { strings } from "./strings.ts";
 import { system } from "./system.ts";
 import { systemTables } from "./system-tables.ts";
+import { x87Arithmetic } from "./x87-arithmetic.ts";
+import { x87Compare } from "./x87-compare.ts";
+import { x87Controls } from "./x87-control.ts";
+import { x87Moves } from "./x87-moves.ts";
+import { x87Transcendental } from "./x87-transcendental.ts";
 
 /** The whole architecture, a family a file. */
 export const FAMILIES: readonly Family[] = [
   ...[arithmetic, moves, branches, shifts, multiply, bits, strings, flagControl, ports],
   ...[stack, farTransfers, miscellaneous, system, systemTables],
   ...[sseMoves, sseInteger, sseShuffle, sseFloat, sseCompare, sseConvert, sseRound],
+  ...[sseStrings, sseState],
+  ...[x87Moves, x87Arithmetic, x87Compare, x87Transcendental, x87Controls],
 ];

@@ -1,0 +1,74 @@
+/** x87 control instructions (Intel SDM vol. 1 §8.3.12, §8.6). */
+import { CR0 } from "../bits.ts";
+import { CpuException, VECTOR } from "../exceptions.ts";
+import { ALL_EXCEPTIONS } from "../float/context.ts";
+import { C1 } from "../float/x87.ts";
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import type { Family } from "./instruction.ts";
+import { readEnvironment, readState, writeEnvironment, writeState } from "./x87-environment.ts";
+import { stackIndex, x87Control } from "./x87-instruction.ts";
+import { X87 } from "./x87-unit.ts";
+
+const RAX = 0;
+const TASK_SWITCHED = CR0.MP | CR0.TS;
+
+/** Turns the stack, whatever is in it; C1 is cleared. */
+const rotating = (name: string, form: string, by: 1 | -1) =>
+  x87Control(name, [form], "waits", (x87) => {
+    x87.rotate(by);
+    x87.statusWord &= ~C1;
+  });
+
+function free(x87: X87, context: ProcedureContext): void {
+  x87.free(stackIndex(context));
+  x87.statusWord &= ~C1;
+}
+
+export const x87Controls: Family = [
+  x87Control("FLDCW", ["D9/5 Mw"], "waits", (x87, context) => {
+    x87.controlWord = Number(context.read(0));
+  }),
+  x87Control("FNSTCW", ["D9/7 Mw"], "no wait", (x87, context) =>
+    context.write(0, BigInt(x87.controlWord)),
+  ),
+  x87Control("FNSTSW", ["DD/7 Mw", "DF E0"], "no wait", (x87, context) => {
+    const word = BigInt(x87.statusWord);
+    if (context.inMemory) context.write(0, word);
+    else context.setRegister(RAX, 16, word);
+  }),
+  x87Control("FNCLEX", ["DB E2"], "no wait", (x87) => x87.clearExceptions()),
+  x87Control("FNINIT", ["DB E3"], "no wait", (x87) => x87.initialize()),
+  x87Control("FLDENV", ["D9/4 M v"], "waits", readEnvironment),
+  x87Control("FNSTENV", ["D9/6 M v"], "no wait", (x87, context) => {
+    writeEnvironment(x87, context);
+    x87.controlWord |= ALL_EXCEPTIONS;
+  }),
+  x87Control("FRSTOR", ["DD/4 M v"], "waits", readState),
+  x87Control("FNSAVE", ["DD/6 M v"], "no wait", (x87, context) => {
+    writeState(x87, context);
+    x87.initialize();
+  }),
+  {
+    name: "FWAIT",
+    forms: ["9B"],
+    procedure({ processor }) {
+      // CR0.EM does not concern it, and CR0.TS only together with CR0.MP.
+      const isSwitched = (processor.cr0 & TASK_SWITCHED) === TASK_SWITCHED;
+      if (isSwitched) throw new CpuException(VECTOR.NM);
+      new X87(processor).wait();
+    },
+  },
+  x87Control("FNOP", ["D9 D0"], "waits", () => {}),
+  rotating("FDECSTP", "D9 F6", -1),
+  rotating("FINCSTP", "D9 F7", 1),
+  x87Control("FFREE", ["DD/0 reg"], "waits", free),
+  // In no manual: as FFREE, and then the stack is popped.
+  x87Control("FFREEP", ["DF/0 reg"], "waits", (x87, context) => {
+    free(x87, context);
+    x87.pop();
+  }),
+  // What the 8087 and the 80287 needed (SDM vol. 3B §22.18.9): since then they do nothing.
+  x87Control("FNENI", ["DB E0"], "no wait", () => {}),
+  x87Control("FNDISI", ["DB E1"], "no wait", () => {}),
+  x87Control("FNSETPM", ["DB E4"], "no wait", () => {}),
+];

@@ -93,7 +93,7 @@ export class ProcedureContext {
    * @throws CpuException
    */
   readMemory(linear: bigint, bytes: number): bigint {
-    const at = this.#canonical(linear);
+    const at = this.#canonical(linear, bytes);
     if (bytes === 8) return this.mmu.read64(at);
     if (bytes === 1 || bytes === 2 || bytes === 4) return BigInt(this.mmu.read(at, bytes));
     const data = new Uint8Array(bytes);
@@ -103,12 +103,12 @@ export class ProcedureContext {
 
   /** Reads what will be written: memory that is not writable faults as a write. */
   readForWrite(linear: bigint, bytes: number): bigint {
-    this.mmu.check(this.#canonical(linear), bytes, "write");
+    this.mmu.check(this.#canonical(linear, bytes), bytes, "write");
     return this.readMemory(linear, bytes);
   }
 
   writeMemory(linear: bigint, bytes: number, value: bigint): void {
-    const at = this.#canonical(linear);
+    const at = this.#canonical(linear, bytes);
     if (bytes === 8) this.mmu.write64(at, value);
     else if (bytes === 1 || bytes === 2 || bytes === 4) {
       this.mmu.write(at, bytes, Number(value & mask(8 * bytes)));
@@ -146,7 +146,7 @@ export class ProcedureContext {
 
   /** Whether memory may be accessed. @throws CpuException */
   check(linear: bigint, bytes: number, access: "read" | "write"): void {
-    this.mmu.check(this.#canonical(linear), bytes, access);
+    this.mmu.check(this.#canonical(linear, bytes), bytes, access);
   }
 
   /** Whether ModRM names memory. */
@@ -225,10 +225,10 @@ export class ProcedureContext {
     this.processor.rip = target;
   }
 
-  /** @throws CpuException #SS or #GP(0), by the segment */
-  #canonical(linear: bigint): number {
+  /** @throws CpuException #SS or #GP(0), by the segment, unless all bytes have such addresses */
+  #canonical(linear: bigint, bytes = 1): number {
     const at = linearOf(linear);
-    if (isCanonicalLinear(at)) return at;
+    if (isCanonicalLinear(at) && isCanonicalLinear(at + bytes - 1)) return at;
     throw this.instruction.segment === SEGMENT_INDEX.ss ? stackFault() : generalProtection();
   }
 

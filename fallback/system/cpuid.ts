@@ -46,6 +46,9 @@ const LEAF1_EDX = {
 } as const;
 const LEAF1_EDX_APIC = 1 << 9;
 
+/** Leaf 7: x87's data pointer only follows exceptions, its segment selectors read as zero. */
+const LEAF7_EBX = { FDP_EXCPTN_ONLY: 1 << 6, NO_FCS_FDS: 1 << 13 } as const;
+
 const EXTENDED_ECX = { LAHF: 1 << 0 } as const;
 const EXTENDED_EDX = {
   NX: 1 << 20,
@@ -109,6 +112,8 @@ function basicLeaf(p: Processor, leaf: number, subleaf: number): Result {
       return [DESCRIPTORS_IN_LEAF_4, 0, 0, 0];
     case 0x4:
       return cacheLeaf(subleaf);
+    case 0x7:
+      return subleaf === 0 ? [0, allOf(LEAF7_EBX), 0, 0] : NOTHING;
     case 0xd:
       return extendedStateLeaf(subleaf);
     default:

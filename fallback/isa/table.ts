@@ -24,7 +24,7 @@ import { system } from "./system.ts";
 import { systemTables } from "./system-tables.ts";
 import { x87Arithmetic } from "./x87-arithmetic.ts";
 import { x87Compare } from "./x87-compare.ts";
-import { x87Controls } from "./x87-control.ts";
+import { x87Control } from "./x87-control.ts";
 import { x87Moves } from "./x87-moves.ts";
 import { x87Transcendental } from "./x87-transcendental.ts";
 
@@ -34,5 +34,5 @@ export const FAMILIES: readonly Family[] = [
   ...[stack, farTransfers, miscellaneous, system, systemTables],
   ...[sseMoves, sseInteger, sseShuffle, sseFloat, sseCompare, sseConvert, sseRound],
   ...[sseStrings, sseState],
-  ...[x87Moves, x87Arithmetic, x87Compare, x87Transcendental, x87Controls],
+  ...[x87Moves, x87Arithmetic, x87Compare, x87Transcendental, x87Control],
 ];

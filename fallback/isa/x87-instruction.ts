@@ -49,7 +49,7 @@ function notePointers(x87: X87, context: ProcedureContext): void {
 }
 
 /** A control instruction. @param waits whether a pending exception comes first */
-export const x87Control = (
+export const controlInstruction = (
   name: string,
   forms: readonly string[],
   waits: "waits" | "no wait",

@@ -80,6 +80,11 @@ describe("a guest that uses local APIC and I/O APIC", () => {
     expect(ended).toMatchObject({ status: 0, stdout: ON + OFF, stderr: "" });
   });
 
+  it("finds the same on the processor in TypeScript", async () => {
+    const ended = await run([image, "--accel", "emu", "--net", "none"]);
+    expect(ended).toMatchObject({ status: 0, stdout: ON + OFF, stderr: "" });
+  });
+
   it.skipIf(missing("qemu"))("finds the same on QEMU", async () => {
     const guest = new Process([
       ...["qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-display", "none"],

@@ -1,0 +1,195 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { CR0, CR4 } from "../../../fallback/bits.ts";
+import type { FallbackCpu } from "../../../fallback/cpu.ts";
+import { createFallbackCpu } from "../../../fallback/index.ts";
+import { FXSAVE, STATE } from "../../../fallback/state.ts";
+import { VirtualClock } from "../../../src/core/clock.ts";
+import type { GuestMemory } from "../../../src/core/guest-memory.ts";
+import { gpa } from "../../../src/core/units.ts";
+import { allocateMemory } from "../../../src/machine/memory.ts";
+
+const CODE = 0x1000;
+/** Where BX points. */
+const AREA = 0x2000;
+const XSAVE_SIZE = 576;
+const HEADER = 512;
+const GPR_BX = 3;
+
+const FXSAVE_BX = [0x0f, 0xae, 0x07];
+const FXRSTOR_BX = [0x0f, 0xae, 0x0f];
+const XSAVE_BX = [0x0f, 0xae, 0x27];
+const XRSTOR_BX = [0x0f, 0xae, 0x2f];
+const LDMXCSR_BX = [0x0f, 0xae, 0x17];
+const PXOR = [0x66, 0x0f, 0xef, 0xc0];
+const MMX_PXOR = [0x0f, 0xef, 0xc0];
+const SFENCE = [0x0f, 0xae, 0xf8];
+
+let cpu: FallbackCpu;
+let ram: GuestMemory;
+
+/** Real mode, with SSE and XSAVE enabled. */
+beforeEach(() => {
+  const { whole, ram: guest } = allocateMemory(2);
+  ram = guest;
+  const clock = new VirtualClock();
+  cpu = createFallbackCpu({
+    memory: whole,
+    ramSize: ram.size,
+    clock,
+    hostWaits: () => false,
+  });
+  const registers = cpu.readRegisters();
+  cpu.writeRegisters({
+    ...registers,
+    cs: { ...registers.cs, selector: 0, base: 0n },
+    cr4: BigInt(CR4.OSFXSR | CR4.OSXMMEXCPT | CR4.OSXSAVE),
+  });
+  cpu.processor.setField(STATE.XCR0, 3n);
+});
+
+/** Executes one instruction with BX at AREA: the vector it raises. */
+function execute(code: readonly number[]): number | undefined {
+  ram.write(gpa(CODE), Uint8Array.from(code));
+  cpu.writeRegisters({ ...cpu.readRegisters(), rip: BigInt(CODE), rbx: BigInt(AREA) });
+  expect(cpu.processor.gpr(GPR_BX)).toBe(BigInt(AREA));
+  return cpu.executeOne()?.vector;
+}
+
+function setControls(cr0: number, cr4: number): void {
+  const registers = cpu.readRegisters();
+  cpu.writeRegisters({ ...registers, cr0: BigInt(CR0.ET | cr0), cr4: BigInt(cr4) });
+}
+
+const area = (): DataView => {
+  const bytes = ram.slice(gpa(AREA), XSAVE_SIZE);
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+};
+
+describe("the control registers' say", () => {
+  test("SSE needs OSFXSR, and neither emulation nor a task switch", () => {
+    expect(execute(PXOR)).toBeUndefined();
+    setControls(0, 0);
+    expect(execute(PXOR)).toBe(6);
+    setControls(CR0.EM | CR0.TS, CR4.OSFXSR);
+    expect(execute(PXOR)).toBe(6);
+    setControls(CR0.TS, CR4.OSFXSR);
+    expect(execute(PXOR)).toBe(7);
+    setControls(0, CR4.OSFXSR);
+    expect(execute(PXOR)).toBeUndefined();
+  });
+
+  test("MMX does not need OSFXSR", () => {
+    setControls(0, 0);
+    expect(execute(MMX_PXOR)).toBeUndefined();
+    setControls(CR0.EM, 0);
+    expect(execute(MMX_PXOR)).toBe(6);
+    setControls(CR0.TS, 0);
+    expect(execute(MMX_PXOR)).toBe(7);
+  });
+
+  test("fences need nothing", () => {
+    setControls(CR0.EM | CR0.TS, 0);
+    expect(execute(SFENCE)).toBeUndefined();
+  });
+
+  test("an unmasked exception is #UD where the system does not know #XM", () => {
+    const DIVPS = [0x0f, 0x5e, 0xc0];
+    cpu.processor.view.setUint32(STATE.MXCSR, 0x1f00, true);
+    expect(execute(DIVPS)).toBe(19);
+    setControls(0, CR4.OSFXSR);
+    expect(execute(DIVPS)).toBe(6);
+  });
+});
+
+describe("FXSAVE and FXRSTOR", () => {
+  test("have x87's registers in the stack's order", () => {
+    const { view } = cpu.processor;
+    const TOP_6 = 6 << 11;
+    view.setUint16(STATE.FX_AREA + FXSAVE.STATUS_WORD, TOP_6, true);
+    for (let n = 0; n < 8; n++) view.setUint8(STATE.FX_AREA + FXSAVE.ST + 16 * n, 0x10 + n);
+    expect(execute(FXSAVE_BX)).toBeUndefined();
+    const stored = Array.from({ length: 8 }, (_, n) => area().getUint8(FXSAVE.ST + 16 * n));
+    expect(stored).toEqual([0x16, 0x17, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15]);
+    for (let n = 0; n < 8; n++) view.setUint8(STATE.FX_AREA + FXSAVE.ST + 16 * n, 0);
+    expect(execute(FXRSTOR_BX)).toBeUndefined();
+    for (let n = 0; n < 8; n++) {
+      expect(view.getUint8(STATE.FX_AREA + FXSAVE.ST + 16 * n)).toBe(0x10 + n);
+    }
+  });
+
+  test("leave the last eight XMM registers alone outside 64-bit mode", () => {
+    const { view } = cpu.processor;
+    for (let n = 0; n < 16; n++) view.setUint8(STATE.XMM + 16 * n, n + 1);
+    execute(FXSAVE_BX);
+    expect(area().getUint8(FXSAVE.XMM + 16 * 7)).toBe(8);
+    expect(area().getUint8(FXSAVE.XMM + 16 * 8)).toBe(0);
+    area().setUint8(FXSAVE.XMM + 16 * 8, 99);
+    execute(FXRSTOR_BX);
+    expect(view.getUint8(STATE.XMM + 16 * 8)).toBe(9);
+  });
+
+  test("raise #NM with emulation as with a task switch", () => {
+    for (const bit of [CR0.EM, CR0.TS]) {
+      setControls(bit, CR4.OSFXSR);
+      expect(execute(FXSAVE_BX)).toBe(7);
+    }
+  });
+
+  test("bits that MXCSR does not have raise #GP and change nothing", () => {
+    execute(FXSAVE_BX);
+    area().setUint32(FXSAVE.MXCSR, 0x1_0000, true);
+    area().setUint8(FXSAVE.XMM, 77);
+    expect(execute(FXRSTOR_BX)).toBe(13);
+    expect(cpu.processor.view.getUint8(STATE.XMM)).toBe(0);
+    area().setUint32(0, 0x1_0000, true);
+    expect(execute(LDMXCSR_BX)).toBe(13);
+    expect(cpu.processor.view.getUint32(STATE.MXCSR, true)).toBe(0x1f80);
+  });
+});
+
+describe("XSAVE and XRSTOR", () => {
+  const X87 = 1n;
+  const SSE = 2n;
+  const RAX = 0;
+
+  function withMask(mask: bigint, code: readonly number[]): number | undefined {
+    cpu.processor.setGpr(RAX, mask);
+    return execute(code);
+  }
+
+  test("save the components that are asked for and enabled", () => {
+    cpu.processor.view.setUint8(STATE.XMM, 5);
+    area().setUint16(FXSAVE.CONTROL_WORD, 0xabcd, true);
+    expect(withMask(SSE | 4n, XSAVE_BX)).toBeUndefined();
+    expect(area().getBigUint64(HEADER, true)).toBe(SSE);
+    expect(area().getUint8(FXSAVE.XMM)).toBe(5);
+    expect(area().getUint32(FXSAVE.MXCSR, true)).toBe(0x1f80);
+    expect(area().getUint16(FXSAVE.CONTROL_WORD, true)).toBe(0xabcd);
+  });
+
+  test("components that are not in the area become what they were at first", () => {
+    const { view } = cpu.processor;
+    withMask(X87, XSAVE_BX);
+    area().setUint32(FXSAVE.MXCSR, 0x1fa0, true);
+    view.setUint8(STATE.XMM, 5);
+    view.setUint16(STATE.FX_AREA + FXSAVE.CONTROL_WORD, 0x27f, true);
+    expect(withMask(X87 | SSE, XRSTOR_BX)).toBeUndefined();
+    expect(view.getUint8(STATE.XMM)).toBe(0);
+    expect(view.getUint32(STATE.MXCSR, true)).toBe(0x1fa0);
+    expect(view.getUint16(STATE.FX_AREA + FXSAVE.CONTROL_WORD, true)).toBe(0x40);
+  });
+
+  test("what is reserved in the header raises #GP", () => {
+    area().setUint32(FXSAVE.MXCSR, 0x1f80, true);
+    area().setBigUint64(HEADER, 4n, true);
+    expect(withMask(SSE, XRSTOR_BX)).toBe(13);
+    area().setBigUint64(HEADER, SSE, true);
+    area().setBigUint64(HEADER + 8, 1n << 63n, true);
+    expect(withMask(SSE, XRSTOR_BX)).toBe(13);
+  });
+
+  test("are unknown without OSXSAVE", () => {
+    setControls(0, CR4.OSFXSR);
+    expect(withMask(SSE, XSAVE_BX)).toBe(6);
+  });
+});

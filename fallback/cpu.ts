@@ -1,12 +1,19 @@
 import type { Clock } from "../src/core/clock.ts";
-import type { Cpu, CpuTimes, Registers, VmExit } from "../src/core/cpu.ts";
+import type { Cpu, Registers, VmExit } from "../src/core/cpu.ts";
 import type { AccessSize } from "../src/core/device.ts";
+import type { ProcessorState } from "../src/core/processor-state.ts";
 import { MICROSECOND, type Nanos } from "../src/core/units.ts";
 import { RFLAGS } from "./bits.ts";
 import { CpuException, TripleFault, VECTOR } from "./exceptions.ts";
 import { FallbackExits } from "./exits.ts";
 import type { DecodedInstruction } from "./interpreter/decoder.ts";
-import { InstructionTooLong, InvalidOpcode } from "./interpreter/decoder.ts";
+import {
+  Decoder,
+  InstructionTooLong,
+  InvalidOpcode,
+  MAX_INSTRUCTION_LENGTH,
+  NeedMoreBytes,
+} from "./interpreter/decoder.ts";
 import { Engine, type EngineHost, Leave, NonCanonical } from "./interpreter/engine.ts";
 import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
 import type { OpcodeMap } from "./isa/opcode-map.ts";
@@ -14,6 +21,7 @@ import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts"
 import { type MmioAccess, MmioNeeded } from "./memory/mmio.ts";
 import { Mmu } from "./memory/mmu.ts";
 import { Processor, SHADOW } from "./processor.ts";
+import { readState, writeState } from "./processor-state.ts";
 import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
 import { RAM_BASE, SEGMENT_INDEX, STATE } from "./state.ts";
 import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint } from "./system/breakpoints.ts";
@@ -40,12 +48,21 @@ export interface FallbackCpuOptions {
   readonly clock: Clock;
   /** Whether the host's event loop has work: looked at several times a millisecond. */
   readonly hostWaits: () => boolean;
+  /** Whether to measure where the time goes. */
+  readonly timed?: boolean;
+  /** The time stamp counter before the guest writes it; the clock's nanoseconds unless given. */
+  readonly timeStamp?: () => bigint;
+  /**
+   * Which instructions another processor is to execute. At them, and at what is no instruction
+   * here, `run` comes back with `cannot-continue`. Without this, what is none raises #UD.
+   */
+  readonly leaves?: (instruction: DecodedInstruction) => boolean;
 }
 
 /** A processor written in TypeScript, which needs nothing of the host but WebAssembly. */
 export class FallbackCpu implements Cpu {
   readonly name = "emu";
-  readonly times: CpuTimes = { cpu: 0, exits: 0 };
+  readonly times = { cpu: 0, exits: 0 };
   readonly processor: Processor;
   readonly mmu: Mmu;
   readonly #options: FallbackCpuOptions;
@@ -59,6 +76,12 @@ export class FallbackCpu implements Cpu {
   #windowWanted = false;
   #kicked = false;
   #slice = FIRST_SLICE;
+  /** When the guest left for a device; 0 if it did not. */
+  #leftAt = 0;
+  /** The instruction under way is executed whoever should do it. */
+  #forced = false;
+  #mappingsChanged = false;
+  readonly #decoder: Decoder;
 
   constructor(options: FallbackCpuOptions) {
     this.#options = options;
@@ -72,7 +95,11 @@ export class FallbackCpu implements Cpu {
       this.#host(),
       (vector, errorCode) => new CpuException(vector, errorCode),
     );
-    this.mmu.onFlush = () => this.#engine.blocks.forgetJumps();
+    this.#decoder = new Decoder(options.map);
+    this.mmu.onFlush = () => {
+      this.#mappingsChanged = true;
+      this.#engine.blocks.forgetJumps();
+    };
     this.mmu.onCodeWrite = (address, length) => this.#dropCode(address, length);
     this.reset();
   }
@@ -83,6 +110,22 @@ export class FallbackCpu implements Cpu {
   }
 
   run(deadline: Nanos): VmExit {
+    return this.#options.timed === true ? this.#timedRun(deadline) : this.#shutDown(deadline);
+  }
+
+  #timedRun(deadline: Nanos): VmExit {
+    const { clock } = this.#options;
+    const start = clock.now();
+    if (this.#leftAt !== 0) this.times.exits += start - this.#leftAt;
+    const exit = this.#shutDown(deadline);
+    const end = clock.now();
+    this.times.cpu += end - start;
+    this.#leftAt = DEVICE_EXITS.has(exit.kind) ? end : 0;
+    return exit;
+  }
+
+  /** A triple fault shuts the processor down. */
+  #shutDown(deadline: Nanos): VmExit {
     try {
       return this.#runUntil(deadline);
     } catch (error) {
@@ -159,6 +202,93 @@ export class FallbackCpu implements Cpu {
     const stop = this.#engine.step();
     this.#synchronise();
     return stop.kind === "fault" ? stop.exception : undefined;
+  }
+
+  /**
+   * The instruction at RIP as assemblers call it; undefined if there is none that this processor
+   * knows.
+   */
+  nextInstruction(): string | undefined {
+    try {
+      const bytes: number[] = [];
+      for (let i = 0; i < MAX_INSTRUCTION_LENGTH; i++) {
+        const address = this.mmu.translate(linearOf(this.#linearRip + BigInt(i)), "execute");
+        if (!this.mmu.memory.contains(address, 1)) break;
+        bytes.push(this.mmu.memory.bytes[address] as number);
+      }
+      const decoded = this.#decoder.decode(Uint8Array.from(bytes), this.#codeSize);
+      const { name, mnemonic } = decoded.form.instruction;
+      return (mnemonic ?? name).toLowerCase();
+    } catch (error) {
+      const unknown =
+        error instanceof InvalidOpcode ||
+        error instanceof InstructionTooLong ||
+        error instanceof NeedMoreBytes;
+      if (unknown || error instanceof CpuException) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Executes the instruction at RIP, whoever should do it, and delivers its fault. What it leaves
+   * the guest for is what {@link run} returns next.
+   */
+  executeForced(): void {
+    const { shadow, systemFlags } = this.processor;
+    this.#forced = true;
+    try {
+      this.#step(shadow, systemFlags);
+    } catch (error) {
+      if (!(error instanceof TripleFault)) throw error;
+      this.#exit = this.#exits.shutdown;
+    } finally {
+      this.#forced = false;
+    }
+  }
+
+  /**
+   * Whether another processor may go on from here: no instruction and no interrupt is under way.
+   * An access that devices have answered is completed first.
+   */
+  settle(): boolean {
+    this.#completeAccess();
+    return this.#exit === undefined && this.#vector === undefined;
+  }
+
+  /** Everything that another processor needs to go on from here. Only if {@link settle} says so. */
+  readState(): ProcessorState {
+    return readState(this.processor, this.#nmi);
+  }
+
+  /**
+   * Goes on where another processor stopped. All of memory may have changed: what was translated
+   * from it is forgotten.
+   */
+  writeState(state: ProcessorState): void {
+    const { processor, mmu } = this;
+    this.#exit = undefined;
+    this.#mmio = undefined;
+    this.#vector = undefined;
+    this.#leftAt = 0;
+    mmu.mmio.clear();
+    this.#engine.blocks.clear();
+    mmu.codePages.clear();
+    writeState(processor, mmu, state);
+    this.#nmi = state.pending.nmi;
+    this.#synchronise();
+    const { exception, interrupt } = state.pending;
+    if (exception !== undefined) {
+      this.#deliver(new CpuException(exception.vector, exception.errorCode));
+    } else if (interrupt !== undefined) {
+      deliverInterrupt(processor, mmu, interrupt);
+      this.#synchronise();
+    }
+    this.#mappingsChanged = false;
+  }
+
+  /** Whether linear addresses may mean something else than when {@link writeState} was called. */
+  get mappingsChanged(): boolean {
+    return this.#mappingsChanged;
   }
 
   reset(): void {
@@ -335,6 +465,7 @@ export class FallbackCpu implements Cpu {
       translate: (address) => mmu.translate(linearOf(address), "execute"),
       page: (address) => mmu.memory.pageFrom(address),
       mark: (page) => mmu.markCode(page),
+      leaves: (instruction) => !this.#forced && this.#options.leaves?.(instruction) === true,
       load: (low, high, bytes, forWrite) => {
         const at = linear(low, high, bytes);
         if (forWrite) mmu.check(at, bytes, "write");
@@ -364,7 +495,7 @@ export class FallbackCpu implements Cpu {
   #outside(): Outside {
     const exits = this.#exits;
     return {
-      readTsc: () => BigInt(Math.floor(this.#options.clock.now())),
+      readTsc: this.#options.timeStamp ?? (() => BigInt(Math.floor(this.#options.clock.now()))),
       random: () => this.#random(),
       portIn: (port, bytes, deliver) => {
         exits.portRead.port = port;
@@ -391,9 +522,15 @@ export class FallbackCpu implements Cpu {
     return bits;
   }
 
+  #unknownInstruction(): CpuException | Leave {
+    if (this.#options.leaves === undefined || this.#forced) return new CpuException(VECTOR.UD);
+    this.#exit = this.#exits.cannotContinue("left to another processor", new Uint8Array(0));
+    return new Leave();
+  }
+
   #asFault(thrown: unknown): CpuException | Leave | NonCanonical {
     if (thrown instanceof CpuException || thrown instanceof NonCanonical) return thrown;
-    if (thrown instanceof InvalidOpcode) return new CpuException(VECTOR.UD);
+    if (thrown instanceof InvalidOpcode) return this.#unknownInstruction();
     if (thrown instanceof InstructionTooLong) return new CpuException(VECTOR.GP, 0);
     if (!(thrown instanceof MmioNeeded)) throw thrown;
     const exit = thrown.write ? this.#exits.mmioWrite : this.#exits.mmioRead;
@@ -403,6 +540,10 @@ export class FallbackCpu implements Cpu {
     return new Leave();
   }
 }
+
+const DEVICE_EXITS: ReadonlySet<VmExit["kind"]> = new Set([
+  ...(["port-read", "port-write", "mmio-read", "mmio-write"] as const),
+]);
 
 function checkPrivilege({ form }: DecodedInstruction, processor: Processor): void {
   if (form.instruction.cpl === 0 && processor.cpl !== 0) throw new CpuException(VECTOR.GP, 0);

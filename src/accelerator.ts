@@ -1,5 +1,8 @@
 /** Which processor runs the guest: KVM's, or the one written in TypeScript. */
-import { createFallbackCpu } from "../fallback/index.ts";
+import type { FallbackCpu } from "../fallback/cpu.ts";
+import { createFallbackCpu, type FallbackDescription } from "../fallback/index.ts";
+import { AssistedCpu } from "./assisted/assisted-cpu.ts";
+import { leavesToKvm } from "./assisted/leaves.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Cpu } from "./core/cpu.ts";
 import { HostError } from "./core/errors.ts";
@@ -45,22 +48,41 @@ export function createProcessor(request: ProcessorRequest): ChosenProcessor {
 
 type Addon = KvmAddon & { readonly waitForEvents: WaitForEvents };
 
-function kvm({ memory, clock, timed }: ProcessorRequest): ChosenProcessor {
+function kvm(request: ProcessorRequest): ChosenProcessor {
+  const { memory, clock, timed } = request;
   const addon = loadAddon<Addon>();
-  const cpu = new KvmCpu({ addon, memory: memory.ram, clock, device: KVM_DEVICE, timed });
-  return { cpu, waitForEvents: addon.waitForEvents };
-}
-
-function fallback({ memory, clock }: ProcessorRequest): ChosenProcessor {
-  const waitForEvents = optionalAddon()?.waitForEvents;
-  const cpu = createFallbackCpu({
-    memory: memory.whole,
-    ramSize: memory.ram.size,
+  const { waitForEvents } = addon;
+  const cpu = new AssistedCpu({
+    kvm: new KvmCpu({ addon, memory: memory.ram, clock, device: KVM_DEVICE, timed }),
+    fallback: (timeStamp) =>
+      fallbackCpu(request, waitForEvents, { timeStamp, leaves: leavesToKvm }),
     clock,
-    hostWaits: waitForEvents === undefined ? everyMillisecond() : () => waitForEvents(0),
-    interpreter: readInterpreter(),
   });
   return { cpu, waitForEvents };
+}
+
+function fallback(request: ProcessorRequest): ChosenProcessor {
+  const waitForEvents = optionalAddon()?.waitForEvents;
+  return { cpu: fallbackCpu(request, waitForEvents), waitForEvents };
+}
+
+function fallbackCpu(
+  { memory, clock, timed }: ProcessorRequest,
+  waitForEvents: WaitForEvents | undefined,
+  role: Pick<FallbackDescription, "timeStamp" | "leaves"> = {},
+): FallbackCpu {
+  const { whole, ram } = memory;
+  const cpu = createFallbackCpu({
+    memory: whole,
+    ramSize: ram.size,
+    clock,
+    hostWaits: waitForEvents === undefined ? everyMillisecond() : () => waitForEvents(0),
+    timed,
+    interpreter: readInterpreter(),
+    ...role,
+  });
+  ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
+  return cpu;
 }
 
 function optionalAddon(): Addon | undefined {

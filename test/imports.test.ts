@@ -17,7 +17,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   kvm: ["core"],
   host: ["core", "node"],
   fallback: ["core"],
-  accelerator: ["core", "machine", "kvm", "host", "fallback"],
+  assisted: ["core", "kvm", "fallback"],
+  accelerator: ["core", "machine", "kvm", "host", "fallback", "assisted"],
   index: ["core", "devices", "boot", "net", "machine", "host", "accelerator"],
   cli: ["core", "boot", "net", "machine", "host", "kvm", "index", "node"],
 };

@@ -3,7 +3,13 @@ import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import type { Block, BlockCache } from "./block.ts";
-import { type Address, type DecodedInstruction, Decoder, NeedMoreBytes } from "./decoder.ts";
+import {
+  type Address,
+  type DecodedInstruction,
+  Decoder,
+  InvalidOpcode,
+  NeedMoreBytes,
+} from "./decoder.ts";
 import { type HandlerIndex, microIndex } from "./handlers.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 import { readUnitControls, unitFault } from "./units.ts";
@@ -19,6 +25,8 @@ export interface CodeSource {
   page(address: number): Uint8Array;
   /** Code was translated from this guest physical page: writes to it must be noticed. */
   mark(page: number): void;
+  /** Whether an instruction is to count as unknown, since another processor will execute it. */
+  leaves(instruction: DecodedInstruction): boolean;
 }
 
 export interface CodePlace {
@@ -127,7 +135,7 @@ export class Translator {
     before: number,
   ): DecodedInstruction | undefined {
     try {
-      return this.#decoder.decode(bytes.subarray(offset), place.codeSize);
+      return this.#own(this.#decoder.decode(bytes.subarray(offset), place.codeSize));
     } catch (error) {
       if (before > 0) return undefined;
       if (!(error instanceof NeedMoreBytes)) throw error;
@@ -135,7 +143,12 @@ export class Translator {
     const nextPage = this.#source.translate(linear + BigInt(bytes.length));
     pages.push(Math.floor(nextPage / PAGE_SIZE));
     const joined = new Uint8Array([...bytes, ...this.#source.page(nextPage).subarray(0, 16)]);
-    return this.#decoder.decode(joined, place.codeSize);
+    return this.#own(this.#decoder.decode(joined, place.codeSize));
+  }
+
+  #own(instruction: DecodedInstruction): DecodedInstruction {
+    if (this.#source.leaves(instruction)) throw new InvalidOpcode();
+    return instruction;
   }
 
   /** Writes an instruction's records; returns where the next one goes. */

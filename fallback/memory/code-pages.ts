@@ -37,6 +37,11 @@ export class CodePages {
     if (this.has(page)) this.#count(page, -1);
   }
 
+  clear(): void {
+    this.pages.fill(0);
+    this.#perChunk.fill(0);
+  }
+
   #count(page: number, change: 1 | -1): void {
     this.pages[page] = change === 1 ? 1 : 0;
     const chunk = page >>> CHUNK_SHIFT;

@@ -24,6 +24,7 @@ export function describeStatistics(machine: Machine, names: DeviceNames): string
   return [
     `cpu         ${machine.cpu.name}`,
     `exits       ${totalExits} (${byKind.join(", ")})`,
+    ...(machine.cpu.notes ?? []).map(([name, text]) => `${label(name)}${text}`),
     `interrupts  ${interrupts}${resets > 0 ? `, resets ${resets}` : ""}`,
     `time        guest ${milliseconds(times.cpu)}, devices ${milliseconds(devices)}, ` +
       `back ends ${milliseconds(machine.backendTime)}, ` +

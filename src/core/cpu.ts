@@ -143,6 +143,8 @@ export interface Cpu {
   /** For messages: `kvm` or `emu`. */
   readonly name: string;
   readonly times: CpuTimes;
+  /** What else there is to tell of a run: a label and a text each. */
+  readonly notes?: readonly (readonly [label: string, text: string])[];
 
   /**
    * Runs the guest until something leaves it. An exit that asks for data must be completed before

@@ -49,6 +49,7 @@ export class KvmCpu implements Cpu {
   #watching = false;
   /** The last exit left an access that the next KVM_RUN completes. */
   #accessPending = false;
+  #refused = false;
   /** Of the machines before the present one: each reset makes a new one. */
   #timesBefore: CpuTimes = { cpu: 0, exits: 0 };
 
@@ -96,6 +97,7 @@ export class KvmCpu implements Cpu {
       this.#vm.watch(true);
       this.#watching = true;
     }
+    this.#refused = false;
     this.#vm.run();
     const reason = this.#run.getInt32(RUN.exit_reason, true);
     this.#accessPending = reason === EXIT.IO || reason === EXIT.MMIO;
@@ -130,6 +132,11 @@ export class KvmCpu implements Cpu {
       default:
         return this.#explain(reason);
     }
+  }
+
+  /** Whether the last exit is there because KVM's emulator does not know an instruction. */
+  get refused(): boolean {
+    return this.#refused;
   }
 
   interrupt(vector: number): void {
@@ -186,6 +193,16 @@ export class KvmCpu implements Cpu {
     const free = !shadow.sti && !shadow.movSs && pending.interrupt === undefined;
     this.#run.setUint8(RUN.if_flag, enabled ? 1 : 0);
     this.#run.setUint8(RUN.ready_for_interrupt_injection, enabled && free ? 1 : 0);
+  }
+
+  /**
+   * Makes KVM forget what it derived from the guest's page tables. Where it shadows them it does not
+   * see writes from outside the guest, and dropping memory is the one way to tell it.
+   */
+  forgetMappings(): void {
+    const { memory } = this.#options;
+    this.#vm.mapMemory(0, 0, memory.slice(gpa(0), 0));
+    this.#vm.mapMemory(0, 0, memory.slice(gpa(0), memory.size));
   }
 
   /** Ticks of the time stamp counter in a millisecond. */
@@ -253,10 +270,10 @@ export class KvmCpu implements Cpu {
   #explain(reason: number): CannotContinue {
     if (reason === EXIT.INTERNAL_ERROR) {
       const suberror = this.#run.getUint32(RUN["internal.suberror"], true);
-      const what =
-        suberror === KVM_INTERNAL_ERROR_EMULATION
-          ? "KVM cannot execute this instruction here"
-          : `KVM internal error ${suberror}`;
+      this.#refused = suberror === KVM_INTERNAL_ERROR_EMULATION;
+      const what = this.#refused
+        ? "KVM cannot execute this instruction here"
+        : `KVM internal error ${suberror}`;
       return this.#exits.cannotContinue(what, this.#instruction(suberror));
     }
     if (reason === EXIT.FAIL_ENTRY) {

@@ -52,16 +52,17 @@ describe.skipIf(missing("kvm"))("how a guest ends", () => {
     expect(register(ended.stderr, "rip")).toBe(0xe000_0000n);
   });
 
-  it("an instruction that KVM refuses is shown with its bytes, on a host that has such", async () => {
+  it("an instruction that no processor here knows is shown with its bytes", async () => {
     const { stdout } = await run(["doctor"]);
-    // popcnt eax, eax
-    const ended = await run([tinyGuest([0xf3, 0x0f, 0xb8, 0xc0], exit(7))]);
+    // vaddps xmm0, xmm0, xmm0
+    const ended = await run([tinyGuest([0xc5, 0xf8, 0x58, 0xc0], exit(7)), "--accel", "kvm"]);
     if (stdout.includes("emulates privileged code")) {
       expect(ended.status).toBe(122);
-      expect(ended.stderr).toMatch(/^solo5-kvm: [^\n]* at rip 0x100020: f3 0f b8 c0/);
+      expect(ended.stderr).toMatch(/^solo5-kvm: [^\n]* at rip 0x100020: c5 f8 58 c0/);
       expect(ended.stderr).toMatch(/\brip +0000000000100020/);
     } else {
-      expect(ended).toMatchObject({ status: 7, stderr: "" });
+      // #UD without an interrupt descriptor table: nobody has enabled AVX.
+      expect(ended.status).toBe(121);
     }
   });
 

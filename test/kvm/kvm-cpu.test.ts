@@ -222,4 +222,33 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
     start(0xb0, 0x42, 0xf4);
     expect((await run()).kind).toBe("halt");
   });
+
+  test("gives out all of its state, and takes it back changed", () => {
+    const before = cpu.readState();
+    const fx = before.fx.slice();
+    fx.fill(0x5a, 0xa0, 0x1a0);
+    new DataView(fx.buffer).setUint32(0x18, 0x3f80, true);
+    const changed = {
+      ...before,
+      registers: { ...before.registers, r15: 0x1234_5678_9abc_def0n },
+      debugRegisters: before.debugRegisters.with(3, 0x1000n),
+      msrs: { ...before.msrs, lstar: 0xffff_8000_0000_1000n, sysenterCs: 8n },
+      shadow: { sti: true, movSs: false },
+      nmiMasked: true,
+      fx,
+    };
+    cpu.writeState(changed);
+    expect({ ...cpu.readState(), tsc: 0n }).toEqual({ ...changed, tsc: 0n });
+  });
+
+  test("is interruptible by the state it was given, before it has run", () => {
+    const { registers, ...state } = cpu.readState();
+    const enabled = { ...registers, rflags: registers.rflags | 0x200n };
+    cpu.writeState({ ...state, registers: enabled });
+    expect(cpu.interruptible).toBe(true);
+    cpu.writeState({ ...state, registers: enabled, shadow: { sti: true, movSs: false } });
+    expect(cpu.interruptible).toBe(false);
+    cpu.writeState({ ...state, registers });
+    expect(cpu.interruptible).toBe(false);
+  });
 });

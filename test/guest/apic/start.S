@@ -56,6 +56,7 @@ pdpt:
     .quad   directories + 0x2000 + PRESENT_WRITABLE
     .quad   directories + 0x3000 + PRESENT_WRITABLE
     .fill   508, 8, 0
+    .globl  directories
 directories:
     .set    address, 0
     .rept   2048

@@ -39,6 +39,7 @@ function push(x87: X87, compute: (modes: FloatContext) => Encoded, sources: numb
   x87.run({
     sources,
     pushes: true,
+    loads: true,
     compute,
     indefinite: INDEFINITE,
     accept: (value) => x87.push(value),

@@ -1,6 +1,6 @@
 /** x87's registers and how its instructions begin and end (Intel SDM vol. 1 §8.1, §8.5.1.1). */
 import { CpuException, VECTOR } from "../exceptions.ts";
-import { ALL_EXCEPTIONS, FloatContext, INVALID } from "../float/context.ts";
+import { ALL_EXCEPTIONS, DENORMAL_OPERAND, FloatContext, INVALID } from "../float/context.ts";
 import { type Encoded, type Operand, signExponent, unpackExtended } from "../float/format.ts";
 import { C0, C1, C2, C3 } from "../float/x87.ts";
 import type { Processor } from "../processor.ts";
@@ -46,6 +46,8 @@ export interface Operation<Result> {
   readonly pushes?: boolean;
   /** The result goes to memory: not where it overflows or underflows unmasked. */
   readonly toMemory?: boolean;
+  /** Converts only: an unmasked denormal operand keeps it from nothing. */
+  readonly loads?: boolean;
   readonly compute: (modes: FloatContext) => Result;
   /** The masked answer to a stack fault. */
   readonly indefinite: Result;
@@ -185,7 +187,8 @@ export class X87 {
     MODES.complete();
     const { flags } = MODES;
     const usual = (this.statusWord & (C0 | C2 | C3)) | (MODES.roundedUp ? C1 : 0);
-    if (!MODES.keepsDestination(operation.toMemory === true)) operation.accept(result);
+    const isLoaded = operation.loads === true && flags === DENORMAL_OPERAND;
+    if (isLoaded || !MODES.keepsDestination(operation.toMemory === true)) operation.accept(result);
     const conditions = operation.conditions?.(result, usual, fault !== undefined) ?? usual;
     this.statusWord = (this.statusWord & ~CONDITIONS) | conditions | flags | (fault ?? 0);
     return result;

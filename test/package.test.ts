@@ -13,6 +13,7 @@ it("the package has what a user needs, and no sources or tests of the monitor", 
     expect.arrayContaining([
       ...["README.md", "LICENSE", "docs/architecture.md", "kernel/README.md"],
       ...["dist/solo5-kvm.js", "dist/bundle.js", "dist/bundle.code"],
+      ...["dist/fallback.js", "dist/fallback.code"],
       ...["dist/package.json", "dist/interpreter.wasm", "dist/src/package.json"],
       ...["dist/src/index.js", "dist/src/index.d.ts", "dist/fallback/package.json"],
       ...["binding.gyp", "native/build.js", "native/addon.cc", "native/kvm.c"],

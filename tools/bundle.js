@@ -1,8 +1,8 @@
-// Bundles the command line into dist/: `bundle.js`, the whole of it as one function;
-// `bundle.code`, what V8 of this Node compiles it to; and `solo5-kvm.js`, which starts it.
-// See docs/decisions/0008-code-cache.md.
+// Bundles the command line into dist/: `bundle.js` and, for the processor in TypeScript,
+// `fallback.js`, each as one function; `bundle.code` and `fallback.code`, what V8 of this Node
+// compiles them to; and `solo5-kvm.js`, which starts it. See docs/decisions/0008-code-cache.md.
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
@@ -17,19 +17,58 @@ const common = {
   target: "node20",
   logLevel: "warning",
 };
+const BUNDLES = ["bundle", "fallback"];
+
+/** Leaves modules to another bundle: by their paths in the package, which `found` collects. */
+const elsewhere = (filter, found = new Set()) => ({
+  name: "elsewhere",
+  setup({ onResolve }) {
+    onResolve({ filter }, ({ path, resolveDir }) => {
+      const id = relative(root, join(resolveDir, path));
+      found.add(id);
+      return { path: id, external: true };
+    });
+  },
+});
+
+/** What commander would load of Node for executable subcommands, which we have none of. */
+const withoutChildProcess = {
+  name: "without-child-process",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, ({ path }) => ({ path, namespace: "nothing" }));
+    onLoad({ filter: /^/, namespace: "nothing" }, () => ({ contents: "" }));
+  },
+};
+
+const bundle = (name, options) =>
+  build({
+    ...common,
+    outfile: dist(`${name}.js`),
+    format: "cjs",
+    banner: { js: "(function (module, require, moduleUrl) {" },
+    footer: { js: "})" },
+    define: { "import.meta.url": "moduleUrl" },
+    // In a script there is no `import()`.
+    supported: { "dynamic-import": false },
+    ...options,
+  });
 
 // Whoever starts the program meanwhile must not find new text with old code.
-rmSync(dist("bundle.code"), { force: true });
-await build({
-  ...common,
-  entryPoints: ["src/cli/main.ts"],
-  outfile: dist("bundle.js"),
-  format: "cjs",
-  banner: { js: "(function (require, moduleUrl) {" },
-  footer: { js: "})" },
-  define: { "import.meta.url": "moduleUrl" },
-  // In a script there is no `import()`.
-  supported: { "dynamic-import": false },
+for (const name of BUNDLES) rmSync(dist(`${name}.code`), { force: true });
+const shared = new Set();
+await bundle("fallback", {
+  entryPoints: ["fallback/index.ts"],
+  plugins: [elsewhere(/^\.\.?\/.*\bsrc\//, shared)],
+});
+await bundle("bundle", {
+  stdin: {
+    contents: [
+      ...[...shared].map((id) => `export * as "${id}" from "./${id}";`),
+      'import "./src/cli/main.ts";',
+    ].join("\n"),
+    resolveDir: root,
+  },
+  plugins: [elsewhere(/\/fallback\/index\.ts$/), withoutChildProcess],
 });
 // The command is a CommonJS module among the ES modules of the library.
 copyFileSync(join(root, "tools", "start.cjs"), dist("solo5-kvm.js"));
@@ -54,7 +93,11 @@ writeFileSync(dist("interpreter.wasm"), interpreterModule());
 // Every function is compiled now, and not when it is called first. V8 wants the flags of reading
 // the code to be those of writing it.
 setFlagsFromString("--no-lazy");
-const filename = dist("bundle.js");
-const script = new Script(readFileSync(filename, "latin1"), { filename });
+const scripts = BUNDLES.map((name) => {
+  const filename = dist(`${name}.js`);
+  return [name, new Script(readFileSync(filename, "latin1"), { filename })];
+});
 setFlagsFromString("--lazy");
-writeFileSync(dist("bundle.code"), script.createCachedData());
+for (const [name, script] of scripts) {
+  writeFileSync(dist(`${name}.code`), script.createCachedData());
+}

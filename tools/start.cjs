@@ -3,7 +3,6 @@
 // (`tools/bundle.js`). Another V8 than that refuses the code and compiles the bundle as usual.
 // A CommonJS module: loading it as an ES module would take milliseconds longer.
 const { readFileSync } = require("node:fs");
-const { join } = require("node:path");
 const { pathToFileURL } = require("node:url");
 const { Script } = require("node:vm");
 
@@ -15,8 +14,30 @@ function readIfThere(path) {
   }
 }
 
-const filename = join(__dirname, "bundle.js");
-const cachedData = readIfThere(join(__dirname, "bundle.code"));
-// Only comments have anything outside of ASCII, and one byte a character is quicker to take in.
-const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData });
-script.runInThisContext()(require, pathToFileURL(__filename).href);
+/** Runs a bundle, which sets `module.exports`; `require` finds what is not in it. */
+function run(name, module, require) {
+  const filename = `${__dirname}/${name}.js`;
+  const cachedData = readIfThere(`${__dirname}/${name}.code`);
+  // Only comments have anything outside of ASCII, and one byte a character is quicker to take in.
+  const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData });
+  script.runInThisContext()(module, require, pathToFileURL(__filename).href);
+}
+
+// The processor in TypeScript is a bundle of its own, read when something of it is first used: with
+// KVM, hardly ever. What the bundles have of each other goes by paths in the package.
+const FALLBACK = "fallback/index.ts";
+const command = {};
+let fallback;
+const lazyFallback = new Proxy(
+  {},
+  {
+    get(_, name) {
+      if (fallback === undefined) {
+        fallback = {};
+        run("fallback", fallback, (id) => command.exports[id] ?? require(id));
+      }
+      return fallback.exports[name];
+    },
+  },
+);
+run("bundle", command, (id) => (id === FALLBACK ? lazyFallback : require(id)));

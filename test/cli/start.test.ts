@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { packageRoot } from "../../src/host/addon.ts";
 
 const ROOT = packageRoot();
-const CODE = "bundle.code";
+const BUNDLES = ["bundle", "fallback"];
 
 describe("the built command", () => {
   let folder: string;
@@ -15,8 +15,10 @@ describe("the built command", () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "solo5-kvm-start-"));
     mkdirSync(join(folder, "dist"));
-    copyFileSync(join(ROOT, "package.json"), join(folder, "package.json"));
-    for (const file of ["solo5-kvm.js", "bundle.js"]) {
+    for (const file of ["package.json", "binding.gyp", "dist/package.json"]) {
+      copyFileSync(join(ROOT, file), join(folder, file));
+    }
+    for (const file of ["solo5-kvm.js", ...BUNDLES.map((name) => `${name}.js`)]) {
       copyFileSync(join(ROOT, "dist", file), join(folder, "dist", file));
     }
   });
@@ -29,9 +31,9 @@ describe("the built command", () => {
     });
   const { version: expected } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 
-  it("comes with code that this V8 accepts", () => {
-    const filename = join(ROOT, "dist", "bundle.js");
-    const cachedData = readFileSync(join(ROOT, "dist", CODE));
+  it.each(BUNDLES)("comes with code that this V8 accepts: %s", (name) => {
+    const filename = join(ROOT, "dist", `${name}.js`);
+    const cachedData = readFileSync(join(ROOT, "dist", `${name}.code`));
     const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData });
     expect(script.cachedDataRejected).toBe(false);
   });
@@ -41,7 +43,9 @@ describe("the built command", () => {
   });
 
   it("starts with code that V8 refuses", () => {
-    writeFileSync(join(folder, "dist", CODE), "of another version");
+    for (const name of BUNDLES) {
+      writeFileSync(join(folder, "dist", `${name}.code`), "of another version");
+    }
     expect(version()).toMatchObject({ status: 0, stdout: `${expected}\n`, stderr: "" });
   });
 });

@@ -27,6 +27,7 @@ import { RAM_BASE, SEGMENT_INDEX, STATE } from "./state.ts";
 import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint } from "./system/breakpoints.ts";
 import { singleStepTrap } from "./system/debug.ts";
 import { deliverException, deliverInterrupt, deliverNmi } from "./system/interrupts.ts";
+import { checkAccess } from "./system/segment-access.ts";
 
 const PAGE_SIZE = 4096;
 /** How long the interpreter runs before it looks at the clock, roughly. */
@@ -474,6 +475,8 @@ export class FallbackCpu implements Cpu {
       store: (low, high, bytes) => {
         mmu.writeBytes(linear(low, high, bytes), scratch.subarray(0, bytes));
       },
+      checkSegment: (index, offset, bytes, write) =>
+        checkAccess(processor, index, offset, bytes, write ? "write" : "read"),
       procedure: (instruction) => {
         const context = new ProcedureContext(
           { processor, mmu, outside },

@@ -39,6 +39,20 @@ export const ATTRIBUTE = {
 
 export const attributesDpl = (attributes: number): number => (attributes >> 5) & 3;
 
+/**
+ * Whether a segment with these attributes may be accessed in any mode at all offsets up to its
+ * limit: it is present, does not expand down, and a segment of code is not written to.
+ */
+function plainAccess(attributes: number): { read: boolean; write: boolean } {
+  const { CODE, EXPAND_DOWN, NOT_SYSTEM, PRESENT, READABLE, WRITABLE } = ATTRIBUTE;
+  const usable = (attributes & (PRESENT | NOT_SYSTEM)) === (PRESENT | NOT_SYSTEM);
+  if ((attributes & CODE) !== 0) {
+    return { read: usable && (attributes & READABLE) !== 0, write: false };
+  }
+  const upwards = usable && (attributes & EXPAND_DOWN) === 0;
+  return { read: upwards, write: upwards && (attributes & WRITABLE) !== 0 };
+}
+
 export type CodeSize = 16 | 32 | 64;
 
 /**
@@ -127,6 +141,13 @@ export class Processor {
     this.view.setBigUint64(at + SEGMENT.BASE, segment.base, true);
     this.view.setUint32(at + SEGMENT.LIMIT, segment.limit, true);
     this.view.setUint16(at + SEGMENT.ATTRIBUTES, segment.attributes, true);
+    const { read, write } = plainAccess(segment.attributes);
+    this.#setLast(at + SEGMENT.READ_LAST, read, segment.limit);
+    this.#setLast(at + SEGMENT.WRITE_LAST, write, segment.limit);
+  }
+
+  #setLast(at: number, plain: boolean, limit: number): void {
+    this.view.setBigInt64(at, plain ? BigInt(limit) : -1n, true);
   }
 
   selector(index: number): number {

@@ -126,6 +126,12 @@ export const SEGMENT = {
   SELECTOR: 12,
   /** u16: descriptor bits 40 to 47 and 52 to 55; see `Segment` in core. */
   ATTRIBUTES: 14,
+  /**
+   * i64 each: the last offset that may surely be read or written, or -1 if it takes a closer look
+   * (`segment-access.ts`). Derived from limit and attributes; of no meaning in 64-bit mode.
+   */
+  READ_LAST: 16,
+  WRITE_LAST: 24,
 } as const;
 export const SEGMENT_SIZE = 32;
 

@@ -1,9 +1,10 @@
 import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
-import { STATE } from "../state.ts";
+import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import { HANDLERS_SECTION, HandlerIndex } from "./handlers.ts";
+import { ACCESSES_SECTION } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./module.ts";
 import { RECORD } from "./record.ts";
 import { type CodePlace, type CodeSource, Translator } from "./translator.ts";
@@ -16,6 +17,11 @@ export interface EngineHost extends CodeSource {
   load(low: number, high: number, bytes: number, forWrite: boolean): void;
   /** Stores what is in STATE.SCRATCH. */
   store(low: number, high: number, bytes: number): void;
+  /**
+   * An access through a segment, outside 64-bit mode, that is not plainly permitted.
+   * @param index of the segment register
+   */
+  checkSegment(index: number, offset: number, bytes: number, write: boolean): void;
   /** Executes an instruction that has no code. STATE.RIP is behind it. */
   procedure(instruction: DecodedInstruction): void;
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
@@ -74,11 +80,10 @@ export class Engine {
     this.#host = host;
     this.#makeException = makeException;
     this.blocks = new BlockCache(memory.buffer);
-    const [section = new ArrayBuffer(0)] = WebAssembly.Module.customSections(
-      module,
-      HANDLERS_SECTION,
+    const handlers = new HandlerIndex(
+      section(module, HANDLERS_SECTION),
+      section(module, ACCESSES_SECTION),
     );
-    const handlers = new HandlerIndex(section);
     this.#translator = new Translator(memory.buffer, map, handlers, this.blocks, host);
     const instance = new WebAssembly.Instance(module, {
       cpu: {
@@ -90,6 +95,13 @@ export class Engine {
           this.#attempt(() => host.store(low, high, bytes)) ? 1 : 0,
         findBlock: () => this.#findBlock(),
         procedure: (record: number) => this.#procedure(record),
+        checkSegment: (limit: number, offset: number, length: number) =>
+          this.#attempt(() => {
+            const { index, write } = segmentLimit(limit);
+            host.checkSegment(index, offset >>> 0, length + 1, write);
+          })
+            ? 1
+            : 0,
       },
     }) as unknown as Instance;
     this.#run = instance.exports.run;
@@ -225,3 +237,14 @@ const ripAt = (block: Block, index: number): bigint => atOffset(block, block.off
 
 const ripAfter = (block: Block, index: number): bigint =>
   atOffset(block, (block.offsets[index] ?? 0) + (block.instructions[index]?.length ?? 0));
+
+/** Contents of a custom section. */
+function section(module: WebAssembly.Module, name: string): ArrayBuffer {
+  return WebAssembly.Module.customSections(module, name)[0] ?? new ArrayBuffer(0);
+}
+
+/** The segment register that a READ_LAST or WRITE_LAST in the state belongs to, and which it is. */
+const segmentLimit = (offset: number): { index: number; write: boolean } => ({
+  index: Math.floor((offset - STATE.SEGMENTS) / SEGMENT_SIZE),
+  write: (offset - STATE.SEGMENTS) % SEGMENT_SIZE === SEGMENT.WRITE_LAST,
+});

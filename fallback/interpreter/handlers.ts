@@ -1,6 +1,7 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
 import { type Variant, variantKey, variantsOf } from "../isa/variant.ts";
+import { type MemoryAccess, parseAccess } from "./memory-access.ts";
 
 /** Handlers that no instruction of the table has. */
 export const MICRO_OPERATIONS = [
@@ -74,15 +75,22 @@ export class HandlerTable {
 /** Which handler a form has in a variant, as {@link HandlerTable} laid it down in the module. */
 export class HandlerIndex {
   readonly #indices: Uint16Array;
+  readonly #accesses: Uint8Array;
 
-  /** @param section contents of {@link HANDLERS_SECTION} */
-  constructor(section: ArrayBuffer) {
-    this.#indices = new Uint16Array(section);
+  /** @param indices, accesses contents of {@link HANDLERS_SECTION} and `ACCESSES_SECTION` */
+  constructor(indices: ArrayBuffer, accesses: ArrayBuffer) {
+    this.#indices = new Uint16Array(indices);
+    this.#accesses = new Uint8Array(accesses);
   }
 
   index(form: Form, bits: MemoryBits, memory: boolean, long: boolean): number {
     const index = this.#indices[place(form, bits, memory, long)] ?? NONE;
     if (index === NONE) throw new Error(`no handler for ${form.text}`);
     return index;
+  }
+
+  /** How a handler accesses its memory operand. @param index of the handler */
+  access(index: number): MemoryAccess | undefined {
+    return parseAccess(this.#accesses[index - MICRO_OPERATIONS.length]);
   }
 }

@@ -17,6 +17,7 @@ import {
 } from "../wasm/expression.ts";
 import { callResult, type FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import { i64x2, v128 } from "../wasm/simd.ts";
+import type { MemoryAccess } from "./memory-access.ts";
 import { RECORD } from "./record.ts";
 
 /** Functions of the module that handlers call for accesses outside the identity window. */
@@ -30,6 +31,12 @@ export interface SlowAccess {
   /** 128 bits: (address: i64) → v128, and (address: i64, value: v128) → i32. */
   readonly loadVector: number;
   readonly storeVector: number;
+  /**
+   * Outside 64-bit mode: (limit: i32, offset: i32, length: i32) → i32, zero if a fault is recorded.
+   * The limit is the offset in the state of READ_LAST or WRITE_LAST of a segment; the length is that
+   * of the access in bytes, less one.
+   */
+  readonly checkSegment: number;
 }
 
 /** How a handler's code leaves it. */
@@ -74,6 +81,8 @@ export class InterpreterEmitter implements Emitter {
   readonly bits: MemoryBits;
   readonly long: boolean;
   readonly flags: FlagEmitter;
+  /** How the memory operand has been accessed so far. */
+  access: MemoryAccess | undefined;
   readonly #fn: FunctionBuilder;
   readonly #record: Local<"i32">;
   readonly #variant: HandlerVariant;
@@ -127,7 +136,7 @@ export class InterpreterEmitter implements Emitter {
   read(operand: Operand): Local<"i64"> {
     switch (operand.kind) {
       case "memory":
-        return this.load(this.let(this.#linearAddress()), operand.bits as MemoryBits);
+        return this.load(this.#place(operand, false), operand.bits as MemoryBits);
       case "immediate":
         return this.let(zeroExtend(this.#immediate(), operand.bits));
       default:
@@ -144,7 +153,7 @@ export class InterpreterEmitter implements Emitter {
     const bits = operand.bits as MemoryBits;
     switch (operand.kind) {
       case "memory":
-        this.store(this.let(this.#linearAddress()), bits, value);
+        this.store(this.#place(operand, true), bits, value);
         break;
       case "register":
         this.#writeRegister(this.#slot(operand), bits, value);
@@ -161,7 +170,7 @@ export class InterpreterEmitter implements Emitter {
       return;
     }
     const bits = operand.bits as MemoryBits;
-    const address = this.let(this.#linearAddress());
+    const address = this.#place(operand, true);
     const old = this.local("i64");
     this.#inWindow(
       "WRITE",
@@ -182,7 +191,7 @@ export class InterpreterEmitter implements Emitter {
   readVector(operand: Operand, alignment?: "unaligned"): Local<"v128"> {
     const bits = operand.bits as VectorBits;
     if (operand.kind !== "memory") return this.let(LOAD_VECTOR[bits](this.#slot(operand)));
-    const address = this.let(this.#linearAddress());
+    const address = this.#place(operand, false);
     if (bits === 128 && alignment === undefined) this.#checkAligned(address);
     const value = this.local("v128");
     this.#inWindow(
@@ -207,7 +216,7 @@ export class InterpreterEmitter implements Emitter {
       this.#fn.store(this.#slot(operand), value);
       return;
     }
-    const address = this.let(this.#linearAddress());
+    const address = this.#place(operand, true);
     if (alignment === undefined) this.#checkAligned(address);
     const stored = this.let(value);
     this.#inWindow(
@@ -275,7 +284,7 @@ export class InterpreterEmitter implements Emitter {
   push(bits: MemoryBits, value: I64, check: () => void = () => {}): void {
     const stored = this.let(value);
     const top = this.let(i64.sub(this.getRegister(RSP, 64), i64.const(bits / 8)));
-    this.store(this.#stackAddress(top), bits, stored);
+    this.store(this.#stackAddress(top, bits, "WRITE"), bits, stored);
     check();
     this.#setStackPointer(top);
   }
@@ -290,7 +299,7 @@ export class InterpreterEmitter implements Emitter {
     check: (value: Local<"i64">) => void = () => {},
   ): Local<"i64"> {
     const top = this.let(this.getRegister(register, 64));
-    const value = this.load(this.#stackAddress(top), bits);
+    const value = this.load(this.#stackAddress(top, bits, "READ"), bits);
     check(value);
     this.#setStackPointer(this.let(i64.add(top, i64.const(bits / 8))));
     return value;
@@ -361,11 +370,13 @@ export class InterpreterEmitter implements Emitter {
   }
 
   /**
-   * The same: where a segment base or a narrower address size matters, a micro-operation before
-   * this one computed the linear address, and the record's base is its result.
+   * Linear address of a memory operand: where a segment base or a narrower address size matters, a
+   * micro-operation before this one computed it, and the record's base is its result.
    */
-  #linearAddress(): I64 {
-    return this.#address();
+  #place({ bits }: Operand, write: boolean): Local<"i64"> {
+    const bytes = Math.max(bits / 8, this.access?.bytes ?? 0);
+    this.access = { bytes, write: write || this.access?.write === true };
+    return this.let(this.#address());
   }
 
   #plainLoad(address: Local<"i64">, bits: MemoryBits): I64 {
@@ -409,13 +420,21 @@ export class InterpreterEmitter implements Emitter {
     this.#fn.storeNarrow(16, this.#slot(operand), i64.const(0xffff), ABOVE_MMX);
   }
 
-  /** Linear address of the stack at `top`, which is cut to the stack's width outside 64-bit mode. */
-  #stackAddress(top: Local<"i64">): Local<"i64"> {
+  /**
+   * Linear address of the stack at `top`. Outside 64-bit mode that is cut to the stack's width, and
+   * what the segment's plain limit does not permit is looked at in TypeScript.
+   */
+  #stackAddress(top: Local<"i64">, bits: MemoryBits, access: "READ" | "WRITE"): Local<"i64"> {
     if (this.long) return top;
     const zero = i32.const(0);
-    const offset = i64.and(top, i64.load(zero, STATE.STACK_MASK));
-    const linear = i64.add(offset, i64.load(zero, STATE.STACK_BASE));
-    return this.let(zeroExtend(linear, 32));
+    const offset = this.let(i64.and(top, i64.load(zero, STATE.STACK_MASK)));
+    const limit = segmentOffset(SEGMENT_INDEX.ss) + SEGMENT[`${access}_LAST`];
+    const length = bits / 8 - 1;
+    this.if(i64.gtS(i64.add(offset, i64.const(length)), i64.load(zero, limit)), () => {
+      const parameters = [i32.const(limit), i32.wrap(offset), i32.const(length)];
+      this.#leaveUnless(callResult("i32", this.#slow.checkSegment, ...parameters));
+    });
+    return this.let(zeroExtend(i64.add(offset, i64.load(zero, STATE.STACK_BASE)), 32));
   }
 
   #setStackPointer(top: Local<"i64">): void {

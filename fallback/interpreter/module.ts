@@ -7,11 +7,12 @@ import {
   RAM_BASE,
   STATE,
 } from "../state.ts";
-import { i32, i64, select } from "../wasm/expression.ts";
+import { type I64, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import { ModuleBuilder } from "../wasm/module-builder.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
 import { type HandlerExits, InterpreterEmitter, type SlowAccess } from "./interpreter-emitter.ts";
+import { ACCESSES_SECTION, type MemoryAccess, serialiseAccesses } from "./memory-access.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 import { buildSlowAccess } from "./slow-access.ts";
 
@@ -55,14 +56,25 @@ export function buildInterpreter(table: HandlerTable): Uint8Array<ArrayBuffer> {
     }),
     findBlock: module.importFunction("cpu", "findBlock", { parameters: [], results: one }),
     procedure: module.importFunction("cpu", "procedure", { parameters: one, results: one }),
+    checkSegment: module.importFunction("cpu", "checkSegment", {
+      parameters: ["i32", "i32", "i32"],
+      results: one,
+    }),
   };
   const slow = buildSlowAccess(module, imports);
+  const accesses = new Map<Variant, MemoryAccess | undefined>();
+  const emit = (emitter: InterpreterEmitter, variant: Variant): void => {
+    emitMeaning(emitter, variant);
+    accesses.set(variant, emitter.access);
+  };
   const cold = table.variants.slice(table.hotCount);
-  module.setTable(cold.map((variant) => defineHandler(module, variant, slow, imports)));
+  module.setTable(cold.map((variant) => defineHandler(module, variant, slow, imports, emit)));
   const run = module.addFunction({ parameters: [], results: one });
-  module.define(run, new Dispatcher(module, table, slow, imports).build());
+  module.define(run, new Dispatcher(module, table, slow, imports, emit).build());
   module.exportFunction("run", run);
   module.addCustomSection(HANDLERS_SECTION, table.serialise());
+  const ordered = table.variants.map((variant) => accesses.get(variant));
+  module.addCustomSection(ACCESSES_SECTION, serialiseAccesses(ordered));
   return module.finish();
 }
 
@@ -71,6 +83,7 @@ function defineHandler(
   variant: Variant,
   slow: SlowAccess,
   imports: Imports,
+  emit: Emit,
 ): number {
   const index = module.addFunction({ parameters: ["i32"], results: ["i32"] });
   const fn = new FunctionBuilder(["i32"]);
@@ -80,7 +93,7 @@ function defineHandler(
     jump: () => fn.return(i32.const(OUTCOME.JUMP)),
     fallback: () => fn.return(callResult("i32", imports.procedure, record)),
   };
-  emitMeaning(new InterpreterEmitter(fn, record, variant, slow, exits), variant);
+  emit(new InterpreterEmitter(fn, record, variant, slow, exits), variant);
   fn.return(i32.const(OUTCOME.NEXT));
   fn.code.push(0x00);
   module.define(index, fn.finish());
@@ -98,9 +111,12 @@ function emitMeaning(emitter: InterpreterEmitter, { instruction, operands }: Var
   if (mmx) emitter.validateMmx();
 }
 
+type Emit = (emitter: InterpreterEmitter, variant: Variant) => void;
+
 interface Imports {
   readonly findBlock: number;
   readonly procedure: number;
+  readonly checkSegment: number;
 }
 
 /** The function `run`. */
@@ -110,11 +126,19 @@ class Dispatcher {
   readonly #table: HandlerTable;
   readonly #slow: SlowAccess;
   readonly #imports: Imports;
+  readonly #emit: Emit;
   readonly #record: Local<"i32">;
   readonly #rip: Local<"i64">;
   readonly #result: Local<"i32">;
 
-  constructor(module: ModuleBuilder, table: HandlerTable, slow: SlowAccess, imports: Imports) {
+  constructor(
+    module: ModuleBuilder,
+    table: HandlerTable,
+    slow: SlowAccess,
+    imports: Imports,
+    emit: Emit,
+  ) {
+    this.#emit = emit;
     this.#module = module;
     this.#table = table;
     this.#slow = slow;
@@ -188,7 +212,8 @@ class Dispatcher {
         fn.store(i32.const(STATE.RIP), i64.load(this.#record, RECORD.IMMEDIATE));
         fn.branch(enter);
       },
-      () => this.#computeAddress(),
+      () => fn.store(i32.const(STATE.ADDRESS), i64.add(this.#offset(), this.#segmentBase())),
+      () => this.#computeSegmentAddress(leave),
       () => this.#leaveInBlock(leave),
       () => {
         const zero = i32.const(0);
@@ -196,7 +221,7 @@ class Dispatcher {
         this.#leaveInBlock(leave);
       },
       ...hot.map((variant) => () => {
-        emitMeaning(new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits), variant);
+        this.#emit(new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits), variant);
       }),
       () => this.#callHandler(leave, enter),
     ];
@@ -260,11 +285,8 @@ class Dispatcher {
     this.#fn.branch(leave);
   }
 
-  /**
-   * ADDRESS = segment base + (base + index * scale + displacement, cut by the mask in the record's
-   * immediate); outside 64-bit mode cut to 32 bits.
-   */
-  #computeAddress(): void {
+  /** base + index * scale + displacement, cut by the mask in the record's immediate. */
+  #offset(): I64 {
     const record = this.#record;
     const register = (field: number) => i64.load(i32.load16U(record, field));
     const shift = i64.extendU(i32.load8U(record, RECORD.SCALE));
@@ -273,11 +295,27 @@ class Dispatcher {
       i64.add(register(RECORD.BASE), index),
       i64.load(record, RECORD.DISPLACEMENT),
     );
-    const offset = i64.and(sum, i64.load(record, RECORD.IMMEDIATE));
-    const segment = i32.load16U(record, RECORD.REGISTERS[0]);
-    const linear = this.#fn.let(i64.add(offset, i64.load(segment)));
-    const code64 = i32.load(i32.const(0), STATE.CODE64);
-    const cut = i64.and(linear, i64.const(0xffff_ffff));
-    this.#fn.store(i32.const(STATE.ADDRESS), select(code64, linear, cut));
+    return i64.and(sum, i64.load(record, RECORD.IMMEDIATE));
+  }
+
+  #segmentBase(): I64 {
+    return i64.load(i32.load16U(this.#record, RECORD.SEGMENT));
+  }
+
+  /** What the segment's plain limit does not permit is looked at in TypeScript. */
+  #computeSegmentAddress(leave: Label): void {
+    const fn = this.#fn;
+    const offset = fn.let(this.#offset());
+    const last = i64.add(offset, i64.load8U(this.#record, RECORD.ACCESS_LENGTH));
+    const limit = i64.load(i32.load16U(this.#record, RECORD.ACCESS_LIMIT));
+    fn.if(i64.gtS(last, limit), () => {
+      const field = i32.load16U(this.#record, RECORD.ACCESS_LIMIT);
+      const length = i32.load8U(this.#record, RECORD.ACCESS_LENGTH);
+      const { checkSegment } = this.#imports;
+      const permitted = callResult("i32", checkSegment, field, i32.wrap(offset), length);
+      fn.if(i32.eqz(permitted), () => this.#leaveInBlock(leave));
+    });
+    const linear = i64.add(offset, this.#segmentBase());
+    fn.store(i32.const(STATE.ADDRESS), i64.and(linear, i64.const(0xffff_ffff)));
   }
 }

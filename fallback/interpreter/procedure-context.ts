@@ -1,10 +1,11 @@
-import { generalProtection, stackFault } from "../exceptions.ts";
+import { generalProtection } from "../exceptions.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import type { Processor } from "../processor.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
+import { mayAccess, type SegmentAccess, segmentFault } from "../system/segment-access.ts";
 import type { Address, DecodedInstruction } from "./decoder.ts";
 import { registerSlot } from "./translator.ts";
 
@@ -88,12 +89,14 @@ export class ProcedureContext {
   }
 
   /**
-   * Memory by linear address, little endian.
+   * Memory, little endian.
+   * @param offset in the segment, cut to the address size
    * @param bytes up to 16
+   * @param segment index as in `SEGMENT_INDEX`; that of the memory operand if it is not given
    * @throws CpuException
    */
-  readMemory(linear: bigint, bytes: number): bigint {
-    const at = this.#canonical(linear, bytes);
+  readMemory(offset: bigint, bytes: number, segment = this.instruction.segment): bigint {
+    const at = this.#permitted(segment, offset, bytes, "read");
     if (bytes === 8) return this.mmu.read64(at);
     if (bytes === 1 || bytes === 2 || bytes === 4) return BigInt(this.mmu.read(at, bytes));
     const data = new Uint8Array(bytes);
@@ -102,13 +105,19 @@ export class ProcedureContext {
   }
 
   /** Reads what will be written: memory that is not writable faults as a write. */
-  readForWrite(linear: bigint, bytes: number): bigint {
-    this.mmu.check(this.#canonical(linear, bytes), bytes, "write");
-    return this.readMemory(linear, bytes);
+  readForWrite(offset: bigint, bytes: number): bigint {
+    this.check(offset, bytes, "write");
+    return this.readMemory(offset, bytes);
   }
 
-  writeMemory(linear: bigint, bytes: number, value: bigint): void {
-    const at = this.#canonical(linear, bytes);
+  /** @throws CpuException */
+  writeMemory(
+    offset: bigint,
+    bytes: number,
+    value: bigint,
+    segment = this.instruction.segment,
+  ): void {
+    const at = this.#permitted(segment, offset, bytes, "write");
     if (bytes === 8) this.mmu.write64(at, value);
     else if (bytes === 1 || bytes === 2 || bytes === 4) {
       this.mmu.write(at, bytes, Number(value & mask(8 * bytes)));
@@ -121,32 +130,51 @@ export class ProcedureContext {
   }
 
   /**
-   * The memory operand's address, for accesses that must be aligned.
+   * The memory operand's offset, for accesses that must be aligned.
    * @param alignment a power of two
    * @throws CpuException #GP(0), or #SS(0) if it is not even canonical
    */
   alignedAddress(alignment: bigint): bigint {
-    const address = this.address();
-    this.#canonical(address);
-    if (address & (alignment - 1n)) throw generalProtection();
-    return address;
+    const offset = this.address();
+    const { segment } = this.instruction;
+    if (!isCanonicalLinear(linearOf(this.linear(segment, offset)))) throw segmentFault(segment);
+    if (!this.isAligned(alignment)) throw generalProtection();
+    return offset;
+  }
+
+  /** Whether the memory operand's linear address is aligned. @param alignment a power of two */
+  isAligned(alignment: bigint): boolean {
+    return (this.linear(this.instruction.segment, this.address()) & (alignment - 1n)) === 0n;
   }
 
   /** Any number of bytes, at most a page. @throws CpuException */
-  readBytes(linear: bigint, length: number): Uint8Array<ArrayBuffer> {
+  readBytes(offset: bigint, length: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(length);
-    this.mmu.readBytes(this.#canonical(linear), bytes);
+    const { segment } = this.instruction;
+    this.mmu.readBytes(this.#permitted(segment, offset, length, "read"), bytes);
     return bytes;
   }
 
   /** At most a page. @throws CpuException */
-  writeBytes(linear: bigint, bytes: Uint8Array): void {
-    this.mmu.writeBytes(this.#canonical(linear), bytes);
+  writeBytes(offset: bigint, bytes: Uint8Array): void {
+    const { segment } = this.instruction;
+    this.mmu.writeBytes(this.#permitted(segment, offset, bytes.length, "write"), bytes);
   }
 
   /** Whether memory may be accessed. @throws CpuException */
-  check(linear: bigint, bytes: number, access: "read" | "write"): void {
-    this.mmu.check(this.#canonical(linear, bytes), bytes, access);
+  check(
+    offset: bigint,
+    bytes: number,
+    access: SegmentAccess,
+    segment = this.instruction.segment,
+  ): void {
+    this.mmu.check(this.#permitted(segment, offset, bytes, access), bytes, access);
+  }
+
+  /** Whether the segment permits an access: in 64-bit mode always. */
+  isInSegment(segment: number, offset: bigint, bytes: number, access: SegmentAccess): boolean {
+    if (this.processor.code64) return true;
+    return mayAccess(this.processor, segment, Number(offset), bytes, access);
   }
 
   /** Whether ModRM names memory. */
@@ -168,16 +196,10 @@ export class ProcedureContext {
     return (this.instruction.modRm & 7) | ((this.instruction.rex & 1) << 3);
   }
 
-  /** Offset that ModRM or a direct offset names, cut to the address size. */
-  effectiveAddress(): bigint {
-    const { address, addressSize } = this.instruction;
-    return address === undefined ? 0n : this.#sum(address) & mask(addressSize);
-  }
-
-  /** Linear address of the memory operand, `plus` bytes on. */
+  /** Offset that ModRM or a direct offset names, `plus` bytes on, cut to the address size. */
   address(plus: number | bigint = 0): bigint {
-    const offset = this.effectiveAddress() + BigInt(plus);
-    return this.linear(this.instruction.segment, offset & mask(this.instruction.addressSize));
+    const { address, addressSize } = this.instruction;
+    return address === undefined ? 0n : (this.#sum(address) + BigInt(plus)) & mask(addressSize);
   }
 
   /** Linear address of an offset in a segment. @param segment index as in `SEGMENT_INDEX` */
@@ -225,11 +247,17 @@ export class ProcedureContext {
     this.processor.rip = target;
   }
 
-  /** @throws CpuException #SS or #GP(0), by the segment, unless all bytes have such addresses */
-  #canonical(linear: bigint, bytes = 1): number {
-    const at = linearOf(linear);
-    if (isCanonicalLinear(at) && isCanonicalLinear(at + bytes - 1)) return at;
-    throw this.instruction.segment === SEGMENT_INDEX.ss ? stackFault() : generalProtection();
+  /**
+   * Linear address of an access that the segment permits.
+   * @throws CpuException #SS or #GP(0), by the segment
+   */
+  #permitted(segment: number, offset: bigint, bytes: number, access: SegmentAccess): number {
+    const at = linearOf(this.linear(segment, offset));
+    const canonical = isCanonicalLinear(at) && isCanonicalLinear(at + bytes - 1);
+    if (!canonical || !this.isInSegment(segment, offset, bytes, access)) {
+      throw segmentFault(segment);
+    }
+    return at;
   }
 
   #spec(index: number): OperandSpec {

@@ -17,6 +17,14 @@ export const RECORD = {
   /** u16: offsets in the state of an address's base and index. */
   BASE: 10,
   INDEX_REGISTER: 12,
+  /**
+   * In an address micro-operation, u16 each: offsets in the state of the segment's base, and of the
+   * limit (READ_LAST or WRITE_LAST) that is checked.
+   */
+  SEGMENT: 4,
+  ACCESS_LIMIT: 6,
+  /** u8: what is checked, in bytes less one. */
+  ACCESS_LENGTH: 8,
   /** i64: immediate, or branch target; in an instruction without one, the next instruction. */
   IMMEDIATE: 16,
   /** i64: displacement; in an instruction with an immediate and no memory, the next instruction. */

@@ -12,6 +12,8 @@ export interface AccessImports {
   readonly load: number;
   /** (low, high, bytes) → i32, zero if a fault is recorded; the value is in SCRATCH. */
   readonly store: number;
+  /** As in {@link SlowAccess}. */
+  readonly checkSegment: number;
 }
 
 const WIDTHS: readonly MemoryBits[] = [8, 16, 32, 64];
@@ -57,6 +59,7 @@ export function buildSlowAccess(module: ModuleBuilder, imports: AccessImports): 
     store: byWidth(storer),
     loadVector: vectorLoader(module, imports),
     storeVector: vectorStorer(module, imports),
+    checkSegment: imports.checkSegment,
   };
 }
 

@@ -11,6 +11,7 @@ import {
   NeedMoreBytes,
 } from "./decoder.ts";
 import { type HandlerIndex, microIndex } from "./handlers.ts";
+import type { MemoryAccess } from "./memory-access.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 import { readUnitControls, unitFault } from "./units.ts";
 
@@ -168,25 +169,28 @@ export class Translator {
       this.#view.setUint32(record + RECORD.IMMEDIATE, fault, true);
       return record + RECORD_SIZE;
     }
-    const direct = address === undefined || this.#isDirect(instruction, place);
-    if (!direct) {
+    const handler = this.#handler(instruction, place);
+    if (address !== undefined && this.#isDirect(instruction, place)) {
+      this.#writeAddress(record, address, next);
+    } else if (address !== undefined && form.instruction.meaning !== undefined) {
       this.#writeAddressOperation(record, instruction, address, next);
+      const access = this.#handlers.access(handler);
+      if (access !== undefined && place.codeSize !== 64) {
+        this.#writeSegmentCheck(record, instruction, access);
+      }
       record += RECORD_SIZE;
       this.#clear(record, index);
       this.#view.setUint16(record + RECORD.BASE, STATE.ADDRESS, true);
-    } else if (address !== undefined) {
-      this.#writeAddress(record, address, next);
     }
-    const memory = address !== undefined;
-    const { operandSize } = instruction;
-    const handler =
-      form.instruction.meaning === undefined
-        ? microIndex("procedure")
-        : this.#handlers.index(form, operandSize, memory, place.codeSize === 64);
     this.#view.setUint16(record + RECORD.HANDLER, handler, true);
     this.#writeRegisters(record, instruction);
     this.#writeImmediate(record, instruction, place, next);
     return record + RECORD_SIZE;
+  }
+
+  #handler({ form, operandSize, address }: DecodedInstruction, place: CodePlace): number {
+    if (form.instruction.meaning === undefined) return microIndex("procedure");
+    return this.#handlers.index(form, operandSize, address !== undefined, place.codeSize === 64);
   }
 
   /** Whether an address needs no segment base and is not cut. */
@@ -206,8 +210,19 @@ export class Translator {
     const base = offsetOnly ? STATE.ZERO : segmentOffset(instruction.segment) + SEGMENT.BASE;
     this.#writeAddress(record, address, next);
     this.#view.setUint16(record + RECORD.HANDLER, microIndex("address"), true);
-    this.#view.setUint16(record + RECORD.REGISTERS[0], base, true);
+    this.#view.setUint16(record + RECORD.SEGMENT, base, true);
     this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, mask), true);
+  }
+
+  #writeSegmentCheck(
+    record: number,
+    { segment }: DecodedInstruction,
+    { bytes, write }: MemoryAccess,
+  ): void {
+    const limit = segmentOffset(segment) + (write ? SEGMENT.WRITE_LAST : SEGMENT.READ_LAST);
+    this.#view.setUint16(record + RECORD.HANDLER, microIndex("segment-address"), true);
+    this.#view.setUint16(record + RECORD.ACCESS_LIMIT, limit, true);
+    this.#view.setUint8(record + RECORD.ACCESS_LENGTH, bytes - 1);
   }
 
   #writeAddress(record: number, address: Address, next: bigint): void {

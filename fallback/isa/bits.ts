@@ -118,7 +118,7 @@ function bitScan(
 /** CMPXCHG8B and CMPXCHG16B. */
 function compareExchangeTwice(context: ProcedureContext, width: 32 | 64): void {
   const address = context.address();
-  if (width === 64 && (address & 15n) !== 0n) throw new CpuException(VECTOR.GP, 0);
+  if (width === 64 && !context.isAligned(16n)) throw new CpuException(VECTOR.GP, 0);
   const bytes = width / 4;
   const pair = (high: number, low: number): bigint =>
     (context.getRegister(high, width) << BigInt(width)) | context.getRegister(low, width);

@@ -67,11 +67,10 @@ export const miscellaneous: Family = [
     name: "XLAT",
     forms: ["D7"],
     procedure(context) {
-      const { instruction } = context;
-      const width = instruction.addressSize;
+      const width = context.instruction.addressSize;
       const table = context.getRegister(RBX, width) + context.getRegister(RAX, 8);
-      const address = context.linear(instruction.segment, BigInt.asUintN(width, table));
-      context.setRegister(RAX, 8, context.readMemory(address, 1));
+      const value = context.readMemory(BigInt.asUintN(width, table), 1);
+      context.setRegister(RAX, 8, value);
     },
   },
   {
@@ -140,8 +139,10 @@ export const miscellaneous: Family = [
       const bytes = operandSize / 8;
       const index = signed(context.read(0));
       const lower = signed(context.readMemory(context.address(), bytes));
+      // Below the lower bound the upper one is not looked at, even if it cannot be read.
+      if (index < lower) throw new CpuException(VECTOR.BR);
       const upper = signed(context.readMemory(context.address(bytes), bytes));
-      if (index < lower || index > upper) throw new CpuException(VECTOR.BR);
+      if (index > upper) throw new CpuException(VECTOR.BR);
     },
   },
   {

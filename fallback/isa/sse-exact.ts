@@ -76,7 +76,7 @@ export function exactly<Result>(
 export function readAligned(context: ProcedureContext, index: number): bigint {
   const spec = context.instruction.form.operands[index];
   const isMemory = context.inMemory && (spec?.place === "xmm-rm" || spec?.place === "memory");
-  if (isMemory && spec.width === 128 && context.address() & 15n) throw generalProtection();
+  if (isMemory && spec.width === 128 && !context.isAligned(16n)) throw generalProtection();
   return context.read(index);
 }
 

@@ -68,15 +68,14 @@ function maskedMove(context: ProcedureContext): void {
     endMmx(context.processor);
   }
   const offset = context.getRegister(RDI, context.instruction.addressSize);
-  const address = context.linear(context.instruction.segment, offset);
   const value = context.read(0);
   const mask = context.read(1);
   const bytes = range(0, isMmx ? 8 : 16);
   const selected = bytes.filter((at) => (mask >> BigInt(8 * at + 7)) & 1n);
   // As in silicon all bytes must be writable, selected or not, and the high half is looked at first.
-  for (const half of isMmx ? [0] : [8, 0]) context.check(address + BigInt(half), 8, "write");
+  for (const half of isMmx ? [0] : [8, 0]) context.check(offset + BigInt(half), 8, "write");
   for (const at of selected) {
-    context.writeMemory(address + BigInt(at), 1, (value >> BigInt(8 * at)) & 0xffn);
+    context.writeMemory(offset + BigInt(at), 1, (value >> BigInt(8 * at)) & 0xffn);
   }
 }
 

@@ -17,6 +17,12 @@ const PAGE_SIZE = 4096;
 const MAX_ELEMENTS = 4096;
 const COMPARE_FLAGS: FlagUse = { written: "OSZAPC" };
 
+interface StringPlace {
+  /** Index as in `SEGMENT_INDEX`. */
+  readonly segment: number;
+  readonly offset: bigint;
+}
+
 /** One string instruction under way. */
 class StringOperation {
   readonly context: ProcedureContext;
@@ -41,15 +47,15 @@ class StringOperation {
     return this.context.instruction.addressSize;
   }
 
-  /** Linear address of the source, in DS or an override. */
-  get source(): bigint {
+  /** In DS or an override. */
+  get source(): StringPlace {
     const offset = this.context.getRegister(RSI, this.#width);
-    return this.context.linear(this.context.instruction.segment, offset);
+    return { segment: this.context.instruction.segment, offset };
   }
 
-  /** Linear address of the destination, in ES always. */
-  get destination(): bigint {
-    return this.context.linear(SEGMENT_INDEX.es, this.context.getRegister(RDI, this.#width));
+  /** In ES always. */
+  get destination(): StringPlace {
+    return { segment: SEGMENT_INDEX.es, offset: this.context.getRegister(RDI, this.#width) };
   }
 
   get count(): bigint {
@@ -67,12 +73,17 @@ class StringOperation {
     context.setRegister(register, this.#width, moved);
   }
 
-  read(address: bigint): bigint {
-    return this.context.readMemory(address, this.bytes);
+  read({ segment, offset }: StringPlace): bigint {
+    return this.context.readMemory(offset, this.bytes, segment);
   }
 
-  write(address: bigint, value: bigint): void {
-    this.context.writeMemory(address, this.bytes, value);
+  write({ segment, offset }: StringPlace, value: bigint): void {
+    this.context.writeMemory(offset, this.bytes, value, segment);
+  }
+
+  /** Elements from a place to where pointers wrap. */
+  elementsBeforeWrap({ offset }: StringPlace): number {
+    return Math.floor((2 ** this.#width - Number(offset)) / this.bytes);
   }
 }
 
@@ -137,20 +148,27 @@ function restart(context: ProcedureContext): void {
   processor.rip = BigInt.asUintN(width, next - BigInt(instruction.length));
 }
 
-/** Forwards elements from `linear` to the end of its page, and of RAM; 0 if not plain memory. */
+/**
+ * Forwards elements from a place to the end of its page, or to where pointers wrap; none if not all
+ * of them are plain memory that the segment permits.
+ */
 function plainElements(
-  { context, bytes, step }: StringOperation,
-  address: bigint,
+  operation: StringOperation,
+  place: StringPlace,
   access: "read" | "write",
   limit: number,
 ): { at: number; elements: number } {
-  const linear = linearOf(address);
+  const { context, bytes, step } = operation;
+  const linear = linearOf(context.linear(place.segment, place.offset));
   const inPage = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
-  if (step < 0 || inPage < bytes || !isCanonicalLinear(linear)) return { at: 0, elements: 0 };
+  const beforeWrap = operation.elementsBeforeWrap(place);
+  const elements = Math.min(limit, Math.floor(inPage / bytes), beforeWrap);
+  const none = { at: 0, elements: 0 };
+  if (step < 0 || elements === 0 || !isCanonicalLinear(linear)) return none;
+  if (!context.isInSegment(place.segment, place.offset, elements * bytes, access)) return none;
   const { mmu } = context;
   const at = mmu.translate(linear, access);
-  if (!mmu.memory.contains(at, inPage)) return { at: 0, elements: 0 };
-  return { at, elements: Math.min(limit, Math.floor(inPage / bytes)) };
+  return mmu.memory.contains(at, inPage) ? { at, elements } : none;
 }
 
 function moveBulk(operation: StringOperation, limit: number): number {
@@ -253,8 +271,9 @@ export const strings: Family = [
     ["A6", "A7"],
     (context) =>
       repeating(context, (operation) => {
-        const first = operation.read(operation.source);
+        // Where both fault, silicon tells of the second.
         const second = operation.read(operation.destination);
+        const first = operation.read(operation.source);
         operation.advance(RSI);
         operation.advance(RDI);
         return compare(operation, first, second);
@@ -268,8 +287,8 @@ export const strings: Family = [
     checkPortAccess(context.processor, context.mmu, port, operation.bytes);
     if (repeated && operation.count === 0n) return;
     // The page must take the value before the port is asked for it.
-    const destination = linearOf(operation.destination);
-    context.mmu.check(destination, operation.bytes, "write");
+    const { segment, offset } = operation.destination;
+    context.check(offset, operation.bytes, "write", segment);
     context.outside.portIn(port, operation.bytes, (value) => {
       operation.write(operation.destination, BigInt(value));
       operation.advance(RDI);

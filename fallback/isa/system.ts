@@ -130,7 +130,7 @@ export const system: Family = [
     forms: ["0F 01/7 M mem"],
     ...SYSTEM,
     procedure(context) {
-      const linear = linearOf(context.address());
+      const linear = linearOf(context.linear(context.instruction.segment, context.address()));
       // A non-canonical address invalidates nothing.
       if (isCanonicalLinear(linear)) context.mmu.invalidatePage(linear);
     },

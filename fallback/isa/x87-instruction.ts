@@ -43,7 +43,7 @@ function notePointers(x87: X87, context: ProcedureContext): void {
     ? {
         opcode: ((form.opcode & 7) << 8) | modRm,
         instruction,
-        data: context.inMemory ? context.effectiveAddress() : data,
+        data: context.inMemory ? context.address() : data,
       }
     : { opcode, instruction, data };
 }

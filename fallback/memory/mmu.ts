@@ -243,12 +243,12 @@ export class Mmu {
   }
 
   /**
-   * Linear addresses of 32-bit modes wrap at 4 GiB.
+   * Where the second page of an access begins. Outside 64-bit mode addresses wrap at 4 GiB.
    * @throws CpuException #GP(0) where an access would leave the lower canonical half
    */
   #after(linear: number, bytes: number): number {
     const next = linear + bytes;
-    if (!this.#p.longMode) return next % WORD;
+    if (next === WORD && !this.#p.code64) return 0;
     if (!isCanonicalLinear(next)) throw generalProtection();
     return next;
   }

@@ -41,9 +41,14 @@ export const nullStack = (level: number): Segment => ({
 export function paragraphSegment(p: Processor, index: number, selector: number): Segment {
   const base = BigInt(selector * PARAGRAPH);
   if (p.virtual8086) return virtual8086Segment(selector);
+  const before = p.segment(index);
+  const usable = (before.attributes & ATTRIBUTE.PRESENT) !== 0;
   // Limit and rights stay what they were: "unreal mode" lives from it.
-  return { ...p.segment(index), selector, base };
+  return { ...(usable ? before : REAL_MODE_DATA), selector, base };
 }
+
+/** What a segment register that was null when protected mode was left becomes. */
+const REAL_MODE_DATA = { limit: 0xffff, attributes: 0x93 } as const;
 
 export const virtual8086Segment = (selector: number): Segment => ({
   selector,

@@ -3,8 +3,9 @@ import { isCanonical } from "../bits.ts";
 import { stackFault } from "../exceptions.ts";
 import { linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
-import { ATTRIBUTE, type CodeSize, GPR, type Processor } from "../processor.ts";
+import { type CodeSize, GPR, type Processor } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
+import { isWithin } from "./segment-access.ts";
 
 export type SlotBytes = 2 | 4 | 8;
 
@@ -101,15 +102,4 @@ export class Stack {
   #fault() {
     return stackFault(this.#errorCode);
   }
-}
-
-/** Whether an access at an offset lies inside a data segment (Intel SDM vol. 3A §5.3). */
-export function isWithin(segment: Segment, offset: number, bytes: number): boolean {
-  const last = offset + bytes - 1;
-  const { attributes, limit } = segment;
-  const expandDown =
-    (attributes & (ATTRIBUTE.CODE | ATTRIBUTE.EXPAND_DOWN)) === ATTRIBUTE.EXPAND_DOWN;
-  if (!expandDown) return last <= limit;
-  const top = (attributes & ATTRIBUTE.BIG) !== 0 ? 0xffff_ffff : 0xffff;
-  return offset > limit && last <= top;
 }

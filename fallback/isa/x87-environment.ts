@@ -113,28 +113,7 @@ function formatOf({ operandSize, processor }: ProcedureContext): Format {
 }
 
 const environmentBytes = ({ bytes }: Format): number => FIELDS * bytes;
-
-function environmentImage(x87: X87, { bytes, pointers }: Format, extra: number): DataView {
-  const filler = bytes === 4 ? FILLED : 0;
-  const words = [x87.controlWord, x87.statusWord, readTagWord(x87)].map((word) => filler | word);
-  const image = new DataView(new ArrayBuffer(FIELDS * bytes + extra));
-  [...words, ...pointers.pack(x87.pointers)].forEach((field, index) => {
-    if (bytes === 2) image.setUint16(2 * index, field, true);
-    else image.setUint32(4 * index, field, true);
-  });
-  return image;
-}
-
-function loadEnvironment(x87: X87, { bytes, pointers }: Format, image: DataView): void {
-  const fields = Array.from({ length: FIELDS }, (_, index) =>
-    bytes === 2 ? image.getUint16(2 * index, true) : image.getUint32(4 * index, true),
-  );
-  const [control = 0, status = 0, tags = 0, ...rest] = fields;
-  x87.controlWord = control & 0xffff;
-  x87.statusWord = status & 0xffff;
-  writeTagWord(x87, tags);
-  x87.pointers = pointers.unpack(rest);
-}
+const stateBytes = (format: Format): number => environmentBytes(format) + REGISTERS_BYTES;
 
 type Access = "read" | "write";
 
@@ -144,48 +123,69 @@ function check(context: ProcedureContext, format: Format, length: number, access
   context.check(context.address(length - 1), 1, access);
 }
 
-function write(context: ProcedureContext, format: Format, { buffer }: DataView): void {
-  check(context, format, buffer.byteLength, "write");
-  context.writeBytes(context.address(), new Uint8Array(buffer));
+/*
+ * Then each field is accessed by itself, and its offset wraps by itself: one that crosses the
+ * segment's end faults, and leaves behind what came before it.
+ */
+
+function writeFields(x87: X87, context: ProcedureContext, { bytes, pointers }: Format): void {
+  const filler = bytes === 4 ? FILLED : 0;
+  const words = [x87.controlWord, x87.statusWord, readTagWord(x87)].map((word) => filler | word);
+  [...words, ...pointers.pack(x87.pointers)].forEach((field, index) => {
+    context.writeMemory(context.address(bytes * index), bytes, BigInt(field >>> 0));
+  });
 }
 
-function read(context: ProcedureContext, format: Format, length: number): DataView {
-  check(context, format, length, "read");
-  return new DataView(context.readBytes(context.address(), length).buffer);
+/** All but the control word, which is the last to be loaded. */
+function readFields(x87: X87, context: ProcedureContext, { bytes, pointers }: Format): void {
+  const field = (index: number): number =>
+    Number(context.readMemory(context.address(bytes * index), bytes));
+  x87.statusWord = field(1) & 0xffff;
+  writeTagWord(x87, field(2));
+  x87.pointers = pointers.unpack([field(3), field(4), field(5), field(6)]);
 }
+
+const readControlWord = (context: ProcedureContext): number =>
+  Number(context.readMemory(context.address(), 2));
 
 /** FNSTENV. */
 export function writeEnvironment(x87: X87, context: ProcedureContext): void {
   const format = formatOf(context);
-  write(context, format, environmentImage(x87, format, 0));
+  check(context, format, environmentBytes(format), "write");
+  writeFields(x87, context, format);
 }
 
 /** FLDENV. */
 export function readEnvironment(x87: X87, context: ProcedureContext): void {
   const format = formatOf(context);
-  loadEnvironment(x87, format, read(context, format, environmentBytes(format)));
+  check(context, format, environmentBytes(format), "read");
+  readFields(x87, context, format);
+  x87.controlWord = readControlWord(context);
 }
 
 /** FNSAVE: the environment, then the registers, ST(0) first. */
 export function writeState(x87: X87, context: ProcedureContext): void {
   const format = formatOf(context);
-  const image = environmentImage(x87, format, REGISTERS_BYTES);
+  check(context, format, stateBytes(format), "write");
+  writeFields(x87, context, format);
   for (let n = 0; n < REGISTERS; n++) {
     const at = environmentBytes(format) + REGISTER_BYTES * n;
     const value = x87.get(n);
-    image.setBigUint64(at, value.significand, true);
-    image.setUint16(at + 8, signExponent(value), true);
+    context.writeMemory(context.address(at), 8, value.significand);
+    context.writeMemory(context.address(at + 8), 2, BigInt(signExponent(value)));
   }
-  write(context, format, image);
 }
 
 /** FRSTOR. */
 export function readState(x87: X87, context: ProcedureContext): void {
   const format = formatOf(context);
-  const image = read(context, format, environmentBytes(format) + REGISTERS_BYTES);
-  loadEnvironment(x87, format, image);
+  check(context, format, stateBytes(format), "read");
+  readFields(x87, context, format);
   for (let n = 0; n < REGISTERS; n++) {
     const at = environmentBytes(format) + REGISTER_BYTES * n;
-    x87.store(n, encodedOf(image.getUint16(at + 8, true), image.getBigUint64(at, true)));
+    const significand = context.readMemory(context.address(at), 8);
+    const high = Number(context.readMemory(context.address(at + 8), 2));
+    x87.store(n, encodedOf(high, significand));
   }
+  x87.controlWord = readControlWord(context);
 }

@@ -13,6 +13,11 @@ export const MICRO_OPERATIONS = [
   "address",
   /** The same outside 64-bit mode: checked against the segment's limit and rights, 32 bits wide. */
   "segment-address",
+  /**
+   * Before "segment-address" of an MMX instruction: a pending x87 exception comes before what the
+   * segment refuses; and where the record's immediate says so, the access is a store.
+   */
+  "mmx-access",
   /** Leaves the block before this instruction: it is to be translated anew. */
   "leave",
   /** Raises the exception whose vector the record's immediate is. */

@@ -214,6 +214,12 @@ class Dispatcher {
       },
       () => fn.store(i32.const(STATE.ADDRESS), i64.add(this.#offset(), this.#segmentBase())),
       () => this.#computeSegmentAddress(leave),
+      () => {
+        const variant = { bits: 32, long: false, operands: [] } as const;
+        const emitter = new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits);
+        emitter.beginMmx();
+        fn.if(i32.load(this.#record, RECORD.IMMEDIATE), () => emitter.resetMmxTop());
+      },
       () => this.#leaveInBlock(leave),
       () => {
         const zero = i32.const(0);

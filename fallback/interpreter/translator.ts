@@ -1,4 +1,4 @@
-import type { MemoryBits } from "../isa/emitter.ts";
+import { generalProtection } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
@@ -8,6 +8,7 @@ import {
   type DecodedInstruction,
   Decoder,
   InvalidOpcode,
+  MAX_INSTRUCTION_LENGTH,
   NeedMoreBytes,
 } from "./decoder.ts";
 import { type HandlerIndex, microIndex } from "./handlers.ts";
@@ -35,12 +36,14 @@ export interface CodePlace {
   /** Of the code segment. */
   readonly base: bigint;
   readonly codeSize: 16 | 32 | 64;
+  /** The last offset in the code segment. */
+  readonly limit: bigint;
 }
 
 const PAGE_SIZE = 4096;
 const MAX_INSTRUCTIONS = 48;
 /** Records that one instruction takes at most. */
-const RECORDS_PER_INSTRUCTION = 2;
+const RECORDS_PER_INSTRUCTION = 3;
 const ADDRESS_MASK = { 16: 0xffffn, 32: 0xffff_ffffn, 64: -1n } as const;
 
 /** Makes blocks of records from the guest's code. */
@@ -67,39 +70,50 @@ export class Translator {
 
   /**
    * The block at a place, translated if need be.
-   * @param limit instructions at most; fewer than usual for single steps, which are not kept
+   * @param count instructions at most; fewer than usual for single steps, which are not kept
    * @throws CpuException, InvalidOpcode, InstructionTooLong if not even one instruction can be had
    */
-  block(place: CodePlace, limit = MAX_INSTRUCTIONS): Block {
-    const linear = linearAddress(place);
+  block(place: CodePlace, count = MAX_INSTRUCTIONS): Block {
+    if (place.rip > place.limit) throw generalProtection();
+    const linear = linearAddress(place, 0);
     const address = this.#source.translate(linear);
-    const known = limit === MAX_INSTRUCTIONS ? this.#blocks.at(address) : undefined;
+    const known = count === MAX_INSTRUCTIONS ? this.#blocks.at(address) : undefined;
     if (known !== undefined && this.#isFor(known, place)) {
       this.#blocks.rememberJump(known);
       return known;
     }
-    const block = this.#translate(place, linear, address, limit);
-    if (limit === MAX_INSTRUCTIONS) this.#blocks.rememberJump(block);
+    const block = this.#translate(place, linear, address, count);
+    if (count === MAX_INSTRUCTIONS) this.#blocks.rememberJump(block);
     return block;
   }
 
-  #isFor({ rip, codeSize, unitControls }: Block, place: CodePlace): boolean {
-    if (rip !== place.rip || codeSize !== place.codeSize) return false;
-    return unitControls === undefined || unitControls === readUnitControls(this.#view);
+  #isFor(block: Block, place: CodePlace): boolean {
+    const { rip, codeSize, limit, unitControls, address, pages } = block;
+    if (rip !== place.rip || codeSize !== place.codeSize || limit !== place.limit) return false;
+    if (unitControls !== undefined && unitControls !== readUnitControls(this.#view)) return false;
+    const [, second] = pages;
+    // The second page may have been mapped to another place than it was.
+    const inFirst = PAGE_SIZE - (address % PAGE_SIZE);
+    return second === undefined || second === this.#pageOf(linearAddress(place, inFirst));
   }
 
-  #translate(place: CodePlace, linear: bigint, address: number, limit: number): Block {
+  /** Guest physical page number. */
+  #pageOf(linear: bigint): number {
+    return Math.floor(this.#source.translate(linear) / PAGE_SIZE);
+  }
+
+  #translate(place: CodePlace, linear: bigint, address: number, count: number): Block {
     const header = this.#blocks.allocate(MAX_INSTRUCTIONS * RECORDS_PER_INSTRUCTION + 2);
     const pages = [Math.floor(address / PAGE_SIZE)];
     const instructions: DecodedInstruction[] = [];
     const offsets: number[] = [];
     const records: number[] = [];
-    const bytes = this.#source.page(address);
+    const bytes = withinLimit(place, this.#source.page(address));
     let offset = 0;
     let record = header + RECORD_SIZE;
     let ended = false;
-    while (!ended && offset < bytes.length && instructions.length < limit) {
-      const instruction = this.#decode(place, linear, bytes, offset, pages, instructions.length);
+    while (!ended && offset < bytes.length && instructions.length < count) {
+      const instruction = this.#decode(place, bytes, offset, pages, instructions.length);
       if (instruction === undefined) break;
       const next = nextRip(place, offset + instruction.length);
       offsets.push(offset);
@@ -112,10 +126,10 @@ export class Translator {
     if (!ended) this.#writeGo(record, nextRip(place, offset));
     this.#blocks.release(record + RECORD_SIZE);
     this.#view.setInt32(header + HEADER.COUNT, instructions.length, true);
-    const { rip, codeSize } = place;
+    const { rip, codeSize, limit } = place;
     const usesUnits = instructions.some(({ form }) => form.unit !== undefined);
     const block = {
-      ...{ header, rip, linear, codeSize, address, pages, instructions, offsets, records },
+      ...{ header, rip, linear, codeSize, limit, address, pages, instructions, offsets, records },
       unitControls: usesUnits ? readUnitControls(this.#view) : undefined,
     };
     for (const page of pages) this.#source.mark(page);
@@ -129,7 +143,6 @@ export class Translator {
    */
   #decode(
     place: CodePlace,
-    linear: bigint,
     bytes: Uint8Array,
     offset: number,
     pages: number[],
@@ -141,10 +154,16 @@ export class Translator {
       if (before > 0) return undefined;
       if (!(error instanceof NeedMoreBytes)) throw error;
     }
-    const nextPage = this.#source.translate(linear + BigInt(bytes.length));
+    const nextPage = this.#source.translate(linearAddress(place, bytes.length));
+    const next = this.#source.page(nextPage).subarray(0, MAX_INSTRUCTION_LENGTH);
+    const joined = withinLimit(place, new Uint8Array([...bytes, ...next]));
+    if (joined.length === bytes.length) throw generalProtection();
     pages.push(Math.floor(nextPage / PAGE_SIZE));
-    const joined = new Uint8Array([...bytes, ...this.#source.page(nextPage).subarray(0, 16)]);
-    return this.#own(this.#decoder.decode(joined, place.codeSize));
+    try {
+      return this.#own(this.#decoder.decode(joined, place.codeSize));
+    } catch (error) {
+      throw error instanceof NeedMoreBytes ? generalProtection() : error;
+    }
   }
 
   #own(instruction: DecodedInstruction): DecodedInstruction {
@@ -169,13 +188,19 @@ export class Translator {
       this.#view.setUint32(record + RECORD.IMMEDIATE, fault, true);
       return record + RECORD_SIZE;
     }
-    const handler = this.#handler(instruction, place);
+    const handler = this.#handler(instruction, place, next);
     if (address !== undefined && this.#isDirect(instruction, place)) {
       this.#writeAddress(record, address, next);
     } else if (address !== undefined && form.instruction.meaning !== undefined) {
+      const access = place.codeSize === 64 ? undefined : this.#handlers.access(handler);
+      if (access !== undefined && hasMmxOperand(instruction)) {
+        this.#view.setUint16(record + RECORD.HANDLER, microIndex("mmx-access"), true);
+        this.#view.setUint32(record + RECORD.IMMEDIATE, access.write ? 1 : 0, true);
+        record += RECORD_SIZE;
+        this.#clear(record, index);
+      }
       this.#writeAddressOperation(record, instruction, address, next);
-      const access = this.#handlers.access(handler);
-      if (access !== undefined && place.codeSize !== 64) {
+      if (access !== undefined) {
         this.#writeSegmentCheck(record, instruction, access);
       }
       record += RECORD_SIZE;
@@ -188,8 +213,10 @@ export class Translator {
     return record + RECORD_SIZE;
   }
 
-  #handler({ form, operandSize, address }: DecodedInstruction, place: CodePlace): number {
-    if (form.instruction.meaning === undefined) return microIndex("procedure");
+  #handler(instruction: DecodedInstruction, place: CodePlace, next: bigint): number {
+    const { form, operandSize, address } = instruction;
+    const leaves = branchTarget(instruction, place, next) > place.limit;
+    if (form.instruction.meaning === undefined || leaves) return microIndex("procedure");
     return this.#handlers.index(form, operandSize, address !== undefined, place.codeSize === 64);
   }
 
@@ -255,10 +282,7 @@ export class Translator {
       this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, next), true);
       return;
     }
-    const relative = instruction.form.operands.some((o) => o.place === "relative");
-    const value = relative
-      ? branchTarget(next + immediate, instruction.operandSize, place)
-      : immediate;
+    const value = isRelative(instruction) ? branchTarget(instruction, place, next) : immediate;
     this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, value), true);
     if (instruction.address === undefined) {
       this.#view.setBigInt64(record + RECORD.DISPLACEMENT, BigInt.asIntN(64, next), true);
@@ -279,15 +303,31 @@ export class Translator {
   }
 }
 
-const linearAddress = ({ rip, base, codeSize }: CodePlace): bigint =>
-  BigInt.asUintN(codeSize === 64 ? 64 : 32, rip + base);
+const widthOf = ({ codeSize }: CodePlace): number => (codeSize === 64 ? 64 : 32);
+
+/** @param plus bytes from the place */
+const linearAddress = (place: CodePlace, plus: number): bigint =>
+  BigInt.asUintN(widthOf(place), place.rip + place.base + BigInt(plus));
 
 /** RIP wraps at the code's width. */
-const nextRip = ({ rip, codeSize }: CodePlace, offset: number): bigint =>
-  BigInt.asUintN(codeSize === 64 ? 64 : 32, rip + BigInt(offset));
+const nextRip = (place: CodePlace, offset: number): bigint =>
+  BigInt.asUintN(widthOf(place), place.rip + BigInt(offset));
 
-const branchTarget = (target: bigint, bits: MemoryBits, { codeSize }: CodePlace): bigint =>
-  BigInt.asUintN(codeSize === 64 ? 64 : bits, target);
+/** Those of the bytes at a place that the code segment has. */
+function withinLimit({ rip, limit }: CodePlace, bytes: Uint8Array): Uint8Array {
+  const room = limit - rip + 1n;
+  return room < BigInt(bytes.length) ? bytes.subarray(0, Number(room)) : bytes;
+}
+
+const isRelative = ({ form }: DecodedInstruction): boolean =>
+  form.operands.some(({ place }) => place === "relative");
+
+/** Where a relative branch goes; 0 if it is none. */
+function branchTarget(instruction: DecodedInstruction, place: CodePlace, next: bigint): bigint {
+  if (!isRelative(instruction)) return 0n;
+  const width = place.codeSize === 64 ? 64 : instruction.operandSize;
+  return BigInt.asUintN(width, next + (instruction.immediates[0] ?? 0n));
+}
 
 /** REX says nothing about MMX registers. */
 const mmxSlot = (register: number): number => STATE.FX_AREA + FXSAVE.ST + 16 * (register & 7);

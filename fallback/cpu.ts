@@ -36,6 +36,7 @@ const FIRST_SLICE = 20_000;
 const MIN_SLICE = 1_000;
 const MAX_SLICE = 5_000_000;
 const STEPPING_FLAGS = RFLAGS.TF | RFLAGS.RF;
+const LAST_ADDRESS = 0xffff_ffff_ffff_ffffn;
 const EVENT_SHADOWS = SHADOW.STI | SHADOW.MOV_SS;
 
 export interface FallbackCpuOptions {
@@ -424,9 +425,12 @@ export class FallbackCpu implements Cpu {
     const { view } = p;
     const codeBase = code64 ? 0n : p.segmentBase(SEGMENT_INDEX.cs);
     const place = code64 ? 64 : p.codeSize;
-    if (place !== this.#codeSize || codeBase !== this.#codeBase) {
+    const codeLimit = code64 ? LAST_ADDRESS : p.segmentLimit(SEGMENT_INDEX.cs);
+    const sameLimit = codeLimit === this.#codeLimit;
+    if (place !== this.#codeSize || codeBase !== this.#codeBase || !sameLimit) {
       this.#codeSize = place;
       this.#codeBase = codeBase;
+      this.#codeLimit = codeLimit;
       view.setInt32(STATE.CODE64, code64 ? 1 : 0, true);
       view.setBigUint64(STATE.CODE_BASE, codeBase, true);
       this.#engine.blocks.forgetJumps();
@@ -438,6 +442,7 @@ export class FallbackCpu implements Cpu {
 
   #codeSize: 16 | 32 | 64 = 16;
   #codeBase = -1n;
+  #codeLimit = 0n;
 
   #dropCode(address: number, length: number): void {
     const first = Math.floor(address / PAGE_SIZE);
@@ -462,9 +467,13 @@ export class FallbackCpu implements Cpu {
         rip: processor.rip,
         base: this.#codeBase,
         codeSize: this.#codeSize,
+        limit: this.#codeLimit,
       }),
       translate: (address) => mmu.translate(linearOf(address), "execute"),
-      page: (address) => mmu.memory.pageFrom(address),
+      page: (address) => {
+        if (!mmu.memory.contains(address, 1)) throw new NoMemory();
+        return mmu.memory.pageFrom(address);
+      },
       mark: (page) => mmu.markCode(page),
       leaves: (instruction) => !this.#forced && this.#options.leaves?.(instruction) === true,
       load: (low, high, bytes, forWrite) => {
@@ -527,13 +536,19 @@ export class FallbackCpu implements Cpu {
 
   #unknownInstruction(): CpuException | Leave {
     if (this.#options.leaves === undefined || this.#forced) return new CpuException(VECTOR.UD);
-    this.#exit = this.#exits.cannotContinue("left to another processor", new Uint8Array(0));
+    return this.#cannotContinue("left to another processor");
+  }
+
+  #cannotContinue(reason: string): Leave {
+    this.#exit = this.#exits.cannotContinue(reason, new Uint8Array(0));
     return new Leave();
   }
 
   #asFault(thrown: unknown): CpuException | Leave | NonCanonical {
     if (thrown instanceof CpuException || thrown instanceof NonCanonical) return thrown;
     if (thrown instanceof InvalidOpcode) return this.#unknownInstruction();
+    if (thrown instanceof NoMemory)
+      return this.#cannotContinue("there is no memory to run code in");
     if (thrown instanceof InstructionTooLong) return new CpuException(VECTOR.GP, 0);
     if (!(thrown instanceof MmioNeeded)) throw thrown;
     const exit = thrown.write ? this.#exits.mmioWrite : this.#exits.mmioRead;
@@ -543,6 +558,9 @@ export class FallbackCpu implements Cpu {
     return new Leave();
   }
 }
+
+/** Thrown where code is to be fetched from an address that is not RAM. */
+class NoMemory {}
 
 const DEVICE_EXITS: ReadonlySet<VmExit["kind"]> = new Set([
   ...(["port-read", "port-write", "mmio-read", "mmio-write"] as const),

@@ -158,6 +158,10 @@ export class Processor {
     return this.view.getBigUint64(segmentOffset(index) + SEGMENT.BASE, true);
   }
 
+  segmentLimit(index: number): bigint {
+    return BigInt(this.view.getUint32(segmentOffset(index) + SEGMENT.LIMIT, true));
+  }
+
   setSegmentBase(index: number, base: bigint): void {
     this.view.setBigUint64(segmentOffset(index) + SEGMENT.BASE, base, true);
   }

@@ -18,6 +18,8 @@ export interface Block {
   readonly rip: bigint;
   readonly linear: bigint;
   readonly codeSize: 16 | 32 | 64;
+  /** The code segment's, which it was translated for. */
+  readonly limit: bigint;
   /** Guest physical address of the first byte. */
   readonly address: number;
   /** Guest physical page numbers that its bytes are on: one, or two. */

@@ -241,8 +241,7 @@ export class ProcedureContext {
     if (this.processor.code64) {
       if (BigInt.asUintN(64, BigInt.asIntN(48, target)) !== target) throw generalProtection();
     } else {
-      const limit = this.processor.segment(SEGMENT_INDEX.cs).limit;
-      if (target > BigInt(limit)) throw generalProtection();
+      if (target > this.processor.segmentLimit(SEGMENT_INDEX.cs)) throw generalProtection();
     }
     this.processor.rip = target;
   }

@@ -1,4 +1,9 @@
-/** Near control transfers (Intel SDM vol. 1 §7.3.8). Targets are cut to the operand size. */
+/**
+ * Near control transfers (Intel SDM vol. 1 §7.3.8). Targets are cut to the operand size. Relative
+ * ones that the code segment does not have are known when they are translated, and left to the
+ * procedures: they fault if they are taken.
+ */
+import { RFLAGS } from "../bits.ts";
 import { type I32, i64 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import type { Emitter, MemoryBits } from "./emitter.ts";
@@ -8,7 +13,6 @@ import type { Operand } from "./operand.ts";
 
 const RCX = 1;
 const RSP = 4;
-const RFLAGS_ZF = 0x40;
 
 /** A relative branch that is taken, or not. */
 function branchIf(e: Emitter, condition: I32, target: ReturnType<Emitter["read"]>): void {
@@ -17,6 +21,17 @@ function branchIf(e: Emitter, condition: I32, target: ReturnType<Emitter["read"]
     () => e.jump(target),
     () => e.jump(e.nextRip()),
   );
+}
+
+/** @param encoding as in Intel SDM vol. 1 table B-1: odd ones are the negation of the one before */
+function conditionHolds(flags: number, encoding: number): boolean {
+  const { OF, CF, ZF, SF, PF } = RFLAGS;
+  const less = ((flags & SF) !== 0) !== ((flags & OF) !== 0);
+  const masks = [OF, CF, ZF, CF | ZF, SF, PF, 0, ZF];
+  const pair = encoding >> 1;
+  const compares = pair >= 6 && less;
+  const holds = compares || (flags & (masks[pair] ?? 0)) !== 0;
+  return holds !== ((encoding & 1) !== 0);
 }
 
 /** The target of a jump or call; one from a register or memory has to be checked. */
@@ -40,7 +55,7 @@ function counting(
       const count = context.getRegister(RCX, addressSize) - 1n;
       context.setRegister(RCX, addressSize, count);
       const more = context.getRegister(RCX, addressSize) !== 0n;
-      if (more && condition((context.processor.rflags & RFLAGS_ZF) !== 0)) context.branch();
+      if (more && condition((context.processor.rflags & RFLAGS.ZF) !== 0)) context.branch();
     },
   };
 }
@@ -55,6 +70,9 @@ export const branches: Family = [
       if (target === undefined) return;
       branchIf(e, e.flags.condition(encoding), e.read({ ...target, bits: 64 }));
     },
+    procedure(context) {
+      if (conditionHolds(context.processor.rflags, encoding)) context.branch();
+    },
   })),
   {
     name: "JMP",
@@ -68,6 +86,7 @@ export const branches: Family = [
       if (target.kind !== "immediate") e.checkTarget(to);
       e.jump(to);
     },
+    procedure: (context) => context.branch(),
   },
   {
     name: "CALL",
@@ -83,6 +102,7 @@ export const branches: Family = [
       });
       e.jump(to);
     },
+    procedure: (context) => context.branch(),
   },
   {
     name: "RET",

@@ -329,6 +329,9 @@ function branchTarget(instruction: DecodedInstruction, place: CodePlace, next: b
   return BigInt.asUintN(width, next + (instruction.immediates[0] ?? 0n));
 }
 
+const hasMmxOperand = ({ form }: DecodedInstruction): boolean =>
+  form.operands.some(({ place }) => place.startsWith("mmx"));
+
 /** REX says nothing about MMX registers. */
 const mmxSlot = (register: number): number => STATE.FX_AREA + FXSAVE.ST + 16 * (register & 7);
 

@@ -16,6 +16,7 @@ import {
 } from "./interpreter/decoder.ts";
 import { Engine, type EngineHost, Leave, NonCanonical } from "./interpreter/engine.ts";
 import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
+import { readUnitControls } from "./interpreter/units.ts";
 import type { OpcodeMap } from "./isa/opcode-map.ts";
 import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts";
 import { type MmioAccess, MmioNeeded } from "./memory/mmio.ts";
@@ -435,6 +436,11 @@ export class FallbackCpu implements Cpu {
       view.setBigUint64(STATE.CODE_BASE, codeBase, true);
       this.#engine.blocks.forgetJumps();
     }
+    const unitControls = readUnitControls(view);
+    if (unitControls !== this.#unitControls) {
+      this.#unitControls = unitControls;
+      this.#engine.blocks.forgetJumps();
+    }
     const mask = stackSize === 64 ? -1n : stackSize === 32 ? 0xffff_ffffn : 0xffffn;
     view.setBigInt64(STATE.STACK_MASK, BigInt.asIntN(64, mask), true);
     view.setBigUint64(STATE.STACK_BASE, code64 ? 0n : p.segmentBase(SEGMENT_INDEX.ss), true);
@@ -443,6 +449,7 @@ export class FallbackCpu implements Cpu {
   #codeSize: 16 | 32 | 64 = 16;
   #codeBase = -1n;
   #codeLimit = 0n;
+  #unitControls = 0;
 
   #dropCode(address: number, length: number): void {
     const first = Math.floor(address / PAGE_SIZE);

@@ -5,7 +5,7 @@ import { createFallbackCpu } from "../../../fallback/index.ts";
 import { FXSAVE, STATE } from "../../../fallback/state.ts";
 import { VirtualClock } from "../../../src/core/clock.ts";
 import type { GuestMemory } from "../../../src/core/guest-memory.ts";
-import { gpa } from "../../../src/core/units.ts";
+import { gpa, nanos } from "../../../src/core/units.ts";
 import { allocateMemory } from "../../../src/machine/memory.ts";
 
 const CODE = 0x1000;
@@ -26,17 +26,20 @@ const SFENCE = [0x0f, 0xae, 0xf8];
 
 let cpu: FallbackCpu;
 let ram: GuestMemory;
+let slices = 0;
 
 /** Real mode, with SSE and XSAVE enabled. */
 beforeEach(() => {
   const { whole, ram: guest } = allocateMemory(2);
   ram = guest;
+  slices = 0;
   const clock = new VirtualClock();
   cpu = createFallbackCpu({
     memory: whole,
     ramSize: ram.size,
     clock,
-    hostWaits: () => false,
+    // A slice that ends without an exit ends the run.
+    hostWaits: () => slices++ > 1,
   });
   const registers = cpu.readRegisters();
   cpu.writeRegisters({
@@ -85,6 +88,22 @@ describe("the control registers' say", () => {
     expect(execute(MMX_PXOR)).toBe(6);
     setControls(CR0.TS, 0);
     expect(execute(MMX_PXOR)).toBe(7);
+  });
+
+  test("code that has raised #NM runs once the task switch is over", () => {
+    const HANDLER = 0x3000;
+    const NM_ENTRY = 4 * 7;
+    const CLTS_IRET = [0x0f, 0x06, 0xcf];
+    const HLT = 0xf4;
+    ram.write(gpa(CODE), Uint8Array.of(...PXOR, HLT));
+    ram.write(gpa(HANDLER), Uint8Array.from(CLTS_IRET));
+    ram.write(gpa(NM_ENTRY), Uint8Array.of(HANDLER & 0xff, HANDLER >> 8, 0, 0));
+    setControls(CR0.TS, CR4.OSFXSR);
+    cpu.writeRegisters({ ...cpu.readRegisters(), rip: BigInt(CODE), rsp: 0x8000n });
+    cpu.processor.view.setUint8(STATE.XMM, 5);
+    // Longer than this takes; for ever, if the code kept raising the exception.
+    expect(cpu.run(nanos(1)).kind).toMatch(/^halt/);
+    expect(cpu.processor.view.getUint8(STATE.XMM)).toBe(0);
   });
 
   test("fences need nothing", () => {

@@ -81,7 +81,6 @@ export const v128 = {
   /** 32 or 64 bits, and zeros above. */
   load32Zero: load(92),
   load64Zero: load(93),
-  not: unary(77),
   and: binary(78),
   /** `a & ~b` */
   andnot: binary(79),
@@ -99,18 +98,13 @@ export const i8x16 = {
   /** Bytes of `a` by index; indices over 15 give 0. */
   swizzle: binary(14),
   splat: splat<"i32">(15),
-  extractLaneU: extractLane("i32", 22),
   eq: binary(35),
   gtS: binary(39),
-  geU: binary(44),
   abs: unary(96),
-  neg: unary(97),
   bitmask: question(100),
   /** Lanes of both narrowed with saturation, those of `a` first. */
   narrowS: binary(101),
   narrowU: binary(102),
-  shl: shift(107),
-  shrS: shift(108),
   add: binary(110),
   addSatS: binary(111),
   addSatU: binary(112),
@@ -132,7 +126,6 @@ export const i16x8 = {
   gtS: binary(49),
   extaddPairwiseU: unary(125),
   abs: unary(128),
-  neg: unary(129),
   q15mulrSatS: binary(130),
   narrowS: binary(133),
   narrowU: binary(134),
@@ -164,7 +157,6 @@ export const i32x4 = {
   gtS: binary(59),
   extaddPairwiseU: unary(127),
   abs: unary(160),
-  neg: unary(161),
   allTrue: question(163),
   bitmask: question(164),
   extendLowS: unary(167),
@@ -194,7 +186,6 @@ export const i64x2 = {
   splat: splat<"i64">(18),
   extractLane: extractLane("i64", 29),
   replaceLane: replaceLane<"i64">(30),
-  allTrue: question(195),
   bitmask: question(196),
   extendLowS: unary(199),
   extendLowU: unary(201),
@@ -202,7 +193,6 @@ export const i64x2 = {
   shrU: shift(205),
   add: binary(206),
   sub: binary(209),
-  mul: binary(213),
   eq: binary(214),
   gtS: binary(217),
   /** Products of the low 32-bit lanes. */
@@ -213,7 +203,6 @@ export const i64x2 = {
 export const f32x4 = {
   splat: splat<"f32">(19),
   extractLane: extractLane("f32", 31),
-  replaceLane: replaceLane<"f32">(32),
   eq: binary(65),
   lt: binary(67),
   gt: binary(68),
@@ -241,7 +230,6 @@ export const f32x4 = {
 export const f64x2 = {
   splat: splat<"f64">(20),
   extractLane: extractLane("f64", 33),
-  replaceLane: replaceLane<"f64">(34),
   eq: binary(71),
   lt: binary(73),
   gt: binary(74),

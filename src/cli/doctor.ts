@@ -8,6 +8,7 @@ import { DEFAULT_MEMORY_MIB } from "../index.ts";
 import type { KvmAddon } from "../kvm/addon.ts";
 import { probeKvm } from "../kvm/probe.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
+import { standardOutput } from "./standard-output.ts";
 
 /** What one check found. */
 interface Finding {
@@ -24,7 +25,7 @@ export function addDoctorCommand(program: Command, finish: (status: number) => v
     .action(() => {
       const findings = [host(), addon(), kvm(), tap(), memory()];
       for (const { what, state, details } of findings) {
-        process.stdout.write(`${state.padEnd(4)}  ${what.padEnd(8)}  ${details}\n`);
+        standardOutput.write(`${state.padEnd(4)}  ${what.padEnd(8)}  ${details}\n`);
       }
       const failed = findings.some(({ state }) => state === "fail");
       finish(failed ? EXIT_STATUS.refused : EXIT_STATUS.success);

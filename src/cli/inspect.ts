@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { inspectImage } from "../boot/inspect.ts";
 import { formatReport } from "../boot/inspect-format.ts";
 import { ImageFile } from "../host/image-file.ts";
+import { standardOutput } from "./standard-output.ts";
 
 export function addInspectCommand(program: Command): void {
   program
@@ -11,7 +12,7 @@ export function addInspectCommand(program: Command): void {
     .action((path: string) => {
       const image = new ImageFile(path);
       try {
-        process.stdout.write(`${formatReport(inspectImage(image)).join("\n")}\n`);
+        standardOutput.write(`${formatReport(inspectImage(image)).join("\n")}\n`);
       } finally {
         image.close();
       }

@@ -5,10 +5,10 @@ import { EXIT_STATUS } from "./exit-status.ts";
 import { completeHelp } from "./help.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addIsoCommand } from "./iso.ts";
-import { explain } from "./messages.ts";
+import { explain, printError } from "./messages.ts";
 import { addNetCommand } from "./net.ts";
 import { addRunCommand } from "./run.ts";
-import { watchStandardOutput } from "./standard-output.ts";
+import { standardOutput, watchStandardOutput } from "./standard-output.ts";
 import { version } from "./version.ts";
 
 /** What follows the first `--` is the guest's, whatever it looks like. */
@@ -34,6 +34,8 @@ function createProgram(
     .description("Runs x86-64 unikernels: KVM where there is one, TypeScript for everything else.")
     .version(version())
     .configureOutput({
+      writeOut: (text) => standardOutput.write(text),
+      writeErr: printError,
       outputError: (text, write) => write(`solo5-kvm: ${oneLine(text)}`),
     })
     .exitOverride();

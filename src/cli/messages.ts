@@ -1,9 +1,19 @@
 import { Bug, GuestError, HostError } from "../core/errors.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
 
+let watching = false;
+
+/** Writes to standard error, as it is. */
+export function printError(text: string): void {
+  // Where it cannot be written, there is nowhere to say so.
+  if (!watching) process.stderr.on("error", () => {});
+  watching = true;
+  process.stderr.write(text);
+}
+
 /** One line for the user, on standard error. */
 export function say(message: string): void {
-  process.stderr.write(`solo5-kvm: ${message}\n`);
+  printError(`solo5-kvm: ${message}\n`);
 }
 
 /** Says what went wrong and returns the exit status. Only our own faults show a stack. */

@@ -1,5 +1,6 @@
 import { Argument, type Command } from "commander";
 import { describeChange, describeStatus, NetSetup } from "../host/net-setup.ts";
+import { standardOutput } from "./standard-output.ts";
 
 /** Each verb's report, a line a part. */
 const VERBS = {
@@ -14,6 +15,6 @@ export function addNetCommand(program: Command): void {
     .description("the host's side of real networking: bridge virbr0 (10.0.0.1/24) with tap veth0")
     .addArgument(new Argument("<verb>", "what to do").choices(Object.keys(VERBS)))
     .action((verb: keyof typeof VERBS) => {
-      for (const line of VERBS[verb](new NetSetup())) process.stdout.write(`${line}\n`);
+      for (const line of VERBS[verb](new NetSetup())) standardOutput.write(`${line}\n`);
     });
 }

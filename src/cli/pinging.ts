@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { Pinger } from "../net/ping.ts";
 import type { UserNetwork } from "../net/user-network.ts";
 import type { StopReason } from "./exit-status.ts";
+import { standardOutput } from "./standard-output.ts";
 
 /**
  * Does what `--ping` asks for.
@@ -19,7 +20,7 @@ export function startPinging(
     network,
     clock,
     count,
-    print: (line) => process.stdout.write(`${line}\n`),
+    print: (line) => standardOutput.write(`${line}\n`),
     done: ({ received }) => {
       lost = received < count;
       stop(lost ? "pingLost" : "success");

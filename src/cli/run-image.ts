@@ -9,7 +9,7 @@ import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
 import { openConnections } from "./connections.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
-import { explain, say } from "./messages.ts";
+import { explain, printError, say } from "./messages.ts";
 import { startPinging } from "./pinging.ts";
 import type { RunOptions } from "./run.ts";
 import { insist, onSignals } from "./signals.ts";
@@ -114,7 +114,7 @@ async function finish(machine: Machine, options: RunOptions): Promise<Outcome> {
       nets: nets.map(({ name }) => name),
       blocks: (options.block ?? []).map(({ name }) => name),
     };
-    for (const line of describeStatistics(machine, names)) process.stderr.write(`${line}\n`);
+    for (const line of describeStatistics(machine, names)) printError(`${line}\n`);
   }
   return outcome;
 }

@@ -4,6 +4,8 @@ import { FileConsole } from "../host/console/file-console.ts";
 import { NullConsole } from "../host/console/null-console.ts";
 import { StdioConsole } from "../host/console/stdio-console.ts";
 import type { OutputFile } from "../host/output-files.ts";
+import { printError } from "./messages.ts";
+import { standardOutput } from "./standard-output.ts";
 
 /** What `--serial` says. */
 export type SerialSpec =
@@ -35,5 +37,10 @@ export function openConsole(
 ): ConsoleBackend {
   if (file !== undefined) return new FileConsole(file, events.failed);
   if (spec.kind === "null") return new NullConsole();
-  return new StdioConsole(events.asked, events.gone);
+  return new StdioConsole({
+    output: standardOutput,
+    asked: events.asked,
+    help: printError,
+    gone: events.gone,
+  });
 }

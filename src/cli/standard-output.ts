@@ -1,7 +1,11 @@
 import { HostError } from "../core/errors.ts";
+import { StandardOutput } from "../host/console/standard-output.ts";
 import { errnoOf } from "../host/errno.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
 import { explain } from "./messages.ts";
+
+/** All that the command prints goes here: the guest's output, and our own. */
+export const standardOutput = new StandardOutput();
 
 /**
  * Makes the process end in order when its output can no longer be written. Node reports that as an
@@ -11,15 +15,13 @@ import { explain } from "./messages.ts";
  */
 export function watchStandardOutput(): void {
   let status: number | undefined;
-  process.stdout.on("error", (cause) => {
+  standardOutput.watch((cause) => {
     const errno = errnoOf(cause);
     status ??=
       errno === "EPIPE"
         ? EXIT_STATUS.brokenPipe
         : explain(new HostError("cannot write standard output", { errno, cause }));
   });
-  // There is nowhere to say it.
-  process.stderr.on("error", () => {});
   // It counts more than what the command itself came to: its result never arrived.
   process.on("exit", () => {
     if (status !== undefined) process.exitCode = status;

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HostError } from "../core/errors.ts";
@@ -31,7 +30,10 @@ export function loadAddon<Exports>(): Exports {
       });
     }
     try {
-      loaded = createRequire(import.meta.url)(path);
+      const addon = { exports: {} };
+      // What `require` does; to make one here would load more of Node.
+      process.dlopen(addon, path);
+      loaded = addon.exports;
     } catch (cause) {
       throw new HostError("the native addon does not load", {
         remedy: "build it for this Node with `npm run build:addon`",

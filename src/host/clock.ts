@@ -1,13 +1,15 @@
 import { type Alarm, AlarmQueue, type Clock } from "../core/clock.ts";
-import { MILLISECOND, type Nanos, nanos } from "../core/units.ts";
+import { MILLISECOND, type Nanos, nanos, SECOND } from "../core/units.ts";
 
 /** The host's time, from zero when made. */
 export class HostClock implements Clock {
   readonly alarms = new AlarmQueue();
-  readonly #start = performance.now();
+  // Not `performance`, whose module takes a millisecond to load.
+  readonly #start = process.hrtime();
 
   now(): Nanos {
-    return nanos((performance.now() - this.#start) * MILLISECOND);
+    const [seconds, nanoseconds] = process.hrtime(this.#start);
+    return nanos(seconds * SECOND + nanoseconds);
   }
 
   wall(): number {

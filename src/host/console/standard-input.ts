@@ -1,7 +1,12 @@
-import { readFileSync } from "node:fs";
+import { fstatSync, readFileSync, statSync } from "node:fs";
+
+const STDIN = 0;
 
 /** How often to look whether we have the terminal by now: `fg` says nothing to a running job. */
 const BACKGROUND_POLL_MS = 300;
+
+/** What a guest may have done before anything but a terminal is read. */
+const HEAD_START_MS = 20;
 
 /**
  * The process's standard input. A terminal is in raw mode while we read it, so that each key
@@ -10,11 +15,15 @@ const BACKGROUND_POLL_MS = 300;
  *
  * Another job of the shell may have the terminal (`solo5-kvm … &`): touching it then would have the
  * system stop this process. It is left alone until the shell gives it to us.
+ *
+ * Anything else is opened a little later: loading Node's stream for it takes longer than many a
+ * guest runs.
  */
 export class StandardInput {
   readonly #receive: (bytes: Uint8Array) => void;
+  #stream: NodeJS.ReadStream | undefined;
   #reading = false;
-  #poll: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
   readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
   readonly #onContinued = (): void => this.#takeTurn();
   readonly #restore = (): void => this.#leave();
@@ -24,11 +33,28 @@ export class StandardInput {
   }
 
   get isTerminal(): boolean {
-    return process.stdin.isTTY === true;
+    return this.#stream?.isTTY === true;
   }
 
   open(): void {
-    process.stdin.on("error", ignore);
+    if (mayBeTerminal()) this.#open();
+    else this.#timer = setTimeout(() => this.#open(), HEAD_START_MS);
+  }
+
+  /** Any number of times. */
+  close(): void {
+    clearTimeout(this.#timer);
+    if (this.#stream === undefined) return;
+    process.off("exit", this.#restore);
+    process.off("SIGCONT", this.#onContinued);
+    this.#leave();
+    this.#stream.off("error", ignore);
+    this.#stream = undefined;
+  }
+
+  #open(): void {
+    this.#stream = process.stdin;
+    this.#stream.on("error", ignore);
     if (this.isTerminal) {
       process.once("exit", this.#restore);
       // Sent by the shell when a stopped job goes on, in front or behind.
@@ -37,34 +63,35 @@ export class StandardInput {
     this.#takeTurn();
   }
 
-  /** Any number of times. */
-  close(): void {
-    process.off("exit", this.#restore);
-    process.off("SIGCONT", this.#onContinued);
-    clearTimeout(this.#poll);
-    this.#leave();
-    process.stdin.off("error", ignore);
-  }
-
   #takeTurn(): void {
-    clearTimeout(this.#poll);
+    clearTimeout(this.#timer);
     this.#leave();
     if (this.isTerminal && !inForeground()) {
-      this.#poll = setTimeout(() => this.#takeTurn(), BACKGROUND_POLL_MS).unref();
+      this.#timer = setTimeout(() => this.#takeTurn(), BACKGROUND_POLL_MS).unref();
       return;
     }
     this.#reading = true;
     // The shell may have changed the mode while we were stopped, and what is set already is not
     // set again.
-    if (this.isTerminal) process.stdin.setRawMode(false).setRawMode(true);
-    process.stdin.on("data", this.#onData).resume();
+    if (this.isTerminal) this.#stream?.setRawMode(false).setRawMode(true);
+    this.#stream?.on("data", this.#onData).resume();
   }
 
   #leave(): void {
     if (!this.#reading) return;
     this.#reading = false;
-    process.stdin.off("data", this.#onData).pause();
-    if (this.isTerminal && inForeground()) process.stdin.setRawMode(false);
+    this.#stream?.off("data", this.#onData).pause();
+    if (this.isTerminal && inForeground()) this.#stream?.setRawMode(false);
+  }
+}
+
+/** False where it is certain that it is none. */
+function mayBeTerminal(): boolean {
+  try {
+    const input = fstatSync(STDIN);
+    return input.isCharacterDevice() && input.rdev !== statSync("/dev/null").rdev;
+  } catch {
+    return true;
   }
 }
 

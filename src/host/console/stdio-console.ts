@@ -2,22 +2,29 @@ import type { ConsoleBackend } from "../../core/backends.ts";
 import { ESCAPE_HELP, EscapeFilter } from "./escape.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 import { StandardInput } from "./standard-input.ts";
+import type { StandardOutput } from "./standard-output.ts";
+
+export interface StdioConsoleOptions {
+  readonly output: StandardOutput;
+  /** Called when the user asks for the end. */
+  readonly asked: (command: "quit" | "interrupt") => void;
+  /** Shows the user some lines about the keys. */
+  readonly help: (text: string) => void;
+  /** Called when nobody reads the output any more. */
+  readonly gone: () => void;
+}
 
 /** The process's standard input and output. On a terminal, the escape keys are taken out. */
 export class StdioConsole implements ConsoleBackend {
-  readonly #output = new OutputBuffer((bytes) => this.#write(bytes));
-  readonly #asked: (command: "quit" | "interrupt") => void;
-  readonly #onGone: () => void;
+  readonly #options: StdioConsoleOptions;
+  readonly #output: OutputBuffer;
+  readonly #unwatch: () => void;
   #input: StandardInput | undefined;
 
-  /**
-   * @param asked called when the user asks for the end
-   * @param gone called when nobody reads the output any more
-   */
-  constructor(asked: (command: "quit" | "interrupt") => void, gone: () => void) {
-    this.#onGone = gone;
-    process.stdout.on("error", this.#onGone);
-    this.#asked = asked;
+  constructor(options: StdioConsoleOptions) {
+    this.#options = options;
+    this.#unwatch = options.output.watch(options.gone);
+    this.#output = new OutputBuffer((bytes) => options.output.write(bytes));
   }
 
   transmit(byte: number): void {
@@ -25,9 +32,10 @@ export class StdioConsole implements ConsoleBackend {
   }
 
   connect(receive: (bytes: Uint8Array) => void): void {
+    const { asked, help } = this.#options;
     const keys = new EscapeFilter((command) => {
-      if (command === "help") process.stderr.write(`\n${ESCAPE_HELP}\n`);
-      else this.#asked(command);
+      if (command === "help") help(`\n${ESCAPE_HELP}\n`);
+      else asked(command);
     });
     const input = new StandardInput((bytes) =>
       receive(input.isTerminal ? keys.filter(bytes) : bytes),
@@ -38,20 +46,13 @@ export class StdioConsole implements ConsoleBackend {
 
   flush(): Promise<void> | undefined {
     this.#output.flush();
-    if (!process.stdout.writableNeedDrain) return undefined;
-    return new Promise((resolve) => {
-      process.stdout.once("drain", resolve);
-    });
+    return this.#options.output.drained();
   }
 
   close(): void {
-    this.flush();
+    this.#output.flush();
     this.#input?.close();
     this.#input = undefined;
-    process.stdout.off("error", this.#onGone);
-  }
-
-  #write(bytes: Uint8Array): void {
-    process.stdout.write(Buffer.from(bytes));
+    this.#unwatch();
   }
 }

@@ -20,6 +20,7 @@ import {
   isWritable,
   segmentLimit,
 } from "../system/descriptor-queries.ts";
+import { rplOf } from "../system/descriptors.ts";
 import { xgetbv, xsetbv } from "../system/extended-control.ts";
 import { clearInterruptFlag, setInterruptFlag } from "../system/flags-register.ts";
 import { rdmsr, wrmsr } from "../system/msr.ts";
@@ -30,7 +31,7 @@ import type { Family, Instruction } from "./instruction.ts";
 /** ModRM.rm with REX.B and ModRM.reg with REX.R; the operand is 64-bit in 64-bit mode, else 32. */
 const width = (context: ProcedureContext): 32 | 64 => (context.processor.code64 ? 64 : 32);
 
-/** VERR, VERW, LAR, LSL exist in protected mode only, and answer in ZF. */
+/** VERR, VERW, LAR, LSL, ARPL exist in protected mode only, and answer in ZF. */
 function query(
   name: string,
   form: string,
@@ -46,8 +47,8 @@ function query(
       const operands = context.instruction.form.operands.length;
       const result = answer(context, Number(context.read(operands - 1) & 0xffffn));
       const valid = result !== undefined && result !== false;
-      p.rflags = ((p.rflags & ~RFLAGS.ZF) | (valid ? RFLAGS.ZF : 0)) >>> 0;
       if (typeof result === "number") context.write(0, BigInt(result >>> 0));
+      p.rflags = ((p.rflags & ~RFLAGS.ZF) | (valid ? RFLAGS.ZF : 0)) >>> 0;
     },
   };
 }
@@ -189,6 +190,11 @@ export const system: Family = [
   query("VERW", "0F 00/5 Ew", ({ processor, mmu }, selector) =>
     isWritable(processor, mmu, selector),
   ),
+  // The destination gets the privilege level of the source, if its own is better.
+  query("ARPL", "63 Ew,Gw no64", (context, selector) => {
+    const raised = Number(context.read(0));
+    return rplOf(raised) < rplOf(selector) ? (raised & ~3) | rplOf(selector) : undefined;
+  }),
   {
     name: "RDRAND",
     forms: ["0F C7/6 Ev reg"],

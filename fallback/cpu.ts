@@ -55,6 +55,13 @@ export interface FallbackCpuOptions {
   readonly timed?: boolean;
   /** The time stamp counter before the guest writes it; the clock's nanoseconds unless given. */
   readonly timeStamp?: () => bigint;
+  /** 64 random bits for the guest; the host's unless given. */
+  readonly random?: () => bigint;
+  /**
+   * Hears how many instructions have been executed, each of which takes a nanosecond: the clock
+   * goes by it. Then slices end exactly at their deadlines, and the host does not break them off.
+   */
+  readonly executed?: (instructions: number) => void;
   /**
    * Which instructions another processor is to execute. At them, and at what is no instruction
    * here, `run` comes back with `cannot-continue`. Without this, what is none raises #UD.
@@ -79,6 +86,11 @@ export class FallbackCpu implements Cpu {
   #windowWanted = false;
   #kicked = false;
   #slice = FIRST_SLICE;
+  /** What the engine's budget was when {@link instructions} was up to date. */
+  #counted = 0;
+  #instructions = 0;
+  /** The priority that the run loop knows. */
+  #cr8 = 0;
   /** When the guest left for a device; 0 if it did not. */
   #leftAt = 0;
   /** The instruction under way is executed whoever should do it. */
@@ -138,8 +150,9 @@ export class FallbackCpu implements Cpu {
   }
 
   #runUntil(deadline: Nanos): VmExit {
-    const { clock } = this.#options;
+    const { clock, executed, hostWaits } = this.#options;
     this.#completeAccess();
+    this.#count();
     for (;;) {
       if (this.#exit !== undefined) return this.#takeExit();
       this.#takeEvents();
@@ -149,10 +162,29 @@ export class FallbackCpu implements Cpu {
         return this.#exits.kicked;
       }
       const start = clock.now();
-      if (start >= deadline || this.#options.hostWaits()) return this.#exits.kicked;
+      if (start >= deadline) return this.#exits.kicked;
+      if (executed !== undefined) this.#slice = Math.ceil(Math.min(MAX_SLICE, deadline - start));
+      else if (hostWaits()) return this.#exits.kicked;
       this.#runSlice();
-      this.#adaptSlice(clock.now() - start);
+      if (executed === undefined) this.#adaptSlice(clock.now() - start);
+      this.#count();
     }
+  }
+
+  /** How many instructions have been executed; exceptions count as one each. */
+  get instructions(): number {
+    return this.#instructions + this.#counted - this.#engine.budget;
+  }
+
+  get notes(): readonly (readonly [string, string])[] {
+    return [["executed", `${this.instructions} instructions`]];
+  }
+
+  #count(): void {
+    const executed = this.#counted - this.#engine.budget;
+    this.#counted = this.#engine.budget;
+    this.#instructions += executed;
+    this.#options.executed?.(executed);
   }
 
   interrupt(vector: number): void {
@@ -173,6 +205,7 @@ export class FallbackCpu implements Cpu {
 
   set cr8(value: number) {
     this.processor.cr8 = value;
+    this.#cr8 = value;
   }
 
   get apicBase(): number {
@@ -301,6 +334,7 @@ export class FallbackCpu implements Cpu {
     this.#vector = undefined;
     this.#nmi = false;
     this.#windowWanted = false;
+    this.#cr8 = 0;
     this.mmu.mmio.clear();
     this.mmu.flush();
     this.#engine.blocks.clear();
@@ -312,6 +346,8 @@ export class FallbackCpu implements Cpu {
   /** Runs until the budget is used up, or something has to be looked at. */
   #runSlice(): void {
     this.#engine.budget = this.#slice;
+    this.#counted = this.#slice;
+    this.#cr8 = this.processor.cr8;
     while (this.#engine.budget > 0) {
       const { shadow, systemFlags } = this.processor;
       const single = (shadow & EVENT_SHADOWS) !== 0 || (systemFlags & STEPPING_FLAGS) !== 0;
@@ -327,7 +363,10 @@ export class FallbackCpu implements Cpu {
     const stop = this.#engine.run();
     switch (stop.kind) {
       case "budget":
-        return false;
+        // It has no room for the next block: to be exact, these are executed one by one.
+        if (this.#options.executed === undefined || this.#engine.budget <= 0) return false;
+        this.#step(this.processor.shadow, this.processor.systemFlags);
+        return true;
       case "fault":
         this.#deliver(stop.exception);
         return true;
@@ -335,8 +374,16 @@ export class FallbackCpu implements Cpu {
         return false;
       case "changed":
         this.#synchronise();
+        this.#noticePriority();
         return true;
     }
+  }
+
+  /** CR8 has gone down: interrupts that it held back may be taken. */
+  #noticePriority(): void {
+    const { cr8 } = this.processor;
+    if (cr8 < this.#cr8) this.#exit ??= this.#exits.priorityLowered;
+    this.#cr8 = cr8;
   }
 
   /** One instruction: in the shadow of STI or MOV SS, under TF or RF, or with breakpoints set. */
@@ -359,6 +406,7 @@ export class FallbackCpu implements Cpu {
     // RF holds off breakpoints for one instruction; IRET and POPF may have set it anew.
     if (stop.kind !== "changed") processor.changeSystemFlags(systemFlags & RFLAGS.RF, 0);
     this.#synchronise();
+    this.#noticePriority();
     const watched = dataBreakpoint(processor, mmu);
     const stepped = (systemFlags & RFLAGS.TF) !== 0 && (shadow & SHADOW.MOV_SS) === 0;
     if (stepped) this.#deliver(singleStepTrap(processor));
@@ -370,7 +418,9 @@ export class FallbackCpu implements Cpu {
     return BigInt.asUintN(width, this.processor.rip + this.#codeBase);
   }
 
+  /** Takes from the budget: handlers that fault at once must not keep the thread for ever. */
   #deliver(exception: CpuException): void {
+    this.#engine.budget -= 1;
     this.mmu.mmio.clear();
     deliverException(this.processor, this.mmu, exception);
     this.#synchronise();
@@ -514,8 +564,8 @@ export class FallbackCpu implements Cpu {
   #outside(): Outside {
     const exits = this.#exits;
     return {
-      readTsc: this.#options.timeStamp ?? (() => BigInt(Math.floor(this.#options.clock.now()))),
-      random: () => this.#random(),
+      readTsc: this.#options.timeStamp ?? (() => this.#now()),
+      random: this.#options.random ?? (() => this.#random()),
       portIn: (port, bytes, deliver) => {
         exits.portRead.port = port;
         exits.portRead.size = bytes as AccessSize;
@@ -533,6 +583,12 @@ export class FallbackCpu implements Cpu {
         this.#exit = (systemFlags & RFLAGS.IF) !== 0 ? exits.halt : exits.haltForever;
       },
     };
+  }
+
+  #now(): bigint {
+    const { clock, executed } = this.#options;
+    const since = executed === undefined ? 0 : this.#counted - this.#engine.remaining;
+    return BigInt(Math.floor(clock.now() + since));
   }
 
   #random(): bigint {

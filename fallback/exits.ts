@@ -7,6 +7,7 @@ import type {
   MmioWrite,
   PortRead,
   PortWrite,
+  PriorityLowered,
   Shutdown,
 } from "../src/core/cpu.ts";
 import type { AccessSize } from "../src/core/device.ts";
@@ -67,6 +68,7 @@ export class FallbackExits {
   readonly haltForever: Halt = { kind: "halt", interruptible: false };
   readonly kicked: Kicked = { kind: "kicked" };
   readonly interruptWindow: InterruptWindow = { kind: "interrupt-window" };
+  readonly priorityLowered: PriorityLowered = { kind: "priority-lowered" };
   readonly shutdown: Shutdown = { kind: "shutdown" };
 
   cannotContinue(reason: string, instruction: Uint8Array): CannotContinue {

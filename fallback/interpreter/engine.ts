@@ -65,6 +65,10 @@ export class Engine {
   readonly #makeException: (vector: number, errorCode?: number) => CpuException;
   #thrown: CpuException | Leave | NonCanonical | undefined;
   #changed = false;
+  /** What a step does not get of the budget. */
+  #heldBack = 0;
+  /** Instructions of the block that begin with the procedure under way. */
+  #ahead = 0;
   /** While stepping: the block of the one instruction. */
   #single: Block | undefined;
   #stepping = false;
@@ -117,6 +121,14 @@ export class Engine {
     this.#view.setInt32(STATE.BUDGET, instructions, true);
   }
 
+  /**
+   * As {@link budget}, exact while a procedure runs: the instructions of a block are taken from the
+   * budget as it is entered.
+   */
+  get remaining(): number {
+    return this.budget + this.#ahead + this.#heldBack;
+  }
+
   run(): Stop {
     const left = this.#run();
     switch (left) {
@@ -131,7 +143,7 @@ export class Engine {
 
   /** Runs one instruction, whatever the budget. */
   step(): Stop {
-    const before = this.budget;
+    this.#heldBack = this.budget - 1;
     this.budget = 1;
     this.#single = undefined;
     this.#stepping = true;
@@ -140,7 +152,8 @@ export class Engine {
     this.blocks.forgetJump(rip + base);
     const stop = this.run();
     this.#stepping = false;
-    this.budget = before - (1 - this.budget);
+    this.budget += this.#heldBack;
+    this.#heldBack = 0;
     return stop;
   }
 
@@ -165,7 +178,9 @@ export class Engine {
     const instruction = block.instructions[index];
     if (instruction === undefined) throw new Error("a record without its instruction");
     this.#view.setBigUint64(STATE.RIP, ripAfter(block, index), true);
+    this.#ahead = block.instructions.length - index;
     const done = this.#attempt(() => this.#host.procedure(instruction));
+    this.#ahead = 0;
     if (!done) return OUTCOME.LEAVE;
     if (instruction.form.instruction.ends === undefined) return OUTCOME.NEXT;
     this.#changed = true;

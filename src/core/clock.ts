@@ -116,3 +116,36 @@ export class VirtualClock implements Clock {
     this.#now = end;
   }
 }
+
+/**
+ * A clock that somebody counts: the processor by the instructions that it executes, and the event
+ * loop by the waits that it leaves out. Alarms are the run loop's to fire.
+ */
+export class CountedClock implements Clock {
+  readonly alarms = new AlarmQueue();
+  readonly wallAtStart: number;
+  #now: Nanos = nanos(0);
+
+  /** @param wallAtStart civil time at clock zero, in nanoseconds since 1970 */
+  constructor(wallAtStart: number) {
+    this.wallAtStart = wallAtStart;
+  }
+
+  now(): Nanos {
+    return this.#now;
+  }
+
+  wall(): number {
+    return this.wallAtStart + this.#now;
+  }
+
+  alarm(fire: () => void): Alarm {
+    return this.alarms.create(fire);
+  }
+
+  /** @param duration in nanoseconds */
+  pass(duration: number): void {
+    assert(duration >= 0, "time does not go backwards");
+    this.#now = nanos(this.#now + duration);
+  }
+}

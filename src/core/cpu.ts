@@ -1,4 +1,5 @@
 import type { AccessSize } from "./device.ts";
+import type { ProcessorState } from "./processor-state.ts";
 import type { Gpa, Nanos } from "./units.ts";
 
 /** `in`: the run loop must call {@link PortRead.complete} once per element, in order. */
@@ -185,6 +186,8 @@ export interface Cpu {
 
   readRegisters(): Registers;
   writeRegisters(registers: Registers): void;
+  /** All of the state, where a processor can tell it. */
+  readState?(): ProcessorState;
 
   /** Power-on state; general registers zero. Boot protocols set the rest. */
   reset(): void;

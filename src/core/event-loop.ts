@@ -6,6 +6,8 @@ export interface EventLoop {
   yield(): Promise<void>;
   /** Returns at `until`, or earlier: after {@link wake}, or for no reason. */
   sleep(until: Nanos): Promise<void>;
-  /** Ends a `sleep` under way. */
+  /** As `sleep`, but it is the host that is waited for: a clock that is not the host's stands still. */
+  waitForHost(until: Nanos): Promise<void>;
+  /** Ends a `sleep` or `waitForHost` under way. */
   wake(): void;
 }

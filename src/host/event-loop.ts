@@ -1,6 +1,6 @@
-import type { Clock } from "../core/clock.ts";
+import type { Clock, CountedClock } from "../core/clock.ts";
 import type { EventLoop } from "../core/event-loop.ts";
-import { MILLISECOND, type Nanos, nanos } from "../core/units.ts";
+import { MILLISECOND, type Nanos, NEVER, nanos } from "../core/units.ts";
 
 /** Timers of the event loop are late by up to a millisecond, and round. */
 const TIMER_SLACK = 2 * MILLISECOND;
@@ -37,6 +37,10 @@ export class NodeEventLoop implements EventLoop {
     }
   }
 
+  waitForHost(until: Nanos): Promise<void> {
+    return this.sleep(until);
+  }
+
   wake(): void {
     this.#wake?.();
   }
@@ -52,5 +56,25 @@ export class NodeEventLoop implements EventLoop {
       const timer = setTimeout(done, milliseconds);
       this.#wake = done;
     });
+  }
+}
+
+/** Node's event loop with a clock that is not the host's: waiting for a time takes none. */
+export class CountedEventLoop extends NodeEventLoop {
+  readonly #clock: CountedClock;
+
+  constructor(clock: CountedClock) {
+    super(clock, undefined);
+    this.#clock = clock;
+  }
+
+  override async sleep(until: Nanos): Promise<void> {
+    if (until === NEVER) return await super.sleep(until);
+    this.#clock.pass(Math.max(0, until - this.#clock.now()));
+    await this.yield();
+  }
+
+  override waitForHost(): Promise<void> {
+    return super.sleep(NEVER);
   }
 }

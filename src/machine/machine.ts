@@ -51,6 +51,10 @@ export class Machine {
     });
   }
 
+  get memory(): GuestMemory {
+    return this.#options.memory;
+  }
+
   get statistics(): RunStatistics {
     return this.#loop.statistics;
   }

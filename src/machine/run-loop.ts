@@ -108,7 +108,7 @@ export class RunLoop {
       eventLoop.wake();
     });
     while (!over && this.#outcome === undefined) {
-      await eventLoop.sleep(alarms.deadline);
+      await eventLoop.waitForHost(alarms.deadline);
       alarms.fireDue(clock.now());
     }
   }

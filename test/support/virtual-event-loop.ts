@@ -33,6 +33,10 @@ export class VirtualEventLoop implements EventLoop {
     }
   }
 
+  waitForHost(until: Nanos): Promise<void> {
+    return this.sleep(until);
+  }
+
   wake(): void {
     this.#wake?.();
   }

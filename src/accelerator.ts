@@ -3,14 +3,16 @@ import type { FallbackCpu } from "../fallback/cpu.ts";
 import { createFallbackCpu, type FallbackDescription } from "../fallback/index.ts";
 import { AssistedCpu } from "./assisted/assisted-cpu.ts";
 import { leavesToKvm } from "./assisted/leaves.ts";
-import type { Clock } from "./core/clock.ts";
+import { type Clock, CountedClock } from "./core/clock.ts";
 import type { Cpu } from "./core/cpu.ts";
 import { HostError } from "./core/errors.ts";
 import { loadAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
+import { type KvmVerdict, KvmVerdictFile } from "./host/kvm-verdict-file.ts";
 import type { KvmAddon } from "./kvm/addon.ts";
 import { KvmCpu } from "./kvm/kvm-cpu.ts";
+import { probeKvm } from "./kvm/probe.ts";
 import type { MachineMemory } from "./machine/memory.ts";
 
 export const ACCELERATORS = ["auto", "kvm", "emu"] as const;
@@ -19,9 +21,10 @@ export type Accelerator = (typeof ACCELERATORS)[number];
 const KVM_DEVICE = "/dev/kvm";
 
 export interface ProcessorRequest {
-  /** `auto`: KVM's where it can be had, else the other. */
+  /** `auto`: KVM's where it can be had and runs privileged code natively, else the other. */
   readonly accelerator: Accelerator;
   readonly memory: MachineMemory;
+  /** A `CountedClock` is counted by the processor in TypeScript: no other can be had with it. */
   readonly clock: Clock;
   readonly timed: boolean;
   /** Hears in one line why `auto` decided against KVM. */
@@ -36,14 +39,85 @@ export interface ChosenProcessor {
 
 /** @throws HostError when `kvm` is asked for and cannot be had */
 export function createProcessor(request: ProcessorRequest): ChosenProcessor {
-  if (request.accelerator === "emu") return fallback(request);
-  try {
-    return kvm(request);
-  } catch (error) {
-    if (request.accelerator === "kvm" || !(error instanceof HostError)) throw error;
-    request.explain(`no KVM, so the processor in TypeScript runs the guest: ${error.message}`);
-    return fallback(request);
+  if (request.clock instanceof CountedClock) return deterministic(request, request.clock);
+  switch (request.accelerator) {
+    case "kvm":
+      return kvm(request);
+    case "emu":
+      return fallback(request);
+    case "auto":
+      return automatic(request);
   }
+}
+
+/** The same image runs in the same way every time: time and chance are made up. */
+function deterministic(request: ProcessorRequest, clock: CountedClock): ChosenProcessor {
+  if (request.accelerator === "kvm") {
+    throw new HostError("KVM's processor does not run in the same way every time", {
+      remedy: "use --accel emu with --deterministic",
+    });
+  }
+  const cpu = fallbackCpu(request, undefined, {
+    executed: (instructions) => clock.pass(instructions),
+    random: splitMix64(),
+  });
+  return { cpu, waitForEvents: undefined };
+}
+
+/** Sebastiano Vigna's SplitMix64 (public domain), from zero. */
+function splitMix64(): () => bigint {
+  const word = (value: bigint): bigint => BigInt.asUintN(64, value);
+  let state = 0n;
+  return () => {
+    state = word(state + 0x9e37_79b9_7f4a_7c15n);
+    const first = word((state ^ (state >> 30n)) * 0xbf58_476d_1ce4_e5b9n);
+    const second = word((first ^ (first >> 27n)) * 0x94d0_49bb_1331_11ebn);
+    return second ^ (second >> 31n);
+  };
+}
+
+function automatic(request: ProcessorRequest): ChosenProcessor {
+  const { accelerator, reason } = automaticChoice();
+  if (accelerator === "kvm") {
+    try {
+      return kvm(request);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      request.explain(`no KVM (${error.message}): ${INSTEAD}`);
+      return fallback(request);
+    }
+  }
+  request.explain(`${reason}: ${INSTEAD}`);
+  return fallback(request);
+}
+
+const INSTEAD = "the processor in TypeScript runs the guest";
+
+/** What `auto` would take, and why. */
+export function automaticChoice(): { accelerator: "kvm" | "emu"; reason: string } {
+  try {
+    const { native, nanosecondsPerInstruction } = kvmVerdict();
+    if (native) return { accelerator: "kvm", reason: "KVM runs privileged code natively" };
+    const cost = `about ${Math.round(nanosecondsPerInstruction)} ns an instruction`;
+    return { accelerator: "emu", reason: `KVM emulates privileged code on this host (${cost})` };
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return { accelerator: "emu", reason: `no KVM (${error.message})` };
+  }
+}
+
+/**
+ * How this host's KVM runs privileged code. Only found out once until the machine starts again.
+ * @throws HostError when there is no KVM
+ */
+function kvmVerdict(): KvmVerdict {
+  const addon = loadAddon<Addon>();
+  const file = new KvmVerdictFile(KVM_DEVICE);
+  const known = file.read();
+  if (known !== undefined) return known;
+  const verdict = probeKvm(addon, KVM_DEVICE, () => performance.now());
+  file.write(verdict);
+  return verdict;
 }
 
 type Addon = KvmAddon & { readonly waitForEvents: WaitForEvents };
@@ -69,7 +143,7 @@ function fallback(request: ProcessorRequest): ChosenProcessor {
 function fallbackCpu(
   { memory, clock, timed }: ProcessorRequest,
   waitForEvents: WaitForEvents | undefined,
-  role: Pick<FallbackDescription, "timeStamp" | "leaves"> = {},
+  role: Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> = {},
 ): FallbackCpu {
   const { whole, ram } = memory;
   const cpu = createFallbackCpu({

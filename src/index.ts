@@ -5,15 +5,16 @@
 import { type Accelerator, createProcessor } from "./accelerator.ts";
 import type { ByteSource } from "./boot/byte-source.ts";
 import { loadImage } from "./boot/direct-boot.ts";
-import type { AlarmQueue, Clock } from "./core/clock.ts";
+import { type AlarmQueue, type Clock, CountedClock } from "./core/clock.ts";
 import type { Registers } from "./core/cpu.ts";
 import { HostClock } from "./host/clock.ts";
-import { NodeEventLoop } from "./host/event-loop.ts";
+import { CountedEventLoop, NodeEventLoop } from "./host/event-loop.ts";
 import { Machine, type MachineOptions } from "./machine/machine.ts";
 import { allocateMemory } from "./machine/memory.ts";
 
-export { ACCELERATORS, type Accelerator } from "./accelerator.ts";
+export { ACCELERATORS, type Accelerator, automaticChoice } from "./accelerator.ts";
 export type { BlockBackend, ConsoleBackend, NetBackend } from "./core/backends.ts";
+export { CountedClock } from "./core/clock.ts";
 export { Bug, GuestError, HostError } from "./core/errors.ts";
 export type { BlockDevice, NetDevice } from "./machine/board.ts";
 export type { Machine } from "./machine/machine.ts";
@@ -32,7 +33,10 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   readonly guestArguments?: readonly string[];
   /** {@link MIN_MEMORY_MIB} to {@link MAX_MEMORY_MIB}; {@link DEFAULT_MEMORY_MIB} unless given. */
   readonly memoryMib?: number;
-  /** The time that devices and back ends share; the host's unless given. */
+  /**
+   * The time that devices and back ends share; the host's unless given. With a {@link CountedClock}
+   * the run is deterministic, on the processor in TypeScript.
+   */
   readonly clock?: Clock & { readonly alarms: AlarmQueue };
   /** Which processor; `auto` unless given. */
   readonly accelerator?: Accelerator;
@@ -78,7 +82,10 @@ export function createMachine(description: MachineDescription): Machine {
       memory,
       report,
       timed,
-      eventLoop: new NodeEventLoop(clock, waitForEvents),
+      eventLoop:
+        clock instanceof CountedClock
+          ? new CountedEventLoop(clock)
+          : new NodeEventLoop(clock, waitForEvents),
       boot: () => {
         const registers = loaded ?? load();
         loaded = undefined;

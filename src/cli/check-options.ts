@@ -23,12 +23,27 @@ export function checkOptions(image: string, options: RunOptions): void {
       `this machine has room for ${MAX_VIRTIO_DEVICES} network devices and disks`,
     );
   }
+  if (options.deterministic) checkDeterministic(options);
   requireDistinct([
     { use: "the image", path: image, written: false },
     ...block.map(({ path, readOnly }) => ({ use: "--block", path, written: !readOnly })),
     ...(serial.kind === "file" ? [{ use: "--serial", path: serial.path, written: true }] : []),
     ...(pcap === undefined ? [] : [{ use: "--pcap", path: pcap, written: true }]),
   ]);
+}
+
+/** What comes from outside at a time of its own makes every run another. */
+function checkDeterministic({ accel, net = [] }: RunOptions): void {
+  if (accel === "kvm") {
+    throw new HostError("--deterministic needs the processor in TypeScript", {
+      remedy: "use it with --accel emu",
+    });
+  }
+  if (net.some(({ kind }) => kind === "tap")) {
+    throw new HostError("--deterministic does not go with a tap", {
+      remedy: "use --net user or --net none",
+    });
+  }
 }
 
 /** The first text that stands twice in the list. */

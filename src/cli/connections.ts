@@ -1,3 +1,4 @@
+import type { ConsoleBackend } from "../core/backends.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HostError } from "../core/errors.ts";
 import { BlockFile } from "../host/block-file.ts";
@@ -50,5 +51,13 @@ export function openConnections(
     backend: capture?.wrap(net.backend) ?? net.backend,
   }));
   const console = closers.opened(openConsole(options.serial, files["serial file"], events));
-  return { blocks, nets, console, pinged };
+  return { blocks, nets, console: options.deterministic ? withoutInput(console) : console, pinged };
 }
+
+/** Keys come when they will: none goes to the guest. */
+const withoutInput = (console: ConsoleBackend): ConsoleBackend => ({
+  transmit: (byte) => console.transmit(byte),
+  connect: () => console.connect(() => {}),
+  flush: () => console.flush(),
+  close: () => console.close(),
+});

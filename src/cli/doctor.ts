@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { GIB, MIB } from "../core/units.ts";
 import { loadAddon } from "../host/addon.ts";
 import { errnoOf } from "../host/errno.ts";
-import { DEFAULT_MEMORY_MIB } from "../index.ts";
+import { automaticChoice, DEFAULT_MEMORY_MIB } from "../index.ts";
 import type { KvmAddon } from "../kvm/addon.ts";
 import { probeKvm } from "../kvm/probe.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
@@ -23,7 +23,7 @@ export function addDoctorCommand(program: Command, finish: (status: number) => v
     .command("doctor")
     .description("say what works on this host, and what to do about what does not")
     .action(() => {
-      const findings = [host(), addon(), kvm(), tap(), memory()];
+      const findings = [host(), addon(), kvm(), auto(), tap(), memory()];
       for (const { what, state, details } of findings) {
         standardOutput.write(`${state.padEnd(4)}  ${what.padEnd(8)}  ${details}\n`);
       }
@@ -44,18 +44,18 @@ function attempt(what: string, onFailure: "warn" | "fail", check: () => string |
 
 const host = (): Finding => ({
   what: "host",
-  state: process.platform === "linux" && process.arch === "x64" ? "ok" : "fail",
+  state: process.platform === "linux" && process.arch === "x64" ? "ok" : "warn",
   details: `${process.platform} ${process.arch}, Node ${process.versions.node}, ${availableParallelism()} processors`,
 });
 
 const addon = (): Finding =>
-  attempt("addon", "fail", () => {
+  attempt("addon", "warn", () => {
     loadAddon();
     return "loaded";
   });
 
 const kvm = (): Finding =>
-  attempt("kvm", "fail", () => {
+  attempt("kvm", "warn", () => {
     const { native, nanosecondsPerInstruction } = probeKvm(loadAddon<KvmAddon>(), "/dev/kvm", () =>
       performance.now(),
     );
@@ -65,8 +65,14 @@ const kvm = (): Finding =>
     return {
       what: "kvm",
       state: "warn",
-      details: `/dev/kvm works${kind}, but emulates privileged code (${speed}): computing guests are slow; use a host with VT-x or AMD-V for speed`,
+      details: `/dev/kvm works${kind}, but emulates privileged code (${speed}): VT-x or AMD-V would be faster`,
     };
+  });
+
+const auto = (): Finding =>
+  attempt("auto", "fail", () => {
+    const { accelerator, reason } = automaticChoice();
+    return `runs guests with --accel ${accelerator}: ${reason}`;
   });
 
 /** The modules of KVM that this host has loaded, which tell its kind. */

@@ -1,3 +1,4 @@
+import { type Clock, CountedClock } from "../core/clock.ts";
 import { nanos, SECOND } from "../core/units.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
@@ -13,9 +14,12 @@ import { explain, printError, say } from "./messages.ts";
 import { startPinging } from "./pinging.ts";
 import type { RunOptions } from "./run.ts";
 import { insist, onSignals } from "./signals.ts";
+import { stateHash } from "./state-hash.ts";
 import { describeStatistics } from "./statistics.ts";
 
 const MAX_REPORTS = 20;
+/** 2026-01-01T00:00:00Z, in nanoseconds. */
+const DETERMINISTIC_START = 1_767_225_600 * SECOND;
 
 /**
  * Runs an image to its end, with everything the options ask for around it.
@@ -44,7 +48,7 @@ export async function runImage(
     let forgetSignals = (): void => {};
     closers.add(() => forgetSignals());
     const image = closers.opened(new ImageFile(path));
-    const clock = new HostClock();
+    const clock = options.deterministic ? new CountedClock(DETERMINISTIC_START) : new HostClock();
     let pinged: UserNetwork | undefined;
     const machine = createMachine({
       image,
@@ -94,7 +98,7 @@ function limited<Argument>(
   };
 }
 
-function startTimeout({ timeout }: RunOptions, clock: HostClock, machine: Machine): void {
+function startTimeout({ timeout }: RunOptions, clock: Clock, machine: Machine): void {
   if (timeout === undefined) return;
   const alarm = clock.alarm(() => {
     say(`the guest did not end within ${timeout} s`);
@@ -115,6 +119,7 @@ async function finish(machine: Machine, options: RunOptions): Promise<Outcome> {
       blocks: (options.block ?? []).map(({ name }) => name),
     };
     for (const line of describeStatistics(machine, names)) printError(`${line}\n`);
+    if (options.deterministic) printError(`state       ${stateHash(machine)}\n`);
   }
   return outcome;
 }

@@ -21,6 +21,7 @@ export interface RunOptions {
   readonly ping?: number;
   readonly timeout?: number;
   readonly stats?: true;
+  readonly deterministic?: true;
 }
 
 /**
@@ -47,7 +48,12 @@ export function addRunCommand(
 function addRunOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("-a, --accel <cpu>", "the processor").choices(ACCELERATORS).default("auto"),
+      new Option(
+        "-a, --accel <cpu>",
+        "the processor: KVM's, the one in TypeScript, or KVM's where it is native",
+      )
+        .choices(ACCELERATORS)
+        .default("auto"),
     )
     .addOption(
       new Option("-m, --mem <MiB>", "guest memory")
@@ -79,6 +85,7 @@ function addRunOptions(command: Command): Command {
         argument(parseSeconds),
       ),
     )
+    .option("--deterministic", "the same run every time: made-up time, one ns an instruction")
     .option("--stats", "print exits by kind and where the time went");
 }
 

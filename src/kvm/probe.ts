@@ -1,6 +1,6 @@
 import type { Registers } from "../core/cpu.ts";
 import { MICROSECOND, MILLISECOND } from "../core/units.ts";
-import type { KvmAddon } from "./addon.ts";
+import type { KvmAddon, KvmVm } from "./addon.ts";
 import { EXIT, RUN } from "./layout.ts";
 import { openKvmVm } from "./open.ts";
 import { RegisterFile } from "./registers.ts";
@@ -9,6 +9,8 @@ const LOOP_INSTRUCTIONS = 4000;
 const CODE_GPA = 0x1000;
 /** A processor does several instructions a nanosecond; KVM's emulator, one or two a microsecond. */
 const SLOWEST_NATIVE = 0.05 * MICROSECOND;
+/** A host that is busy elsewhere for a moment must not be taken for a slow one. */
+const ATTEMPTS = 3;
 const WASM_PAGE = 64 * 1024;
 
 // mov ecx, LOOP_INSTRUCTIONS / 2; again: dec ecx; jnz again; hlt (16-bit code, 32-bit operands)
@@ -24,6 +26,20 @@ export interface KvmProbe {
   readonly native: boolean;
 }
 
+/** Nanoseconds for an instruction; infinity if KVM does not come to the end of the loop. */
+function timeLoop(vm: KvmVm, now: () => number): number {
+  const registers = new RegisterFile(vm);
+  const state: Registers = registers.read();
+  state.cs = { ...state.cs, selector: 0, base: 0n };
+  state.rip = BigInt(CODE_GPA);
+  registers.write(state);
+  const start = now();
+  vm.run();
+  const elapsed = (now() - start) * MILLISECOND;
+  const reason = new DataView(vm.runPage).getInt32(RUN.exit_reason, true);
+  return reason === EXIT.HLT ? elapsed / LOOP_INSTRUCTIONS : Number.POSITIVE_INFINITY;
+}
+
 /**
  * Finds out how this host's KVM runs privileged code: some (a paravirtual KVM in a virtual machine)
  * have it emulated, instruction by instruction.
@@ -36,20 +52,11 @@ export function probeKvm(addon: KvmAddon, device: string, now: () => number): Kv
     const memory = new Uint8Array(new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer);
     memory.set(CODE, CODE_GPA);
     vm.mapMemory(0, 0, memory.subarray(0, WASM_PAGE));
-    const registers = new RegisterFile(vm);
-    const state: Registers = registers.read();
-    state.cs = { ...state.cs, selector: 0, base: 0n };
-    state.rip = BigInt(CODE_GPA);
-    registers.write(state);
-    const start = now();
-    vm.run();
-    const elapsed = (now() - start) * MILLISECOND;
-    const reason = new DataView(vm.runPage).getInt32(RUN.exit_reason, true);
-    const nanosecondsPerInstruction = elapsed / LOOP_INSTRUCTIONS;
-    return {
-      nanosecondsPerInstruction,
-      native: reason === EXIT.HLT && nanosecondsPerInstruction < SLOWEST_NATIVE,
-    };
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < ATTEMPTS && best >= SLOWEST_NATIVE; i++) {
+      best = Math.min(best, timeLoop(vm, now));
+    }
+    return { nanosecondsPerInstruction: best, native: best < SLOWEST_NATIVE };
   } finally {
     vm.close();
   }

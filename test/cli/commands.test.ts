@@ -68,6 +68,7 @@ describe.skipIf(missing("kvm"))("doctor", () => {
     expect(ended).toMatchObject({ status: 0, stderr: "" });
     expect(ended.stdout).toMatch(/^ok +addon/m);
     expect(ended.stdout).toMatch(/^(ok|warn) +kvm +\/dev\/kvm works/m);
+    expect(ended.stdout).toMatch(/^ok +auto +runs guests with --accel (kvm|emu): /m);
   });
 });
 

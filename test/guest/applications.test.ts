@@ -1,14 +1,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
-import { image, run, start } from "../support/monitor.ts";
-import { missing } from "../support/requirements.ts";
+import { expect, it } from "vitest";
+import { describeOnEach, image, run, start } from "../support/monitor.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const BANNER = "s o l o 5 - k v m";
 
-describe.skipIf(missing("kvm"))("the applications under KVM", () => {
+describeOnEach("the applications", () => {
   it("hello prints its arguments and ends with status 0", async () => {
     const ended = await run([image("hello"), "--net", "none", "--", "one", "--two", "x=3"]);
     expect(ended).toMatchObject({ status: 0, stderr: "" });
@@ -18,7 +17,7 @@ describe.skipIf(missing("kvm"))("the applications under KVM", () => {
   });
 
   it("shows the banner within two seconds", async () => {
-    const guest = start([image("kernel"), "--accel", "kvm"]);
+    const guest = start([image("kernel")]);
     expect(await guest.printed(BANNER)).toBeLessThan(2_000);
   });
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
-import { execute, image, PROGRAM, start } from "../support/monitor.ts";
+import { expect, it } from "vitest";
+import { command, describeOnEach, execute, image, start } from "../support/monitor.ts";
 import { NetworkNamespace } from "../support/network-namespace.ts";
 import { SeededRandom } from "../support/random.ts";
 import { missing } from "../support/requirements.ts";
@@ -15,7 +15,7 @@ const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 /** From before the first line of the program to a guest that has been serving for a while. */
 const LATEST = 400;
 
-describe.skipIf(missing("kvm", "tap", "ip", "python3"))("a signal", () => {
+describeOnEach.skipIf(missing("tap", "ip", "python3"))("a signal", () => {
   it("ends the run at any moment, and leaves no tap", { timeout: 60_000 }, async () => {
     const net = new NetworkNamespace();
     const random = new SeededRandom(1);
@@ -85,22 +85,10 @@ describe.skipIf(missing("kvm", "tap", "ip", "python3"))("a signal", () => {
       [["--timeout", "0.8"], 124],
       [[], 143],
     ] as const) {
-      const inner = 'timeout --preserve-status -s TERM 2 "$@"; echo "status $? $(date +%s)" >&3';
+      const inner = 'timeout --preserve-status -s TERM 2.5 "$@"; echo "status $? $(date +%s)" >&3';
       const started = Date.now() / 1000;
       const ended = await execute(
-        [
-          "sh",
-          "-c",
-          script,
-          "sh",
-          "sh",
-          "-c",
-          inner,
-          "sh",
-          process.execPath,
-          PROGRAM,
-          flood,
-        ].concat(extra),
+        ["sh", "-c", script, "sh", "sh", "-c", inner, "sh"].concat(command([flood, ...extra])),
       );
       const [, reported, at] = /status (\d+) (\d+)/.exec(ended.stdout) ?? [];
       expect(Number(reported)).toBe(status);

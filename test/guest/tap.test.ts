@@ -1,13 +1,13 @@
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { execute, image, PROGRAM } from "../support/monitor.ts";
+import { expect, it } from "vitest";
+import { command, describeOnEach, execute, image } from "../support/monitor.ts";
 import { GUEST, HOST, NetworkNamespace } from "../support/network-namespace.ts";
 import { missing } from "../support/requirements.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const READY = `Serving ping on ${GUEST}`;
 
-describe.skipIf(missing("kvm", "tap", "ip", "ping"))("kernel.iso on a tap", () => {
+describeOnEach.skipIf(missing("tap", "ip", "ping"))("kernel.iso on a tap", () => {
   it("answers ARP and ping of every size, and 1,000 floods of each without loss", async () => {
     const net = new NetworkNamespace();
     net.addTap("t0");
@@ -128,7 +128,7 @@ for i in range(3000):
     s.send(to + b"\\x02\\x00\\x00\\x00\\x00\\x01" + kind + body)
 `;
 
-describe.skipIf(missing("kvm", "tap", "ip"))("udp.iso on a tap", () => {
+describeOnEach.skipIf(missing("tap", "ip"))("udp.iso on a tap", () => {
   it("echoes, discards and counts datagrams of every size", { timeout: 60_000 }, async () => {
     const net = new NetworkNamespace();
     net.addTap("t0");
@@ -164,7 +164,7 @@ s.sendto(b"?", (guest, 10000))
 sys.stdout.write(s.recvfrom(2000)[0].decode())
 `;
 
-describe.skipIf(missing("kvm", "tap", "ip", "ping", "tshark"))("--pcap", () => {
+describeOnEach.skipIf(missing("tap", "ip", "ping", "tshark"))("--pcap", () => {
   const dissect = async (file: string, filter: string, ...fields: string[]): Promise<string[]> => {
     const { stdout, status, stderr } = await execute([
       ...["tshark", "-r", file, "-o", "ip.check_checksum:TRUE", "-Y", filter, "-T", "fields"],
@@ -199,9 +199,7 @@ describe.skipIf(missing("kvm", "tap", "ip", "ping", "tshark"))("--pcap", () => {
 
   it("records the built-in network too", async () => {
     const file = join(temporaryFolder(), "user.pcap");
-    const ended = await execute([
-      ...[process.execPath, PROGRAM, image("kernel"), "--ping", "3", "--pcap", file],
-    ]);
+    const ended = await execute([...command([image("kernel"), "--ping", "3", "--pcap", file])]);
     expect(ended.status).toBe(0);
     expect(await dissect(file, "icmp.type == 8", "icmp.seq")).toEqual(["1", "2", "3"]);
     expect(await dissect(file, "icmp.type == 0", "icmp.seq")).toEqual(["1", "2", "3"]);

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { image, PROGRAM } from "../support/monitor.ts";
+import { expect, it } from "vitest";
+import { command, describeOnEach, image } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
 import { atTerminal, onTerminal, type Session } from "../support/terminal.ts";
 import { exit, print, spin, tinyGuest } from "../support/tiny-guest.ts";
@@ -12,7 +12,7 @@ function expectRestored({ before, during, after }: Session): void {
   expect(after).toEqual(before);
 }
 
-describe.skipIf(missing("kvm", "python3"))("on a terminal", () => {
+describeOnEach.skipIf(missing("python3"))("on a terminal", () => {
   it("C-a x ends the run with status 0", async () => {
     const session = await atTerminal([image("kernel")], ["expect", READY], ["type", "\x01x"]);
     expect(session.status).toBe(0);
@@ -93,10 +93,10 @@ describe.skipIf(missing("kvm", "python3"))("on a terminal", () => {
   });
 
   it("belongs to the shell while the run is in the background", async () => {
-    const command = `${process.execPath} ${PROGRAM} ${image("kernel")}`;
+    const line = command([image("kernel")]).join(" ");
     const { output } = await onTerminal(
       ["bash", "--norc", "--noprofile", "-i"],
-      ["type", `${command} & echo started\n`],
+      ["type", `${line} & echo started\n`],
       ["expect", READY],
       // What is typed is echoed: the answer has what the question has not.
       ["type", "jobs; echo in front: $((40 + 2))\n"],

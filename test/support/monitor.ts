@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join, resolve } from "node:path";
-import { expect, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, onTestFinished } from "vitest";
+import { missing } from "./requirements.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 export const PROGRAM = join(ROOT, "dist/solo5-kvm.js");
@@ -102,9 +103,42 @@ export class Process {
   }
 }
 
+/** The processors that this host can run a guest on. */
+export const PROCESSORS = missing("kvm") ? (["emu"] as const) : (["kvm", "emu"] as const);
+type Processor = "kvm" | "emu";
+
+let processor: Processor = PROCESSORS[0];
+
+type Suite = (name: string, tests: (processor: Processor) => void) => void;
+
+const suites =
+  (skipped: boolean): Suite =>
+  (name, tests) => {
+    describe.skipIf(skipped).each<Processor>(PROCESSORS)(`${name} (%s)`, (one) => {
+      beforeEach(() => {
+        processor = one;
+      });
+      tests(one);
+    });
+  };
+
+/** A `describe` for each of {@link PROCESSORS}: guests run on it, unless a test says which. */
+export const describeOnEach = Object.assign(suites(false), { skipIf: suites });
+
+const COMMANDS: readonly (string | undefined)[] = ["doctor", "help", "inspect", "iso", "net"];
+
+/** `solo5-kvm` with these arguments, and a guest's processor if they name none. */
+export function command(args: readonly string[]): string[] {
+  const program = [process.execPath, PROGRAM];
+  const own = args.indexOf("--") < 0 ? args.length : args.indexOf("--");
+  const runs = args.length > 0 && !COMMANDS.includes(args[0]) && !args[0]?.startsWith("-");
+  if (!runs || args.slice(0, own).includes("--accel")) return [...program, ...args];
+  return [...program, ...args.slice(0, 1), "--accel", processor, ...args.slice(1)];
+}
+
 /** Starts `solo5-kvm` with these arguments. */
 export const start = (args: readonly string[], options: ProcessOptions = {}): Process =>
-  new Process([process.execPath, PROGRAM, ...args], options);
+  new Process(command(args), options);
 
 /** Runs `solo5-kvm` to its end. */
 export const run = (args: readonly string[], options: ProcessOptions = {}): Promise<Ended> =>

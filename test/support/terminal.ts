@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { expect } from "vitest";
-import { PROGRAM, Process, ROOT } from "./monitor.ts";
+import { command, Process, ROOT } from "./monitor.ts";
 
 /** What is done at the terminal; `terminal.py` describes the steps. */
 export type Step =
@@ -20,7 +20,7 @@ export interface Session {
 
 /** Runs `solo5-kvm` on a terminal, and does the steps there. */
 export const atTerminal = (args: readonly string[], ...steps: Step[]): Promise<Session> =>
-  onTerminal([process.execPath, PROGRAM, ...args], ...steps);
+  onTerminal(command(args), ...steps);
 
 /** The same for any command. */
 export async function onTerminal(command: readonly string[], ...steps: Step[]): Promise<Session> {

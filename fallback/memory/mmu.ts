@@ -292,11 +292,13 @@ export class Mmu {
     };
   }
 
+  /** RAM is written, by whomever: code that was translated from there is dropped. */
   noticeWrite(address: number, length: number): void {
-    const first = address >>> PAGE_SHIFT;
     const last = (address + length - 1) >>> PAGE_SHIFT;
-    if (this.codePages.has(first) || (last !== first && this.codePages.has(last))) {
+    for (let page = address >>> PAGE_SHIFT; page <= last; page++) {
+      if (!this.codePages.has(page)) continue;
       this.onCodeWrite(address, length);
+      return;
     }
   }
 

@@ -38,7 +38,7 @@ interface Outcome {
   readonly second?: Encoded;
   readonly memory?: bigint;
   /** Condition codes that are not C1's usual meaning. */
-  readonly conditions?: number;
+  readonly conditions?: number | undefined;
 }
 
 interface Case extends X87Instruction {
@@ -47,7 +47,7 @@ interface Case extends X87Instruction {
   /** Bits that a store writes. */
   readonly stored?: number;
   /** The condition codes that it defines, beside C1 (SDM vol. 2). */
-  readonly conditions?: number | undefined;
+  readonly conditions?: number;
   readonly run: (ctx: FloatContext, a: Operand, b: Operand, bits: bigint) => Outcome;
 }
 

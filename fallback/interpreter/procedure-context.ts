@@ -220,6 +220,12 @@ export class ProcedureContext {
     view.setInt32(STATE.FLAG_CARRY, a < b ? 1 : 0, true);
   }
 
+  /** Takes from the budget what an instruction does besides itself. @param work in instructions */
+  spend(work: number): void {
+    const { view } = this.processor;
+    view.setInt32(STATE.BUDGET, view.getInt32(STATE.BUDGET, true) - work, true);
+  }
+
   /** The arithmetic flags, to be put back by {@link restoreFlags}. */
   saveFlags(): Uint8Array {
     const { buffer } = this.processor;

@@ -106,6 +106,7 @@ function repeating(
   // A count of 32 bits is zero-extended even if it is zero.
   operation.count -= 0n;
   const flags = context.saveFlags();
+  const before = operation.count;
   try {
     repeatElements(operation, repeat, element, bulk);
   } catch (fault) {
@@ -113,6 +114,8 @@ function repeating(
     context.restoreFlags(flags);
     throw fault;
   }
+  // Elements take time, so that slices do not get long by them.
+  context.spend(Number(before - operation.count));
   if (operation.unfinished && operation.count !== 0n) restart(context);
 }
 

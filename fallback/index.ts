@@ -1,23 +1,25 @@
 /** The processor written in TypeScript, put together. */
 import { FallbackCpu, type FallbackCpuOptions } from "./cpu.ts";
 import { HandlerTable } from "./interpreter/handlers.ts";
-import { buildInterpreter } from "./interpreter/module.ts";
+import { buildInterpreter, type InterpreterOptions } from "./interpreter/module.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";
 import { FAMILIES } from "./isa/table.ts";
 
-export type FallbackDescription = Omit<FallbackCpuOptions, "interpreter" | "map"> & {
-  /** What {@link interpreterModule} makes, if somebody kept it. */
-  readonly interpreter?: Uint8Array<ArrayBuffer> | undefined;
-};
+export type FallbackDescription = Omit<FallbackCpuOptions, "interpreter" | "map"> &
+  InterpreterOptions & {
+    /** What {@link interpreterModule} makes for such memory, if somebody kept it. */
+    readonly interpreter?: Uint8Array<ArrayBuffer> | undefined;
+  };
 
 /** The interpreter as a WebAssembly module: the same for the same table of instructions. */
-export function interpreterModule(): Uint8Array<ArrayBuffer> {
-  return buildInterpreter(new HandlerTable(new OpcodeMap(FAMILIES).forms));
+export function interpreterModule(options: InterpreterOptions = {}): Uint8Array<ArrayBuffer> {
+  return buildInterpreter(new HandlerTable(new OpcodeMap(FAMILIES).forms), options);
 }
 
 export function createFallbackCpu(description: FallbackDescription): FallbackCpu {
   const map = new OpcodeMap(FAMILIES);
-  const bytes = description.interpreter ?? buildInterpreter(new HandlerTable(map.forms));
+  const bytes =
+    description.interpreter ?? buildInterpreter(new HandlerTable(map.forms), description);
   return new FallbackCpu({
     ...description,
     map,

@@ -18,8 +18,15 @@ uint8_t *bytes_of(Napi::Value value, size_t *length)
 {
     if (value.IsTypedArray()) {
         Napi::TypedArray view = value.As<Napi::TypedArray>();
+        void *bytes = nullptr;
+
         *length = view.ByteLength();
-        return static_cast<uint8_t *>(view.ArrayBuffer().Data()) + view.ByteOffset();
+        /* Not by its ArrayBuffer, which Node-API does not know when it is a shared one. */
+        NAPI_THROW_IF_FAILED(value.Env(),
+                             napi_get_typedarray_info(value.Env(), value, nullptr, nullptr, &bytes,
+                                                      nullptr, nullptr),
+                             nullptr);
+        return static_cast<uint8_t *>(bytes);
     }
     Napi::TypeError::New(value.Env(), "expected a typed array").ThrowAsJavaScriptException();
     return nullptr;

@@ -145,9 +145,10 @@ function fallbackCpu(
   waitForEvents: WaitForEvents | undefined,
   role: Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> = {},
 ): FallbackCpu {
-  const { whole, ram } = memory;
+  const { whole, ram, shared } = memory;
   const cpu = createFallbackCpu({
     memory: whole,
+    shared,
     ramSize: ram.size,
     clock,
     hostWaits: waitForEvents === undefined ? everyMillisecond() : () => waitForEvents(0),

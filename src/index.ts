@@ -58,7 +58,7 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
  */
 export function createMachine(description: MachineDescription): Machine {
   const { report, connect, timed = false, clock = new HostClock() } = description;
-  const whole = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB);
+  const whole = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB, true);
   const memory = whole.ram;
   const load = (): Registers =>
     loadImage({

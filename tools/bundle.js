@@ -88,7 +88,7 @@ const generator = await build({
 });
 const source = Buffer.from(generator.outputFiles[0].contents).toString("base64");
 const { interpreterModule } = await import(`data:text/javascript;base64,${source}`);
-writeFileSync(dist("interpreter.wasm"), interpreterModule());
+writeFileSync(dist("interpreter.wasm"), interpreterModule({ shared: true }));
 
 // Every function is compiled now, and not when it is called first. V8 wants the flags of reading
 // the code to be those of writing it.

@@ -37,13 +37,21 @@ export const LEFT = {
 
 const WASM_PAGE = 65536;
 
+export interface InterpreterOptions {
+  /** Whether the memory it will get is a shared one. */
+  readonly shared?: boolean;
+}
+
 /**
  * The interpreter as one WebAssembly module: `run` dispatches over records; hot handlers are inline
  * in its loop, the others are functions in a table.
  */
-export function buildInterpreter(table: HandlerTable): Uint8Array<ArrayBuffer> {
+export function buildInterpreter(
+  table: HandlerTable,
+  { shared }: InterpreterOptions = {},
+): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
-  module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE);
+  module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared === true);
   const one = ["i32"] as const;
   const imports = {
     load: module.importFunction("cpu", "load", {

@@ -20,6 +20,11 @@ const SECTION = {
 const MAGIC_AND_VERSION = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const KIND_FUNCTION = 0;
 const KIND_MEMORY = 2;
+const LIMITS_MINIMUM = 0x00;
+/** Has a maximum too (WebAssembly threads proposal, binary format of limits). */
+const LIMITS_SHARED = 0x03;
+/** All that 32-bit addresses reach. */
+const MAX_PAGES = 65_536;
 const FUNCREF = 0x70;
 
 /** Puts functions, and what they import, into a module (Core Specification §5.5). */
@@ -40,9 +45,14 @@ export class ModuleBuilder {
     return known >= 0 ? known : this.#types.push(type) - 1;
   }
 
-  /** @param pages of 64 KiB, the least that the memory must have */
-  importMemory(module: string, field: string, pages: number): void {
-    const limits = [0x00, ...unsignedLeb(pages)];
+  /**
+   * @param pages of 64 KiB, the least that the memory must have
+   * @param shared whether it is a shared one: the two are of different types
+   */
+  importMemory(module: string, field: string, pages: number, shared: boolean): void {
+    const limits = shared
+      ? [LIMITS_SHARED, ...unsignedLeb(pages), ...unsignedLeb(MAX_PAGES)]
+      : [LIMITS_MINIMUM, ...unsignedLeb(pages)];
     this.#imports.push([...asciiName(module), ...asciiName(field), KIND_MEMORY, ...limits]);
   }
 

@@ -5,7 +5,8 @@
 declare namespace WebAssembly {
   class Memory {
     /** Sizes in pages of 64 KiB. */
-    constructor(descriptor: { initial: number; maximum?: number });
+    constructor(descriptor: { initial: number; maximum?: number; shared?: boolean });
+    /** Or a `SharedArrayBuffer`, of a shared memory: what differs between them is of no use here. */
     readonly buffer: ArrayBuffer;
   }
 

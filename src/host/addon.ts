@@ -3,8 +3,15 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HostError } from "../core/errors.ts";
 
+let root: string | undefined;
+
 /** Where the package's files are, both from `src/` and from the bundle in `dist/`. */
 export function packageRoot(): string {
+  root ??= findPackageRoot();
+  return root;
+}
+
+function findPackageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   // `dist` has a package.json of its own, for Node.
   while (!existsSync(join(folder, "binding.gyp"))) {

@@ -6,6 +6,7 @@ export class HostClock implements Clock {
   readonly alarms = new AlarmQueue();
   // Not `performance`, whose module takes a millisecond to load.
   readonly #start = process.hrtime();
+  readonly #wallAtStart = Date.now() * MILLISECOND;
 
   now(): Nanos {
     const [seconds, nanoseconds] = process.hrtime(this.#start);
@@ -13,7 +14,7 @@ export class HostClock implements Clock {
   }
 
   wall(): number {
-    return (performance.timeOrigin + performance.now()) * MILLISECOND;
+    return this.#wallAtStart + this.now();
   }
 
   alarm(fire: () => void): Alarm {

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 /**
  * The interpreter's module as the build left it beside the command: making it at every start takes
- * longer than reading it. Undefined when run from sources, which may have changed since.
+ * longer than reading it. It is for shared memory. Undefined when run from sources, which may have changed since.
  */
 export function readInterpreter(): Uint8Array<ArrayBuffer> | undefined {
   const path = join(dirname(fileURLToPath(import.meta.url)), "interpreter.wasm");

@@ -13,23 +13,27 @@ export interface MachineMemory {
   /** With what lies before RAM, for the processor written in TypeScript. */
   readonly whole: WebAssembly.Memory;
   readonly ram: GuestMemory;
+  /** Whether it is a shared one, which generated WebAssembly has to know. */
+  readonly shared: boolean;
 }
 
 /**
  * Guest RAM as a WebAssembly memory: page-aligned, so that KVM takes it; importable by generated
  * WebAssembly; and allocated by the host only as far as it is touched.
  * @param mebibytes {@link MIN_MEMORY_MIB} to {@link MAX_MEMORY_MIB}
+ * @param shared a kind that V8 does not count as memory of its heap's objects: hearing of so much
+ *   at once, it collects garbage. Not to be had in every browser's page.
  * @throws HostError when the host has no such address space
  */
-export function allocateMemory(mebibytes: number): MachineMemory {
+export function allocateMemory(mebibytes: number, shared = false): MachineMemory {
   assert(
     Number.isInteger(mebibytes) && mebibytes >= MIN_MEMORY_MIB && mebibytes <= MAX_MEMORY_MIB,
     `guest memory is ${MIN_MEMORY_MIB} to ${MAX_MEMORY_MIB} MiB, not ${mebibytes}`,
   );
   const pages = (RAM_OFFSET + mebibytes * MIB) / WASM_PAGE;
   try {
-    const whole = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    return { whole, ram: new GuestMemory(whole.buffer, RAM_OFFSET) };
+    const whole = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+    return { whole, ram: new GuestMemory(whole.buffer, RAM_OFFSET), shared };
   } catch (cause) {
     throw new HostError(`no address space for ${mebibytes} MiB of guest memory`, {
       remedy: "give the guest less with --mem, or raise `ulimit -v`",

@@ -407,8 +407,11 @@ export class FallbackCpu implements Cpu {
     if (stop.kind !== "changed") processor.changeSystemFlags(systemFlags & RFLAGS.RF, 0);
     this.#synchronise();
     this.#noticePriority();
+    // MOV SS and POP SS hold off their own traps until the next instruction has had its.
+    if ((processor.shadow & SHADOW.MOV_SS) !== 0) return;
     const watched = dataBreakpoint(processor, mmu);
-    const stepped = (systemFlags & RFLAGS.TF) !== 0 && (shadow & SHADOW.MOV_SS) === 0;
+    const stepped = (systemFlags & RFLAGS.TF) !== 0 && (processor.shadow & SHADOW.INT) === 0;
+    processor.shadow &= ~SHADOW.INT;
     if (stepped) this.#deliver(singleStepTrap(processor));
     else if (watched !== undefined) this.#deliver(watched);
   }

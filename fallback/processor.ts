@@ -16,6 +16,8 @@ export const SHADOW = {
   MOV_SS: 1 << 1,
   /** In an NMI handler: further NMIs wait for IRET. */
   NMI: 1 << 2,
+  /** After INT n under TF, which it clears: it has no single-step trap. */
+  INT: 1 << 3,
 } as const;
 
 /** Bits of {@link Segment.attributes}. */

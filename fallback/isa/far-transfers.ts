@@ -7,7 +7,7 @@ import { SHADOW } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { farCall, farJump, farReturn } from "../system/far-transfer.ts";
 import { interruptReturn } from "../system/interrupt-return.ts";
-import { interruptInstruction, softwareInterrupt } from "../system/interrupts.ts";
+import { debugInstruction, interruptInstruction, softwareInterrupt } from "../system/interrupts.ts";
 import { loadSegment } from "../system/segments.ts";
 import type { Family, Instruction } from "./instruction.ts";
 
@@ -91,6 +91,12 @@ export const farTransfers: Family = [
     forms: ["CC"],
     ends: true,
     procedure: ({ processor, mmu }) => softwareInterrupt(processor, mmu, VECTOR.BP),
+  },
+  {
+    name: "INT1",
+    forms: ["F1"],
+    ends: true,
+    procedure: ({ processor, mmu }) => debugInstruction(processor, mmu),
   },
   {
     name: "INTO",

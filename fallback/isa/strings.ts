@@ -3,7 +3,9 @@
 import { RFLAGS } from "../bits.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
+import type { Processor } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
+import { breakpointsEnabled } from "../system/breakpoints.ts";
 import { checkPortAccess } from "../system/io-permission.ts";
 import type { Family, FlagUse, Instruction } from "./instruction.ts";
 
@@ -119,13 +121,17 @@ function repeating(
   if (operation.unfinished && operation.count !== 0n) restart(context);
 }
 
+const trapsEachElement = (processor: Processor): boolean =>
+  (processor.systemFlags & RFLAGS.TF) !== 0 || breakpointsEnabled(processor);
+
 function repeatElements(
   operation: StringOperation,
   repeat: number,
   element: (operation: StringOperation) => boolean | undefined,
   bulk?: (operation: StringOperation, limit: number) => number,
 ): void {
-  let left = MAX_ELEMENTS;
+  // Traps come after each element.
+  let left = trapsEachElement(operation.context.processor) ? 1 : MAX_ELEMENTS;
   while (left > 0) {
     const { count } = operation;
     if (count === 0n) return;

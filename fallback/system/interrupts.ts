@@ -1,5 +1,5 @@
 /** Delivery of interrupts and exceptions (Intel SDM vol. 3A chapter 6; vol. 2A, INT n). */
-import { DR7 } from "../bits.ts";
+import { DR7, RFLAGS } from "../bits.ts";
 import {
   CpuException,
   doubleFaultClass,
@@ -68,7 +68,14 @@ export function interruptInstruction(p: Processor, mmu: Mmu, vector: number): vo
  * @throws CpuException
  */
 export function softwareInterrupt(p: Processor, mmu: Mmu, vector: number): void {
+  const steps = (p.systemFlags & RFLAGS.TF) !== 0;
   deliver(p, mmu, { vector, errorCode: undefined, software: true, resume: false });
+  if (steps) p.shadow |= SHADOW.INT;
+}
+
+/** INT1: a debug exception that no gate's privilege level stands in the way of. */
+export function debugInstruction(p: Processor, mmu: Mmu): void {
+  deliver(p, mmu, { vector: VECTOR.DB, errorCode: undefined, software: false, resume: false });
 }
 
 function eventOf({ vector, errorCode }: CpuException): InterruptEvent {

@@ -25,7 +25,7 @@ const hasEitherKind = (form: Form): boolean =>
 /** The operand sizes that a form comes in; without any that depends on it, one for all. */
 export function operandSizes(form: Form): readonly MemoryBits[] {
   const widths = form.operands.map(({ width }) => width);
-  if (widths.includes("v") || widths.includes("z")) return [16, 32, 64];
+  if (widths.some((width) => width === "v" || width === "z" || width === "p")) return [16, 32, 64];
   const byDefault = ["d64", "f64", "v"].some((trait) => form.traits.has(trait));
   if (form.instruction.stack !== undefined || byDefault) return [16, 32, 64];
   if (widths.includes("y")) return [32, 64];

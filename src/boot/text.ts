@@ -53,7 +53,8 @@ const QUOTE_LIMIT = 80;
  * A name from an image, fit for a one-line message: control characters replaced, length limited.
  */
 export function printable(text: string, limit = QUOTE_LIMIT): string {
-  const clean = text.replace(/\p{C}/gu, "?");
+  // Nearly all are plain, and the other expression takes long to make.
+  const clean = /^[ -~]*$/.test(text) ? text : text.replace(/\p{C}/gu, "?");
   return clean.length <= limit ? clean : `${clean.slice(0, limit)}…`;
 }
 

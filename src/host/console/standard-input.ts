@@ -6,7 +6,7 @@ const STDIN = 0;
 const BACKGROUND_POLL_MS = 300;
 
 /** What a guest may have done before anything but a terminal is read. */
-const HEAD_START_MS = 20;
+const HEAD_START_MS = 50;
 
 /**
  * The process's standard input. A terminal is in raw mode while we read it, so that each key

@@ -1,10 +1,10 @@
-import type { Monitor } from "./monitors.ts";
+import type { OurMonitor } from "./monitors.ts";
 
 export interface BenchmarkOptions {
   /** How often everything is measured, one after the other. */
   readonly rounds: number;
   /** Our command line first, then another build of it if asked for. */
-  readonly ours: readonly [Monitor, ...Monitor[]];
+  readonly ours: readonly [OurMonitor, ...OurMonitor[]];
 }
 
 export interface Benchmark {

@@ -18,14 +18,23 @@ export interface Monitor {
   command(image: string, tap?: string): string[];
 }
 
+/** Our command line, on KVM. */
+export interface OurMonitor extends Monitor {
+  /** The same with the processor in TypeScript. */
+  readonly emulated: Monitor;
+}
+
 /** Our command line, from this build or another. */
-export const solo5Kvm = (cli: string = CLI, name = "solo5-kvm"): Monitor => ({
-  name,
-  command: (image, tap) => [
-    ...[process.execPath, cli, image, "--accel", "kvm", "--mem", `${MEMORY_MIB}`],
-    ...(tap === undefined ? [] : ["--net", `tap:${tap}`]),
-  ],
-});
+export function solo5Kvm(cli: string = CLI, name = "solo5-kvm"): OurMonitor {
+  const monitor = (label: string, accelerator: string): Monitor => ({
+    name: label,
+    command: (image, tap) => [
+      ...[process.execPath, cli, image, "--accel", accelerator, "--mem", `${MEMORY_MIB}`],
+      ...(tap === undefined ? [] : ["--net", `tap:${tap}`]),
+    ],
+  });
+  return { ...monitor(name, "kvm"), emulated: monitor(`${name}, emu`, "emu") };
+}
 
 const QEMU = ["qemu-system-x86_64", "-accel", "tcg", "-m", `${MEMORY_MIB}`];
 const QEMU_SERIAL = ["-display", "none", "-serial", "stdio", "-no-reboot"];

@@ -429,6 +429,17 @@ export class FallbackCpu implements Cpu {
     this.#synchronise();
   }
 
+  /** INS has its value; its destination may be a device's memory, which is then to be written. */
+  #deliverInput(value: number, deliver: (value: number) => void): void {
+    try {
+      deliver(value);
+    } catch (error) {
+      if (!(error instanceof MmioNeeded)) throw error;
+      this.#exits.mmioWrite.set(error);
+      this.#exit = this.#exits.mmioWrite;
+    }
+  }
+
   /** An NMI first, then the interrupt that was promised to be taken. */
   #takeEvents(): void {
     const { processor, mmu } = this;
@@ -572,7 +583,7 @@ export class FallbackCpu implements Cpu {
       portIn: (port, bytes, deliver) => {
         exits.portRead.port = port;
         exits.portRead.size = bytes as AccessSize;
-        exits.portRead.deliver = deliver;
+        exits.portRead.deliver = (value) => this.#deliverInput(value, deliver);
         this.#exit = exits.portRead;
       },
       portOut: (port, bytes, value) => {

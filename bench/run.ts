@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { access } from "./access.ts";
 import { bootTime } from "./boot.ts";
+import { cpu } from "./cpu.ts";
 import { exits } from "./exits.ts";
 import { idle } from "./idle.ts";
 import { memory } from "./memory.ts";
@@ -8,7 +9,7 @@ import { ping } from "./ping.ts";
 import { solo5Kvm } from "./support/monitors.ts";
 import { udp } from "./udp.ts";
 
-const BENCHMARKS = [exits, access, bootTime, memory, idle, ping, udp];
+const BENCHMARKS = [cpu, exits, access, bootTime, memory, idle, ping, udp];
 
 const USAGE = `usage: npm run bench -- [--rounds N] [--baseline FILE] [NAME…]
 

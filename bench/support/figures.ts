@@ -47,6 +47,9 @@ export function ratio(of: Sample, to: Sample): Sample {
   return ratios;
 }
 
+export const geometricMean = (values: readonly number[]): number =>
+  Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+
 /** Rows under a heading, columns aligned: the first to the left, the others to the right. */
 export function printTable(heading: readonly string[], rows: readonly (readonly string[])[]): void {
   const all = [heading, ...rows];

@@ -22,18 +22,25 @@ export interface Monitor {
 export interface OurMonitor extends Monitor {
   /** The same with the processor in TypeScript. */
   readonly emulated: Monitor;
+  /** That without its JIT, where it has one. */
+  readonly interpreted?: Monitor;
 }
 
 /** Our command line, from this build or another. */
 export function solo5Kvm(cli: string = CLI, name = "solo5-kvm"): OurMonitor {
-  const monitor = (label: string, accelerator: string): Monitor => ({
+  const monitor = (label: string, ...options: readonly string[]): Monitor => ({
     name: label,
     command: (image, tap) => [
-      ...[process.execPath, cli, image, "--accel", accelerator, "--mem", `${MEMORY_MIB}`],
+      ...[process.execPath, cli, image, ...options, "--mem", `${MEMORY_MIB}`],
       ...(tap === undefined ? [] : ["--net", `tap:${tap}`]),
     ],
   });
-  return { ...monitor(name, "kvm"), emulated: monitor(`${name}, emu`, "emu") };
+  const hasJit = mustRun(process.execPath, cli, "--help").includes("--no-jit");
+  return {
+    ...monitor(name, "--accel", "kvm"),
+    emulated: monitor(`${name}, emu`, "--accel", "emu"),
+    ...(hasJit && { interpreted: monitor(`${name}, no JIT`, "--accel", "emu", "--no-jit") }),
+  };
 }
 
 const QEMU = ["qemu-system-x86_64", "-accel", "tcg", "-m", `${MEMORY_MIB}`];
@@ -59,9 +66,11 @@ export const qemuAsTyped: Monitor = {
 };
 
 /** The machine that QEMU starts fastest: no graphics card, no boot ROMs, no default devices. */
+const qemuMachine = [...QEMU, ...QEMU_SERIAL, ...QEMU_EXIT, "-nodefaults", "-vga", "none"];
+
 const qemuTrimmedMachine = (tap: string | undefined): string[] => [
-  ...[...QEMU, ...QEMU_SERIAL, ...QEMU_EXIT, ...qemuNetwork(tap, false)],
-  ...["-nodefaults", "-vga", "none"],
+  ...qemuMachine,
+  ...qemuNetwork(tap, false),
 ];
 
 export const qemuTrimmed: Monitor = {
@@ -77,6 +86,12 @@ export const qemuDirect: Monitor = {
     ...["-kernel", join(ROOT, "kernel", "build", "loader"), "-initrd", kernel],
   ],
 };
+
+/** A Multiboot kernel of one file, started by QEMU's own loader. */
+export const qemuMultiboot = (kernel: string, commandLine: string): string[] => [
+  ...qemuMachine,
+  ...["-kernel", kernel, "-append", commandLine],
+];
 
 /** Runs a command to its end; throws with what it said unless it succeeds. */
 export function mustRun(command: string, ...args: readonly string[]): string {

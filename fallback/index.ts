@@ -1,9 +1,10 @@
 /** The processor written in TypeScript, put together. */
-import { FallbackCpu, type FallbackCpuOptions } from "./cpu.ts";
+import { FallbackCpu } from "./cpu.ts";
 import { HandlerTable } from "./interpreter/handlers.ts";
 import { buildInterpreter, type InterpreterOptions } from "./interpreter/module.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";
 import { FAMILIES } from "./isa/table.ts";
+import type { FallbackCpuOptions } from "./options.ts";
 
 export type FallbackDescription = Omit<FallbackCpuOptions, "interpreter" | "map"> &
   InterpreterOptions & {

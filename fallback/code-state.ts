@@ -1,0 +1,60 @@
+import type { CodePlace } from "./interpreter/translator.ts";
+import { readUnitControls } from "./interpreter/units.ts";
+import type { CodeSize, Processor } from "./processor.ts";
+import { SEGMENT_INDEX, STATE } from "./state.ts";
+
+const LAST_ADDRESS = 0xffff_ffff_ffff_ffffn;
+
+/** What generated code knows of mode and segments, beside the addresses of code. */
+export class CodeState {
+  readonly #p: Processor;
+  readonly #onChange: () => void;
+  #size: CodeSize = 16;
+  #base = -1n;
+  #limit = 0n;
+  #unitControls = 0;
+
+  /** @param onChange code at the same addresses may have to be translated in another way */
+  constructor(processor: Processor, onChange: () => void) {
+    this.#p = processor;
+    this.#onChange = onChange;
+  }
+
+  get size(): CodeSize {
+    return this.#size;
+  }
+
+  /** Where RIP is. */
+  get place(): CodePlace {
+    return { rip: this.#p.rip, base: this.#base, codeSize: this.#size, limit: this.#limit };
+  }
+
+  get linearRip(): bigint {
+    return BigInt.asUintN(this.#size === 64 ? 64 : 32, this.#p.rip + this.#base);
+  }
+
+  /** Brings what generated code reads up to date with mode and segments. */
+  synchronise(): void {
+    const p = this.#p;
+    const { code64, stackSize, view } = p;
+    const base = code64 ? 0n : p.segmentBase(SEGMENT_INDEX.cs);
+    const size = code64 ? 64 : p.codeSize;
+    const limit = code64 ? LAST_ADDRESS : p.segmentLimit(SEGMENT_INDEX.cs);
+    if (size !== this.#size || base !== this.#base || limit !== this.#limit) {
+      this.#size = size;
+      this.#base = base;
+      this.#limit = limit;
+      view.setInt32(STATE.CODE64, code64 ? 1 : 0, true);
+      view.setBigUint64(STATE.CODE_BASE, base, true);
+      this.#onChange();
+    }
+    const unitControls = readUnitControls(view);
+    if (unitControls !== this.#unitControls) {
+      this.#unitControls = unitControls;
+      this.#onChange();
+    }
+    const mask = stackSize === 64 ? -1n : stackSize === 32 ? 0xffff_ffffn : 0xffffn;
+    view.setBigInt64(STATE.STACK_MASK, BigInt.asIntN(64, mask), true);
+    view.setBigUint64(STATE.STACK_BASE, code64 ? 0n : p.segmentBase(SEGMENT_INDEX.ss), true);
+  }
+}

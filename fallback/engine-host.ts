@@ -1,0 +1,93 @@
+import type { CodeState } from "./code-state.ts";
+import type { Departure } from "./departure.ts";
+import { CpuException, VECTOR } from "./exceptions.ts";
+import {
+  type DecodedInstruction,
+  InstructionTooLong,
+  InvalidOpcode,
+} from "./interpreter/decoder.ts";
+import { type EngineHost, Leave, NonCanonical } from "./interpreter/engine.ts";
+import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
+import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts";
+import { MmioNeeded } from "./memory/mmio.ts";
+import type { Mmu } from "./memory/mmu.ts";
+import type { Processor } from "./processor.ts";
+import { SEGMENT_INDEX, STATE } from "./state.ts";
+import { checkAccess } from "./system/segment-access.ts";
+
+/** What the engine is told of the processor around it. */
+export interface EngineSurroundings {
+  readonly processor: Processor;
+  readonly mmu: Mmu;
+  readonly outside: Outside;
+  readonly code: CodeState;
+  readonly departure: Departure;
+  /**
+   * Whether another processor is to execute an instruction; undefined stands for what is none
+   * here. That is a fault, unless this says otherwise.
+   */
+  leaves(instruction: DecodedInstruction | undefined): boolean;
+}
+
+/** Thrown where code is to be fetched from an address that is not RAM. */
+class NoMemory {}
+
+export function engineHost(parts: EngineSurroundings): EngineHost {
+  const { processor, mmu, outside, code, departure } = parts;
+  const scratch = new Uint8Array(processor.buffer, STATE.SCRATCH, 16);
+  const cannotContinue = (reason: string): Leave => {
+    departure.leaveFor(departure.exits.cannotContinue(reason, new Uint8Array(0)));
+    return new Leave();
+  };
+  return {
+    place: () => code.place,
+    translate: (address) => mmu.translate(linearOf(address), "execute"),
+    page: (address) => {
+      if (!mmu.memory.contains(address, 1)) throw new NoMemory();
+      return mmu.memory.pageFrom(address);
+    },
+    mark: (page) => mmu.markCode(page),
+    leaves: (instruction) => parts.leaves(instruction),
+    load: (low, high, bytes, forWrite) => {
+      const at = canonical(low, high, bytes);
+      if (forWrite) mmu.check(at, bytes, "write");
+      mmu.readBytes(at, scratch.subarray(0, bytes));
+    },
+    store: (low, high, bytes) => {
+      mmu.writeBytes(canonical(low, high, bytes), scratch.subarray(0, bytes));
+    },
+    checkSegment: (index, offset, bytes, write) =>
+      checkAccess(processor, index, offset, bytes, write ? "write" : "read"),
+    procedure: (instruction) => {
+      const context = new ProcedureContext({ processor, mmu, outside }, instruction, processor.rip);
+      checkPrivilege(instruction, processor);
+      instruction.form.instruction.procedure?.(context);
+    },
+    asFault: (thrown) => {
+      if (thrown instanceof CpuException || thrown instanceof NonCanonical) return thrown;
+      if (thrown instanceof InvalidOpcode) {
+        if (!parts.leaves(undefined)) return new CpuException(VECTOR.UD);
+        return cannotContinue("left to another processor");
+      }
+      if (thrown instanceof NoMemory) return cannotContinue("there is no memory to run code in");
+      if (thrown instanceof InstructionTooLong) return new CpuException(VECTOR.GP, 0);
+      if (!(thrown instanceof MmioNeeded)) throw thrown;
+      departure.access(thrown);
+      return new Leave();
+    },
+    nonCanonical: ({ form, address, segment }) => {
+      const onStack = address === undefined ? form.instruction.stack : segment === SEGMENT_INDEX.ss;
+      return new CpuException(onStack ? VECTOR.SS : VECTOR.GP, 0);
+    },
+  };
+}
+
+function canonical(low: number, high: number, bytes: number): number {
+  const at = linearOfHalves(low, high);
+  if (!isCanonicalLinear(at) || !isCanonicalLinear(at + bytes - 1)) throw new NonCanonical();
+  return at;
+}
+
+function checkPrivilege({ form }: DecodedInstruction, processor: Processor): void {
+  if (form.instruction.cpl === 0 && processor.cpl !== 0) throw new CpuException(VECTOR.GP, 0);
+}

@@ -1,0 +1,32 @@
+import type { Clock } from "../src/core/clock.ts";
+import type { DecodedInstruction } from "./interpreter/decoder.ts";
+import type { OpcodeMap } from "./isa/opcode-map.ts";
+
+export interface FallbackCpuOptions {
+  /** Laid out as `state.ts` says: the processor's part, then guest RAM. */
+  readonly memory: WebAssembly.Memory;
+  /** Bytes of guest RAM. */
+  readonly ramSize: number;
+  /** The table of instructions, and the interpreter made of it by `buildInterpreter`. */
+  readonly map: OpcodeMap;
+  readonly interpreter: WebAssembly.Module;
+  readonly clock: Clock;
+  /** Whether the host's event loop has work: looked at several times a millisecond. */
+  readonly hostWaits: () => boolean;
+  /** Whether to measure where the time goes. */
+  readonly timed?: boolean;
+  /** The time stamp counter before the guest writes it; the clock's nanoseconds unless given. */
+  readonly timeStamp?: () => bigint;
+  /** 64 random bits for the guest; the host's unless given. */
+  readonly random?: () => bigint;
+  /**
+   * Hears how many instructions have been executed, each of which takes a nanosecond: the clock
+   * goes by it. Then slices end exactly at their deadlines, and the host does not break them off.
+   */
+  readonly executed?: (instructions: number) => void;
+  /**
+   * Which instructions another processor is to execute. At them, and at what is no instruction
+   * here, `run` comes back with `cannot-continue`. Without this, what is none raises #UD.
+   */
+  readonly leaves?: (instruction: DecodedInstruction) => boolean;
+}

@@ -1,0 +1,73 @@
+import { RFLAGS } from "./bits.ts";
+import type { CodeState } from "./code-state.ts";
+import { EVENT_SHADOWS, type Events } from "./events.ts";
+import type { CpuException } from "./exceptions.ts";
+import type { Engine } from "./interpreter/engine.ts";
+import type { Mmu } from "./memory/mmu.ts";
+import { type Processor, SHADOW } from "./processor.ts";
+import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint } from "./system/breakpoints.ts";
+import { singleStepTrap } from "./system/debug.ts";
+
+const STEPPING_FLAGS = RFLAGS.TF | RFLAGS.RF;
+
+/** Executes instructions one by one, where something has to be looked at around each. */
+export class Stepper {
+  readonly #processor: Processor;
+  readonly #mmu: Mmu;
+  readonly #engine: Engine;
+  readonly #code: CodeState;
+  readonly #events: Events;
+
+  constructor(processor: Processor, mmu: Mmu, engine: Engine, code: CodeState, events: Events) {
+    this.#processor = processor;
+    this.#mmu = mmu;
+    this.#engine = engine;
+    this.#code = code;
+    this.#events = events;
+  }
+
+  /** In the shadow of STI or MOV SS, under TF or RF, or with breakpoints set. */
+  get needed(): boolean {
+    const { shadow, systemFlags } = this.#processor;
+    const single = (shadow & EVENT_SHADOWS) !== 0 || (systemFlags & STEPPING_FLAGS) !== 0;
+    return single || breakpointsEnabled(this.#processor);
+  }
+
+  /** One instruction, and the traps before and after it. */
+  step(): void {
+    const processor = this.#processor;
+    const mmu = this.#mmu;
+    const { shadow, systemFlags } = processor;
+    const breakpoint = instructionBreakpoint(processor, this.#code.linearRip);
+    if (breakpoint !== undefined) {
+      this.deliver(breakpoint);
+      return;
+    }
+    const stop = this.#engine.step();
+    if (stop.kind === "leave") return;
+    mmu.mmio.clear();
+    processor.shadow &= ~(shadow & EVENT_SHADOWS);
+    if (stop.kind === "fault") {
+      mmu.takeWatchpointHits();
+      this.deliver(stop.exception);
+      return;
+    }
+    // RF holds off breakpoints for one instruction; IRET and POPF may have set it anew.
+    if (stop.kind !== "changed") processor.changeSystemFlags(systemFlags & RFLAGS.RF, 0);
+    this.#code.synchronise();
+    this.#events.noticePriority();
+    // MOV SS and POP SS hold off their own traps until the next instruction has had its.
+    if ((processor.shadow & SHADOW.MOV_SS) !== 0) return;
+    const watched = dataBreakpoint(processor, mmu);
+    const stepped = (systemFlags & RFLAGS.TF) !== 0 && (processor.shadow & SHADOW.INT) === 0;
+    processor.shadow &= ~SHADOW.INT;
+    if (stepped) this.deliver(singleStepTrap(processor));
+    else if (watched !== undefined) this.deliver(watched);
+  }
+
+  /** Takes from the budget: handlers that fault at once must not keep the thread for ever. */
+  deliver(exception: CpuException): void {
+    this.#engine.budget -= 1;
+    this.#events.deliverException(exception);
+  }
+}

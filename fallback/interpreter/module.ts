@@ -1,3 +1,6 @@
+import { emitMeaning } from "../emission/code-emitter.ts";
+import type { SlowAccess } from "../emission/guest-access.ts";
+import { buildSlowAccess } from "../emission/slow-access.ts";
 import type { Variant } from "../isa/variant.ts";
 import {
   JUMP_CACHE,
@@ -11,10 +14,9 @@ import { type I64, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import { ModuleBuilder } from "../wasm/module-builder.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
-import { type HandlerExits, InterpreterEmitter, type SlowAccess } from "./interpreter-emitter.ts";
+import { type HandlerExits, InterpreterEmitter } from "./interpreter-emitter.ts";
 import { ACCESSES_SECTION, type MemoryAccess, serialiseAccesses } from "./memory-access.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
-import { buildSlowAccess } from "./slow-access.ts";
 
 /** What a handler outside the dispatch loop, or a procedure, returns. */
 export const OUTCOME = {
@@ -72,8 +74,8 @@ export function buildInterpreter(
   const slow = buildSlowAccess(module, imports);
   const accesses = new Map<Variant, MemoryAccess | undefined>();
   const emit = (emitter: InterpreterEmitter, variant: Variant): void => {
-    emitMeaning(emitter, variant);
-    accesses.set(variant, emitter.access);
+    emitMeaning(emitter, variant.instruction.meaning, variant.operands);
+    accesses.set(variant, emitter.accessed);
   };
   const cold = table.variants.slice(table.hotCount);
   module.setTable(cold.map((variant) => defineHandler(module, variant, slow, imports, emit)));
@@ -106,17 +108,6 @@ function defineHandler(
   fn.code.push(0x00);
   module.define(index, fn.finish());
   return index;
-}
-
-function emitMeaning(emitter: InterpreterEmitter, { instruction, operands }: Variant): void {
-  const mmx = operands.some(({ kind }) => kind === "mmx");
-  if (mmx) emitter.beginMmx();
-  // In silicon a store that faults has moved the stack's top already; a load has not.
-  const stores = operands[0]?.kind === "memory";
-  if (mmx && stores) emitter.resetMmxTop();
-  instruction.meaning?.(emitter, ...operands);
-  if (mmx && !stores) emitter.resetMmxTop();
-  if (mmx) emitter.validateMmx();
 }
 
 type Emit = (emitter: InterpreterEmitter, variant: Variant) => void;

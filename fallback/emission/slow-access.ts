@@ -4,7 +4,7 @@ import { type I32, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { v128 } from "../wasm/simd.ts";
-import type { SlowAccess } from "./interpreter-emitter.ts";
+import type { SlowAccess } from "./guest-access.ts";
 
 /** Imported functions that take an address as two halves, a width in bytes and a flag. */
 export interface AccessImports {

@@ -1,0 +1,260 @@
+import { LINEAR_BITS } from "../bits.ts";
+import { VECTOR } from "../exceptions.ts";
+import type { Emitter, MemoryBits } from "../isa/emitter.ts";
+import { type FlagEmitter, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
+import type { Operand } from "../isa/operand.ts";
+import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
+import {
+  type Expression,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  type V128,
+  type ValueType,
+} from "../wasm/expression.ts";
+import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
+import { i64x2 } from "../wasm/simd.ts";
+import { GuestAccess, type SlowAccess, type VectorBits } from "./guest-access.ts";
+
+const RSP = 4;
+const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
+const TAG_WORD = STATE.FX_AREA + FXSAVE.TAG_WORD;
+/** Of the x87 status word: an unmasked exception is pending (ES); the stack's top. */
+const EXCEPTION_SUMMARY = 1 << 7;
+const TOP = 7 << 11;
+
+/**
+ * What the emitters of the interpreter and of the JIT have in common: accesses to memory, the stack,
+ * the transitions of MMX. Where registers are, what operands name and how code is left is theirs.
+ */
+export abstract class CodeEmitter implements Emitter {
+  abstract readonly bits: MemoryBits;
+  abstract readonly long: boolean;
+  abstract readonly flags: FlagEmitter;
+  protected readonly fn: FunctionBuilder;
+  protected readonly access: GuestAccess;
+
+  constructor(fn: FunctionBuilder, slow: SlowAccess) {
+    this.fn = fn;
+    this.access = new GuestAccess(fn, slow, () => this.leaveFaulting());
+  }
+
+  /** Leaves the code at the instruction: an access has failed, or {@link fault} says why. */
+  protected abstract leaveFaulting(): void;
+  /** The value of an immediate, sign-extended to 64 bits. */
+  protected abstract immediate(operand: Operand): I64;
+  /** Linear address of a memory operand. */
+  protected abstract place(operand: Operand, write: boolean): Local<"i64">;
+  /** Register operands of any kind: zero-extended, and as `Emitter.write` says. */
+  protected abstract readRegister(operand: Operand): I64;
+  protected abstract writeRegister(operand: Operand, value: I64): void;
+  /** Vector registers: zeros above the operand's width; all of an XMM register. */
+  protected abstract readVectorRegister(operand: Operand): V128;
+  protected abstract writeVectorRegister(operand: Operand, value: V128): void;
+
+  abstract getRegister(register: number, bits: MemoryBits): I64;
+  abstract setRegister(register: number, bits: MemoryBits, value: I64): void;
+  abstract effectiveAddress(operand: Operand): I64;
+  abstract nextRip(): I64;
+  abstract jump(target: I64): void;
+  abstract fallbackUnless(condition: I32): void;
+  abstract fault(vector: number, errorCode?: number): void;
+
+  let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
+    return this.fn.let(value);
+  }
+
+  local<Type extends ValueType>(type: Type): Local<Type> {
+    return this.fn.local(type);
+  }
+
+  set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void {
+    this.fn.set(local, value);
+  }
+
+  if(condition: I32, then: () => void, otherwise?: () => void): void {
+    this.fn.if(condition, then, otherwise);
+  }
+
+  loop(body: (again: () => void, leave: () => void) => void): void {
+    this.fn.block((end) => {
+      this.fn.loop((start) => {
+        body(
+          () => this.fn.branch(start),
+          () => this.fn.branch(end),
+        );
+      });
+    });
+  }
+
+  read(operand: Operand): Local<"i64"> {
+    switch (operand.kind) {
+      case "memory":
+        return this.load(this.place(operand, false), operand.bits as MemoryBits);
+      case "immediate":
+        return this.let(zeroExtend(this.immediate(operand), operand.bits));
+      default:
+        return this.let(this.readRegister(operand));
+    }
+  }
+
+  readSigned(operand: Operand): Local<"i64"> {
+    if (operand.kind === "immediate") return this.let(this.immediate(operand));
+    return this.let(signExtend(this.read(operand), operand.bits));
+  }
+
+  write(operand: Operand, value: I64): void {
+    if (operand.kind === "memory") {
+      this.store(this.place(operand, true), operand.bits as MemoryBits, value);
+    } else this.writeRegister(operand, value);
+  }
+
+  modify(operand: Operand, change: (old: Local<"i64">) => I64): void {
+    if (operand.kind !== "memory") {
+      this.write(operand, change(this.read(operand)));
+      return;
+    }
+    const bits = operand.bits as MemoryBits;
+    const address = this.place(operand, true);
+    const old = this.access.loadForWrite(address, bits);
+    this.store(address, bits, change(old));
+  }
+
+  readVector(operand: Operand, alignment?: "unaligned"): Local<"v128"> {
+    const bits = operand.bits as VectorBits;
+    if (operand.kind !== "memory") return this.let(this.readVectorRegister(operand));
+    const address = this.place(operand, false);
+    if (bits === 128 && alignment === undefined) this.#checkAligned(address);
+    return this.access.loadVector(address, bits);
+  }
+
+  writeVector(operand: Operand, value: V128, alignment?: "unaligned"): void {
+    if (operand.bits !== 128) {
+      this.write(operand, i64x2.extractLane(value, 0));
+      return;
+    }
+    if (operand.kind !== "memory") {
+      this.writeVectorRegister(operand, value);
+      return;
+    }
+    const address = this.place(operand, true);
+    if (alignment === undefined) this.#checkAligned(address);
+    this.access.storeVector(address, value);
+  }
+
+  mxcsr(): I32 {
+    return i32.load(i32.const(0), STATE.MXCSR);
+  }
+
+  /** Before an instruction with MMX registers: an x87 exception may be pending. */
+  beginMmx(): void {
+    const status = i32.load16U(i32.const(0), STATUS_WORD);
+    this.faultIf(i32.and(status, i32.const(EXCEPTION_SUMMARY)), VECTOR.MF);
+  }
+
+  /** The stack's top is the first register (vol. 1 §9.5.1). */
+  resetMmxTop(): void {
+    const zero = i32.const(0);
+    const status = i64.load16U(zero, STATUS_WORD);
+    this.fn.storeNarrow(16, zero, i64.and(status, i64.const(0xffff & ~TOP)), STATUS_WORD);
+  }
+
+  /** After one: all registers are valid. */
+  validateMmx(): void {
+    this.fn.storeNarrow(8, i32.const(0), i64.const(0xff), TAG_WORD);
+  }
+
+  load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
+    return this.access.load(address, bits);
+  }
+
+  store(address: Local<"i64">, bits: MemoryBits, value: I64): void {
+    this.access.store(address, bits, value);
+  }
+
+  push(bits: MemoryBits, value: I64, check: () => void = () => {}): void {
+    const stored = this.let(value);
+    const top = this.let(i64.sub(this.getRegister(RSP, 64), i64.const(bits / 8)));
+    this.store(this.#stackAddress(top, bits, "WRITE"), bits, stored);
+    check();
+    this.#setStackPointer(top);
+  }
+
+  pop(bits: MemoryBits, check?: (value: Local<"i64">) => void): Local<"i64"> {
+    return this.popAt(RSP, bits, check);
+  }
+
+  popAt(
+    register: number,
+    bits: MemoryBits,
+    check: (value: Local<"i64">) => void = () => {},
+  ): Local<"i64"> {
+    const top = this.let(this.getRegister(register, 64));
+    const value = this.load(this.#stackAddress(top, bits, "READ"), bits);
+    check(value);
+    this.#setStackPointer(this.let(i64.add(top, i64.const(bits / 8))));
+    return value;
+  }
+
+  checkTarget(target: Local<"i64">): void {
+    const limit = i64.load32U(i32.const(0), segmentOffset(SEGMENT_INDEX.cs) + SEGMENT.LIMIT);
+    const unused = i64.const(64 - LINEAR_BITS);
+    const canonical = i64.shrS(i64.shl(target, unused), unused);
+    const wrong = this.long ? i64.ne(canonical, target) : i64.gtU(target, limit);
+    this.faultIf(wrong, VECTOR.GP, 0);
+  }
+
+  faultIf(condition: I32, vector: number, errorCode?: number): void {
+    this.if(condition, () => this.fault(vector, errorCode));
+  }
+
+  #checkAligned(address: Local<"i64">): void {
+    const low = i32.and(i32.wrap(address), i32.const(15));
+    this.faultIf(low, VECTOR.GP, 0);
+  }
+
+  /**
+   * Linear address of the stack at `top`. Outside 64-bit mode that is cut to the stack's width, and
+   * what the segment's plain limit does not permit is looked at in TypeScript.
+   */
+  #stackAddress(top: Local<"i64">, bits: MemoryBits, access: "READ" | "WRITE"): Local<"i64"> {
+    if (this.long) return top;
+    const zero = i32.const(0);
+    const offset = this.let(i64.and(top, i64.load(zero, STATE.STACK_MASK)));
+    const limit = segmentOffset(SEGMENT_INDEX.ss) + SEGMENT[`${access}_LAST`];
+    const length = bits / 8 - 1;
+    this.if(i64.gtS(i64.add(offset, i64.const(length)), i64.load(zero, limit)), () => {
+      this.access.checkSegment(i32.const(limit), i32.wrap(offset), i32.const(length));
+    });
+    return this.let(zeroExtend(i64.add(offset, i64.load(zero, STATE.STACK_BASE)), 32));
+  }
+
+  #setStackPointer(top: Local<"i64">): void {
+    if (this.long) {
+      this.setRegister(RSP, 64, top);
+      return;
+    }
+    // Bits outside the stack's width keep their values.
+    const mask = i64.load(i32.const(0), STATE.STACK_MASK);
+    const kept = i64.and(this.getRegister(RSP, 64), i64.xor(mask, i64.const(-1)));
+    const moved = i64.and(top, i64.load(i32.const(0), STATE.STACK_MASK));
+    this.setRegister(RSP, 64, i64.or(kept, moved));
+  }
+}
+
+/** All of an instruction, with what MMX registers do to x87's state (vol. 1 §9.5.1). */
+export function emitMeaning(
+  emitter: CodeEmitter,
+  meaning: ((e: Emitter, ...operands: Operand[]) => void) | undefined,
+  operands: readonly Operand[],
+): void {
+  const mmx = operands.some(({ kind }) => kind === "mmx");
+  if (mmx) emitter.beginMmx();
+  // In silicon a store that faults has moved the stack's top already; a load has not.
+  const stores = operands[0]?.kind === "memory";
+  if (mmx && stores) emitter.resetMmxTop();
+  meaning?.(emitter, ...operands);
+  if (mmx && !stores) emitter.resetMmxTop();
+  if (mmx) emitter.validateMmx();
+}

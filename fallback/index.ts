@@ -1,5 +1,6 @@
 /** The processor written in TypeScript, put together. */
 import { FallbackCpu } from "./cpu.ts";
+import { Disassembler } from "./disassembler/disassembler.ts";
 import { HandlerTable } from "./interpreter/handlers.ts";
 import { buildInterpreter, type InterpreterOptions } from "./interpreter/module.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";
@@ -27,3 +28,6 @@ export function createFallbackCpu(description: FallbackDescription): FallbackCpu
     interpreter: new WebAssembly.Module(bytes),
   });
 }
+
+/** For the text of instructions, whichever processor executes them. */
+export const createDisassembler = (): Disassembler => new Disassembler(new OpcodeMap(FAMILIES));

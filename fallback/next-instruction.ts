@@ -1,3 +1,4 @@
+import { mnemonicOf } from "./disassembler/mnemonics.ts";
 import { CpuException } from "./exceptions.ts";
 import {
   type Decoder,
@@ -24,8 +25,7 @@ export function instructionName(
       if (!mmu.memory.contains(address, 1)) break;
       bytes.push(mmu.memory.bytes[address] as number);
     }
-    const { name, mnemonic } = decoder.decode(Uint8Array.from(bytes), codeSize).form.instruction;
-    return (mnemonic ?? name).toLowerCase();
+    return mnemonicOf(decoder.decode(Uint8Array.from(bytes), codeSize));
   } catch (error) {
     const unknown =
       error instanceof InvalidOpcode ||

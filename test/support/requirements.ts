@@ -17,6 +17,8 @@ const REQUIREMENTS = {
   isoinfo: () => runs("isoinfo", "-version"),
   /** A processor of the kind that we imitate: see `test/conformance`. */
   silicon: () => process.platform === "linux" && process.arch === "x64" && runs("cc", "--version"),
+  objdump: () => runs("objdump", "--version"),
+  addr2line: () => runs("addr2line", "--version"),
   cmake: () => runs("cmake", "--version"),
   python3: () => runs("python3", "--version"),
 } as const;

@@ -11,7 +11,8 @@
         "native/tap_glue.cc",
         "native/netif.c",
         "native/netif_glue.cc",
-        "native/lock_glue.cc"
+        "native/lock_glue.cc",
+        "native/wait_glue.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Nothing can be thrown in a thread that is being ended: without the fourth that is fatal.

@@ -1,7 +1,7 @@
 import type { Benchmark, BenchmarkOptions } from "./support/benchmark.ts";
 import { printTable, ratio, Sample } from "./support/figures.ts";
 import { GuestProcess } from "./support/guest-process.ts";
-import { compile, type Monitor, packImage, qemuTrimmed } from "./support/monitors.ts";
+import { compile, type Monitor, networkRivals, packImage } from "./support/monitors.ts";
 import { GUEST_ADDRESS, Namespace, TAP } from "./support/namespace.ts";
 
 const SERVING = "Serving UDP on";
@@ -17,7 +17,7 @@ export const udp: Benchmark = {
   async run({ rounds, ours }: BenchmarkOptions) {
     const image = packImage("udp", "quiet");
     const program = compile("udp-load");
-    const rivals = [...ours, qemuTrimmed].map((monitor) => ({
+    const rivals = networkRivals(ours).map((monitor) => ({
       monitor,
       rates: SIZES.map(() => new Sample()),
     }));
@@ -47,14 +47,14 @@ export const udp: Benchmark = {
     } finally {
       network.close();
     }
-    const first = rivals[0] as (typeof rivals)[number];
+    const qemu = rivals.at(-1) as (typeof rivals)[number];
     printTable(
-      ["", ...SIZES.flatMap((size) => [`${size} bytes`, `÷ ${first.monitor.name}`])],
+      ["", ...SIZES.flatMap((size) => [`${size} bytes`, `÷ ${qemu.monitor.name}`])],
       rivals.map(({ monitor, rates }) => [
         monitor.name,
         ...rates.flatMap((rate, i) => [
           rate.format(0),
-          ratio(rate, first.rates[i] as Sample).format(2),
+          ratio(rate, qemu.rates[i] as Sample).format(2),
         ]),
       ]),
     );

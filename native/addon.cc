@@ -19,6 +19,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
     init_tap(env, exports);
     init_netif(env, exports);
     init_lock(env, exports);
+    init_wait(env, exports);
     return exports;
 }
 

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <climits>
 #include <cmath>
-#include <poll.h>
 #include <uv.h>
 
 extern "C" {
@@ -332,20 +331,6 @@ private:
     }
 };
 
-/* (nanoseconds): blocks until the event loop has work, at most that long. */
-Napi::Value wait_for_events(const Napi::CallbackInfo &info)
-{
-    uv_loop_t *loop = nullptr;
-    napi_get_uv_event_loop(info.Env(), &loop);
-
-    double nanoseconds = info[0].As<Napi::Number>().DoubleValue();
-    struct timespec timeout;
-    timeout.tv_sec = (time_t)(nanoseconds / 1e9);
-    timeout.tv_nsec = (long)std::fmod(nanoseconds, 1e9);
-    struct pollfd descriptor = {uv_backend_fd(loop), POLLIN, 0};
-    return Napi::Boolean::New(info.Env(), ppoll(&descriptor, 1, &timeout, nullptr) > 0);
-}
-
 } // namespace
 
 void init_kvm(Napi::Env env, Napi::Object exports)
@@ -355,5 +340,4 @@ void init_kvm(Napi::Env env, Napi::Object exports)
     for (size_t i = 0; i < kvm_layout_count; i++)
         layout.Set(kvm_layout[i].name, Napi::Number::New(env, (double)kvm_layout[i].value));
     exports.Set("kvmLayout", layout);
-    exports.Set("waitForEvents", Napi::Function::New<wait_for_events>(env, "waitForEvents"));
 }

@@ -9,9 +9,6 @@ extern "C" {
 
 namespace {
 
-/* Frames read at one turn of the event loop, so that a flood leaves time for the guest. */
-constexpr int FRAMES_PER_TURN = 64;
-
 /*
  * libuv closes a handle at its leisure: so it lives apart from its owner. Until it is closed, the cleanup
  * hook holds up the end of the thread, which would unload this code before the close callback.
@@ -34,6 +31,7 @@ public:
                                        {
                                            InstanceMethod<&Tap::start>("start"),
                                            InstanceMethod<&Tap::listen>("listen"),
+                                           InstanceMethod<&Tap::read>("read"),
                                            InstanceMethod<&Tap::write>("write"),
                                            InstanceMethod<&Tap::close>("close"),
                                        }));
@@ -68,7 +66,7 @@ private:
     struct tap tap_ = {-1, -1, 0, 0};
     Poll *poll_ = nullptr;
     Napi::Reference<Napi::Uint8Array> frame_;
-    Napi::FunctionReference receive_;
+    Napi::FunctionReference readable_;
 
     static void on_env_cleanup(napi_async_cleanup_hook_handle, void *poll)
     {
@@ -97,9 +95,8 @@ private:
     }
 
     /*
-     * (receive): calls receive(length) for each frame from now on, the frame being in `frame`. When it
-     * returns false, nothing more is read until listen(). receive(negative errno) is the last call:
-     * the interface is gone.
+     * (readable): from now on calls readable() in every turn of the event loop in which a frame waits,
+     * unless told otherwise by listen().
      */
     Napi::Value start(const Napi::CallbackInfo &info)
     {
@@ -121,48 +118,53 @@ private:
         napi_add_async_cleanup_hook(env, on_env_cleanup, poll, &poll->cleanup);
         poll->handle.data = poll;
         poll_ = poll;
-        receive_ = Napi::Persistent(info[0].As<Napi::Function>());
+        readable_ = Napi::Persistent(info[0].As<Napi::Function>());
         uv_poll_start(&poll->handle, UV_READABLE, on_readable);
-        return listen(info);
+        set_listening(env, 1);
+        return env.Undefined();
     }
 
+    /* (on) */
     Napi::Value listen(const Napi::CallbackInfo &info)
     {
-        int result = tap_.fd < 0 ? 0 : tap_listen(&tap_, 1);
-        if (result < 0)
-            throw_errno(info.Env(), result, "epoll_ctl");
+        set_listening(info.Env(), info[0].As<Napi::Boolean>().Value());
         return info.Env().Undefined();
+    }
+
+    void set_listening(Napi::Env env, int on)
+    {
+        int result = tap_.fd < 0 ? 0 : tap_listen(&tap_, on);
+        if (result < 0)
+            throw_errno(env, result, "epoll_ctl");
     }
 
     static void on_readable(uv_poll_t *handle, int, int)
     {
         Tap *owner = static_cast<Poll *>(handle->data)->owner;
         if (owner != nullptr)
-            owner->read_batch();
+            owner->call_readable();
     }
 
-    void read_batch()
+    void call_readable()
     {
         Napi::Env env(env_);
         Napi::HandleScope handles(env);
-        /* One scope for the batch: promises that frames resolve are run after it. */
+        /* Promises that frames resolve are run at its end. */
         Napi::CallbackScope scope(env, context_);
-        /* receive() may close the tap, or drop the last reference to it. */
-        Napi::Object self = Value();
 
-        for (int i = 0; i < FRAMES_PER_TURN && tap_.fd >= 0 && tap_.listening; i++) {
-            Napi::HandleScope each(env);
-            ssize_t length = tap_read(&tap_, frame_.Value().Data(), TAP_MAX_FRAME);
-            if (length == 0)
-                break;
-            Napi::Value more = receive_.Call(self, {Napi::Number::New(env, (double)length)});
-            /* Empty after an exception, and when the thread is ending: JavaScript does not run then. */
-            bool wanted = !more.IsEmpty() && more.ToBoolean().Value();
-            if (env.IsExceptionPending())
-                napi_fatal_exception(env, env.GetAndClearPendingException().Value());
-            if (tap_.fd >= 0 && (length < 0 || !wanted))
-                tap_listen(&tap_, 0);
-        }
+        /* readable() may close the tap, or drop the last reference to it. */
+        Napi::Object self = Value();
+        readable_.Call(self, {});
+        /* Not when the thread is ending: JavaScript does not run then. */
+        if (env.IsExceptionPending())
+            napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+    }
+
+    /* (): reads a frame into `frame`. Its length, 0 if none waits, or a negative errno; never throws. */
+    Napi::Value read(const Napi::CallbackInfo &info)
+    {
+        ssize_t result = tap_.fd < 0 ? -EBADF : tap_read(&tap_, frame_.Value().Data(), TAP_MAX_FRAME);
+        return Napi::Number::New(info.Env(), (double)result);
     }
 
     /* (frame): 0 or a negative errno; never throws. */
@@ -176,7 +178,7 @@ private:
     Napi::Value close(const Napi::CallbackInfo &info)
     {
         release();
-        receive_.Reset();
+        readable_.Reset();
         return info.Env().Undefined();
     }
 };

@@ -6,6 +6,7 @@ import { leavesToKvm } from "./assisted/leaves.ts";
 import { type Clock, CountedClock } from "./core/clock.ts";
 import type { Cpu } from "./core/cpu.ts";
 import { HostError } from "./core/errors.ts";
+import { MICROSECOND } from "./core/units.ts";
 import { loadAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
@@ -19,6 +20,9 @@ export const ACCELERATORS = ["auto", "kvm", "emu"] as const;
 export type Accelerator = (typeof ACCELERATORS)[number];
 
 const KVM_DEVICE = "/dev/kvm";
+
+/** How long a computing guest may go on, in nanoseconds, before it is looked what the host has. */
+const ASK_EVERY = 50 * MICROSECOND;
 
 export interface ProcessorRequest {
   /** `auto`: KVM's where it can be had and runs privileged code natively, else the other. */
@@ -151,7 +155,8 @@ function fallbackCpu(
     shared,
     ramSize: ram.size,
     clock,
-    hostWaits: waitForEvents === undefined ? everyMillisecond() : () => waitForEvents(0),
+    hostWaits:
+      waitForEvents === undefined ? everyMillisecond() : occasionally(clock, waitForEvents),
     timed,
     interpreter: readInterpreter(),
     ...role,
@@ -167,6 +172,17 @@ function optionalAddon(): Addon | undefined {
     if (error instanceof HostError) return undefined;
     throw error;
   }
+}
+
+/** Asking is a system call: not at each exit of a guest that makes many. */
+function occasionally(clock: Clock, waitForEvents: WaitForEvents): () => boolean {
+  let last = clock.now();
+  return () => {
+    const now = clock.now();
+    if (now - last < ASK_EVERY) return false;
+    last = now;
+    return waitForEvents(0);
+  };
 }
 
 /** Without the addon nobody knows whether the event loop has work: it gets its turn regularly. */

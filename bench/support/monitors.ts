@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../src/host/addon.ts";
 
@@ -41,6 +41,17 @@ export function solo5Kvm(cli: string = CLI, name = "solo5-kvm"): OurMonitor {
     emulated: monitor(`${name}, emu`, "--accel", "emu"),
     ...(hasJit && { interpreted: monitor(`${name}, no JIT`, "--accel", "emu", "--no-jit") }),
   };
+}
+
+/**
+ * Who is compared over a tap: our command line on both processors, and then QEMU. Without KVM on this
+ * host that processor is left out, aloud.
+ */
+export function networkRivals(ours: readonly OurMonitor[]): Monitor[] {
+  const emulated = ours.map((monitor) => monitor.emulated);
+  if (existsSync("/dev/kvm")) return [...ours, ...emulated, qemuTrimmed];
+  console.log("  (this host has no KVM)\n");
+  return [...emulated, qemuTrimmed];
 }
 
 const QEMU = ["qemu-system-x86_64", "-accel", "tcg", "-m", `${MEMORY_MIB}`];

@@ -16,6 +16,12 @@ export interface NetBackend {
   connect(receive: (frame: Uint8Array) => boolean): void;
   /** The guest has room again. */
   resume(): void;
+  /**
+   * Hands over frames that have arrived, a bounded number of them, without waiting for the host's
+   * event loop to tell.
+   * @returns whether there were any
+   */
+  poll?(): boolean;
   close(): void;
 }
 

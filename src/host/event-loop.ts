@@ -7,8 +7,11 @@ const TIMER_SLACK = 2 * MILLISECOND;
 /** The longest `setTimeout` is 2^31 - 1 ms. */
 const LONGEST_TIMER = 1e9;
 
-/** Blocks until the event loop has work, at most `nanoseconds`: the addon's `waitForEvents`. */
-export type WaitForEvents = (nanoseconds: number) => boolean;
+/**
+ * Blocks until the event loop has work, at most `nanoseconds`: the addon's `waitForEvents`. The
+ * first `awake` of them it asks again and again instead.
+ */
+export type WaitForEvents = (nanoseconds: number, awake?: number) => boolean;
 
 /** Node's event loop. */
 export class NodeEventLoop implements EventLoop {
@@ -39,6 +42,11 @@ export class NodeEventLoop implements EventLoop {
 
   waitForHost(until: Nanos): Promise<void> {
     return this.sleep(until);
+  }
+
+  block(until: Nanos, awake: number): void {
+    const remaining = until - this.#clock.now();
+    if (remaining > 0) this.#waitForEvents?.(remaining, awake);
   }
 
   wake(): void {

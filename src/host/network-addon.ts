@@ -2,15 +2,15 @@ import { loadAddon } from "./addon.ts";
 
 /** An open tap (`native/tap_glue.cc`). */
 export interface NativeTap {
-  /** What every received frame is read into. */
+  /** What a frame is read into. */
   readonly frame: Uint8Array;
   readonly mtu: number;
-  /**
-   * From now on calls `receive(length)` for each frame; false stops it until {@link listen}. A
-   * negative errno says that the interface is gone, and is the last call.
-   */
-  start(receive: (length: number) => boolean): void;
-  listen(): void;
+  /** From now on calls `readable` in every turn of the event loop in which a frame waits. */
+  start(readable: () => void): void;
+  /** Whether frames that wait show in the event loop; once started, they do. */
+  listen(on: boolean): void;
+  /** Reads a frame into {@link frame}: its length, 0 if none waits, or a negative errno. */
+  read(): number;
   /** 0 or a negative errno. */
   write(frame: Uint8Array): number;
   /** Any number of times. */

@@ -5,6 +5,8 @@ import { loadNetworkAddon, type NativeTap, type NetworkAddon } from "./network-a
 
 /** IFNAMSIZ - 1 (linux/if.h). */
 const MAX_NAME_LENGTH = 15;
+/** Frames read at a time, so that a flood leaves time for the guest. */
+const FRAMES_AT_A_TIME = 64;
 
 /** As the kernel's dev_valid_name(), and no `%`, which would make it choose a number. */
 export const isInterfaceName = (name: string): boolean =>
@@ -25,8 +27,12 @@ export class TapNetwork implements NetBackend {
   readonly #tap: NativeTap;
   readonly #onError: (error: HostError) => void;
   #receive: ((frame: Uint8Array) => boolean) | undefined;
-  /** The frame in the buffer that the guest had no room for. */
-  #waiting: Uint8Array | undefined;
+  /** Frames that wait show in the event loop, and are read. */
+  #listening = false;
+  /** The start of the buffer, as long as the last frame: most are alike. */
+  #frame: Uint8Array;
+  /** The guest had no room for the frame in the buffer. */
+  #waiting = false;
 
   /**
    * @param onError hears that the interface went away while in use
@@ -50,6 +56,7 @@ export class TapNetwork implements NetBackend {
       throw openError(name, cause);
     }
     this.mtu = this.#tap.mtu;
+    this.#frame = this.#tap.frame;
   }
 
   transmit(frame: Uint8Array): void {
@@ -59,36 +66,55 @@ export class TapNetwork implements NetBackend {
   connect(receive: (frame: Uint8Array) => boolean): void {
     const connected = this.#receive !== undefined;
     this.#receive = receive;
-    if (!connected) this.#tap.start((length) => this.#onFrame(length));
+    if (connected) return;
+    this.#listening = true;
+    this.#tap.start(() => this.poll());
+  }
+
+  poll(): boolean {
+    let frames = 0;
+    while (this.#listening && frames < FRAMES_AT_A_TIME) {
+      const length = this.#tap.read();
+      if (length === 0) break;
+      frames++;
+      this.#onFrame(length);
+    }
+    return frames > 0;
   }
 
   resume(): void {
-    if (this.#waiting === undefined) return;
-    if (this.#receive?.(this.#waiting) !== true) return;
-    this.#waiting = undefined;
-    this.#tap.listen();
+    if (!this.#waiting || this.#receive?.(this.#frame) !== true) return;
+    this.#waiting = false;
+    this.#listen(true);
   }
 
   close(): void {
-    this.#waiting = undefined;
+    this.#waiting = false;
+    this.#listening = false;
     this.#receive = undefined;
     this.#tap.close();
   }
 
-  #onFrame(length: number): boolean {
+  #listen(on: boolean): void {
+    this.#listening = on;
+    this.#tap.listen(on);
+  }
+
+  #onFrame(length: number): void {
     if (length < 0) {
+      this.#listen(false);
       this.#onError(
         new HostError(`tap ${this.name} is gone`, {
           remedy: "somebody removed the interface: the guest has no network now",
         }),
       );
-      return false;
+      return;
     }
-    const frame = this.#tap.frame.subarray(0, length);
-    if (this.#receive?.(frame) === true) return true;
+    if (this.#frame.length !== length) this.#frame = this.#tap.frame.subarray(0, length);
+    if (this.#receive?.(this.#frame) === true) return;
     // The buffer is not read into again until the guest has taken this frame.
-    this.#waiting = frame;
-    return false;
+    this.#waiting = true;
+    this.#listen(false);
   }
 }
 

@@ -47,6 +47,7 @@ export class Machine {
       alarms: options.clock.alarms,
       eventLoop: options.eventLoop,
       flush: () => options.console.flush(),
+      poll: () => pollAll(options.nets),
       restart: () => this.#restart(),
     });
   }
@@ -84,6 +85,12 @@ export class Machine {
     this.cpu.reset();
     this.cpu.writeRegisters(this.#options.boot());
   }
+}
+
+function pollAll(nets: MachineOptions["nets"]): boolean {
+  let any = false;
+  for (const { backend } of nets) if (backend.poll?.() === true) any = true;
+  return any;
 }
 
 const timeBackends = (

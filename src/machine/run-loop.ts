@@ -5,6 +5,7 @@ import type { AccessSize } from "../core/device.ts";
 import { unreachable } from "../core/errors.ts";
 import type { EventLoop } from "../core/event-loop.ts";
 import { MILLISECOND, type Nanos, nanos } from "../core/units.ts";
+import { Attendance } from "./attendance.ts";
 import type { Outcome } from "./outcome.ts";
 import { RunStatistics } from "./run-statistics.ts";
 
@@ -46,6 +47,8 @@ export interface RunLoopParts {
    * @returns what the guest has to wait for, if its output piles up
    */
   readonly flush: () => Promise<void> | undefined;
+  /** See {@link Attendance}. */
+  readonly poll: () => boolean;
   /** Takes every device and the guest back to the start. */
   readonly restart: () => void;
 }
@@ -57,6 +60,7 @@ export interface RunLoopParts {
 export class RunLoop {
   readonly statistics = new RunStatistics();
   readonly #parts: RunLoopParts;
+  readonly #attendance: Attendance;
   #outcome: Outcome | undefined;
   #halted = false;
   #windowRequested = false;
@@ -64,6 +68,7 @@ export class RunLoop {
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
+    this.#attendance = new Attendance(parts);
   }
 
   /** Ends the run after the exit being handled; the first outcome counts. */
@@ -87,16 +92,22 @@ export class RunLoop {
       this.#slice(nanos(mark + LONGEST_SLICE));
       const sliceEnd = clock.now();
       this.statistics.busy += sliceEnd - mark;
-      cpu.rest();
       const drained = flush();
-      if (this.#outcome !== undefined) return this.#outcome;
-      if (drained !== undefined) await this.#waitFor(drained);
-      else if (this.#waiting()) await eventLoop.sleep(alarms.deadline);
-      else await eventLoop.yield();
+      if (this.#outcome !== undefined) break;
+      const until = this.#waiting() ? alarms.deadline : sliceEnd;
+      if (drained !== undefined || !this.#attendance.attend(until)) {
+        cpu.rest();
+        if (drained !== undefined) await this.#waitFor(drained);
+        else if (this.#waiting()) await eventLoop.sleep(alarms.deadline);
+        else await eventLoop.yield();
+        this.#attendance.turned();
+      }
       mark = clock.now();
       this.statistics.idle += mark - sliceEnd;
       alarms.fireDue(mark);
     }
+    cpu.rest();
+    return this.#outcome;
   }
 
   /** Keeps the guest from running until then; alarms ring, and the run may be ended. */

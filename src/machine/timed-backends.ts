@@ -25,6 +25,7 @@ export class TimedBackends {
       transmit: this.#timed((frame: Uint8Array) => backend.transmit(frame)),
       connect: (receive) => backend.connect(receive),
       resume: () => backend.resume(),
+      poll: () => backend.poll?.() ?? false,
       close: () => backend.close(),
     };
   }

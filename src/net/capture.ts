@@ -33,6 +33,7 @@ export class Capture {
           return taken;
         }),
       resume: () => inner.resume(),
+      poll: () => inner.poll?.() ?? false,
       close: () => inner.close(),
     };
   }

@@ -4,7 +4,7 @@ import { Bus } from "../../src/core/bus.ts";
 import { VirtualClock } from "../../src/core/clock.ts";
 import type { Cpu, VmExit } from "../../src/core/cpu.ts";
 import type { BusDevice } from "../../src/core/device.ts";
-import { gpa, MILLISECOND, NEVER, nanos } from "../../src/core/units.ts";
+import { gpa, MICROSECOND, MILLISECOND, NEVER, nanos } from "../../src/core/units.ts";
 import { type InterruptSource, RunLoop } from "../../src/machine/run-loop.ts";
 import {
   HALT,
@@ -77,6 +77,8 @@ class Rig {
   /** What the next flushes return. */
   readonly congestion: Promise<void>[] = [];
   restarts = 0;
+  /** What the next polls find, each true. */
+  readonly frames: (() => true | undefined)[] = [];
 
   constructor(...script: Scripted[]) {
     this.cpu = new ScriptedCpu(...script);
@@ -87,6 +89,7 @@ class Rig {
         this.flushes++;
         return this.congestion.shift();
       },
+      poll: () => this.frames.shift()?.() !== undefined,
       restart: () => {
         this.restarts++;
         this.cpu.log.push("restart");
@@ -367,7 +370,7 @@ describe("non-maskable interrupts", () => {
       .alarm(() => {
         rig.interrupts.nmiPending = true;
       })
-      .set(nanos(MILLISECOND));
+      .set(nanos(2 * MILLISECOND));
     await rig.loop.run();
     expect(rig.cpu.log).toEqual(["run", "rest", "nmi", "run", "rest"]);
   });
@@ -467,11 +470,11 @@ describe("a guest that waits", () => {
     const rig = new Rig(HALT, portWrite(0, 1, 0), HALT, end);
     const alarm = rig.clock.alarm(() => {
       rig.interrupts.queue.push(0x20);
-      alarm.set(nanos(rig.clock.now() + MILLISECOND));
+      alarm.set(nanos(rig.clock.now() + 2 * MILLISECOND));
     });
-    alarm.set(nanos(MILLISECOND));
+    alarm.set(nanos(2 * MILLISECOND));
     await rig.loop.run();
-    expect(rig.eventLoop.sleeps).toEqual([MILLISECOND, 2 * MILLISECOND]);
+    expect(rig.eventLoop.sleeps).toEqual([2 * MILLISECOND, 4 * MILLISECOND]);
   });
 });
 
@@ -502,6 +505,7 @@ describe("slices", () => {
       clock,
       alarms: rig.clock.alarms,
       flush: () => {},
+      poll: () => false,
       restart: () => {},
     });
     rig.ports.claim(0x600, 1, new Recorder());
@@ -529,6 +533,31 @@ describe("slices", () => {
     await rig.loop.run();
     expect(handled).toEqual(["before", "first", "second"]);
     expect(rig.cpu.log).toEqual(["run", "rest", "run", "rest", "run", "rest"]);
+  });
+});
+
+describe("frames", () => {
+  const arrival = (rig: Rig) => () => {
+    rig.interrupts.queue.push(0x2b);
+    return true as const;
+  };
+
+  it("that break a slice off reach the guest without a turn of the event loop", async () => {
+    const rig: Rig = new Rig(KICKED, end);
+    rig.frames.push(arrival(rig));
+    await rig.loop.run();
+    expect(rig.cpu.log).toEqual(["run", "interrupt 43", "run", "rest"]);
+    expect(rig.eventLoop.turns).toBe(1);
+  });
+
+  it("that come soon wake the guest without one", async () => {
+    const rig: Rig = new Rig(HALT, end);
+    rig.frames.push(() => undefined, arrival(rig));
+    rig.eventLoop.arrivals.push({ after: 30 * MICROSECOND });
+    await rig.loop.run();
+    expect(rig.cpu.log).toEqual(["run", "interrupt 43", "run", "rest"]);
+    expect(rig.eventLoop.sleeps).toEqual([]);
+    expect(rig.loop.statistics.idle).toBe(30 * MICROSECOND);
   });
 });
 

@@ -9,6 +9,9 @@ export class VirtualEventLoop implements EventLoop {
   readonly sleeps: Nanos[] = [];
   /** Host events: each is handled in the next turn, or ends the next sleep early. */
   readonly events: (() => void)[] = [];
+  /** What ends the next waits of `block` early, and when. */
+  readonly arrivals: { after: number; happen?: () => void }[] = [];
+  readonly blocks: { duration: number; awake: number }[] = [];
   readonly #clock: VirtualClock;
   #wake: (() => void) | undefined;
 
@@ -35,6 +38,16 @@ export class VirtualEventLoop implements EventLoop {
 
   waitForHost(until: Nanos): Promise<void> {
     return this.sleep(until);
+  }
+
+  block(until: Nanos, awake: number): void {
+    this.blocks.push({ duration: until - this.#clock.now(), awake });
+    const event = this.arrivals.shift();
+    if (event === undefined) this.#clock.advance(until - this.#clock.now());
+    else {
+      this.#clock.advance(event.after);
+      event.happen?.();
+    }
   }
 
   wake(): void {

@@ -8,6 +8,7 @@ import { Events } from "./events.ts";
 import { CpuException, TripleFault } from "./exceptions.ts";
 import { Decoder } from "./interpreter/decoder.ts";
 import { Engine } from "./interpreter/engine.ts";
+import { Promotion } from "./interpreter/promotion.ts";
 import { Mmu } from "./memory/mmu.ts";
 import { PAGE_SIZE } from "./memory/physical.ts";
 import { instructionName } from "./next-instruction.ts";
@@ -33,6 +34,7 @@ export class FallbackCpu implements Cpu {
   readonly #events: Events;
   readonly #stepper: Stepper;
   readonly #slices: Slices;
+  readonly #promotion: Promotion;
   readonly #decoder: Decoder;
   #kicked = false;
   /** When the guest left for a device; 0 if it did not. */
@@ -63,6 +65,7 @@ export class FallbackCpu implements Cpu {
       (vector, errorCode) => new CpuException(vector, errorCode),
     );
     this.#slices = new Slices(this.#engine);
+    this.#promotion = new Promotion(this.#engine, options.inlineInterpreter);
     this.#events = new Events(processor, mmu, this.#code, departure);
     this.#stepper = new Stepper(processor, mmu, this.#engine, this.#code, this.#events);
     this.#decoder = new Decoder(map);
@@ -138,6 +141,7 @@ export class FallbackCpu implements Cpu {
 
   #count(): void {
     const executed = this.#slices.count();
+    this.#promotion.executed(executed);
     this.#options.executed?.(executed);
   }
 

@@ -7,25 +7,41 @@ import { OpcodeMap } from "./isa/opcode-map.ts";
 import { FAMILIES } from "./isa/table.ts";
 import type { FallbackCpuOptions } from "./options.ts";
 
-export type FallbackDescription = Omit<FallbackCpuOptions, "interpreter" | "map"> &
+/** Gives what {@link interpreterModule} made, if somebody kept it. */
+export type KeptInterpreter = (inline: boolean) => Uint8Array<ArrayBuffer> | undefined;
+
+export type FallbackDescription = Omit<
+  FallbackCpuOptions,
+  "interpreter" | "inlineInterpreter" | "map"
+> &
   InterpreterOptions & {
-    /** What {@link interpreterModule} makes for such memory, if somebody kept it. */
-    readonly interpreter?: Uint8Array<ArrayBuffer> | undefined;
+    readonly keptInterpreter?: KeptInterpreter;
   };
 
-/** The interpreter as a WebAssembly module: the same for the same table of instructions. */
-export function interpreterModule(options: InterpreterOptions = {}): Uint8Array<ArrayBuffer> {
-  return buildInterpreter(new HandlerTable(new OpcodeMap(FAMILIES).forms), options);
+/**
+ * The interpreter as a WebAssembly module: the same for the same table of instructions.
+ * @param inline whether hot handlers are inline: for long runs (see `Promotion`)
+ */
+export function interpreterModule(
+  inline: boolean,
+  options: InterpreterOptions = {},
+): Uint8Array<ArrayBuffer> {
+  return buildInterpreter(new HandlerTable(new OpcodeMap(FAMILIES).forms, inline), options);
 }
 
 export function createFallbackCpu(description: FallbackDescription): FallbackCpu {
   const map = new OpcodeMap(FAMILIES);
-  const bytes =
-    description.interpreter ?? buildInterpreter(new HandlerTable(map.forms), description);
+  const compile = (inline: boolean): WebAssembly.Module => {
+    const bytes =
+      description.keptInterpreter?.(inline) ??
+      buildInterpreter(new HandlerTable(map.forms, inline), description);
+    return new WebAssembly.Module(bytes);
+  };
   return new FallbackCpu({
     ...description,
     map,
-    interpreter: new WebAssembly.Module(bytes),
+    interpreter: compile(false),
+    inlineInterpreter: () => compile(true),
   });
 }
 

@@ -10,6 +10,8 @@ export interface FallbackCpuOptions {
   /** The table of instructions, and the interpreter made of it by `buildInterpreter`. */
   readonly map: OpcodeMap;
   readonly interpreter: WebAssembly.Module;
+  /** Makes the interpreter whose hot handlers are inline, for long runs. */
+  readonly inlineInterpreter: () => WebAssembly.Module;
   readonly clock: Clock;
   /** Whether the host's event loop has work: looked at several times a millisecond. */
   readonly hostWaits: () => boolean;

@@ -158,7 +158,7 @@ function fallbackCpu(
     hostWaits:
       waitForEvents === undefined ? everyMillisecond() : occasionally(clock, waitForEvents),
     timed,
-    interpreter: readInterpreter(),
+    keptInterpreter: readInterpreter,
     ...role,
   });
   ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);

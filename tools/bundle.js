@@ -79,7 +79,7 @@ for (const folder of ["src", "fallback"]) {
 }
 chmodSync(dist("solo5-kvm.js"), 0o755);
 
-// The interpreter is generated from the table of instructions: once here, and not at every start.
+// The interpreters are generated from the table of instructions: once here, and not at every start.
 const generator = await build({
   ...common,
   entryPoints: ["fallback/index.ts"],
@@ -88,7 +88,8 @@ const generator = await build({
 });
 const source = Buffer.from(generator.outputFiles[0].contents).toString("base64");
 const { interpreterModule } = await import(`data:text/javascript;base64,${source}`);
-writeFileSync(dist("interpreter.wasm"), interpreterModule({ shared: true }));
+writeFileSync(dist("interpreter.wasm"), interpreterModule(false, { shared: true }));
+writeFileSync(dist("interpreter-inline.wasm"), interpreterModule(true, { shared: true }));
 
 // Every function is compiled now, and not when it is called first. V8 wants the flags of reading
 // the code to be those of writing it.

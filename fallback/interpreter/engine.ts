@@ -61,7 +61,8 @@ export class Engine {
   readonly #view: DataView;
   readonly #host: EngineHost;
   readonly #translator: Translator;
-  readonly #run: () => number;
+  readonly #imports: Readonly<Record<string, unknown>>;
+  #run: () => number;
   readonly #makeException: (vector: number, errorCode?: number) => CpuException;
   #thrown: CpuException | Leave | NonCanonical | undefined;
   #changed = false;
@@ -89,27 +90,38 @@ export class Engine {
       section(module, ACCESSES_SECTION),
     );
     this.#translator = new Translator(memory.buffer, map, handlers, this.blocks, host);
-    const instance = new WebAssembly.Instance(module, {
-      cpu: {
-        memory,
-        load: (low: number, high: number, bytes: number, forWrite: number) => {
-          this.#attempt(() => host.load(low, high, bytes, forWrite !== 0));
-        },
-        store: (low: number, high: number, bytes: number) =>
-          this.#attempt(() => host.store(low, high, bytes)) ? 1 : 0,
-        findBlock: () => this.#findBlock(),
-        procedure: (record: number) => this.#procedure(record),
-        checkSegment: (limit: number, offset: number, length: number) =>
-          this.#attempt(() => {
-            const { index, write } = segmentLimit(limit);
-            host.checkSegment(index, offset >>> 0, length + 1, write);
-          })
-            ? 1
-            : 0,
+    this.#imports = {
+      memory,
+      load: (low: number, high: number, bytes: number, forWrite: number) => {
+        this.#attempt(() => host.load(low, high, bytes, forWrite !== 0));
       },
-    }) as unknown as Instance;
-    this.#run = instance.exports.run;
+      store: (low: number, high: number, bytes: number) =>
+        this.#attempt(() => host.store(low, high, bytes)) ? 1 : 0,
+      findBlock: () => this.#findBlock(),
+      procedure: (record: number) => this.#procedure(record),
+      checkSegment: (limit: number, offset: number, length: number) =>
+        this.#attempt(() => {
+          const { index, write } = segmentLimit(limit);
+          host.checkSegment(index, offset >>> 0, length + 1, write);
+        })
+          ? 1
+          : 0,
+    };
+    this.#run = this.#instantiate(module);
     this.#clearFault();
+  }
+
+  /**
+   * Goes on with another module of the same table of instructions. Not while one is running.
+   * All state is in the memory.
+   */
+  use(module: WebAssembly.Module): void {
+    this.#run = this.#instantiate(module);
+  }
+
+  #instantiate(module: WebAssembly.Module): () => number {
+    const instance = new WebAssembly.Instance(module, { cpu: this.#imports });
+    return (instance as unknown as Instance).exports.run;
   }
 
   /** Instructions that the budget still has. */

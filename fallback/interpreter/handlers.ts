@@ -43,12 +43,15 @@ const place = (form: Form, bits: MemoryBits, memory: boolean, long: boolean): nu
  */
 export class HandlerTable {
   readonly variants: readonly Variant[];
-  /** How many of {@link variants} are inline. */
+  /** How many of {@link variants} are inline in the dispatch loop. */
   readonly hotCount: number;
   readonly #indices: Uint16Array<ArrayBuffer>;
 
-  /** @param forms of an `OpcodeMap`, all of them */
-  constructor(forms: readonly Form[]) {
+  /**
+   * @param forms of an `OpcodeMap`, all of them
+   * @param inline whether the hot variants are to be inline; their indices are the same either way
+   */
+  constructor(forms: readonly Form[], inline: boolean) {
     const withCode = forms.filter(({ instruction }) => instruction.meaning !== undefined);
     const uses = withCode.flatMap((form) =>
       variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),
@@ -57,7 +60,7 @@ export class HandlerTable {
     const hot = [...byKey].filter(([, { instruction }]) => instruction.hot);
     const cold = [...byKey].filter(([, { instruction }]) => !instruction.hot);
     const ordered = [...hot, ...cold];
-    this.hotCount = hot.length;
+    this.hotCount = inline ? hot.length : 0;
     this.variants = ordered.map(([, variant]) => variant);
     const order = new Map(ordered.map(([key], n) => [key, MICRO_OPERATIONS.length + n]));
     this.#indices = new Uint16Array(forms.length * VARIANTS_PER_FORM).fill(NONE);

@@ -255,7 +255,13 @@ describe.skipIf(missing("root"))("without what a host should have", () => {
   it("the addon", async () => {
     mkdirSync(join(folder, "dist"));
     const bundles = ["bundle.js", "bundle.code", "fallback.js", "fallback.code"];
-    for (const file of ["solo5-kvm.js", "package.json", "interpreter.wasm", ...bundles]) {
+    for (const file of [
+      "solo5-kvm.js",
+      "package.json",
+      "interpreter.wasm",
+      "interpreter-inline.wasm",
+      ...bundles,
+    ]) {
       copyFileSync(join(dirname(PROGRAM), file), join(folder, "dist", file));
     }
     for (const file of ["package.json", "binding.gyp"]) {

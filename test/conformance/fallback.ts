@@ -1,7 +1,7 @@
 import type { FallbackCpu } from "../../fallback/cpu.ts";
 import type { CpuException } from "../../fallback/exceptions.ts";
 import { readFxImage, writeFxImage } from "../../fallback/fx-image.ts";
-import { createFallbackCpu } from "../../fallback/index.ts";
+import { createFallbackCpu, type KeptInterpreter } from "../../fallback/index.ts";
 import { STATE } from "../../fallback/state.ts";
 import { VirtualClock } from "../../src/core/clock.ts";
 import type { Segment } from "../../src/core/cpu.ts";
@@ -56,13 +56,15 @@ export class Fallback implements SnippetCpu {
   readonly #stack: DataView;
   readonly #root: Gpa;
 
-  constructor() {
+  /** @param keptInterpreter the interpreter to use; that of a start unless given */
+  constructor(keptInterpreter: KeptInterpreter = () => undefined) {
     const { whole, ram } = allocateMemory(2);
     this.#cpu = createFallbackCpu({
       memory: whole,
       ramSize: ram.size,
       clock: new VirtualClock(),
       hostWaits: () => false,
+      keptInterpreter,
     });
     const tables = new PageTables(ram, PAGE);
     const place = (linear: number, size: number, flags: bigint): Uint8Array => {

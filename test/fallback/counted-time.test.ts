@@ -10,7 +10,7 @@ const RAM_SIZE = MIB;
 const WASM_PAGE = 64 * 1024;
 const CODE = 0x1000;
 const UNDEFINED_OPCODE = 6;
-const interpreter = interpreterModule();
+const interpreter = interpreterModule(false);
 
 /** A processor at 16-bit code that counts its clock. */
 function machine(...code: number[]): { cpu: FallbackCpu; clock: CountedClock; ram: GuestMemory } {
@@ -22,7 +22,7 @@ function machine(...code: number[]): { cpu: FallbackCpu; clock: CountedClock; ra
     memory,
     ramSize: RAM_SIZE,
     clock,
-    interpreter,
+    keptInterpreter: () => interpreter,
     hostWaits: () => false,
     executed: (instructions) => clock.pass(instructions),
   });

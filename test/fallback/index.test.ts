@@ -25,9 +25,11 @@ describe.each([true, false])("with memory that is shared: %s", (shared) => {
   });
 
   it("an interpreter kept for it does, and none for the other kind", () => {
-    const kept = interpreterModule({ shared });
-    expect(() => createFallbackCpu({ ...description, interpreter: kept })).not.toThrow();
-    const other = interpreterModule({ shared: !shared });
-    expect(() => createFallbackCpu({ ...description, interpreter: other })).toThrow(/memory/);
+    const kept = interpreterModule(false, { shared });
+    const other = interpreterModule(false, { shared: !shared });
+    const create = (bytes: Uint8Array<ArrayBuffer>) =>
+      createFallbackCpu({ ...description, keptInterpreter: () => bytes });
+    expect(() => create(kept)).not.toThrow();
+    expect(() => create(other)).toThrow(/memory/);
   });
 });

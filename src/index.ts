@@ -3,8 +3,9 @@
  * to its end. The command line is one user of it.
  */
 import { type Accelerator, createProcessor } from "./accelerator.ts";
+import { type BootMode, planBoot } from "./boot/boot-plan.ts";
 import type { ByteSource } from "./boot/byte-source.ts";
-import { loadImage } from "./boot/direct-boot.ts";
+import { type LoadedImage, type LoadRequest, loadImage } from "./boot/direct-boot.ts";
 import { type AlarmQueue, type Clock, CountedClock } from "./core/clock.ts";
 import type { Registers } from "./core/cpu.ts";
 import { HostClock } from "./host/clock.ts";
@@ -13,6 +14,7 @@ import { Machine, type MachineOptions } from "./machine/machine.ts";
 import { allocateMemory } from "./machine/memory.ts";
 
 export { ACCELERATORS, type Accelerator, automaticChoice } from "./accelerator.ts";
+export { BOOT_MODES, type BootMode } from "./boot/boot-plan.ts";
 export type { BlockBackend, ConsoleBackend, NetBackend } from "./core/backends.ts";
 export { CountedClock } from "./core/clock.ts";
 export { Bug, GuestError, HostError } from "./core/errors.ts";
@@ -27,8 +29,10 @@ export const DEFAULT_MEMORY_MIB = 512;
 export type Connections = Pick<MachineOptions, "console" | "nets" | "blocks">;
 
 export interface MachineDescription extends Pick<MachineOptions, "report"> {
-  /** An ISO image, or a Multiboot kernel. */
+  /** An ISO image, a Multiboot kernel, or the image of a disk. */
   readonly image: ByteSource;
+  /** Whether to start the kernel in the image directly, or by way of the BIOS; `auto` unless given. */
+  readonly bootMode?: BootMode;
   /** Appended to the kernel's command line. */
   readonly guestArguments?: readonly string[];
   /** {@link MIN_MEMORY_MIB} to {@link MAX_MEMORY_MIB}; {@link DEFAULT_MEMORY_MIB} unless given. */
@@ -40,7 +44,7 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   readonly clock?: Clock & { readonly alarms: AlarmQueue };
   /** Which processor; `auto` unless given. */
   readonly accelerator?: Accelerator;
-  /** Hears in one line why `auto` decided against KVM. */
+  /** Hears in one line why an `auto` decided against KVM, or for the BIOS. */
   readonly explain?: (reason: string) => void;
   /** Whether to measure where the time goes. */
   readonly timed?: boolean;
@@ -60,19 +64,22 @@ export function createMachine(description: MachineDescription): Machine {
   const { report, connect, timed = false, clock = new HostClock() } = description;
   const whole = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB, true);
   const memory = whole.ram;
-  const load = (): Registers =>
-    loadImage({
-      source: description.image,
-      memory,
-      commandLine: description.guestArguments ?? [],
-    }).registers;
-  let loaded: Registers | undefined = load();
+  const explain = description.explain ?? (() => {});
+  const request = {
+    source: description.image,
+    memory,
+    commandLine: description.guestArguments ?? [],
+  };
+  const plan = planBoot(request, description.bootMode ?? "auto");
+  if (plan.kind === "bios" && plan.reason !== undefined) {
+    explain(`${plan.reason}: it is started as a PC would start it`);
+  }
   const { cpu, waitForEvents } = createProcessor({
     accelerator: description.accelerator ?? "auto",
     memory: whole,
     clock,
     timed,
-    explain: description.explain ?? (() => {}),
+    explain,
   });
   try {
     return new Machine({
@@ -86,14 +93,20 @@ export function createMachine(description: MachineDescription): Machine {
         clock instanceof CountedClock
           ? new CountedEventLoop(clock)
           : new NodeEventLoop(clock, waitForEvents),
-      boot: () => {
-        const registers = loaded ?? load();
-        loaded = undefined;
-        return registers;
-      },
+      boot: plan.kind === "bios" ? plan.image : loadedOnce(plan.loaded, request),
     });
   } catch (error) {
     cpu.close();
     throw error;
   }
+}
+
+/** The image is in memory for the first start already. */
+function loadedOnce(first: LoadedImage, request: LoadRequest): () => Registers {
+  let loaded: LoadedImage | undefined = first;
+  return () => {
+    const { registers } = loaded ?? loadImage(request);
+    loaded = undefined;
+    return registers;
+  };
 }

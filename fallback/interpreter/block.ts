@@ -10,6 +10,9 @@ import type { DecodedInstruction } from "./decoder.ts";
 import { microIndex } from "./handlers.ts";
 import { RECORD, RECORD_SIZE } from "./record.ts";
 
+/** From so many on, emptying the jump cache as a whole is quicker. */
+const MANY_JUMPS = JUMP_CACHE_ENTRIES / 8;
+
 /** Straight-line code that was decoded, as TypeScript knows it. */
 export interface Block {
   /** Memory offset of its header record. */
@@ -39,9 +42,12 @@ export class BlockCache {
   readonly #byHeader = new Map<number, Block>();
   readonly #byPage = new Map<number, Set<Block>>();
   #next = RECORDS;
+  /** Entries of the jump cache that are not empty, maybe some twice. */
+  readonly #remembered: number[] = [];
 
   constructor(buffer: ArrayBuffer) {
     this.#view = new DataView(buffer);
+    this.#emptyJumps();
     this.clear();
   }
 
@@ -56,6 +62,13 @@ export class BlockCache {
 
   /** Forgets where linear addresses lead: their mapping has changed. */
   forgetJumps(): void {
+    // Real-mode code that changes modes for every service of the BIOS does this all the time.
+    if (this.#remembered.length > MANY_JUMPS) this.#emptyJumps();
+    else for (const entry of this.#remembered) this.#empty(entry);
+    this.#remembered.length = 0;
+  }
+
+  #emptyJumps(): void {
     const size = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_SIZE;
     new Uint8Array(this.#view.buffer, JUMP_CACHE, size).fill(0xff);
     this.#empty(JUMP_CACHE);
@@ -108,6 +121,7 @@ export class BlockCache {
   /** Makes jumps to the block's linear address find it. */
   rememberJump(block: Block): void {
     const entry = jumpEntry(block.linear);
+    this.#remembered.push(entry);
     this.#view.setBigUint64(entry + JUMP_CACHE_ENTRY.RIP, block.linear, true);
     this.#view.setUint32(entry + JUMP_CACHE_ENTRY.BLOCK, block.header, true);
   }

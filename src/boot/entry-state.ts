@@ -1,7 +1,4 @@
-/**
- * The processor as a Multiboot loader hands it over (Multiboot 0.6.96 §3.2): 32-bit protected mode
- * without paging, flat segments, interrupts off. The A20 gate does not exist here, so it is open.
- */
+/** The states in which boot protocols hand the processor over. */
 
 import type { Registers, Segment } from "../core/cpu.ts";
 import { viewOf } from "./data-view.ts";
@@ -21,6 +18,11 @@ const DATA_ATTRIBUTES = 0xc093;
 const BUSY_TSS_ATTRIBUTES = 0x008b;
 const LDT_ATTRIBUTES = 0x0082;
 const FLAT_LIMIT = 0xffff_ffff;
+
+const REAL_MODE_CODE = 0x009b;
+const REAL_MODE_DATA = 0x0093;
+const REAL_MODE_LIMIT = 0xffff;
+const REAL_MODE_VECTORS_LIMIT = 0x3ff;
 
 /**
  * End of the stack: below it is free conventional memory. The specification promises none, but
@@ -46,6 +48,8 @@ export function flatGdt(): Uint8Array {
 }
 
 /**
+ * As a Multiboot loader hands it over (Multiboot 0.6.96 §3.2): 32-bit protected mode without
+ * paging, flat segments, interrupts off. The A20 gate does not exist here, so it is open.
  * @param entry guest physical address of the first instruction
  * @param information address of the Multiboot information structure
  * @param gdt address of {@link flatGdt}
@@ -53,14 +57,48 @@ export function flatGdt(): Uint8Array {
 export function multibootEntryState(entry: number, information: number, gdt: number): Registers {
   const data = segment(DATA_SELECTOR, FLAT_LIMIT, DATA_ATTRIBUTES);
   return {
+    ...powerOnState(),
     rax: BOOTLOADER_MAGIC,
     rbx: BigInt(information),
+    rsp: STACK_TOP,
+    rip: BigInt(entry),
+    cr0: CR0_PE | CR0_ET,
+    cs: segment(CODE_SELECTOR, FLAT_LIMIT, CODE_ATTRIBUTES),
+    ds: data,
+    es: data,
+    fs: data,
+    gs: data,
+    ss: data,
+    gdtr: { base: BigInt(gdt), limit: flatGdt().length - 1 },
+    idtr: { base: 0n, limit: 0 },
+  };
+}
+
+/** Real mode with everything else at zero: the data segments, and the table of vectors. */
+export function realModeState(codeSegment: number, ip: number): Registers {
+  return {
+    ...powerOnState(),
+    rip: BigInt(ip),
+    cs: {
+      selector: codeSegment,
+      base: BigInt(codeSegment) << 4n,
+      limit: REAL_MODE_LIMIT,
+      attributes: REAL_MODE_CODE,
+    },
+  };
+}
+
+function powerOnState(): Registers {
+  const data = segment(0, REAL_MODE_LIMIT, REAL_MODE_DATA);
+  return {
+    rax: 0n,
+    rbx: 0n,
     rcx: 0n,
     rdx: 0n,
     rsi: 0n,
     rdi: 0n,
     rbp: 0n,
-    rsp: STACK_TOP,
+    rsp: 0n,
     r8: 0n,
     r9: 0n,
     r10: 0n,
@@ -69,15 +107,15 @@ export function multibootEntryState(entry: number, information: number, gdt: num
     r13: 0n,
     r14: 0n,
     r15: 0n,
-    rip: BigInt(entry),
+    rip: 0n,
     rflags: RFLAGS_RESERVED,
-    cr0: CR0_PE | CR0_ET,
+    cr0: CR0_ET,
     cr2: 0n,
     cr3: 0n,
     cr4: 0n,
     cr8: 0n,
     efer: 0n,
-    cs: segment(CODE_SELECTOR, FLAT_LIMIT, CODE_ATTRIBUTES),
+    cs: segment(0, REAL_MODE_LIMIT, REAL_MODE_CODE),
     ds: data,
     es: data,
     fs: data,
@@ -85,8 +123,8 @@ export function multibootEntryState(entry: number, information: number, gdt: num
     ss: data,
     ldtr: segment(0, 0xffff, LDT_ATTRIBUTES),
     tr: segment(0, 0xffff, BUSY_TSS_ATTRIBUTES),
-    gdtr: { base: BigInt(gdt), limit: flatGdt().length - 1 },
-    idtr: { base: 0n, limit: 0 },
+    gdtr: { base: 0n, limit: 0 },
+    idtr: { base: 0n, limit: REAL_MODE_VECTORS_LIMIT },
   };
 }
 

@@ -3,24 +3,9 @@
  * conversions that image formats need are here.
  */
 
-const REPLACEMENT = 0xfffd;
+export { encodeUtf8 } from "../core/utf8.ts";
 
-/** UTF-8; code points, surrogate pairs joined. */
-export function encodeUtf8(text: string): Uint8Array {
-  const bytes: number[] = [];
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? REPLACEMENT;
-    if (code < 0x80) bytes.push(code);
-    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), continuation(code));
-    else if (code < 0x1_0000) {
-      bytes.push(0xe0 | (code >> 12), continuation(code >> 6), continuation(code));
-    } else {
-      bytes.push(0xf0 | (code >> 18), continuation(code >> 12));
-      bytes.push(continuation(code >> 6), continuation(code));
-    }
-  }
-  return Uint8Array.from(bytes);
-}
+const REPLACEMENT = 0xfffd;
 
 /** UTF-8; every byte that is not part of a well-formed sequence becomes U+FFFD. */
 export function decodeUtf8(bytes: Uint8Array): string {
@@ -57,8 +42,6 @@ export function printable(text: string, limit = QUOTE_LIMIT): string {
   const clean = /^[ -~]*$/.test(text) ? text : text.replace(/\p{C}/gu, "?");
   return clean.length <= limit ? clean : `${clean.slice(0, limit)}…`;
 }
-
-const continuation = (bits: number): number => 0x80 | (bits & 0x3f);
 
 /** The smallest code point that a sequence of this length may encode (no overlong forms). */
 const MINIMUM = [0, 0, 0x80, 0x800, 0x1_0000];

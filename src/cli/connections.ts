@@ -56,6 +56,7 @@ export function openConnections(
 
 /** Keys come when they will: none goes to the guest. */
 const withoutInput = (console: ConsoleBackend): ConsoleBackend => ({
+  ...(console.terminal !== undefined && { terminal: console.terminal }),
   transmit: (byte) => console.transmit(byte),
   connect: () => console.connect(() => {}),
   flush: () => console.flush(),

@@ -55,6 +55,7 @@ export async function runImage(
       clock,
       guestArguments,
       memoryMib: options.mem,
+      bootMode: options.boot,
       accelerator: options.accel,
       explain: say,
       timed: options.stats === true,

@@ -2,6 +2,8 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import {
   ACCELERATORS,
   type Accelerator,
+  BOOT_MODES,
+  type BootMode,
   DEFAULT_MEMORY_MIB,
   MAX_MEMORY_MIB,
   MIN_MEMORY_MIB,
@@ -14,6 +16,7 @@ import { parseSerial, type SerialSpec } from "./serial-option.ts";
 export interface RunOptions {
   readonly accel: Accelerator;
   readonly mem: number;
+  readonly boot: BootMode;
   readonly net?: readonly NetSpec[];
   readonly block?: readonly BlockSpec[];
   readonly serial: SerialSpec;
@@ -59,6 +62,14 @@ function addRunOptions(command: Command): Command {
       new Option("-m, --mem <MiB>", "guest memory")
         .argParser(integer("memory", MIN_MEMORY_MIB, MAX_MEMORY_MIB))
         .default(DEFAULT_MEMORY_MIB),
+    )
+    .addOption(
+      new Option(
+        "--boot <how>",
+        "start the image's kernel directly, by the BIOS, or directly where that is understood",
+      )
+        .choices(BOOT_MODES)
+        .default("auto"),
     )
     .addOption(
       new Option(

@@ -47,6 +47,8 @@ export interface BlockBackend {
 
 /** The host's end of a serial line. */
 export interface ConsoleBackend {
+  /** Whether what is transmitted ends up on a terminal that follows ECMA-48. */
+  readonly terminal?: boolean;
   /** One byte from the guest. */
   transmit(byte: number): void;
   /** Connects the receiver of bytes for the guest. It takes any number at any time. */

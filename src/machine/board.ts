@@ -10,6 +10,7 @@ import { DebugExit } from "../devices/debug/debug-exit.ts";
 import { IoApic } from "../devices/irq/ioapic.ts";
 import { LocalApic } from "../devices/irq/lapic.ts";
 import { PicPair } from "../devices/irq/pic8259.ts";
+import { AtKeyboard } from "../devices/keyboard/at-keyboard.ts";
 import { I8042 } from "../devices/keyboard/i8042.ts";
 import { acpiBridge } from "../devices/pci/acpi-bridge.ts";
 import { assignResources } from "../devices/pci/firmware.ts";
@@ -22,6 +23,8 @@ import { SystemControl } from "../devices/power/system-control.ts";
 import { Mc146818 } from "../devices/rtc/mc146818.ts";
 import { Uart16550 } from "../devices/serial/uart16550.ts";
 import { Pit8254 } from "../devices/timer/pit8254.ts";
+import { TextScreen } from "../devices/video/text-screen.ts";
+import { VgaText } from "../devices/video/vga-text.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
 import { LegacyVirtioPci } from "../devices/virtio/legacy-pci-transport.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
@@ -39,6 +42,7 @@ const PORT = {
   RTC: 0x70,
   SYSTEM_CONTROL_A: 0x92,
   PIC_SECONDARY: 0xa0,
+  VGA: 0x3c0,
   COM1: 0x3f8,
   PIC_EDGE_LEVEL: 0x4d0,
   DEBUG_EXIT: 0x501,
@@ -57,7 +61,14 @@ const IOAPIC_ADDRESS = 0xfec0_0000;
 const IOAPIC_PIN = { PIC: 0, PIT: 2 } as const;
 
 /** PCI's INTx pins all come out on one line: the 2015 unikernel wants its two devices there. */
-const IRQ = { PIT: irq(0), COM1: irq(4), RTC: irq(8), ACPI: irq(9), PCI: irq(11) } as const;
+const IRQ = {
+  PIT: irq(0),
+  KEYBOARD: irq(1),
+  COM1: irq(4),
+  RTC: irq(8),
+  ACPI: irq(9),
+  PCI: irq(11),
+} as const;
 
 const ISA_BRIDGE_SLOT = 1;
 const ACPI_FUNCTION = 3;
@@ -102,6 +113,7 @@ export class Board {
   readonly interrupts: InterruptRouter;
   readonly nets: readonly VirtioNet[];
   readonly blocks: readonly VirtioBlock[];
+  readonly screen: TextScreen;
   readonly #options: BoardOptions;
   readonly #pic: PicPair;
   readonly #lapic: LocalApic;
@@ -124,10 +136,29 @@ export class Board {
         for (const wire of intr) wire.set(level);
       },
     });
-    const uart = new Uart16550({ irq: this.#wire(IRQ.COM1), console });
+    const typist = new AtKeyboard();
+    const keyboard = new I8042({ onReset, irq: this.#wire(IRQ.KEYBOARD), keyboard: typist });
+    const uart: Uart16550 = new Uart16550({
+      irq: this.#wire(IRQ.COM1),
+      console: {
+        transmit: (byte) => {
+          this.screen.silence();
+          console.transmit(byte);
+        },
+        connect: (receive) =>
+          console.connect((bytes) => {
+            // A guest with a driver for the keyboard and none for the line listens there.
+            if (keyboard.used && !uart.opened) typist.type(bytes);
+            else receive(bytes);
+          }),
+        flush: () => console.flush(),
+        close: () => console.close(),
+      },
+    });
+    const vga = new VgaText({ clock });
+    this.screen = new TextScreen({ memory, vga, clock, console });
     const pit = new Pit8254({ clock, irq: this.#wire(IRQ.PIT) });
     const rtc = new Mc146818({ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size });
-    const keyboard = new I8042({ onReset });
     const systemControl = new SystemControl({ onReset });
     const resetControl = new ResetControl({ onReset });
     const acpi = new AcpiPm({
@@ -146,6 +177,7 @@ export class Board {
     this.ports.claim(PORT.RTC, 2, rtc);
     this.ports.claim(PORT.SYSTEM_CONTROL_A, 1, systemControl);
     this.ports.claim(PORT.PIC_SECONDARY, 2, this.#pic.secondary);
+    this.ports.claim(PORT.VGA, vga.length, vga);
     this.ports.claim(PORT.COM1, 8, uart);
     this.ports.claim(PORT.PIC_EDGE_LEVEL, 2, this.#pic.edgeLevel);
     this.mmio.claim(IOAPIC_ADDRESS, this.#ioapic.length, this.#ioapic);
@@ -170,7 +202,10 @@ export class Board {
       uart,
       pit,
       rtc,
+      typist,
       keyboard,
+      vga,
+      this.screen,
       systemControl,
       resetControl,
       acpi,

@@ -1,5 +1,9 @@
+import { Bios } from "../boot/bios/bios.ts";
+import { type BootImage, bootMedia } from "../boot/bios/boot-media.ts";
+import { TRAP_PORT } from "../boot/bios/rom.ts";
 import type { AlarmQueue, Clock } from "../core/clock.ts";
 import type { Cpu, Registers } from "../core/cpu.ts";
+import { floating } from "../core/device.ts";
 import type { EventLoop } from "../core/event-loop.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { Board, type BoardOptions } from "./board.ts";
@@ -13,8 +17,11 @@ export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" |
   readonly clock: Clock & { readonly alarms: AlarmQueue };
   readonly eventLoop: EventLoop;
   readonly memory: GuestMemory;
-  /** Puts the image into memory and returns the state to start in; again after every reset. */
-  readonly boot: () => Registers;
+  /**
+   * Puts the image into memory and returns the state to start in; again after every reset. Or what
+   * the BIOS has to boot from.
+   */
+  readonly boot: (() => Registers) | BootImage;
   /** Whether to measure what devices wait for their back ends. */
   readonly timed?: boolean;
 }
@@ -26,6 +33,7 @@ export class Machine {
   readonly #options: MachineOptions;
   readonly #loop: RunLoop;
   readonly #backends: TimedBackends;
+  readonly #boot: () => Registers;
 
   constructor(options: MachineOptions) {
     this.#options = options;
@@ -46,10 +54,15 @@ export class Machine {
       clock: options.clock,
       alarms: options.clock.alarms,
       eventLoop: options.eventLoop,
-      flush: () => options.console.flush(),
+      flush: () => {
+        this.board.screen.poll();
+        return options.console.flush();
+      },
       poll: () => pollAll(options.nets),
       restart: () => this.#restart(),
     });
+    const { boot } = options;
+    this.#boot = typeof boot === "function" ? boot : this.#installBios(boot);
   }
 
   get memory(): GuestMemory {
@@ -66,9 +79,11 @@ export class Machine {
   }
 
   /** Boots the guest and runs it to its end. Once only. */
-  run(): Promise<Outcome> {
-    this.cpu.writeRegisters(this.#options.boot());
-    return this.#loop.run();
+  async run(): Promise<Outcome> {
+    this.cpu.writeRegisters(this.#boot());
+    const outcome = await this.#loop.run();
+    this.board.screen.finish();
+    return outcome;
   }
 
   /**
@@ -83,7 +98,20 @@ export class Machine {
   #restart(): void {
     this.board.reset();
     this.cpu.reset();
-    this.cpu.writeRegisters(this.#options.boot());
+    this.cpu.writeRegisters(this.#boot());
+  }
+
+  #installBios(image: BootImage): () => Registers {
+    const { memory, clock } = this.#options;
+    const { ports, screen } = this.board;
+    const disks = this.#options.blocks.map(({ backend }) => backend);
+    const media = bootMedia(image, disks);
+    const bios = new Bios({ ...media, memory, clock, ports, onScroll: () => screen.update() });
+    ports.claim(TRAP_PORT, 1, {
+      read: (_offset, size) => floating(size),
+      write: () => bios.trap(this.cpu),
+    });
+    return () => bios.start();
   }
 }
 

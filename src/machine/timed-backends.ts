@@ -43,6 +43,7 @@ export class TimedBackends {
 
   console(backend: ConsoleBackend): ConsoleBackend {
     return {
+      ...(backend.terminal !== undefined && { terminal: backend.terminal }),
       transmit: this.#timed((byte: number) => backend.transmit(byte)),
       connect: (receive) => backend.connect(receive),
       // The run loop's call, not a device's.

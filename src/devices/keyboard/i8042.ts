@@ -1,5 +1,7 @@
 import { byteDevice } from "../../core/byte-device.ts";
 import type { BusDevice, Resettable } from "../../core/device.ts";
+import type { IrqLine } from "../../core/irq-line.ts";
+import type { AtKeyboard } from "./at-keyboard.ts";
 
 /** Status register, port 0x64 (IBM PS/2 Hardware Interface Technical Reference, "Keyboard and
  * Auxiliary Device Controller"). */
@@ -11,6 +13,7 @@ const STATUS_AUX = 1 << 5;
 const STATUS_TIMEOUT = 1 << 6;
 
 /** Command byte. */
+const MODE_KEYBOARD_INTERRUPT = 1 << 0;
 const MODE_SYSTEM = 1 << 2;
 const MODE_KEYBOARD_DISABLED = 1 << 4;
 const MODE_AUX_DISABLED = 1 << 5;
@@ -31,17 +34,25 @@ const RESEND = 0xfe;
 
 const MEMORY_MASK = 0x1f;
 
+/** Answers to a guest that asks and asks and does not listen. */
+const MAX_ANSWERS = 16;
+
 /** Commands that are followed by a data byte. */
 const WRITE_OUTPUT_PORT = 0xd1;
 const WRITE_KEYBOARD_BUFFER = 0xd2;
 const WRITE_AUX_BUFFER = 0xd3;
 const WRITE_AUX = 0xd4;
 
+interface OutputByte {
+  readonly value: number;
+  /** Status bits that come with it, besides that there is one. */
+  readonly status: number;
+  readonly fromKeyboard: boolean;
+}
+
 /**
- * The keyboard controller, with nothing plugged in. It answers for itself (tests, command byte,
- * memory, output port); a byte for the keyboard or the mouse times out at once and says so, as the
- * controller does after 15 ms: so a guest that waits for an answer gets one. The controller's own
- * answers are polled for, so it has no interrupt lines.
+ * The keyboard controller, with a keyboard and no mouse. A byte for the mouse times out at once and
+ * says so, as the controller does after 15 ms: so a guest that waits for an answer gets one.
  *
  * Address line 20 is never masked: its gate is remembered and has no other effect.
  */
@@ -58,28 +69,46 @@ export class I8042 implements Resettable {
   });
 
   readonly #onReset: () => void;
+  readonly #irq: IrqLine;
+  readonly #keyboard: AtKeyboard;
   /** The controller's memory; byte 0 is the command byte. */
   readonly #memory = new Uint8Array(MEMORY_MASK + 1);
-  #output = 0;
-  /** Status bits that come with the output byte; 0 when there is none. */
-  #outputStatus = 0;
+  /** Answers of the controller's own that are still to be read; the first is in the buffer. */
+  #answers: OutputByte[] = [];
+  /** What port 0x60 reads; kept after it has been read. */
+  #output: OutputByte = { value: 0, status: 0, fromKeyboard: false };
+  #full = false;
   #outputPort = 0;
   /** The command whose data byte is awaited. */
   #awaiting: number | undefined;
   #lastWasCommand = false;
+  #used = false;
 
-  /** @param onReset the CPU's reset line was pulsed */
-  constructor({ onReset }: { onReset: () => void }) {
-    this.#onReset = onReset;
+  /**
+   * @param onReset the CPU's reset line was pulsed
+   * @param irq the keyboard's interrupt
+   */
+  constructor(options: { onReset: () => void; irq: IrqLine; keyboard: AtKeyboard }) {
+    this.#onReset = options.onReset;
+    this.#irq = options.irq;
+    this.#keyboard = options.keyboard;
+    options.keyboard.onReady = () => this.#fill();
     this.reset();
+  }
+
+  /** Whether the guest has looked at the status register, as everybody does who has a driver. */
+  get used(): boolean {
+    return this.#used;
   }
 
   /** As a BIOS leaves it after its tests. */
   reset(): void {
     this.#memory.fill(0);
-    this.#mode = MODE_TRANSLATE | MODE_SYSTEM;
-    this.#output = 0;
-    this.#outputStatus = 0;
+    this.#mode = MODE_TRANSLATE | MODE_SYSTEM | MODE_KEYBOARD_INTERRUPT;
+    this.#answers = [];
+    this.#full = false;
+    this.#used = false;
+    this.#irq.set(false);
     this.#outputPort = OUTPUT_IDLE | OUTPUT_A20 | OUTPUT_NOT_RESET;
     this.#awaiting = undefined;
     this.#lastWasCommand = false;
@@ -94,17 +123,37 @@ export class I8042 implements Resettable {
   }
 
   #status(): number {
+    this.#used = true;
     return (
       STATUS_UNLOCKED |
       (this.#mode & MODE_SYSTEM ? STATUS_SYSTEM : 0) |
       (this.#lastWasCommand ? STATUS_COMMAND : 0) |
-      this.#outputStatus
+      (this.#full ? STATUS_OUTPUT_FULL | this.#output.status : 0)
     );
   }
 
   #readData(): number {
-    this.#outputStatus = 0;
-    return this.#output;
+    const { value } = this.#output;
+    this.#full = false;
+    this.#irq.set(false);
+    this.#fill();
+    return value;
+  }
+
+  /** Puts the next byte into the output buffer: the controller's answers come first. */
+  #fill(): void {
+    if (this.#full) return;
+    const answer = this.#answers.shift();
+    const key =
+      answer === undefined && (this.#mode & MODE_KEYBOARD_DISABLED) === 0
+        ? this.#keyboard.take()
+        : undefined;
+    const next =
+      answer ?? (key === undefined ? undefined : { value: key, status: 0, fromKeyboard: true });
+    if (next === undefined) return;
+    this.#output = next;
+    this.#full = true;
+    if (next.fromKeyboard && (this.#mode & MODE_KEYBOARD_INTERRUPT) !== 0) this.#irq.set(true);
   }
 
   #writeData(value: number): void {
@@ -113,13 +162,14 @@ export class I8042 implements Resettable {
     this.#lastWasCommand = false;
     switch (command) {
       case undefined:
-        this.#answer(RESEND, STATUS_TIMEOUT);
+        this.#mode &= ~MODE_KEYBOARD_DISABLED;
+        this.#keyboard.send(value);
         break;
       case WRITE_AUX:
         this.#answer(RESEND, STATUS_TIMEOUT | STATUS_AUX);
         break;
       case WRITE_KEYBOARD_BUFFER:
-        this.#answer(value);
+        this.#answer(value, 0, true);
         break;
       case WRITE_AUX_BUFFER:
         this.#answer(value, STATUS_AUX);
@@ -129,6 +179,7 @@ export class I8042 implements Resettable {
         break;
       default:
         this.#memory[command & MEMORY_MASK] = value;
+        this.#fill();
     }
   }
 
@@ -168,6 +219,7 @@ export class I8042 implements Resettable {
         break;
       case 0xae:
         this.#mode &= ~MODE_KEYBOARD_DISABLED;
+        this.#fill();
         break;
       case 0xc0:
         this.#answer(INPUT_PORT);
@@ -195,8 +247,9 @@ export class I8042 implements Resettable {
     if ((value & OUTPUT_NOT_RESET) === 0) this.#onReset();
   }
 
-  #answer(byte: number, status = 0): void {
-    this.#output = byte;
-    this.#outputStatus = STATUS_OUTPUT_FULL | status;
+  #answer(value: number, status = 0, fromKeyboard = false): void {
+    if (this.#answers.length >= MAX_ANSWERS) return;
+    this.#answers.push({ value, status, fromKeyboard });
+    this.#fill();
   }
 }

@@ -121,6 +121,12 @@ export class Uart16550 extends ByteDevice implements Resettable {
     this.#update();
   }
 
+  /** Whether a driver has the line open: it is ready to receive, or wants to hear of bytes. */
+  get opened(): boolean {
+    const ready = !this.#loopback && (this.#modemControl & (MCR_DTR | MCR_RTS)) !== 0;
+    return ready || (this.#interruptEnable & IER_RECEIVED) !== 0;
+  }
+
   readByte(offset: number): number {
     switch (offset) {
       case RBR_THR_DLL:

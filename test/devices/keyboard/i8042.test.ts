@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { AtKeyboard } from "../../../src/devices/keyboard/at-keyboard.ts";
 import { I8042 } from "../../../src/devices/keyboard/i8042.ts";
 import { readWriteEverything } from "../../support/bus-fuzz.ts";
+import { FakeIrqLine } from "../../support/fake-irq-line.ts";
 
 const OUTPUT_FULL = 0x01;
 const INPUT_FULL = 0x02;
@@ -8,15 +10,29 @@ const INPUT_FULL = 0x02;
 describe("keyboard controller", () => {
   let resets: number;
   let controller: I8042;
+  let keyboard: AtKeyboard;
+  let irq: FakeIrqLine;
 
   beforeEach(() => {
     resets = 0;
+    keyboard = new AtKeyboard();
+    irq = new FakeIrqLine();
     controller = new I8042({
       onReset: () => {
         resets++;
       },
+      irq,
+      keyboard,
     });
   });
+
+  const type = (text: string): void => keyboard.type(new TextEncoder().encode(text));
+  /** All that can be read now. */
+  const answers = (): number[] => {
+    const bytes: number[] = [];
+    for (let byte = answer(); byte !== undefined; byte = answer()) bytes.push(byte);
+    return bytes;
+  };
 
   const status = (): number => controller.command.read(0, 1);
   const command = (value: number): void => controller.command.write(0, 1, value);
@@ -66,13 +82,13 @@ describe("keyboard controller", () => {
   });
 
   it("shows in the command byte which ports are off", () => {
-    expect(ask(0x20)).toBe(0x44);
+    expect(ask(0x20)).toBe(0x45);
     command(0xad);
     command(0xa7);
-    expect(ask(0x20)).toBe(0x74);
+    expect(ask(0x20)).toBe(0x75);
     command(0xae);
     command(0xa8);
-    expect(ask(0x20)).toBe(0x44);
+    expect(ask(0x20)).toBe(0x45);
   });
 
   it("has a system flag that follows the command byte and the self test", () => {
@@ -94,17 +110,59 @@ describe("keyboard controller", () => {
     expect(answer()).toBe(0x34);
   });
 
-  it("times out for a keyboard and for a mouse", () => {
-    send(0xff);
-    expect(status() & 0x61).toBe(0x41);
-    expect(answer()).toBe(0xfe);
+  it("times out for a mouse", () => {
     command(0xd4);
     send(0xff);
     expect(status() & 0x61).toBe(0x61);
     expect(answer()).toBe(0xfe);
+  });
+
+  it("hands bytes to the keyboard, which answers", () => {
     send(0xff);
-    expect(status() & 0x61).toBe(0x41);
-    expect(answer()).toBe(0xfe);
+    expect(answers()).toEqual([0xfa, 0xaa]);
+    send(0xf2);
+    expect(answers()).toEqual([0xfa, 0xab, 0x41]);
+    send(0xed);
+    expect(answers()).toEqual([0xfa]);
+    send(0x02);
+    expect(answers()).toEqual([0xfa]);
+    send(0xee);
+    expect(answers()).toEqual([0xee]);
+    send(0x01);
+    expect(answers()).toEqual([0xfe]);
+  });
+
+  it("sends keys pressed and released, with an interrupt for each byte", () => {
+    type("a");
+    expect(irq.level).toBe(true);
+    expect(answers()).toEqual([0x1e, 0x9e]);
+    expect(irq.takeRises()).toBe(2);
+    expect(irq.level).toBe(false);
+    type("A\r\x03");
+    expect(answers()).toEqual([
+      ...[0x2a, 0x1e, 0x9e, 0xaa],
+      ...[0x1c, 0x9c],
+      ...[0x1d, 0x2e, 0xae, 0x9d],
+    ]);
+    type("\x1b[A\x1b");
+    expect(answers()).toEqual([0xe0, 0x48, 0xe0, 0xc8, 0x01, 0x81]);
+  });
+
+  it("keeps keys while the keyboard is off, and is quiet without the interrupt", () => {
+    command(0xad);
+    type("a");
+    expect(answer()).toBeUndefined();
+    command(0x60);
+    send(0x44);
+    irq.takeRises();
+    expect(answers()).toEqual([0x1e, 0x9e]);
+    expect(irq.takeRises()).toBe(0);
+  });
+
+  it("puts its own answers before keys that nobody has read", () => {
+    type("a");
+    command(0x20);
+    expect(answers()).toEqual([0x1e, 0x45, 0x9e]);
   });
 
   it("remembers the A20 gate", () => {
@@ -138,7 +196,7 @@ describe("keyboard controller", () => {
       send(0x00);
       expect(answer()).toBe(0xfe);
     }
-    expect(ask(0x20)).toBe(0x44);
+    expect(ask(0x20)).toBe(0x45);
     expect(ask(0xc0)).toBe(0xa0);
   });
 
@@ -147,12 +205,16 @@ describe("keyboard controller", () => {
     controller.reset();
     send(0x00);
     expect(answer()).toBe(0xfe);
-    expect(ask(0x20)).toBe(0x44);
+    expect(ask(0x20)).toBe(0x45);
   });
 
   it("lives through any access", () => {
     readWriteEverything(() => {
-      const fresh = new I8042({ onReset: () => fresh.reset() });
+      const fresh: I8042 = new I8042({
+        onReset: () => fresh.reset(),
+        irq: new FakeIrqLine(),
+        keyboard: new AtKeyboard(),
+      });
       return {
         ranges: [
           [fresh.data, 1],

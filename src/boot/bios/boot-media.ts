@@ -1,0 +1,82 @@
+/** What a PC finds when it looks for something to boot: the image, and then the disks. */
+
+import type { BlockBackend } from "../../core/backends.ts";
+import { GuestError } from "../../core/errors.ts";
+import type { ByteSource } from "../byte-source.ts";
+import { identify } from "../image.ts";
+import { isIso9660 } from "../iso9660.ts";
+import {
+  cdDrive,
+  type Drive,
+  FIRST_CD,
+  FIRST_HARD_DISK,
+  floppyDrive,
+  floppyGeometry,
+  hardDisk,
+} from "./drive.ts";
+import { type ElToritoBoot, findElToritoBoot } from "./el-torito-boot.ts";
+import { OverlayDisk } from "./overlay-disk.ts";
+
+/** An image that a BIOS can boot. */
+export type BootImage =
+  | { readonly kind: "cd"; readonly source: ByteSource; readonly boot: ElToritoBoot }
+  | { readonly kind: "floppy" | "disk"; readonly disk: OverlayDisk };
+
+export interface BootMedia {
+  /** By number: floppies first. */
+  readonly drives: readonly Drive[];
+  readonly cd: ElToritoBoot | undefined;
+}
+
+const SECTOR_SIZE = 512;
+
+/**
+ * @returns `undefined` when there is nothing in it for a BIOS
+ * @throws GuestError `image` when there is, and it is broken
+ */
+export function findBootImage(source: ByteSource): BootImage | undefined {
+  if (isIso9660(source)) {
+    const boot = findElToritoBoot(source);
+    return boot === undefined ? undefined : { kind: "cd", source, boot };
+  }
+  if (identify(source).kind !== "other" || !hasBootSector(source)) return undefined;
+  const disk = new OverlayDisk(source);
+  return { kind: floppyGeometry(source.size) === undefined ? "disk" : "floppy", disk };
+}
+
+function hasBootSector(source: ByteSource): boolean {
+  if (source.size < SECTOR_SIZE) return false;
+  const [low, high] = source.read(SECTOR_SIZE - 2, 2);
+  return low === 0x55 && high === 0xaa;
+}
+
+/** @param disks those of the machine besides the image; they follow it */
+export function bootMedia(image: BootImage, disks: readonly BlockBackend[]): BootMedia {
+  const cd = image.kind === "cd" ? image.boot : undefined;
+  const emulated = cd?.emulated;
+  const floppies =
+    image.kind === "floppy"
+      ? [floppyDrive(0, image.disk)]
+      : emulated?.kind === "floppy"
+        ? [emulated]
+        : [];
+  const first =
+    image.kind === "disk"
+      ? [hardDisk(FIRST_HARD_DISK, image.disk)]
+      : emulated?.kind === "disk"
+        ? [emulated]
+        : [];
+  const next = FIRST_HARD_DISK + first.length;
+  const hardDisks = [...first, ...disks.map((disk, i) => hardDisk(next + i, disk))];
+  const cds = image.kind === "cd" ? [cdDrive(FIRST_CD, readOnlyDisk(image.source))] : [];
+  return { drives: [...floppies, ...hardDisks, ...cds], cd };
+}
+
+const readOnlyDisk = (source: ByteSource): Drive["disk"] => ({
+  capacity: source.size,
+  readOnly: true,
+  read: (offset, into) => into.set(source.read(offset, into.length)),
+  write: () => {
+    throw new GuestError("driver", "a CD cannot be written");
+  },
+});

@@ -1,0 +1,74 @@
+import type { BlockBackend } from "../../core/backends.ts";
+
+/** Cylinders, heads and sectors a track: what the oldest disk services count in. */
+export interface Geometry {
+  readonly cylinders: number;
+  readonly heads: number;
+  readonly sectors: number;
+}
+
+/** A disk as INT 13h has it. */
+export interface Drive {
+  /** 0 and 1 for floppies, from 0x80 for hard disks, from 0xe0 for CDs. */
+  readonly number: number;
+  readonly kind: "floppy" | "disk" | "cd";
+  /** Bytes: 512, or 2048 for a CD. */
+  readonly sectorSize: number;
+  readonly geometry: Geometry;
+  readonly disk: Pick<BlockBackend, "capacity" | "readOnly" | "read" | "write">;
+}
+
+export const FIRST_HARD_DISK = 0x80;
+export const FIRST_CD = 0xe0;
+
+const SECTOR_SIZE = 512;
+const CD_SECTOR_SIZE = 2048;
+
+/** By size in KiB (the boot sector's own word on it is not needed). */
+const FLOPPIES: Readonly<Record<number, Geometry>> = {
+  160: { cylinders: 40, heads: 1, sectors: 8 },
+  180: { cylinders: 40, heads: 1, sectors: 9 },
+  320: { cylinders: 40, heads: 2, sectors: 8 },
+  360: { cylinders: 40, heads: 2, sectors: 9 },
+  720: { cylinders: 80, heads: 2, sectors: 9 },
+  1200: { cylinders: 80, heads: 2, sectors: 15 },
+  1440: { cylinders: 80, heads: 2, sectors: 18 },
+  1680: { cylinders: 80, heads: 2, sectors: 21 },
+  1720: { cylinders: 82, heads: 2, sectors: 21 },
+  2880: { cylinders: 80, heads: 2, sectors: 36 },
+};
+const LARGEST_FLOPPY = 2880;
+
+/** @returns `undefined` for a size that no floppy has */
+export const floppyGeometry = (bytes: number): Geometry | undefined => FLOPPIES[bytes / 1024];
+
+export function floppyDrive(number: number, disk: Drive["disk"]): Drive {
+  const geometry = floppyGeometry(disk.capacity) ?? (FLOPPIES[LARGEST_FLOPPY] as Geometry);
+  return { number, kind: "floppy", sectorSize: SECTOR_SIZE, geometry, disk };
+}
+
+const MAX_CYLINDERS = 1024;
+const SECTORS_PER_TRACK = 63;
+/** As BIOSes translate: the fewest of these that leave 1024 cylinders at most. */
+const HEADS = [16, 32, 64, 128, 255];
+
+export function hardDisk(number: number, disk: Drive["disk"]): Drive {
+  const total = Math.floor(disk.capacity / SECTOR_SIZE);
+  const fits = (heads: number): boolean => total <= heads * SECTORS_PER_TRACK * MAX_CYLINDERS;
+  const heads = HEADS.find(fits) ?? 255;
+  const cylinders = Math.floor(total / (heads * SECTORS_PER_TRACK));
+  const geometry = {
+    cylinders: Math.min(MAX_CYLINDERS, Math.max(1, cylinders)),
+    heads,
+    sectors: SECTORS_PER_TRACK,
+  };
+  return { number, kind: "disk", sectorSize: SECTOR_SIZE, geometry, disk };
+}
+
+export const cdDrive = (number: number, disk: Drive["disk"]): Drive => ({
+  number,
+  kind: "cd",
+  sectorSize: CD_SECTOR_SIZE,
+  geometry: { cylinders: 0, heads: 0, sectors: 0 },
+  disk,
+});

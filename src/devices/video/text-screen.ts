@@ -1,0 +1,116 @@
+import type { ConsoleBackend } from "../../core/backends.ts";
+import type { Alarm, Clock } from "../../core/clock.ts";
+import type { Resettable } from "../../core/device.ts";
+import type { GuestMemory } from "../../core/guest-memory.ts";
+import { MILLISECOND, nanos } from "../../core/units.ts";
+import { encodeUtf8 } from "../../core/utf8.ts";
+import { LineOutput } from "./line-output.ts";
+import { ScreenOutput } from "./screen-output.ts";
+import { BLANK_CELL, CELLS, type Frame, readFrame } from "./text-frame.ts";
+import type { VgaText } from "./vga-text.ts";
+
+/** How long a change waits for others: a guest that fills the screen is shown once. */
+const DELAY = 20 * MILLISECOND;
+
+export interface TextScreenOptions {
+  readonly memory: GuestMemory;
+  readonly vga: VgaText;
+  readonly clock: Clock;
+  readonly console: ConsoleBackend;
+}
+
+/**
+ * The text screen of a guest that writes to video memory and not to the serial port, shown on the
+ * console. Nothing tells when memory is written: it is looked at whenever the guest does not run.
+ *
+ * As long as the screen is used as a teletype it is shown as running text. On a terminal, once it
+ * is used as a screen (a line changes, a background is coloured), it gets the terminal's whole.
+ */
+export class TextScreen implements Resettable {
+  readonly #options: TextScreenOptions;
+  readonly #alarm: Alarm;
+  readonly #frame: Frame = new Uint16Array(CELLS).fill(BLANK_CELL);
+  readonly #lines: LineOutput;
+  readonly #screen: ScreenOutput;
+  #cursor: number | undefined;
+  #pending = false;
+  /** The guest has the console for itself, by the serial port. */
+  #silent = false;
+
+  constructor(options: TextScreenOptions) {
+    this.#options = options;
+    const { console, clock } = options;
+    const write = (text: string): void => {
+      for (const byte of encodeUtf8(text)) console.transmit(byte);
+    };
+    this.#lines = new LineOutput(write, console.terminal === true ? "\r\n" : "\n");
+    this.#screen = new ScreenOutput(write);
+    this.#alarm = clock.alarm(() => this.#show());
+  }
+
+  reset(): void {
+    this.finish();
+    this.#silent = false;
+    this.#frame.fill(BLANK_CELL);
+  }
+
+  /** The guest is about to write to the console by the serial port: from now on that is its way. */
+  silence(): void {
+    if (this.#silent) return;
+    this.#silent = true;
+    this.#giveUp();
+  }
+
+  /** Looks at video memory. */
+  poll(): void {
+    if (this.#silent || !this.#read() || this.#pending) return;
+    this.#pending = true;
+    this.#alarm.set(nanos(this.#options.clock.now() + DELAY));
+  }
+
+  /** Shows now what there is: rows are about to go. */
+  update(): void {
+    if (this.#silent) return;
+    if (this.#read() || this.#pending) this.#show();
+  }
+
+  /** The run is over. */
+  finish(): void {
+    this.update();
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    if (this.#pending) this.#alarm.cancel();
+    this.#pending = false;
+    this.#screen.end();
+    this.#lines.end();
+  }
+
+  #read(): boolean {
+    const { memory, vga } = this.#options;
+    const start = vga.startCell;
+    const changed = readFrame(memory, start, this.#frame);
+    const cursor = vga.cursorCell;
+    const at = cursor === undefined ? undefined : cursor - start;
+    const visible = at !== undefined && at >= 0 && at < CELLS ? at : undefined;
+    const moved = this.#screen.active && visible !== this.#cursor;
+    this.#cursor = visible;
+    return changed || moved;
+  }
+
+  #show(): void {
+    this.#pending = false;
+    this.#alarm.cancel();
+    const frame = this.#frame;
+    if (this.#screen.active || this.#wantsScreen()) this.#screen.show(frame, this.#cursor);
+    else this.#lines.show(frame, this.#cursor);
+  }
+
+  #wantsScreen(): boolean {
+    if (this.#options.console.terminal !== true) return false;
+    if (this.#frame.some((cell) => (cell & 0x7000) !== 0)) return true;
+    const blank = this.#frame.every((cell) => (cell & 0xff) === 0x20);
+    return !blank && !this.#lines.continues(this.#frame);
+  }
+}

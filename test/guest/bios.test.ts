@@ -1,0 +1,46 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { describeOnEach, image, run, start } from "../support/monitor.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+const FLOPPY_SIZE = 1440 * 1024;
+
+/** Assembled boot sectors, at the start of an image of this size. */
+function diskImage(size: number): string {
+  const folder = temporaryFolder();
+  const object = join(folder, "sector.elf");
+  const flat = join(folder, "sector");
+  const source = join(import.meta.dirname, "bios/sector.S");
+  const flags = ["-m32", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x7c00,--build-id=none"];
+  execFileSync(process.env.CC ?? "cc", [...flags, "-o", object, source], { stdio: "pipe" });
+  execFileSync("objcopy", ["-O", "binary", "-j", ".text", object, flat]);
+  const disk = new Uint8Array(size);
+  disk.set(readFileSync(flat));
+  const path = join(folder, "disk");
+  writeFileSync(path, disk);
+  return path;
+}
+
+describeOnEach("the BIOS", () => {
+  it("starts our own boot block, which finds what it needs", async () => {
+    const ended = await run([image("hello"), "--boot", "bios", "--net", "none"]);
+    expect(ended).toMatchObject({ status: 0, stderr: "" });
+    expect(ended.stdout).toContain("Hello, World");
+    const direct = await run([image("hello"), "--boot", "direct", "--net", "none"]);
+    expect(ended.stdout).toBe(direct.stdout);
+  });
+
+  it.each([
+    ["floppy", FLOPPY_SIZE],
+    ["hard disk", 3 * 1024 * 1024],
+  ])("starts a %s's boot sector, and serves it", async (_kind, size) => {
+    const guest = start([diskImage(size), "--net", "none"], { stdin: "pipe" });
+    await guest.printed("key? ");
+    guest.type("K");
+    const ended = await guest.ended;
+    expect(ended.stdout).toBe("loaded\nticked\nwaited\nkey? K\ndone\n");
+    expect(ended.status).toBe(7);
+  });
+});

@@ -6,7 +6,9 @@ import type { GuestError, HostError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { type IrqLine, SharedIrqLine } from "../core/irq-line.ts";
 import { type Irq, irq } from "../core/units.ts";
-import { DebugExit } from "../devices/debug/debug-exit.ts";
+import { DebugExit, exitStatus, qemuStatus } from "../devices/debug/debug-exit.ts";
+import { TestDevice } from "../devices/debug/test-device.ts";
+import { FwCfg } from "../devices/firmware/fw-cfg.ts";
 import { IoApic } from "../devices/irq/ioapic.ts";
 import { LocalApic } from "../devices/irq/lapic.ts";
 import { PicPair } from "../devices/irq/pic8259.ts";
@@ -44,15 +46,27 @@ const PORT = {
   PIC_SECONDARY: 0xa0,
   VGA: 0x3c0,
   COM1: 0x3f8,
+  /** QEMU's pc-testdev, and the debug exit that goes with it. */
+  TEST_LATCH: 0xe0,
+  TEST_EXIT: 0xf4,
   PIC_EDGE_LEVEL: 0x4d0,
+  /** Where Solo5 expects it. */
   DEBUG_EXIT: 0x501,
+  FW_CFG: 0x510,
   ACPI_PM: 0x600,
   PCI_CONFIG: 0xcf8,
+  TEST_LINES: 0x2000,
   /** The first that the firmware gives to PCI functions. */
   PCI_IO: 0xc000,
 } as const;
 
 const IOAPIC_ADDRESS = 0xfec0_0000;
+const TEST_MEMORY_ADDRESS = 0xff00_0000;
+/** Inputs of the I/O APIC, of which the 8259 pair has the lower 16 too. */
+const GLOBAL_INTERRUPTS = 24;
+const ISA_LINES = 16;
+/** The 8259 pair has no such input, the I/O APIC does. */
+const CASCADE = 2;
 /**
  * The I/O APIC's pins: that of the same number for an ISA line, but the 8259's output has pin 0,
  * so that the timer is at pin 2, which nothing else has for it is the cascade's (Intel
@@ -166,7 +180,13 @@ export class Board {
       irq: this.#wire(IRQ.ACPI),
       onPowerOff: () => onEnd({ kind: "power-off" }),
     });
-    const debugExit = new DebugExit({ onExit: (status) => onEnd({ kind: "exit", status }) });
+    const onExit = (status: number): void => onEnd({ kind: "exit", status });
+    const debugExit = new DebugExit({ onExit, statusOf: exitStatus });
+    const testExit = new DebugExit({ onExit, statusOf: qemuStatus });
+    const test = new TestDevice(
+      Array.from({ length: GLOBAL_INTERRUPTS }, (_, line) => this.#testLine(line)),
+    );
+    const fwCfg = new FwCfg({ memoryBytes: memory.size });
     this.#pci = new PciBus(resetControl);
 
     this.ports.claim(PORT.PIC_PRIMARY, 2, this.#pic.primary);
@@ -179,6 +199,8 @@ export class Board {
     this.ports.claim(PORT.PIC_SECONDARY, 2, this.#pic.secondary);
     this.ports.claim(PORT.VGA, vga.length, vga);
     this.ports.claim(PORT.COM1, 8, uart);
+    this.ports.claim(PORT.TEST_LATCH, test.latch.length, test.latch);
+    this.ports.claim(PORT.TEST_EXIT, testExit.length, testExit);
     this.ports.claim(PORT.PIC_EDGE_LEVEL, 2, this.#pic.edgeLevel);
     this.mmio.claim(IOAPIC_ADDRESS, this.#ioapic.length, this.#ioapic);
     this.interrupts = new InterruptRouter({
@@ -188,8 +210,11 @@ export class Board {
       mmio: this.mmio,
     });
     this.ports.claim(PORT.DEBUG_EXIT, debugExit.length, debugExit);
+    this.ports.claim(PORT.FW_CFG, fwCfg.length, fwCfg);
     this.ports.claim(PORT.ACPI_PM, acpi.length, acpi);
     this.ports.claim(PORT.PCI_CONFIG, 8, this.#pci);
+    this.ports.claim(PORT.TEST_LINES, test.lines.length, test.lines);
+    this.mmio.claim(TEST_MEMORY_ADDRESS, test.memory.length, test.memory);
 
     this.nets = options.nets.map((net) => new VirtioNet(net));
     this.blocks = options.blocks.map((block) => new VirtioBlock(block));
@@ -209,6 +234,7 @@ export class Board {
       systemControl,
       resetControl,
       acpi,
+      fwCfg,
       this.#pci,
     ];
     this.#initialise();
@@ -244,6 +270,12 @@ export class Board {
       });
       this.#pci.plug(FIRST_VIRTIO_SLOT + i, fn);
     });
+  }
+
+  /** An input for the test device, which does as if it were alone at it. */
+  #testLine(line: number): IrqLine {
+    const alone = line >= ISA_LINES || line === CASCADE;
+    return alone ? this.#ioapic.pin(line) : this.#wire(irq(line));
   }
 
   #wire(line: Irq): IrqLine {

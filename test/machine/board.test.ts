@@ -150,6 +150,21 @@ describe("the ports", () => {
     expect(rig.read(0x608, 4) - before).toBe(3_579_545);
   });
 
+  it("of the firmware configuration tell the size of memory", () => {
+    rig.write(0x510, 3, 2);
+    expect([0, 1, 2, 3].map(() => rig.read(0x511))).toEqual([0, 0, 0x10, 0]);
+  });
+
+  it("of the test device hold a value, raise interrupts and show memory of a device's", () => {
+    rig.write(0xe0, 0x1234_5678, 4);
+    expect(rig.read(0xe1, 2)).toBe(0x3456);
+    rig.write(0x2004, 1);
+    rig.unmaskAll();
+    expect(rig.takeInterrupt()).toBe(0x0c);
+    rig.board.mmio.write(0xff00_0000, 4, 0x55);
+    expect(rig.board.mmio.read(0xff00_0000, 1)).toBe(0x55);
+  });
+
   it("of PCI find the chipset and the virtio devices, with their resources", () => {
     const pci = new FakePciHost(rig.board.ports);
     const functions: string[] = [];
@@ -178,6 +193,12 @@ describe("the ways out", () => {
   it("debug exit ends with the status written", () => {
     rig.write(0x501, 0x5307, 2);
     expect(rig.ends).toEqual([{ kind: "exit", status: 7 }]);
+  });
+
+  it("that of test-suites ends as QEMU would", () => {
+    rig.write(0xf4, 0, 4);
+    rig.write(0xf4, 0x10, 1);
+    expect(rig.ends.map((end) => end.kind === "exit" && end.status)).toEqual([1, 33]);
   });
 
   it("debug exit takes a value of any width as one, and the ports after it end there", () => {
@@ -334,6 +355,12 @@ describe("interrupts by the I/O APIC", () => {
     expect(net.read("ISR_STATUS")).toBe(1);
     rig.board.mmio.write(LAPIC + 0xb0, 4, 0);
     expect(rig.takeApicInterrupt()).toBeUndefined();
+  });
+
+  it("of the test device come at pins that no other device has", () => {
+    rig.useIoApic(20, VECTOR);
+    rig.write(0x2000 + 20, 1);
+    expect(rig.takeApicInterrupt()).toBe(VECTOR);
   });
 
   it("of the local timer come without a line", () => {

@@ -17,19 +17,31 @@ const STATUS_MARK = 0x53;
 export const exitStatus = (value: number): number => {
   if (value === SOLO5_EXIT) return 0;
   if (value >>> 8 === STATUS_MARK) return value & 0xff;
-  return ((value << 1) | 1) & 0xff;
+  return qemuStatus(value);
 };
 
+/** What QEMU's isa-debug-exit makes of a value: never 0, which is left to a guest that powers off. */
+export const qemuStatus = (value: number): number => ((value << 1) | 1) & 0xff;
+
 /**
- * The debug exit at port 0x501: any write ends the machine. Four ports wide, so that a write of any
- * width arrives as one value.
+ * A debug exit: any write ends the machine. Four ports wide, so that a write of any width arrives as
+ * one value.
  */
 export class DebugExit implements BusDevice {
   readonly length = 4;
   readonly #onExit: (status: number) => void;
+  readonly #statusOf: (value: number) => number;
 
-  constructor({ onExit }: { onExit: (status: number) => void }) {
+  /** @param statusOf what a value written stands for */
+  constructor({
+    onExit,
+    statusOf,
+  }: {
+    onExit: (status: number) => void;
+    statusOf: (value: number) => number;
+  }) {
     this.#onExit = onExit;
+    this.#statusOf = statusOf;
   }
 
   read(_offset: number, size: AccessSize): number {
@@ -37,6 +49,6 @@ export class DebugExit implements BusDevice {
   }
 
   write(_offset: number, _size: AccessSize, value: number): void {
-    this.#onExit(exitStatus(value));
+    this.#onExit(this.#statusOf(value));
   }
 }

@@ -47,8 +47,10 @@ export const CR0 = {
 
 export const CR4 = {
   TSD: 1 << 2,
+  DE: 1 << 3,
   PSE: 1 << 4,
   PAE: 1 << 5,
+  MCE: 1 << 6,
   PGE: 1 << 7,
   PCE: 1 << 8,
   OSFXSR: 1 << 9,
@@ -68,6 +70,8 @@ export const DR6 = {
   BD: 1 << 13,
   /** Single step. */
   BS: 1 << 14,
+  /** A switch to a task whose TSS asks for it. */
+  BT: 1 << 15,
 } as const;
 
 export const DR7 = {

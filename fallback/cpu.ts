@@ -283,7 +283,7 @@ export class FallbackCpu implements Cpu {
     while (this.#engine.budget > 0) {
       if (this.#stepper.needed) this.#stepper.step();
       else if (!this.#runBlocks()) return;
-      if (this.#departure.pending || this.#events.windowOpen) return;
+      if (this.#departure.pending || this.#events.windowOpen || this.#events.nmiDue) return;
     }
   }
 

@@ -40,6 +40,11 @@ export class Events {
     return this.windowWanted && this.interruptible;
   }
 
+  /** An NMI that waited for IRET can be taken: at once, not at the end of a slice. */
+  get nmiDue(): boolean {
+    return this.nmi && (this.#processor.shadow & (SHADOW.NMI | SHADOW.MOV_SS)) === 0;
+  }
+
   forget(): void {
     this.nmi = false;
     this.vector = undefined;
@@ -49,8 +54,7 @@ export class Events {
 
   /** An NMI first, then the interrupt that was promised to be taken. */
   take(): void {
-    const masked = (this.#processor.shadow & (SHADOW.NMI | SHADOW.MOV_SS)) !== 0;
-    if (this.nmi && !masked) {
+    if (this.nmiDue) {
       this.nmi = false;
       deliverNmi(this.#processor, this.#mmu);
       this.#code.synchronise();

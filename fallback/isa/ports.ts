@@ -1,6 +1,6 @@
 /** Port input and output (Intel SDM vol. 1 §7.3.10). */
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import { checkPortAccess } from "../system/io-permission.ts";
+import { preparePortAccess } from "../system/io-permission.ts";
 import type { Family } from "./instruction.ts";
 
 const RAX = 0;
@@ -26,7 +26,7 @@ export const ports: Family = [
     procedure(context) {
       const bytes = width(context);
       const port = portOf(context);
-      checkPortAccess(context.processor, context.mmu, port, bytes);
+      preparePortAccess(context.processor, context.mmu, port, bytes);
       context.outside.portIn(port, bytes, (value) => {
         context.setRegister(RAX, 8 * bytes, BigInt(value >>> 0));
       });
@@ -39,7 +39,7 @@ export const ports: Family = [
     procedure(context) {
       const bytes = width(context);
       const port = portOf(context);
-      checkPortAccess(context.processor, context.mmu, port, bytes);
+      preparePortAccess(context.processor, context.mmu, port, bytes);
       context.outside.portOut(port, bytes, Number(context.getRegister(RAX, 8 * bytes)));
     },
   },

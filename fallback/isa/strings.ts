@@ -6,7 +6,7 @@ import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import type { Processor } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { breakpointsEnabled } from "../system/breakpoints.ts";
-import { checkPortAccess } from "../system/io-permission.ts";
+import { preparePortAccess } from "../system/io-permission.ts";
 import type { Family, FlagUse, Instruction } from "./instruction.ts";
 
 const RAX = 0;
@@ -293,7 +293,7 @@ export const strings: Family = [
     const operation = new StringOperation(context);
     const repeated = context.instruction.repeat !== undefined;
     const port = Number(context.getRegister(RDX, 16));
-    checkPortAccess(context.processor, context.mmu, port, operation.bytes);
+    preparePortAccess(context.processor, context.mmu, port, operation.bytes);
     if (repeated && operation.count === 0n) return;
     // The page must take the value before the port is asked for it.
     const { segment, offset } = operation.destination;
@@ -312,7 +312,7 @@ export const strings: Family = [
     const operation = new StringOperation(context);
     const repeated = context.instruction.repeat !== undefined;
     const port = Number(context.getRegister(RDX, 16));
-    checkPortAccess(context.processor, context.mmu, port, operation.bytes);
+    preparePortAccess(context.processor, context.mmu, port, operation.bytes);
     if (repeated && operation.count === 0n) return;
     const value = operation.read(operation.source);
     operation.advance(RSI);

@@ -145,6 +145,11 @@ export class Mmu {
     this.flush();
   }
 
+  /** A watched port has been accessed. @param bit for {@link takeWatchpointHits} */
+  watchpointHit(bit: number): void {
+    this.#watchpoints.hit(bit);
+  }
+
   /** Bits of the watchpoints that have been accessed since the last call. */
   takeWatchpointHits(): number {
     return this.#watchpoints.take();

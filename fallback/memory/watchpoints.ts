@@ -35,6 +35,11 @@ export class Watchpoints {
     }
   }
 
+  /** Something else that is watched has been accessed. @param bit for {@link take} */
+  hit(bit: number): void {
+    this.#hits |= bit;
+  }
+
   /** Bits of those hit since the last time. */
   take(): number {
     const hits = this.#hits;

@@ -1,5 +1,5 @@
-/** Breakpoints in hardware, on instructions and data (Intel SDM vol. 3B §17.2.4, §17.3.1). */
-import { isCanonical, RFLAGS } from "../bits.ts";
+/** Breakpoints in hardware, on instructions, data and ports (Intel SDM vol. 3B §17.2.4, §17.3.1). */
+import { CR4, isCanonical, RFLAGS } from "../bits.ts";
 import { CpuException, VECTOR } from "../exceptions.ts";
 import { linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
@@ -11,6 +11,8 @@ const COUNT = 4;
 const ENABLES = 0xffn;
 const ON_EXECUTION = 0;
 const ON_WRITE = 1;
+/** With CR4.DE. */
+const ON_PORT = 2;
 const ON_ACCESS = 3;
 /** By DR7's LEN. */
 const LENGTHS = [1, 2, 8, 4] as const;
@@ -54,7 +56,16 @@ export function watchData(p: Processor, mmu: Mmu): void {
   mmu.watch(watchpoints);
 }
 
-/** The trap after an instruction that accessed watched data. DR6 is set. */
+/** Takes note of breakpoints at the ports that an instruction accesses. */
+export function watchPorts(p: Processor, mmu: Mmu, port: number, bytes: number): void {
+  if ((p.cr4 & CR4.DE) === 0 || !breakpointsEnabled(p)) return;
+  for (const { bit, kind, address, length } of enabled(p)) {
+    const start = Number(address & 0xffffn & ~BigInt(length - 1));
+    if (kind === ON_PORT && port < start + length && start < port + bytes) mmu.watchpointHit(bit);
+  }
+}
+
+/** The trap after an instruction that accessed what is watched. DR6 is set. */
 export const dataBreakpoint = (p: Processor, mmu: Mmu): CpuException | undefined =>
   report(p, mmu.takeWatchpointHits());
 

@@ -27,14 +27,17 @@ const LEAF1_ECX_OSXSAVE = 1 << 27;
 
 const LEAF1_EDX = {
   FPU: 1 << 0,
+  DE: 1 << 2,
   PSE: 1 << 3,
   TSC: 1 << 4,
   MSR: 1 << 5,
   PAE: 1 << 6,
+  MCE: 1 << 7,
   CX8: 1 << 8,
   SEP: 1 << 11,
   MTRR: 1 << 12,
   PGE: 1 << 13,
+  MCA: 1 << 14,
   CMOV: 1 << 15,
   PAT: 1 << 16,
   PSE36: 1 << 17,
@@ -60,11 +63,16 @@ const EXTENDED_EDX = {
 const EXTENDED_EDX_SYSCALL = 1 << 11;
 const INVARIANT_TSC = 1 << 8;
 
-const MAX_BASIC = 0xd;
+const MAX_BASIC = 0x16;
 const HYPERVISOR_BASE = 0x4000_0000;
 const HYPERVISOR_END = 0x5000_0000;
 const EXTENDED_BASE = 0x8000_0000;
 const MAX_EXTENDED = 0x8000_0008;
+
+/** Time stamp counter and APIC timer both count nanoseconds. */
+const CRYSTAL_HERTZ = 1_000_000_000;
+const TSC_MHZ = 1_000;
+const BUS_MHZ = 100;
 
 const CLFLUSH_BYTES = 64;
 /** "Cache information is in leaf 4". */
@@ -116,6 +124,11 @@ function basicLeaf(p: Processor, leaf: number, subleaf: number): Result {
       return subleaf === 0 ? [0, allOf(LEAF7_EBX), 0, 0] : NOTHING;
     case 0xd:
       return extendedStateLeaf(subleaf);
+    case 0x15:
+      // The time stamp counter's ratio to the crystal clock, which the APIC's timer also counts.
+      return [1, 1, CRYSTAL_HERTZ, 0];
+    case 0x16:
+      return [TSC_MHZ, TSC_MHZ, BUS_MHZ, 0];
     default:
       return NOTHING;
   }

@@ -1,5 +1,5 @@
 /** Debug registers and the single-step trap (Intel SDM vol. 3B §17.2, §17.3). */
-import { DR6, DR7 } from "../bits.ts";
+import { CR4, DR6, DR7 } from "../bits.ts";
 import { CpuException, generalProtection, undefinedOpcode, VECTOR } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
 
@@ -11,9 +11,10 @@ const DR7_WRITABLE = 0xffff_23ffn;
 const FIRST_CONTROL = 4;
 
 /** Without debug extensions (CR4.DE) 4 and 5 are other names of 6 and 7. */
-function registerNumber(index: number): number {
-  if (index > 7) throw undefinedOpcode();
-  return index === 4 || index === 5 ? index + 2 : index;
+function registerNumber(p: Processor, index: number): number {
+  const alias = index === 4 || index === 5;
+  if (index > 7 || (alias && (p.cr4 & CR4.DE) !== 0)) throw undefinedOpcode();
+  return alias ? index + 2 : index;
 }
 
 /**
@@ -21,14 +22,14 @@ function registerNumber(index: number): number {
  * @throws CpuException #DB under DR7.GD, #UD for indexes that there are not
  */
 export function readDebugRegister(p: Processor, index: number): bigint {
-  const register = registerNumber(index);
+  const register = registerNumber(p, index);
   checkGeneralDetect(p);
   return p.dr(register);
 }
 
 /** @throws CpuException as {@link readDebugRegister}; #GP(0) where DR6 and DR7 have no bits */
 export function writeDebugRegister(p: Processor, index: number, value: bigint): void {
-  const register = registerNumber(index);
+  const register = registerNumber(p, index);
   checkGeneralDetect(p);
   if (register < FIRST_CONTROL) {
     p.setDr(register, value);

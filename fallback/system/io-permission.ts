@@ -2,17 +2,24 @@ import { generalProtection } from "../exceptions.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import type { Processor } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
+import { watchPorts } from "./breakpoints.ts";
 import { linearIn, SYSTEM_TYPE } from "./descriptors.ts";
 
 /** Offset of the bit map's own offset in a 32- or 64-bit TSS. */
 const MAP_BASE = 0x66;
 
 /**
- * Whether ports may be accessed: by IOPL, else by the TSS's bit map (Intel SDM vol. 1 §18.5).
+ * What comes before an access to ports: whether it is permitted, and breakpoints.
  * @param bytes 1, 2 or 4
  * @throws CpuException #GP(0)
  */
-export function checkPortAccess(p: Processor, mmu: Mmu, port: number, bytes: number): void {
+export function preparePortAccess(p: Processor, mmu: Mmu, port: number, bytes: number): void {
+  checkPermission(p, mmu, port, bytes);
+  watchPorts(p, mmu, port, bytes);
+}
+
+/** By IOPL, else by the TSS's bit map (Intel SDM vol. 1 §18.5). @throws CpuException #GP(0) */
+function checkPermission(p: Processor, mmu: Mmu, port: number, bytes: number): void {
   if (!p.protectedMode || (p.cpl <= p.iopl && !p.virtual8086)) return;
   const tss = p.segment(SEGMENT_INDEX.tr);
   const { TSS_32, TSS_32_BUSY } = SYSTEM_TYPE;

@@ -9,14 +9,28 @@ import { writeEfer } from "./control-registers.ts";
 import { everyByte, MTRR_CONSTANTS, MTRRS, type StoredMsr } from "./mtrr.ts";
 import { type TimeSource, timeStamp } from "./time-stamp.ts";
 
+const IA32_P5_MC_ADDR = 0x0;
+const IA32_P5_MC_TYPE = 0x1;
 const IA32_TIME_STAMP_COUNTER = 0x10;
 const IA32_PLATFORM_ID = 0x17;
+const EBL_CR_POWERON = 0x2a;
 const IA32_BIOS_SIGN_ID = 0x8b;
+const FSB_FREQ = 0xcd;
+const IA32_MCG_CAP = 0x179;
+const IA32_MCG_STATUS = 0x17a;
+const IA32_PERF_STATUS = 0x198;
 const IA32_MISC_ENABLE = 0x1a0;
+const IA32_DEBUGCTL = 0x1d9;
 const IA32_EFER = 0xc000_0080;
 
-/** Only fast string operations can be switched; all else tells what there is not. */
-const MISC_ENABLE_WRITABLE = 1n;
+/**
+ * What firmware and operating systems switch: fast strings, thermal control, SpeedStep, MONITOR, the
+ * limit of CPUID, xTPR messages, XD. It is kept, and changes nothing here.
+ */
+const MISC_ENABLE_WRITABLE = 0x4_00c5_0009n;
+/** A bus of 100 MHz, times ten. */
+const BUS_100_MHZ = 3n;
+const RATIO_10 = (10n << 8n) | (10n << 40n);
 /** UC, WC, WT, WP, WB and UC-. */
 const PAT_TYPES = new Set([0, 1, 4, 5, 6, 7]);
 
@@ -44,12 +58,25 @@ const STORED: ReadonlyMap<number, StoredMsr> = new Map<number, StoredMsr>([
   ...MTRRS,
 ]);
 
-/** Read-only; microcode's revision can be written, which loads nothing. */
+/**
+ * Read-only. Besides what CPUID promises, some that every processor of this family has and that
+ * guests read without asking: machine check has no banks, and nothing can be counted or recorded.
+ */
 const CONSTANTS: ReadonlyMap<number, bigint> = new Map([
+  [IA32_P5_MC_ADDR, 0n],
+  [IA32_P5_MC_TYPE, 0n],
   [IA32_PLATFORM_ID, 0n],
+  [EBL_CR_POWERON, 0n],
   [IA32_BIOS_SIGN_ID, 0n],
+  [FSB_FREQ, BUS_100_MHZ],
+  [IA32_MCG_CAP, 0n],
+  [IA32_MCG_STATUS, 0n],
+  [IA32_PERF_STATUS, RATIO_10],
+  [IA32_DEBUGCTL, 0n],
   ...MTRR_CONSTANTS,
 ]);
+/** Of these zero may be written. */
+const CLEARED = new Set([IA32_P5_MC_ADDR, IA32_P5_MC_TYPE, IA32_MCG_STATUS, IA32_DEBUGCTL]);
 
 /** RDMSR: number in ECX, value to EDX:EAX. @throws CpuException #GP(0) */
 export function rdmsr(p: Processor, time: TimeSource): void {
@@ -92,6 +119,8 @@ export function writeMsr(
   else if (msr === IA32_TIME_STAMP_COUNTER) {
     p.setField(STATE.TSC_OFFSET, BigInt.asUintN(64, value - time.readTsc()));
   } else if (msr === IA32_MISC_ENABLE) writeMiscEnable(p, value);
+  else if (CLEARED.has(msr) && value === 0n) return;
+  // Loading microcode begins with clearing this one; there is none to load.
   else if (msr !== IA32_BIOS_SIGN_ID) throw generalProtection();
 }
 

@@ -118,7 +118,8 @@ export function stackDescriptor(
 }
 
 /**
- * On the way to an outer level, segments that it may not use become null (vol. 3A §5.8.6).
+ * On the way to an outer level, segments that it may not use become null (vol. 3A §5.8.6). Their
+ * bases stay, which 64-bit code sees of FS and GS.
  * @param level the new one
  */
 export function dropInaccessibleSegments(p: Processor, level: number): void {
@@ -128,7 +129,8 @@ export function dropInaccessibleSegments(p: Processor, level: number): void {
     const usable = (attributes & ATTRIBUTE.PRESENT) !== 0;
     const conforming = ATTRIBUTE.CODE | ATTRIBUTE.CONFORMING;
     if (!usable || (attributes & conforming) === conforming) continue;
-    if (attributesDpl(attributes) < level) p.setSegment(index, nullSegment());
+    if (attributesDpl(attributes) >= level) continue;
+    p.setSegment(index, { ...nullSegment(), base: p.segmentBase(index) });
   }
 }
 

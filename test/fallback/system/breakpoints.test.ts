@@ -1,17 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { DR6, RFLAGS } from "../../../fallback/bits.ts";
+import { CR4, DR6, RFLAGS } from "../../../fallback/bits.ts";
 import { STATE } from "../../../fallback/state.ts";
 import {
   breakpointsEnabled,
   dataBreakpoint,
   instructionBreakpoint,
   watchData,
+  watchPorts,
 } from "../../../fallback/system/breakpoints.ts";
 import { writeDebugRegister } from "../../../fallback/system/debug.ts";
 import { Guest } from "../support/guest.ts";
 
 const EXECUTE = 0;
 const WRITE = 1;
+const PORT = 2;
 const ACCESS = 3;
 const LENGTH_CODE = { 1: 0, 2: 1, 4: 3, 8: 2 } as const;
 
@@ -110,5 +112,20 @@ describe("data breakpoints", () => {
     guest.mmu.write(0x5000, 4, 0);
     expect(hits(guest)).toBeUndefined();
     expect(guest.p.field(STATE.WRITE_WINDOW_LENGTH)).toBe(0x20_0000n - 15n);
+  });
+});
+
+describe("port breakpoints", () => {
+  it("trap after an access to any of their ports, with debug extensions only", () => {
+    const guest = new Guest().longMode();
+    const access = (port: number, bytes: number): number | undefined => {
+      watchPorts(guest.p, guest.mmu, port, bytes);
+      return hits(guest);
+    };
+    set(guest, 1, 0x60n, PORT, 2);
+    expect(access(0x60, 1)).toBeUndefined();
+    guest.p.cr4 |= CR4.DE;
+    expect([access(0x60, 1), access(0x61, 4), access(0x5e, 4)]).toEqual([2, 2, 2]);
+    expect([access(0x5f, 1), access(0x62, 1)]).toEqual([undefined, undefined]);
   });
 });

@@ -17,7 +17,7 @@ describe("CPUID", () => {
     cpuid(p);
     const register = (name: "rbx" | "rdx" | "rcx") => p.gpr32(GPR[name]);
     expect(text(register("rbx"), register("rdx"), register("rcx"))).toBe("GenuineIntel");
-    expect(p.gpr(GPR.rax)).toBe(0xdn);
+    expect(p.gpr(GPR.rax)).toBe(0x16n);
     expect(cpuidLeaf(p, 1, 0)[0]).toBe(PROCESSOR_SIGNATURE);
     const brand = [2, 3, 4].map((n) => text(...cpuidLeaf(p, 0x8000_0000 + n, 0))).join("");
     expect(brand.replace(/\0+$/, "")).toBe("solo5-kvm TypeScript processor");
@@ -30,7 +30,7 @@ describe("CPUID", () => {
     const [, , ecx, edx] = cpuidLeaf(p, 1, 0);
     const [, , , extended] = cpuidLeaf(p, 0x8000_0001, 0);
     for (const n of [0, 9, 13, 19, 20, 23]) expect(bit(ecx, n)).toBe(1);
-    for (const n of [0, 4, 5, 6, 8, 11, 15, 23, 24, 25, 26]) expect(bit(edx, n)).toBe(1);
+    for (const n of [0, 2, 4, 5, 6, 7, 8, 11, 14, 15, 23, 24, 25, 26]) expect(bit(edx, n)).toBe(1);
     for (const n of [11, 20, 26, 27, 29]) expect(bit(extended, n)).toBe(1);
     // PCLMULQDQ, MONITOR, FMA, PCID, x2APIC, MOVBE, AES, AVX, F16C
     for (const n of [1, 3, 12, 17, 21, 22, 25, 28, 29]) expect(bit(ecx, n)).toBe(0);
@@ -54,12 +54,19 @@ describe("CPUID", () => {
 
   it("answers beyond its last leaf as for the last basic one", () => {
     const { p } = new Guest();
-    const last = cpuidLeaf(p, 0xd, 0);
-    expect(last).toEqual([3, 576, 576, 0]);
+    const last = cpuidLeaf(p, 0x16, 0);
+    expect(last).toEqual([1000, 1000, 100, 0]);
     expect(cpuidLeaf(p, 0x100, 0)).toEqual(last);
     expect(cpuidLeaf(p, 0x8000_0009, 0)).toEqual(last);
     expect(cpuidLeaf(p, 0xffff_ffff, 0)).toEqual(last);
+  });
+
+  it("describes XSAVE's area, and the clocks as nanoseconds", () => {
+    const { p } = new Guest();
+    expect(cpuidLeaf(p, 0xd, 0)).toEqual([3, 576, 576, 0]);
     expect(cpuidLeaf(p, 0xd, 2)).toEqual([0, 0, 0, 0]);
+    const [denominator, numerator, crystal] = cpuidLeaf(p, 0x15, 0);
+    expect((crystal * numerator) / denominator).toBe(1e9);
   });
 
   it("describes caches until there are no more", () => {

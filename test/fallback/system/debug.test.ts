@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DR6, DR7 } from "../../../fallback/bits.ts";
+import { CR4, DR6, DR7 } from "../../../fallback/bits.ts";
 import {
   readDebugRegister,
   singleStepTrap,
@@ -27,6 +27,14 @@ describe("debug registers", () => {
     writeDebugRegister(p, 5, 0x401n);
     expect([readDebugRegister(p, 7), readDebugRegister(p, 4)]).toEqual([0x401n, 0xffff_0ff0n]);
     expect(exceptionOf(() => readDebugRegister(p, 8))).toBe("6");
+  });
+
+  it("have none with debug extensions", () => {
+    const { p } = new Guest().longMode();
+    p.cr4 |= CR4.DE;
+    expect(exceptionOf(() => readDebugRegister(p, 4))).toBe("6");
+    expect(exceptionOf(() => writeDebugRegister(p, 5, 0n))).toBe("6");
+    expect(readDebugRegister(p, 7)).toBe(0x400n);
   });
 
   it("refuse bits above 31 in DR6 and DR7", () => {

@@ -73,9 +73,24 @@ describe("model-specific registers", () => {
       undefined,
     ]);
     expect(write(0x1a0, 0x1800n)).toBeUndefined();
-    for (const msr of [0, 0x4b56_4d01, 0xc001_0015]) {
+    for (const msr of [2, 0x4b56_4d01, 0xc001_0015]) {
       expect([exceptionOf(() => read(msr)), write(msr, 0n)]).toEqual(["13:0", "13:0"]);
     }
+  });
+
+  it("of machine check and debugging say that there is nothing", () => {
+    const { read, write } = setUp();
+    for (const msr of [0, 1, 0x17a, 0x1d9]) {
+      expect([read(msr), write(msr, 0n), write(msr, 1n)]).toEqual([0n, undefined, "13:0"]);
+    }
+    expect([read(0x179), write(0x179, 0n)]).toEqual([0n, "13:0"]);
+  });
+
+  it("keep what operating systems switch of the processor's features", () => {
+    const { read, write } = setUp();
+    expect(write(0x1a0, 0x4_00c5_1808n)).toBeUndefined();
+    expect(read(0x1a0)).toBe(0x4_00c5_1808n);
+    expect([write(0x1a0, 0x1803n), write(0x1a0, 0x1n)]).toEqual(["13:0", "13:0"]);
   });
 
   it("go through ECX and EDX:EAX", () => {

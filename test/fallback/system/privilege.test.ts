@@ -10,7 +10,7 @@ import {
   popFlags,
   setInterruptFlag,
 } from "../../../fallback/system/flags-register.ts";
-import { checkPortAccess } from "../../../fallback/system/io-permission.ts";
+import { preparePortAccess } from "../../../fallback/system/io-permission.ts";
 import { exceptionOf, Guest, TSS } from "../support/guest.ts";
 
 const { IF, IOPL, VM, RF, VIF, CF, AC, NT } = RFLAGS;
@@ -60,17 +60,17 @@ describe("ports", () => {
 
   it("are open up to IOPL and in real mode", () => {
     const real = new Guest();
-    expect(exceptionOf(() => checkPortAccess(real.p, real.mmu, 0x3f8, 1))).toBeUndefined();
+    expect(exceptionOf(() => preparePortAccess(real.p, real.mmu, 0x3f8, 1))).toBeUndefined();
     const guest = new Guest().protectedMode(3);
-    expect(exceptionOf(() => checkPortAccess(guest.p, guest.mmu, 0x3f8, 1))).toBe("13:0");
+    expect(exceptionOf(() => preparePortAccess(guest.p, guest.mmu, 0x3f8, 1))).toBe("13:0");
     guest.p.rflags = IOPL;
-    expect(exceptionOf(() => checkPortAccess(guest.p, guest.mmu, 0x3f8, 1))).toBeUndefined();
+    expect(exceptionOf(() => preparePortAccess(guest.p, guest.mmu, 0x3f8, 1))).toBeUndefined();
   });
 
   it("are open to the bits of the TSS's map, over two bytes", () => {
     const guest = new Guest().protectedMode(3);
     const allowed = (port: number, bytes: number) =>
-      exceptionOf(() => checkPortAccess(guest.p, guest.mmu, port, bytes)) === undefined;
+      exceptionOf(() => preparePortAccess(guest.p, guest.mmu, port, bytes)) === undefined;
     guest.setU16(TSS + 0x66, MAP);
     guest.setU32(TSS + MAP, 0xffff_f87f);
     guest.setSegment("tr", 0x28, 0x8b, BigInt(TSS), MAP + 2);

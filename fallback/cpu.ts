@@ -304,6 +304,7 @@ export class FallbackCpu implements Cpu {
       case "changed":
         this.#code.synchronise();
         this.#events.noticePriority();
+        this.#events.takeTrap();
         return true;
     }
   }

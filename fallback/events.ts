@@ -49,6 +49,7 @@ export class Events {
     this.nmi = false;
     this.vector = undefined;
     this.windowWanted = false;
+    this.#processor.pendingTrap = undefined;
     this.#cr8 = 0;
   }
 
@@ -74,6 +75,16 @@ export class Events {
     this.#mmu.mmio.clear();
     deliverException(this.#processor, this.#mmu, exception);
     this.#code.synchronise();
+  }
+
+  /**
+   * What follows from the last instruction, and comes before the next one.
+   * @returns whether there was anything
+   */
+  takeTrap(): boolean {
+    const trap = this.#processor.takePendingTrap();
+    if (trap !== undefined) this.deliverException(trap);
+    return trap !== undefined;
   }
 
   /** The run loop knows CR8 as it is now. */

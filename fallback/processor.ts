@@ -1,5 +1,6 @@
 import { GENERAL_REGISTERS, type GeneralRegister, type Segment } from "../src/core/cpu.ts";
 import { CR0, EFER, IOPL_SHIFT, RFLAGS } from "./bits.ts";
+import type { CpuException } from "./exceptions.ts";
 import { readFlags, writeFlags } from "./flags.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "./state.ts";
 
@@ -64,11 +65,23 @@ export type CodeSize = 16 | 32 | 64;
 export class Processor {
   readonly buffer: ArrayBuffer;
   readonly view: DataView;
+  /**
+   * What is to be delivered before the next instruction, though the last one is done: a task was
+   * entered that asks for a trap, or that cannot go on.
+   */
+  pendingTrap: CpuException | undefined;
 
   /** @param buffer of the WebAssembly memory laid out as `state.ts` says */
   constructor(buffer: ArrayBuffer) {
     this.buffer = buffer;
     this.view = new DataView(buffer);
+  }
+
+  /** Returns {@link pendingTrap}, which is then no longer pending. */
+  takePendingTrap(): CpuException | undefined {
+    const trap = this.pendingTrap;
+    this.pendingTrap = undefined;
+    return trap;
   }
 
   /** @param index 0 to 15, as {@link GPR} */

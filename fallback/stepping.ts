@@ -56,6 +56,7 @@ export class Stepper {
     if (stop.kind !== "changed") processor.changeSystemFlags(systemFlags & RFLAGS.RF, 0);
     this.#code.synchronise();
     this.#events.noticePriority();
+    if (this.#events.takeTrap()) return;
     // MOV SS and POP SS hold off their own traps until the next instruction has had its.
     if ((processor.shadow & SHADOW.MOV_SS) !== 0) return;
     const watched = dataBreakpoint(processor, mmu);

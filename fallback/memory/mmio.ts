@@ -54,11 +54,12 @@ export class MmioLog {
    * and writes are lost.
    */
   unanswered<Result>(run: () => Result): Result {
+    const before = this.#unanswered;
     this.#unanswered = true;
     try {
       return run();
     } finally {
-      this.#unanswered = false;
+      this.#unanswered = before;
     }
   }
 

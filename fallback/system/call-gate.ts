@@ -72,10 +72,7 @@ function switchStack(p: Processor, mmu: Mmu, { target, bytes, parameters }: Call
   return entered;
 }
 
-/**
- * The gate's own checks and those of its code segment that JMP and CALL share. Task gates and TSSs
- * are refused: switching tasks by hardware is not offered (see docs).
- */
+/** The gate's own checks and those of its code segment that JMP and CALL share. */
 function readGate(p: Processor, mmu: Mmu, gate: Descriptor): CallGate {
   const code = selectorCode(gate.selector);
   const bytes = gateBytes(p, gate.systemType);

@@ -16,6 +16,7 @@ import {
 import { type Descriptor, isNull, markAccessed, rplOf, selectorCode } from "./descriptors.ts";
 import { dropInaccessibleSegments, nullStack, stackDescriptor } from "./segments.ts";
 import { Stack, slotBytes } from "./stack.ts";
+import { switchTask, taskTarget } from "./task-switch.ts";
 
 /** The selector that CS gets: its RPL is the privilege level. */
 export const codeSelector = (selector: number, level: number): number => (selector & ~3) | level;
@@ -35,7 +36,9 @@ export function farJump(
   }
   const descriptor = transferDescriptor(p, mmu, selector);
   if (descriptor.isSystem) {
-    jumpThroughGate(p, mmu, descriptor);
+    const task = taskTarget(p, mmu, descriptor);
+    if (task === undefined) jumpThroughGate(p, mmu, descriptor);
+    else switchTask(p, mmu, task, "jump");
     return;
   }
   checkDirectTarget(p, descriptor);
@@ -62,7 +65,9 @@ export function farCall(
   }
   const descriptor = transferDescriptor(p, mmu, selector);
   if (descriptor.isSystem) {
-    callThroughGate(p, mmu, descriptor);
+    const task = taskTarget(p, mmu, descriptor);
+    if (task === undefined) callThroughGate(p, mmu, descriptor);
+    else switchTask(p, mmu, task, "call");
     return;
   }
   checkDirectTarget(p, descriptor);

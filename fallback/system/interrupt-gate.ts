@@ -8,6 +8,7 @@ import { Descriptor, linearIn, markAccessed, SYSTEM_TYPE, selectorCode } from ".
 import type { InterruptEvent } from "./interrupts.ts";
 import { nullSegment } from "./segments.ts";
 import { type SlotBytes, Stack } from "./stack.ts";
+import { gatedTask, switchTask } from "./task-switch.ts";
 import { innerStack, interruptStack64, levelStack64, type NewStack, newStack64 } from "./tss.ts";
 
 /** Error code bit: the selector index is a vector (§6.13). */
@@ -34,6 +35,11 @@ interface InterruptGate {
 export function deliverThroughGate(p: Processor, mmu: Mmu, event: InterruptEvent): void {
   const ext = event.software ? 0 : 1;
   const gate = readGate(p, mmu, event);
+  if (gate instanceof Descriptor) {
+    const { resume, errorCode } = event;
+    switchTask(p, mmu, gatedTask(p, mmu, gate, ext), "call", { ext, resume, errorCode });
+    return;
+  }
   const { target, offset, bytes } = gate;
   const level = handlerLevel(p, target, ext);
   const segment = target.segment((target.selector & ~3) | level);
@@ -59,7 +65,8 @@ export function deliverThroughGate(p: Processor, mmu: Mmu, event: InterruptEvent
   enterCode(p, mmu, segment, offset, level);
 }
 
-function readGate(p: Processor, mmu: Mmu, event: InterruptEvent): InterruptGate {
+/** The gate of an event, its own checks done; a task gate as it is. */
+function readGate(p: Processor, mmu: Mmu, event: InterruptEvent): InterruptGate | Descriptor {
   const ext = event.software ? 0 : 1;
   const code = (event.vector << 3) | IDT | ext;
   const entryBytes = p.longMode ? 16 : 8;
@@ -72,6 +79,7 @@ function readGate(p: Processor, mmu: Mmu, event: InterruptEvent): InterruptGate 
   if (kind === undefined) throw generalProtection(code);
   if (event.software && gate.dpl < p.cpl) throw generalProtection(code);
   if (!gate.present) throw notPresent(code);
+  if (kind === "task") return gate;
   const upper = p.longMode ? mmu.read(linear + 8, 4, false) : 0;
   const offset = kind.bytes === 2 ? gate.offset & 0xffff : gate.offset;
   return {
@@ -82,14 +90,16 @@ function readGate(p: Processor, mmu: Mmu, event: InterruptEvent): InterruptGate 
   };
 }
 
-/** Task gates are refused like other types: switching tasks by hardware is not offered. */
+/** Undefined: no gate that an interrupt can go through. */
 function gateKind(
   p: Processor,
   gate: Descriptor,
-): Pick<InterruptGate, "bytes" | "clearsInterruptFlag"> | undefined {
+): Pick<InterruptGate, "bytes" | "clearsInterruptFlag"> | "task" | undefined {
   if (!gate.isSystem) return undefined;
   const wide = p.longMode ? 8 : 4;
   switch (gate.systemType) {
+    case SYSTEM_TYPE.TASK_GATE:
+      return p.longMode ? undefined : "task";
     case SYSTEM_TYPE.INTERRUPT_GATE_32:
       return { bytes: wide, clearsInterruptFlag: true };
     case SYSTEM_TYPE.TRAP_GATE_32:

@@ -10,6 +10,7 @@ import { popOuterStack, returnTarget } from "./far-transfer.ts";
 import { mergeFlags } from "./flags-register.ts";
 import { dropInaccessibleSegments, virtual8086Segment } from "./segments.ts";
 import { type SlotBytes, Stack, slotBytes } from "./stack.ts";
+import { returnToTask } from "./task-switch.ts";
 
 /**
  * @param size 16 for IRET, 32 for IRETD, 64 for IRETQ
@@ -17,8 +18,12 @@ import { type SlotBytes, Stack, slotBytes } from "./stack.ts";
  */
 export function interruptReturn(p: Processor, mmu: Mmu, size: CodeSize): void {
   if (p.virtual8086 && p.iopl !== 3) throw generalProtection();
-  // Returning to another task by NT is not offered; in long mode nobody offers it.
-  if (!p.paragraphSegments && (p.systemFlags & RFLAGS.NT) !== 0) throw generalProtection();
+  if (!p.paragraphSegments && (p.systemFlags & RFLAGS.NT) !== 0) {
+    if (p.longMode) throw generalProtection();
+    returnToTask(p, mmu);
+    p.shadow &= ~SHADOW.NMI;
+    return;
+  }
   const stack = Stack.current(p, mmu);
   const bytes = slotBytes(size);
   const offset = stack.pop(bytes);

@@ -87,12 +87,12 @@ function eventOf({ vector, errorCode }: CpuException): InterruptEvent {
   };
 }
 
-/** @returns the exception that delivery failed with */
+/** @returns the exception that delivery failed with, or that the task it entered begins with */
 function attempt(p: Processor, mmu: Mmu, event: InterruptEvent): CpuException | undefined {
   try {
     // Tables and stacks of an event are in RAM, or nowhere.
     mmu.mmio.unanswered(() => deliver(p, mmu, event));
-    return undefined;
+    return p.takePendingTrap();
   } catch (error) {
     if (error instanceof CpuException) return error;
     throw error;

@@ -58,6 +58,10 @@ const GUESTS: readonly SystemGuest[] = [
     // Traps and breakpoints of strings and MOV SS; no DR7.GD, no INT1.
     qemu: ["read into ss", "at a string", "int:", "general detect", "dr6", "dr7", "icebp"],
   }),
+  inC("tasks", 32, {
+    // Faults of a task are saved at the instruction that entered it; no T, no RF, #NP for stacks.
+    qemu: ["gate to the ldt", "stack absent", "before its", "rf in", "t:", "at its", "dr6", "tr:"],
+  }),
   inC("code", 32, { qemu: [], kvm: true }),
 ];
 

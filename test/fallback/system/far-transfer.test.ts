@@ -47,7 +47,7 @@ describe("far jump", () => {
     ["conforming outer code", 0xc0ff, 0, SLOT, "13:30"],
     ["data", 0xc093, 0, SLOT, "13:30"],
     ["absent code", 0xc01b, 0, SLOT, "11:30"],
-    ["a TSS", 0x89, 0, SLOT, "13:30"],
+    ["a busy TSS", 0x8b, 0, SLOT, "13:30"],
     ["null", 0xc09b, 0, 0, "13:0"],
   ] as const)("goes to %s", (_, attributes, level, selector, expected) => {
     const guest = start(new Guest().protectedMode(level));
@@ -187,7 +187,7 @@ describe("call gates", () => {
     ["a jump to an inner level", farJump, {}, "13:8"],
     ["a gate of an inner level", farCall, { attributes: 0x8c }, "13:40"],
     ["an absent gate", farCall, { attributes: 0x6c }, "11:40"],
-    ["a task gate", farCall, { attributes: 0xe5 }, "13:40"],
+    ["a task gate without a task", farCall, { attributes: 0xe5 }, "13:8"],
     ["a gate to data", farCall, { target: 0x10 }, "13:10"],
     ["a gate to null", farCall, { target: 0 }, "13:0"],
     ["an inner stack that is no stack", farCall, { stack: 0x08 }, "10:8"],

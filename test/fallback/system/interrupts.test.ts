@@ -188,7 +188,7 @@ describe("INT n", () => {
   it.each([
     ["a gate of an inner level", 3, 0x8e, 0x08, "13:10a"],
     ["an absent gate", 0, 0x0e, 0x08, "11:10a"],
-    ["a task gate", 0, 0x85, 0x08, "13:10a"],
+    ["a task gate without a task", 0, 0x85, 0x08, "13:8"],
     ["something else", 0, 0x8c, 0x08, "13:10a"],
     ["a gate to data", 0, 0x8e, 0x10, "13:10"],
     ["a gate to null", 0, 0x8e, 0, "13:0"],

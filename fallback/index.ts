@@ -1,8 +1,10 @@
 /** The processor written in TypeScript, put together. */
 import { FallbackCpu } from "./cpu.ts";
 import { Disassembler } from "./disassembler/disassembler.ts";
+import { section } from "./interpreter/engine.ts";
 import { HandlerTable } from "./interpreter/handlers.ts";
 import { buildInterpreter, type InterpreterOptions } from "./interpreter/module.ts";
+import { FORMS_SECTION, FormIndex } from "./isa/form-index.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";
 import { FAMILIES } from "./isa/table.ts";
 import type { FallbackCpuOptions } from "./options.ts";
@@ -30,17 +32,15 @@ export function interpreterModule(
 }
 
 export function createFallbackCpu(description: FallbackDescription): FallbackCpu {
-  const map = new OpcodeMap(FAMILIES);
   const compile = (inline: boolean): WebAssembly.Module => {
-    const bytes =
-      description.keptInterpreter?.(inline) ??
-      buildInterpreter(new HandlerTable(map.forms, inline), description);
-    return new WebAssembly.Module(bytes);
+    const kept = description.keptInterpreter?.(inline);
+    return new WebAssembly.Module(kept ?? interpreterModule(inline, description));
   };
+  const interpreter = compile(false);
   return new FallbackCpu({
     ...description,
-    map,
-    interpreter: compile(false),
+    map: new OpcodeMap(FAMILIES, new FormIndex(section(interpreter, FORMS_SECTION), FAMILIES)),
+    interpreter,
     inlineInterpreter: () => compile(true),
   });
 }

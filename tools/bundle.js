@@ -1,11 +1,8 @@
 // Bundles the command line into dist/: `bundle.js` and, for the processor in TypeScript,
-// `fallback.js`, each as one function; `bundle.code` and `fallback.code`, what V8 of this Node
-// compiles them to; and `solo5-kvm.js`, which starts it. See docs/decisions/0008-code-cache.md.
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// `fallback.js`, each as one function, and `solo5-kvm.js`, which starts it; and the interpreters.
+import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { setFlagsFromString } from "node:v8";
-import { Script } from "node:vm";
 import { build } from "esbuild";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -90,15 +87,3 @@ const source = Buffer.from(generator.outputFiles[0].contents).toString("base64")
 const { interpreterModule } = await import(`data:text/javascript;base64,${source}`);
 writeFileSync(dist("interpreter.wasm"), interpreterModule(false, { shared: true }));
 writeFileSync(dist("interpreter-inline.wasm"), interpreterModule(true, { shared: true }));
-
-// Every function is compiled now, and not when it is called first. V8 wants the flags of reading
-// the code to be those of writing it.
-setFlagsFromString("--no-lazy");
-const scripts = BUNDLES.map((name) => {
-  const filename = dist(`${name}.js`);
-  return [name, new Script(readFileSync(filename, "latin1"), { filename })];
-});
-setFlagsFromString("--lazy");
-for (const [name, script] of scripts) {
-  writeFileSync(dist(`${name}.code`), script.createCachedData());
-}

@@ -266,7 +266,7 @@ const ripAfter = (block: Block, index: number): bigint =>
   atOffset(block, (block.offsets[index] ?? 0) + (block.instructions[index]?.length ?? 0));
 
 /** Contents of a custom section. */
-function section(module: WebAssembly.Module, name: string): ArrayBuffer {
+export function section(module: WebAssembly.Module, name: string): ArrayBuffer {
   return WebAssembly.Module.customSections(module, name)[0] ?? new ArrayBuffer(0);
 }
 

@@ -42,6 +42,7 @@ const place = (form: Form, bits: MemoryBits, memory: boolean, long: boolean): nu
  * dispatch loop), then the others. The same forms give the same order.
  */
 export class HandlerTable {
+  readonly forms: readonly Form[];
   readonly variants: readonly Variant[];
   /** How many of {@link variants} are inline in the dispatch loop. */
   readonly hotCount: number;
@@ -52,6 +53,7 @@ export class HandlerTable {
    * @param inline whether the hot variants are to be inline; their indices are the same either way
    */
   constructor(forms: readonly Form[], inline: boolean) {
+    this.forms = forms;
     const withCode = forms.filter(({ instruction }) => instruction.meaning !== undefined);
     const uses = withCode.flatMap((form) =>
       variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),

@@ -1,6 +1,7 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { SlowAccess } from "../emission/guest-access.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
+import { FORMS_SECTION, serialiseForms } from "../isa/form-index.ts";
 import type { Variant } from "../isa/variant.ts";
 import {
   JUMP_CACHE,
@@ -83,6 +84,7 @@ export function buildInterpreter(
   module.define(run, new Dispatcher(module, table, slow, imports, emit).build());
   module.exportFunction("run", run);
   module.addCustomSection(HANDLERS_SECTION, table.serialise());
+  module.addCustomSection(FORMS_SECTION, serialiseForms(table.forms));
   const ordered = table.variants.map((variant) => accesses.get(variant));
   module.addCustomSection(ACCESSES_SECTION, serialiseAccesses(ordered));
   return module.finish();

@@ -44,7 +44,8 @@ export function parseForms(instruction: Instruction): Form[] {
   });
 }
 
-function parseForm(instruction: Instruction, text: string): Form {
+/** The form as it is written: with an opcode register, that of register 0. */
+export function parseForm(instruction: Instruction, text: string): Form {
   const words = text.split(" ");
   const traits = new Set<string>();
   while (TRAITS.has(words.at(-1) ?? "")) traits.add(words.pop() ?? "");

@@ -1,4 +1,5 @@
 import { type Form, MANDATORY_PREFIXES, parseForms } from "./form.ts";
+import { type FormIndex, OPCODE_COUNT } from "./form-index.ts";
 import type { Family } from "./instruction.ts";
 
 /** What of an encoding, besides the opcode, decides which form it is. */
@@ -12,36 +13,67 @@ export interface OpcodeQuery {
   readonly rexB: boolean;
 }
 
+/** The forms of an opcode, parsed; those with more conditions first. */
+interface Opcode {
+  readonly forms: readonly Form[];
+  readonly hasModRm: boolean;
+}
+
 /** All forms, findable by opcode. */
 export class OpcodeMap {
-  readonly forms: readonly Form[];
-  readonly #byOpcode: (Form[] | undefined)[] = new Array(4 * 256);
+  readonly #opcodes: (Opcode | undefined)[] = new Array(OPCODE_COUNT);
+  readonly #index: FormIndex | undefined;
 
-  constructor(families: readonly Family[]) {
-    this.forms = families.flat().flatMap(parseForms);
-    for (const [ordinal, form] of this.forms.entries()) {
+  /** @param index of the same table, if there is one: then forms are parsed as they are needed */
+  constructor(families: readonly Family[], index?: FormIndex) {
+    this.#index = index;
+    if (index === undefined) this.#parseAll(families);
+  }
+
+  #parseAll(families: readonly Family[]): void {
+    const byOpcode: Form[][] = Array.from({ length: OPCODE_COUNT }, () => []);
+    for (const [ordinal, form] of families.flat().flatMap(parseForms).entries()) {
       form.ordinal = ordinal;
-      const index = form.map * 256 + form.opcode;
-      const forms = this.#byOpcode[index] ?? [];
-      forms.push(form);
-      this.#byOpcode[index] = forms;
+      byOpcode[form.map * 256 + form.opcode]?.push(form);
     }
+    for (const [opcode, forms] of byOpcode.entries()) this.#opcodes[opcode] = opcodeOf(forms);
+  }
+
+  #opcode(map: Form["map"], opcode: number): Opcode {
+    const number = map * 256 + opcode;
+    const known = this.#opcodes[number];
+    if (known !== undefined) return known;
+    const parsed = opcodeOf(this.#index?.forms(number) ?? []);
+    this.#opcodes[number] = parsed;
+    return parsed;
+  }
+
+  /** All of them, by ordinal. */
+  get forms(): readonly Form[] {
+    const forms: Form[] = [];
+    for (let number = 0; number < OPCODE_COUNT; number++) {
+      const opcode = this.#opcode((number >> 8) as Form["map"], number & 0xff);
+      for (const form of opcode.forms) forms[form.ordinal] = form;
+    }
+    return forms;
   }
 
   /** Whether the opcode takes a ModRM byte: the same for all its forms. */
   hasModRm(map: Form["map"], opcode: number): boolean {
-    return this.#byOpcode[map * 256 + opcode]?.some((form) => form.hasModRm) ?? false;
+    return this.#opcode(map, opcode).hasModRm;
   }
 
   /** @param modRm the byte, or -1 */
   find(query: OpcodeQuery, modRm: number): Form | undefined {
-    const forms = this.#byOpcode[query.map * 256 + query.opcode];
-    if (forms === undefined) return undefined;
-    const matching = forms.filter((form) => matches(form, query, modRm));
-    // A form with more conditions is the one that is meant.
-    return matching.sort((a, b) => special(b) - special(a))[0];
+    // A form with more conditions is the one that is meant: it comes first.
+    return this.#opcode(query.map, query.opcode).forms.find((form) => matches(form, query, modRm));
   }
 }
+
+const opcodeOf = (forms: readonly Form[]): Opcode => ({
+  forms: forms.toSorted((a, b) => special(b) - special(a)),
+  hasModRm: forms.some(({ hasModRm }) => hasModRm),
+});
 
 const special = (form: Form): number =>
   (form.modRm === undefined ? 0 : 4) +

@@ -1,0 +1,59 @@
+import { type Form, parseForm } from "./form.ts";
+import type { Family, Instruction } from "./instruction.ts";
+
+/** Custom section of the interpreter's module that holds a {@link FormIndex}. */
+export const FORMS_SECTION = "forms";
+
+/** Opcodes of all four maps: `map * 256 + opcode`. */
+export const OPCODE_COUNT = 4 * 256;
+
+/**
+ * Which forms of the table each opcode has, without having parsed them: made when the package is
+ * built, so that a start parses only the forms of opcodes that it meets.
+ *
+ * As unsigned integers of 16 bits: for each opcode, and once more for the end, the number of its
+ * first entry; then entries of four: the form's ordinal, the instruction's number in the table,
+ * which of its forms, and how much is added to the opcode as written.
+ */
+export class FormIndex {
+  readonly #words: Uint16Array;
+  readonly #instructions: readonly Instruction[];
+
+  constructor(section: ArrayBuffer, families: readonly Family[]) {
+    this.#words = new Uint16Array(section);
+    this.#instructions = families.flat();
+  }
+
+  /** Parses the forms of an opcode. */
+  forms(opcode: number): Form[] {
+    const [first = 0, end = 0] = this.#words.subarray(opcode, opcode + 2);
+    const forms: Form[] = [];
+    for (let entry = first; entry < end; entry++) {
+      const at = OPCODE_COUNT + 1 + 4 * entry;
+      const [ordinal = 0, number = 0, which = 0, added = 0] = this.#words.subarray(at, at + 4);
+      const instruction = this.#instructions[number] as Instruction;
+      const form = parseForm(instruction, instruction.forms[which] as string);
+      forms.push({ ...form, opcode: form.opcode + added, ordinal });
+    }
+    return forms;
+  }
+}
+
+/** For {@link FORMS_SECTION}. @param forms all of the table, by ordinal */
+export function serialiseForms(forms: readonly Form[]): Uint8Array {
+  const instructions = [...new Set(forms.map(({ instruction }) => instruction))];
+  const starts: number[] = [];
+  const entries: number[] = [];
+  for (let opcode = 0; opcode < OPCODE_COUNT; opcode++) {
+    starts.push(entries.length / 4);
+    for (const form of forms) {
+      if (form.map * 256 + form.opcode !== opcode) continue;
+      const { instruction, ordinal, text } = form;
+      const added = form.opcode - parseForm(instruction, text).opcode;
+      const which = instruction.forms.indexOf(text);
+      entries.push(ordinal, instructions.indexOf(instruction), which, added);
+    }
+  }
+  starts.push(entries.length / 4);
+  return new Uint8Array(Uint16Array.from([...starts, ...entries]).buffer);
+}

@@ -1,0 +1,29 @@
+import { expect, it } from "vitest";
+import { FormIndex, serialiseForms } from "../../../fallback/isa/form-index.ts";
+import { OpcodeMap } from "../../../fallback/isa/opcode-map.ts";
+import { FAMILIES } from "../../../fallback/isa/table.ts";
+
+it("parsing the table as it is needed gives the same forms as parsing all of it", () => {
+  const whole = new OpcodeMap(FAMILIES);
+  const section = serialiseForms(whole.forms).buffer as ArrayBuffer;
+  const byNeed = new OpcodeMap(FAMILIES, new FormIndex(section, FAMILIES));
+  expect(whole.forms.length).toBeGreaterThan(900);
+  expect(byNeed.forms).toEqual(whole.forms);
+  expect(whole.forms.every(({ ordinal }, n) => ordinal === n)).toBe(true);
+});
+
+it("a form with more conditions comes before one with fewer", () => {
+  const map = new OpcodeMap(FAMILIES);
+  const plain = {
+    map: 0,
+    opcode: 0x90,
+    prefix: 0,
+    code64: true,
+    rexW: false,
+    rexB: false,
+  } as const;
+  const names = [plain, { ...plain, rexB: true }, { ...plain, prefix: 2 }].map(
+    (query) => map.find(query, -1)?.instruction.name,
+  );
+  expect(names).toEqual(["NOP", "XCHG", "PAUSE"]);
+});

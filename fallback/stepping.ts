@@ -5,8 +5,7 @@ import type { CpuException } from "./exceptions.ts";
 import type { Engine } from "./interpreter/engine.ts";
 import type { Mmu } from "./memory/mmu.ts";
 import { type Processor, SHADOW } from "./processor.ts";
-import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint } from "./system/breakpoints.ts";
-import { singleStepTrap } from "./system/debug.ts";
+import { breakpointsEnabled, instructionBreakpoint, trapAfter } from "./system/breakpoints.ts";
 
 const STEPPING_FLAGS = RFLAGS.TF | RFLAGS.RF;
 
@@ -38,7 +37,9 @@ export class Stepper {
     const processor = this.#processor;
     const mmu = this.#mmu;
     const { shadow, systemFlags } = processor;
-    const breakpoint = instructionBreakpoint(processor, this.#code.linearRip);
+    // MOV SS and POP SS hold off breakpoints on the instruction after them (vol. 3A §6.8.3).
+    const held = (shadow & SHADOW.MOV_SS) !== 0;
+    const breakpoint = held ? undefined : instructionBreakpoint(processor, this.#code.linearRip);
     if (breakpoint !== undefined) {
       this.deliver(breakpoint);
       return;
@@ -59,11 +60,10 @@ export class Stepper {
     if (this.#events.takeTrap()) return;
     // MOV SS and POP SS hold off their own traps until the next instruction has had its.
     if ((processor.shadow & SHADOW.MOV_SS) !== 0) return;
-    const watched = dataBreakpoint(processor, mmu);
     const stepped = (systemFlags & RFLAGS.TF) !== 0 && (processor.shadow & SHADOW.INT) === 0;
     processor.shadow &= ~SHADOW.INT;
-    if (stepped) this.deliver(singleStepTrap(processor));
-    else if (watched !== undefined) this.deliver(watched);
+    const trap = trapAfter(processor, mmu, stepped);
+    if (trap !== undefined) this.deliver(trap);
   }
 
   /** Takes from the budget: handlers that fault at once must not keep the thread for ever. */

@@ -1,6 +1,6 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
-import type { OpcodeMap } from "../isa/opcode-map.ts";
+import { ignoresMod, type OpcodeMap } from "../isa/opcode-map.ts";
 import { operandBits, operandSizes } from "../isa/variant.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 
@@ -189,8 +189,7 @@ export class Decoder {
       const displacement = this.#unsigned(addressSize / 8);
       return { base: -1, index: -1, scale: 0, displacement, ripRelative: false };
     }
-    const isControl = form.operands.some(({ place }) => place === "control" || place === "debug");
-    if (!form.hasModRm || modRm >= 0xc0 || isControl) return undefined;
+    if (!form.hasModRm || modRm >= 0xc0 || ignoresMod(form)) return undefined;
     return addressSize === 16 ? this.#address16(modRm) : this.#address32(modRm, rex);
   }
 

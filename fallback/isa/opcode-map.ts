@@ -97,6 +97,10 @@ function matches(form: Form, query: OpcodeQuery, modRm: number): boolean {
     if (place === "memory") return !register;
     const isRegisterOnly =
       place === "rm-register" || place === "xmm-rm-register" || place === "mmx-rm-register";
-    return !isRegisterOnly || register || form.operands.some((o) => o.place === "control");
+    return !isRegisterOnly || register || ignoresMod(form);
   });
 }
+
+/** MOV to and from control and debug registers take any ModRM.mod for 3. */
+export const ignoresMod = (form: Form): boolean =>
+  form.operands.some(({ place }) => place === "control" || place === "debug");

@@ -1,10 +1,11 @@
 /** Breakpoints in hardware, on instructions, data and ports (Intel SDM vol. 3B §17.2.4, §17.3.1). */
-import { CR4, isCanonical, RFLAGS } from "../bits.ts";
-import { CpuException, VECTOR } from "../exceptions.ts";
+import { CR4, DR6, isCanonical, RFLAGS } from "../bits.ts";
+import type { CpuException } from "../exceptions.ts";
 import { linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import type { Watchpoint } from "../memory/watchpoints.ts";
 import type { Processor } from "../processor.ts";
+import { debugException } from "./debug.ts";
 
 const COUNT = 4;
 /** L and G of all four. */
@@ -36,7 +37,8 @@ export const breakpointsEnabled = (p: Processor): boolean => (p.dr(7) & ENABLES)
 export function instructionBreakpoint(p: Processor, linear: bigint): CpuException | undefined {
   if ((p.systemFlags & RFLAGS.RF) !== 0) return undefined;
   const hits = enabled(p).filter((b) => b.kind === ON_EXECUTION && b.address === linear);
-  return report(
+  if (hits.length === 0) return undefined;
+  return debugException(
     p,
     hits.reduce((bits, hit) => bits | hit.bit, 0),
   );
@@ -65,14 +67,13 @@ export function watchPorts(p: Processor, mmu: Mmu, port: number, bytes: number):
   }
 }
 
-/** The trap after an instruction that accessed what is watched. DR6 is set. */
-export const dataBreakpoint = (p: Processor, mmu: Mmu): CpuException | undefined =>
-  report(p, mmu.takeWatchpointHits());
-
-function report(p: Processor, bits: number): CpuException | undefined {
-  if (bits === 0) return undefined;
-  p.setDr(6, p.dr(6) | BigInt(bits));
-  return new CpuException(VECTOR.DB);
+/**
+ * The trap after an instruction that accessed what is watched, or that began with RFLAGS.TF set.
+ * @param stepped whether it did
+ */
+export function trapAfter(p: Processor, mmu: Mmu, stepped: boolean): CpuException | undefined {
+  const conditions = mmu.takeWatchpointHits() | (stepped ? DR6.BS : 0);
+  return conditions === 0 ? undefined : debugException(p, conditions);
 }
 
 function enabled(p: Processor): Breakpoint[] {

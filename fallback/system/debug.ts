@@ -1,4 +1,4 @@
-/** Debug registers and the single-step trap (Intel SDM vol. 3B §17.2, §17.3). */
+/** Debug registers and what debug exceptions tell in them (Intel SDM vol. 3B §17.2, §17.3). */
 import { CR4, DR6, DR7 } from "../bits.ts";
 import { CpuException, generalProtection, undefinedOpcode, VECTOR } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
@@ -8,6 +8,8 @@ const DR6_FIXED = 0xffff_0ff0n;
 const DR6_WRITABLE = 0xe00fn;
 const DR7_FIXED = 0x400n;
 const DR7_WRITABLE = 0xffff_23ffn;
+/** B0 to B3. */
+const BREAKPOINTS = 0xfn;
 const FIRST_CONTROL = 4;
 
 /** Without debug extensions (CR4.DE) 4 and 5 are other names of 6 and 7. */
@@ -40,14 +42,16 @@ export function writeDebugRegister(p: Processor, index: number, value: bigint): 
   else p.setDr(7, (value & DR7_WRITABLE) | DR7_FIXED);
 }
 
-/** The trap after an instruction that began with RFLAGS.TF set. RIP is behind it. */
-export function singleStepTrap(p: Processor): CpuException {
-  p.setDr(6, p.dr(6) | BigInt(DR6.BS));
+/**
+ * The exception that debug conditions raise. DR6 tells of breakpoints those that this one is for, and
+ * keeps what else it has told before.
+ * @param conditions bits of DR6
+ */
+export function debugException(p: Processor, conditions: number): CpuException {
+  p.setDr(6, (p.dr(6) & ~BREAKPOINTS) | BigInt(conditions));
   return new CpuException(VECTOR.DB);
 }
 
 function checkGeneralDetect(p: Processor): void {
-  if ((p.dr(7) & BigInt(DR7.GD)) === 0n) return;
-  p.setDr(6, p.dr(6) | BigInt(DR6.BD));
-  throw new CpuException(VECTOR.DB);
+  if ((p.dr(7) & BigInt(DR7.GD)) !== 0n) throw debugException(p, DR6.BD);
 }

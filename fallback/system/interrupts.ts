@@ -11,6 +11,7 @@ import {
 } from "../exceptions.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import { type Processor, SHADOW } from "../processor.ts";
+import { debugException } from "./debug.ts";
 import { deliverThroughGate } from "./interrupt-gate.ts";
 import { deliverReal } from "./real-mode-interrupt.ts";
 
@@ -73,9 +74,15 @@ export function softwareInterrupt(p: Processor, mmu: Mmu, vector: number): void 
   if (steps) p.shadow |= SHADOW.INT;
 }
 
-/** INT1: a debug exception that no gate's privilege level stands in the way of. */
+/**
+ * INT1: a debug exception that no gate's privilege level stands in the way of. Data breakpoints that
+ * MOV SS has held off come with it.
+ */
 export function debugInstruction(p: Processor, mmu: Mmu): void {
+  const steps = (p.systemFlags & RFLAGS.TF) !== 0;
   deliver(p, mmu, { vector: VECTOR.DB, errorCode: undefined, software: false, resume: false });
+  debugException(p, mmu.takeWatchpointHits());
+  if (steps) p.shadow |= SHADOW.INT;
 }
 
 function eventOf({ vector, errorCode }: CpuException): InterruptEvent {

@@ -1,10 +1,11 @@
 /** Switching tasks by hardware (Intel SDM vol. 3A §8.3). Long mode has none. */
 import { CR0, CR4, DR6, RFLAGS } from "../bits.ts";
-import { CpuException, generalProtection, invalidTss, notPresent, VECTOR } from "../exceptions.ts";
+import { CpuException, generalProtection, invalidTss, notPresent } from "../exceptions.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import { GPR, type Processor, SHADOW } from "../processor.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
 import { watchData } from "./breakpoints.ts";
+import { debugException } from "./debug.ts";
 import {
   type Descriptor,
   inLdt,
@@ -175,10 +176,7 @@ function enterTask(p: Processor, mmu: Mmu, task: TaskState, ext: number): void {
   }
   loadTaskSegments(p, mmu, task, ext);
   if (p.rip > p.segmentLimit(SEGMENT_INDEX.cs)) throw generalProtection(ext);
-  if (task.trap) {
-    p.setDr(6, p.dr(6) | BigInt(DR6.BT));
-    throw new CpuException(VECTOR.DB);
-  }
+  if (task.trap) throw debugException(p, DR6.BT);
 }
 
 function pushErrorCode(p: Processor, mmu: Mmu, wide: boolean, errorCode: number): void {

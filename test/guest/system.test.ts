@@ -56,7 +56,16 @@ const GUESTS: readonly SystemGuest[] = [
   inC("events", 32, { qemu: [] }),
   inC("debug", 32, {
     // Traps and breakpoints of strings and MOV SS; no DR7.GD, no INT1.
-    qemu: ["read into ss", "at a string", "int:", "general detect", "dr6", "dr7", "icebp"],
+    qemu: [
+      "read into ss",
+      "after mov ss",
+      "at a string",
+      "int:",
+      "general detect",
+      "dr6",
+      "dr7",
+      "icebp",
+    ],
   }),
   inC("tasks", 32, {
     // Faults of a task are saved at the instruction that entered it; no T, no RF, #NP for stacks.

@@ -3,8 +3,8 @@ import { CR4, DR6, RFLAGS } from "../../../fallback/bits.ts";
 import { STATE } from "../../../fallback/state.ts";
 import {
   breakpointsEnabled,
-  dataBreakpoint,
   instructionBreakpoint,
+  trapAfter,
   watchData,
   watchPorts,
 } from "../../../fallback/system/breakpoints.ts";
@@ -34,7 +34,7 @@ function set(
 /** DR6's bits of the breakpoints hit, or nothing. */
 function hits(guest: Guest): number | undefined {
   guest.p.setDr(6, 0n);
-  const trap = dataBreakpoint(guest.p, guest.mmu);
+  const trap = trapAfter(guest.p, guest.mmu, false);
   if (trap === undefined) return undefined;
   expect(trap.vector).toBe(1);
   return Number(guest.p.dr(6));
@@ -112,6 +112,18 @@ describe("data breakpoints", () => {
     guest.mmu.write(0x5000, 4, 0);
     expect(hits(guest)).toBeUndefined();
     expect(guest.p.field(STATE.WRITE_WINDOW_LENGTH)).toBe(0x20_0000n - 15n);
+  });
+});
+
+describe("the trap after an instruction", () => {
+  it("tells breakpoints and single step at once, and forgets earlier breakpoints", () => {
+    const guest = new Guest().longMode();
+    set(guest, 1, 0x5000n, WRITE, 4);
+    guest.p.setDr(6, BigInt(DR6.BD | 4));
+    guest.mmu.write(0x5000, 1, 0);
+    expect(trapAfter(guest.p, guest.mmu, true)?.vector).toBe(1);
+    expect(guest.p.dr(6)).toBe(BigInt(DR6.BD | DR6.BS | 2));
+    expect(trapAfter(guest.p, guest.mmu, false)).toBeUndefined();
   });
 });
 

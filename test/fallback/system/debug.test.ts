@@ -1,10 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CR4, DR6, DR7 } from "../../../fallback/bits.ts";
-import {
-  readDebugRegister,
-  singleStepTrap,
-  writeDebugRegister,
-} from "../../../fallback/system/debug.ts";
+import { readDebugRegister, writeDebugRegister } from "../../../fallback/system/debug.ts";
 import { exceptionOf, Guest } from "../support/guest.ts";
 
 describe("debug registers", () => {
@@ -48,11 +44,5 @@ describe("debug registers", () => {
     writeDebugRegister(p, 7, BigInt(DR7.GD));
     expect(exceptionOf(() => readDebugRegister(p, 0))).toBe("1");
     expect(p.dr(6)).toBe(0xffff_0ff0n | BigInt(DR6.BD));
-  });
-
-  it("say that a single step trapped", () => {
-    const { p } = new Guest().longMode();
-    expect(singleStepTrap(p).vector).toBe(1);
-    expect(readDebugRegister(p, 6)).toBe(0xffff_0ff0n | BigInt(DR6.BS));
   });
 });

@@ -83,6 +83,23 @@ static void steps(void) {
 
 static void on_software(struct frame *frame) { (void)frame; }
 
+#define CR4_DE 8
+
+/* Accesses to ports, which debug extensions watch. */
+static void ports(void) {
+    print("ports\n");
+    asm volatile("mov %%cr4, %%eax; or %0, %%eax; mov %%eax, %%cr4" : : "i"(CR4_DE) : "eax");
+    MOV_TO_DR(3, 0x80);
+    MOV_TO_DR(7, 0x60000440);
+    RUN("out", "out %%al, $0x80; nop");
+    RUN("in", "in $0x80, %%al; nop");
+    RUN("across", "mov $0x7e, %%edx; in %%dx, %%eax; nop");
+    RUN("beside", "out %%al, $0x82; nop");
+    RUN("by a string", "mov $0x80, %%edx; mov $source, %%esi; outsb; nop");
+    MOV_TO_DR(7, 0x400);
+    asm volatile("mov %%cr4, %%eax; and %0, %%eax; mov %%eax, %%cr4" : : "i"(~CR4_DE) : "eax");
+}
+
 static void breakpoints(void) {
     print("breakpoints\n");
     MOV_TO_DR(0, &watched);
@@ -105,6 +122,7 @@ static void breakpoints(void) {
     MOV_TO_DR(7, 0x00000401);
     RUN("executed", "movl $1f, %%eax; mov %%eax, %%dr0; nop; 1: nop; nop");
     RUN("branched to", "movl $1f, %%eax; mov %%eax, %%dr0; jmp 1f; nop; 1: nop");
+    RUN("after mov ss", "movl $1f, %%eax; mov %%eax, %%dr0; mov %%ss, %%eax; mov %%eax, %%ss; 1: nop; nop");
     RUN("in a loop", "movl $1f, %%eax; mov %%eax, %%dr0; mov $3, %%ecx; 1: nop; loop 1b");
     RUN("at a string", "movl $1f, %%eax; mov %%eax, %%dr0; mov $2, %%ecx; mov $source, %%esi;"
         "1: rep lodsb; nop");
@@ -117,6 +135,9 @@ static void breakpoints(void) {
     asm volatile("mov %%dr7, %0" : "=r"(result));
     show("dr7", result, 8);
     TRY("icebp", ".byte 0xf1");
+    TRY("mov from dr, mod 0", "mov %%dr0, %%eax; .byte 0x0f, 0x21, 0x01; sub %%eax, %%ecx;"
+        "mov %%ecx, result");
+    show("difference", result, 8);
 }
 
 void guest_main(void) {
@@ -124,5 +145,6 @@ void guest_main(void) {
     hooks[0x60] = on_software;
     MOV_TO_DR(6, 0xffff0ff0);
     steps();
+    ports();
     breakpoints();
 }

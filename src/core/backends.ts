@@ -60,3 +60,9 @@ export interface ConsoleBackend {
   flush(): Promise<void> | undefined;
   close(): void;
 }
+
+/** Where a guest's random numbers come from. */
+export interface EntropySource {
+  /** All of it, unpredictable unless made up on purpose. */
+  fill(into: Uint8Array): void;
+}

@@ -1,4 +1,4 @@
-import type { BlockBackend, ConsoleBackend, NetBackend } from "../core/backends.ts";
+import type { BlockBackend, ConsoleBackend, EntropySource, NetBackend } from "../core/backends.ts";
 import { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Resettable } from "../core/device.ts";
@@ -11,6 +11,7 @@ import { TestDevice } from "../devices/debug/test-device.ts";
 import { FwCfg } from "../devices/firmware/fw-cfg.ts";
 import { IoApic } from "../devices/irq/ioapic.ts";
 import { LocalApic } from "../devices/irq/lapic.ts";
+import { decodeMessage } from "../devices/irq/msi.ts";
 import { PicPair } from "../devices/irq/pic8259.ts";
 import { AtKeyboard } from "../devices/keyboard/at-keyboard.ts";
 import { I8042 } from "../devices/keyboard/i8042.ts";
@@ -28,11 +29,14 @@ import { Pit8254 } from "../devices/timer/pit8254.ts";
 import { TextScreen } from "../devices/video/text-screen.ts";
 import { VgaText } from "../devices/video/vga-text.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
-import { LegacyVirtioPci } from "../devices/virtio/legacy-pci-transport.ts";
+import { VirtioConsole } from "../devices/virtio/console.ts";
+import { VirtioEntropy } from "../devices/virtio/entropy.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
+import { VirtioPci } from "../devices/virtio/virtio-pci.ts";
 import { InterruptRouter } from "./interrupt-router.ts";
 import type { Outcome } from "./outcome.ts";
+import { SharedConsole } from "./shared-console.ts";
 
 /** The ports of the small PC: an IBM AT's, and for PCI and power those of QEMU's i440FX. */
 const PORT = {
@@ -61,6 +65,8 @@ const PORT = {
 } as const;
 
 const IOAPIC_ADDRESS = 0xfec0_0000;
+/** The first address that the firmware gives to PCI functions; the I/O APIC is behind their room. */
+const PCI_MEMORY_ADDRESS = 0xfe00_0000;
 const TEST_MEMORY_ADDRESS = 0xff00_0000;
 /** Inputs of the I/O APIC, of which the 8259 pair has the lower 16 too. */
 const GLOBAL_INTERRUPTS = 24;
@@ -108,6 +114,10 @@ export interface BoardOptions {
   readonly console: ConsoleBackend;
   readonly nets: readonly NetDevice[];
   readonly blocks: readonly BlockDevice[];
+  /** Whether there is a virtio console beside the serial port, on the same console. */
+  readonly virtioConsole?: boolean;
+  /** With it there is a virtio entropy device. */
+  readonly entropy?: EntropySource | undefined;
   /** A driver or the host failed a device: one line for the user. The guest goes on. */
   readonly report: (error: GuestError | HostError) => void;
   readonly onEnd: (outcome: Outcome) => void;
@@ -137,7 +147,8 @@ export class Board {
 
   constructor(options: BoardOptions) {
     this.#options = options;
-    const { clock, memory, console, onEnd, onReset } = options;
+    const { clock, memory, onEnd, onReset } = options;
+    const { serial, virtio } = this.#consoles();
     this.#lapic = new LocalApic({
       clock,
       onNmi: () => this.interrupts.raiseNmi(),
@@ -157,20 +168,20 @@ export class Board {
       console: {
         transmit: (byte) => {
           this.screen.silence();
-          console.transmit(byte);
+          serial.transmit(byte);
         },
         connect: (receive) =>
-          console.connect((bytes) => {
+          serial.connect((bytes) => {
             // A guest with a driver for the keyboard and none for the line listens there.
             if (keyboard.used && !uart.opened) typist.type(bytes);
             else receive(bytes);
           }),
-        flush: () => console.flush(),
-        close: () => console.close(),
+        flush: () => serial.flush(),
+        close: () => serial.close(),
       },
     });
     const vga = new VgaText({ clock });
-    this.screen = new TextScreen({ memory, vga, clock, console });
+    this.screen = new TextScreen({ memory, vga, clock, console: options.console });
     const pit = new Pit8254({ clock, irq: this.#wire(IRQ.PIT) });
     const rtc = new Mc146818({ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size });
     const systemControl = new SystemControl({ onReset });
@@ -218,7 +229,9 @@ export class Board {
 
     this.nets = options.nets.map((net) => new VirtioNet(net));
     this.blocks = options.blocks.map((block) => new VirtioBlock(block));
-    this.#plugPci([...this.nets, ...this.blocks]);
+    const entropy = options.entropy && new VirtioEntropy(options.entropy);
+    const others = [virtio, entropy].filter((device) => device !== undefined);
+    this.#plugPci([...this.nets, ...this.blocks, ...others]);
     this.#devices = [
       this.#pic,
       this.#lapic,
@@ -251,7 +264,20 @@ export class Board {
     this.#lapic.setFirmwareState();
     // A level-triggered line may be shared (PCI Local Bus 3.0 §2.2.6).
     this.#pic.edgeLevel.write(IRQ.PCI >> 3, 1, 1 << (IRQ.PCI & 7));
-    assignResources(this.#pci, { ioBase: PORT.PCI_IO, interruptLine: IRQ.PCI });
+    assignResources(this.#pci, {
+      ioBase: PORT.PCI_IO,
+      memoryBase: PCI_MEMORY_ADDRESS,
+      interruptLine: IRQ.PCI,
+    });
+  }
+
+  /** The serial port's console, and the virtio console that shares it. */
+  #consoles(): { serial: ConsoleBackend; virtio?: VirtioConsole } {
+    const { console, virtioConsole } = this.#options;
+    if (virtioConsole !== true) return { serial: console };
+    const shared = new SharedConsole(console, () => virtio.inUse);
+    const virtio = new VirtioConsole(shared.second);
+    return { serial: shared.first, virtio };
   }
 
   #plugPci(devices: readonly VirtioDevice[]): void {
@@ -261,11 +287,13 @@ export class Board {
     this.#pci.plug(ISA_BRIDGE_SLOT, acpiBridge(PORT.ACPI_PM), ACPI_FUNCTION);
     const intx = new SharedIrqLine(this.#wire(IRQ.PCI));
     devices.forEach((device, i) => {
-      const fn: PciFunction = new LegacyVirtioPci({
+      const fn: PciFunction = new VirtioPci({
         device,
         memory,
         ports: this.ports,
+        mmio: this.mmio,
         irq: intx.driver(),
+        sendMessage: (address, data) => this.#deliverMessage(address, data),
         report,
       });
       this.#pci.plug(FIRST_VIRTIO_SLOT + i, fn);
@@ -276,6 +304,13 @@ export class Board {
   #testLine(line: number): IrqLine {
     const alone = line >= ISA_LINES || line === CASCADE;
     return alone ? this.#ioapic.pin(line) : this.#wire(irq(line));
+  }
+
+  /** A message-signalled interrupt. What no local APIC takes is lost. */
+  #deliverMessage(address: number, data: number): void {
+    const message = decodeMessage(address, data);
+    if (message === undefined || !this.#lapic.deliver(message)) return;
+    this.#options.onInterrupt();
   }
 
   #wire(line: Irq): IrqLine {

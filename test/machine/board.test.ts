@@ -10,6 +10,7 @@ import type { Outcome } from "../../src/machine/outcome.ts";
 import { FakeDisk, FakeLink } from "../support/fake-backends.ts";
 import { FakeConsole } from "../support/fake-console.ts";
 import { FakeDriver, FakePciHost } from "../support/fake-driver.ts";
+import { ModernDriver } from "../support/modern-driver.ts";
 
 const MEMORY = 1 << 20;
 const MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
@@ -341,6 +342,24 @@ describe("interrupts by the I/O APIC", () => {
     expect(rig.interrupts).toBeGreaterThan(0);
     expect(rig.takeApicInterrupt()).toBe(VECTOR);
     expect(rig.takeApicInterrupt()).toBeUndefined();
+  });
+
+  it("of virtio devices come as messages once their drivers use MSI-X, and not at pin 11", () => {
+    const pci = new FakePciHost(rig.board.ports);
+    const driver = new ModernDriver(pci, rig.board.mmio, rig.memory, NET_SLOT);
+    driver.setVector(1, LAPIC, 0x61);
+    driver.negotiate(0);
+    driver.write("QUEUE_SELECT", 1);
+    driver.write("QUEUE_MSIX_VECTOR", 1);
+    const tx = driver.placeQueue(1, 0x2_0000);
+    driver.status = 0x0f;
+    const before = rig.interrupts;
+    tx.add({ address: 0x4_0000, length: 72 });
+    driver.notify(1);
+    expect(rig.interrupts).toBe(before + 1);
+    expect(rig.takeApicInterrupt()).toBe(0x61);
+    expect(rig.takeApicInterrupt()).toBeUndefined();
+    expect(driver.takeInterrupts()).toBe(0);
   });
 
   it("of virtio devices come at pin 11 as levels, until they are served", () => {

@@ -2,6 +2,7 @@ import type { Bus } from "../../src/core/bus.ts";
 import type { AccessSize } from "../../src/core/device.ts";
 import type { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa } from "../../src/core/units.ts";
+import type { SeededRandom } from "./random.ts";
 
 /** PCI configuration mechanism #1, as a guest uses it. Function 0 of each slot unless told. */
 export class FakePciHost {
@@ -54,7 +55,10 @@ export interface UsedBuffer {
   readonly length: number;
 }
 
-/** The driver's side of a split virtqueue in the legacy layout, with nothing checked. */
+/** Where a queue's parts are, from its address on. */
+type RingLayout = "legacy" | "tight";
+
+/** The driver's side of a split virtqueue, with nothing checked. */
 export class FakeQueue {
   readonly memory: GuestMemory;
   readonly size: number;
@@ -67,13 +71,17 @@ export class FakeQueue {
   #availableIndex = 0;
   #usedIndex = 0;
 
-  /** @param address of the descriptor table, a multiple of 4096 */
-  constructor(memory: GuestMemory, address: number, size: number) {
+  /**
+   * @param address of the descriptor table, a multiple of 4096
+   * @param layout legacy: the used ring is on a page of its own
+   */
+  constructor(memory: GuestMemory, address: number, size: number, layout: RingLayout = "legacy") {
     this.memory = memory;
     this.size = size;
     this.descriptors = address;
     this.available = address + 16 * size;
-    this.used = (this.available + 6 + 2 * size + 4095) & ~4095;
+    const alignment = layout === "legacy" ? 4096 : 4;
+    this.used = (this.available + 6 + 2 * size + alignment - 1) & -alignment;
     this.end = this.used + 6 + 8 * size;
     memory.fill(gpa(address), this.end - address);
   }
@@ -179,8 +187,28 @@ export class FakeQueue {
   }
 }
 
+/** What tests of devices do through either interface. */
+export interface VirtioTestDriver {
+  readonly memory: GuestMemory;
+  status: number;
+  /** Everything up to DRIVER_OK. @param addresses of the queues, each a multiple of 4096 */
+  start(addresses: readonly number[], features?: number): FakeQueue[];
+  notify(queueIndex: number): void;
+  /** Only tells the device where a queue's parts are, in memory or not. */
+  tellQueue(index: number, address: number): void;
+  /** What interrupts the driver has not looked at yet: 1 of a queue, 2 of the configuration. */
+  takeInterrupts(): number;
+  /** Registers and what values they may get, for random use. */
+  readonly registers: readonly RandomRegister[];
+}
+
+export interface RandomRegister {
+  write(random: SeededRandom): void;
+  read(): void;
+}
+
 /** Plays a legacy virtio driver: through PCI configuration, ports, and rings in guest memory. */
-export class FakeDriver {
+export class FakeDriver implements VirtioTestDriver {
   readonly pci: FakePciHost;
   readonly memory: GuestMemory;
   readonly slot: number;
@@ -210,6 +238,37 @@ export class FakeDriver {
 
   readConfig(offset: number, size: AccessSize): number {
     return this.#ports.read(this.ioBase + LEGACY_CONFIG + offset, size);
+  }
+
+  get status(): number {
+    return this.read("DEVICE_STATUS");
+  }
+
+  set status(value: number) {
+    this.write("DEVICE_STATUS", value);
+  }
+
+  takeInterrupts(): number {
+    return this.read("ISR_STATUS");
+  }
+
+  tellQueue(index: number, address: number): void {
+    this.write("QUEUE_SELECT", index);
+    this.write("QUEUE_PFN", Math.floor(address / 4096));
+  }
+
+  get registers(): readonly RandomRegister[] {
+    const register = (name: keyof typeof LEGACY, value: (random: SeededRandom) => number) => ({
+      write: (random: SeededRandom) => this.write(name, value(random)),
+      read: () => void this.read(name),
+    });
+    return [
+      register("DRIVER_FEATURES", (random) => random.pick([0, random.next(), 0xffff_ffff])),
+      register("QUEUE_SELECT", (random) => random.pick([0, 1, random.below(0x1_0000)])),
+      register("QUEUE_PFN", (random) => random.pick([16, 32, 0, 0x5f, 0xffff_ffff])),
+      register("ISR_STATUS", (random) => random.below(256)),
+      register("QUEUE_SIZE", (random) => random.below(0x1_0000)),
+    ];
   }
 
   notify(queueIndex: number): void {

@@ -7,19 +7,21 @@ import {
   writeBytewise,
 } from "../../core/device.ts";
 import { assert } from "../../core/errors.ts";
+import type { BaseAddress } from "./base-address.ts";
 import type { ConfigSpace } from "./config-space.ts";
-import type { IoBar } from "./io-bar.ts";
 
 /** One function of a PCI device: its header, and what its base address registers decode. */
 export interface PciFunction extends Resettable {
   readonly config: ConfigSpace;
-  readonly ioBars: readonly IoBar[];
+  readonly bars: readonly BaseAddress[];
+  /** The guest wrote to the configuration space. */
+  configWritten?(): void;
 }
 
 /** A function that has a header and nothing else that this bus would know of. */
 export class HeaderOnlyFunction implements PciFunction {
   readonly config: ConfigSpace;
-  readonly ioBars: readonly IoBar[] = [];
+  readonly bars: readonly BaseAddress[] = [];
 
   constructor(config: ConfigSpace) {
     this.config = config;
@@ -74,7 +76,7 @@ export class PciBus implements BusDevice, Resettable {
    * functions can trade places, and one that had to wait for a port to become free gets it.
    */
   updateDecoding(): void {
-    const bars = this.functions().flatMap((fn) => fn.ioBars);
+    const bars = this.functions().flatMap((fn) => fn.bars);
     for (const bar of bars) bar.releaseStale();
     for (const bar of bars) bar.claim();
   }
@@ -109,10 +111,11 @@ export class PciBus implements BusDevice, Resettable {
   }
 
   #writeData(offset: number, size: AccessSize, value: number): void {
-    const config = this.#selected()?.config;
-    if (config === undefined) return;
-    config.write((this.#address & 0xfc) + offset, size, value);
+    const fn = this.#selected();
+    if (fn === undefined) return;
+    fn.config.write((this.#address & 0xfc) + offset, size, value);
     this.updateDecoding();
+    fn.configWritten?.();
   }
 
   /** The function that the address register selects: bus 0 is the only bus. */

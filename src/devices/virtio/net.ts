@@ -28,10 +28,11 @@ const TRANSMIT_QUEUE = 1;
 const QUEUE_SIZE = 256;
 
 /**
- * `virtio_net_hdr` of the legacy interface without mergeable buffers (§5.1.6). No offload is
- * offered, so all its fields are zero both ways.
+ * `virtio_net_hdr` (§5.1.6). No offload is offered, so its fields are zero both ways, but the last,
+ * a frame's number of buffers. The legacy interface has that with mergeable buffers only.
  */
-const PACKET_HEADER = new Uint8Array(10);
+const PACKET_HEADER = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+const LEGACY_PACKET_HEADER = new Uint8Array(10);
 
 const ETHERNET_HEADER_LENGTH = 14;
 const VLAN_TAG_LENGTH = 4;
@@ -57,6 +58,7 @@ export class VirtioNet implements VirtioDevice {
   /** The start of {@link #frame}, as long as the last frame sent: most are alike. */
   #frameView: Uint8Array;
   #driver: VirtioDriver | undefined;
+  #packetHeader = LEGACY_PACKET_HEADER;
   /** The backend holds frames back until there are buffers. */
   #backendWaits = false;
 
@@ -85,6 +87,7 @@ export class VirtioNet implements VirtioDevice {
 
   activate(driver: VirtioDriver): void {
     this.#driver = driver;
+    this.#packetHeader = driver.version1 ? PACKET_HEADER : LEGACY_PACKET_HEADER;
     this.#resumeBackend();
   }
 
@@ -124,15 +127,15 @@ export class VirtioNet implements VirtioDevice {
     if (chain.writableLength === 0) {
       throw new GuestError("driver", "virtio-net: a receive buffer with no room for a header");
     }
-    const written = PACKET_HEADER.length + frame.length;
+    const written = this.#packetHeader.length + frame.length;
     if (chain.writableLength < written) {
       queue.unpop();
       this.stats.dropped++;
       return true;
     }
     queue.deferNotifications();
-    chain.write(0, PACKET_HEADER);
-    chain.write(PACKET_HEADER.length, frame);
+    chain.write(0, this.#packetHeader);
+    chain.write(this.#packetHeader.length, frame);
     queue.push(chain, written);
     this.stats.framesIn++;
     this.stats.bytesIn += frame.length;
@@ -151,7 +154,7 @@ export class VirtioNet implements VirtioDevice {
     for (let budget = queue.size; budget > 0; budget--) {
       const chain = queue.pop();
       if (chain === undefined) break;
-      const length = chain.readableLength - PACKET_HEADER.length;
+      const length = chain.readableLength - this.#packetHeader.length;
       if (length < 0) {
         throw new GuestError("driver", "virtio-net: a frame to send with less than a header");
       }
@@ -159,7 +162,7 @@ export class VirtioNet implements VirtioDevice {
         this.stats.dropped++;
       } else {
         const frame = this.#frameOf(length);
-        chain.read(PACKET_HEADER.length, frame);
+        chain.read(this.#packetHeader.length, frame);
         this.#transmit(driver, frame);
         // An answer that came at once may have hit a bad receive buffer.
         if (this.#driver !== driver) return;

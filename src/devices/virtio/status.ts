@@ -29,15 +29,20 @@ export class DeviceStatus {
     return (this.#value & (STATUS.DEVICE_NEEDS_RESET | STATUS.FAILED)) === 0;
   }
 
-  /** @param value 8 bits; 0 resets the device */
-  write(value: number): DriverState {
+  /**
+   * @param value 8 bits; 0 resets the device
+   * @param agreed whether the device can work with the features that the driver chose: if not, it
+   *   keeps FEATURES_OK clear, by which the driver learns of it (§3.1.1)
+   */
+  write(value: number, agreed = true): DriverState {
     if (value === 0) {
       this.#value = 0;
       return "resets";
     }
     // The driver cannot take back what the device said.
     const needsReset = this.#value & STATUS.DEVICE_NEEDS_RESET;
-    this.#value = (value & ~STATUS.DEVICE_NEEDS_RESET) | needsReset;
+    const refused = agreed ? 0 : STATUS.FEATURES_OK;
+    this.#value = (value & ~(STATUS.DEVICE_NEEDS_RESET | refused)) | needsReset;
     if (!this.working) return "gave-up";
     return (value & STATUS.DRIVER_OK) !== 0 ? "ready" : "sets-up";
   }

@@ -3,16 +3,19 @@ import type { GuestError, HostError } from "../../core/errors.ts";
 import type { Virtqueue } from "./virtqueue.ts";
 
 /** Device types (virtio 1.2 §5). */
-export const DEVICE_ID = { NETWORK: 1, BLOCK: 2 } as const;
+export const DEVICE_ID = { NETWORK: 1, BLOCK: 2, CONSOLE: 3, ENTROPY: 4 } as const;
 export type VirtioDeviceId = (typeof DEVICE_ID)[keyof typeof DEVICE_ID];
 
-/** Feature bits of the queues and the transport (virtio 1.2 §6 and §6.3). */
+/** Feature bits 0 to 31 of the queues and the transport (virtio 1.2 §6 and §6.3). */
 export const VIRTIO_F = {
-  /** A device takes headers and data in descriptors of any size. */
+  /** A device takes headers and data in descriptors of any size. Since 1.0 that is so anyhow. */
   ANY_LAYOUT: 1 << 27,
   RING_INDIRECT_DESC: 1 << 28,
   RING_EVENT_IDX: 1 << 29,
 } as const;
+
+/** Feature bits 32 to 63: the driver follows virtio 1.0 or later. */
+export const VIRTIO_F_HIGH = { VERSION_1: 1 << 0 } as const;
 
 /** What every device of ours offers. */
 export const COMMON_FEATURES =
@@ -24,6 +27,8 @@ export interface VirtioDriver {
   readonly queues: readonly Virtqueue[];
   /** What the driver accepted of the features offered. A legacy driver may change it late. */
   readonly features: number;
+  /** Whether it follows virtio 1.0 or later, not the legacy interface. */
+  readonly version1: boolean;
   /** Buffers of `queue` were used: interrupts the driver if it wants to know. */
   used(queue: Virtqueue): void;
   /**
@@ -47,6 +52,7 @@ export interface VirtioDevice {
   readonly queueSizes: readonly number[];
   /** @param offset into the device's configuration; beyond its end reads as zero */
   readConfig(offset: number, size: AccessSize): number;
+  /** By a legacy driver only: no device of ours has anything for others to write. */
   writeConfig(offset: number, size: AccessSize, value: number): void;
   /**
    * The driver is ready. Called once between resets, before any {@link notify}. Buffers may be

@@ -1,18 +1,25 @@
 import { GuestError, type HostError } from "../../core/errors.ts";
 import type { GuestMemory } from "../../core/guest-memory.ts";
-import type { IrqLine } from "../../core/irq-line.ts";
-import { DeviceStatus, STATUS } from "./status.ts";
-import type { VirtioDevice, VirtioDriver } from "./virtio-device.ts";
+import { DeviceStatus, type DriverState, STATUS } from "./status.ts";
+import { VIRTIO_F, VIRTIO_F_HIGH, type VirtioDevice, type VirtioDriver } from "./virtio-device.ts";
 import { type QueueLayout, Virtqueue } from "./virtqueue.ts";
 
-/** ISR status: a queue was used, the configuration or the device status changed (§4.1.4.5). */
-const ISR_QUEUE = 1;
-const ISR_CONFIGURATION = 2;
+/** Features that are not offered to drivers of virtio 1.0 and later. */
+const LEGACY_FEATURES = VIRTIO_F.ANY_LAYOUT;
+
+/** How a device interrupts its driver. */
+export interface VirtioInterrupts {
+  queueUsed(queueIndex: number): void;
+  /** The configuration or the device status changed. */
+  configurationChanged(): void;
+  /** Nothing is pending, and every cause is unassigned. */
+  reset(): void;
+}
 
 export interface TransportOptions {
   readonly device: VirtioDevice;
   readonly memory: GuestMemory;
-  readonly irq: IrqLine;
+  readonly interrupts: VirtioInterrupts;
   /**
    * Told of a driver that broke the rules, once until it resets the device, and of a host that
    * fails the device, once for good.
@@ -23,47 +30,155 @@ export interface TransportOptions {
 }
 
 /**
- * What every transport has in common: the status machine, the queues, the interrupt and what
- * happens to a driver that breaks the rules. A transport puts its registers in front of it.
- * No method throws because of what a guest did.
+ * What every transport and both interfaces, legacy and modern, have in common: the status machine,
+ * feature negotiation, the queues and what happens to a driver that breaks the rules. Registers are
+ * put in front of it. No method throws because of what a guest did.
  */
 export class VirtioTransport implements VirtioDriver {
   readonly queues: readonly Virtqueue[];
   readonly stats = { notifies: 0, interrupts: 0 };
+  /** The device was reset: registers that select or address something go back to zero. */
+  onReset: () => void = () => {};
   readonly #device: VirtioDevice;
-  readonly #irq: IrqLine;
+  readonly #interrupts: VirtioInterrupts;
   readonly #report: (error: GuestError | HostError) => void;
   readonly #status = new DeviceStatus();
   #features = 0;
+  #featuresHigh = 0;
   #active = false;
-  #isr = 0;
   #hostErrorReported = false;
 
   constructor(options: TransportOptions) {
-    this.#device = options.device;
-    this.#irq = options.irq;
+    const { device, memory, name } = options;
+    this.#device = device;
+    this.#interrupts = options.interrupts;
     this.#report = options.report;
-    this.queues = options.device.queueSizes.map(
-      (size, index) => new Virtqueue(options.memory, size, `${options.name} queue ${index}`),
-    );
+    this.queues = device.queueSizes.map((size, i) => new Virtqueue(memory, i, size, name));
   }
 
   get features(): number {
     return this.#features;
   }
 
+  get version1(): boolean {
+    return (this.#featuresHigh & VIRTIO_F_HIGH.VERSION_1) !== 0;
+  }
+
   /** Takes those that the device offers; a legacy driver learns of the others by reading back. */
-  acceptFeatures(features: number): void {
-    this.#features = (features & this.#device.features) >>> 0;
-    for (const queue of this.queues) queue.setFeatures(this.#features);
+  acceptLegacyFeatures(features: number): void {
+    this.#setFeatures((features & this.#device.features) >>> 0, 0);
   }
 
   get status(): number {
     return this.#status.value;
   }
 
+  /** By the legacy interface, whose drivers never heard of FEATURES_OK. */
+  writeLegacyStatus(value: number): void {
+    this.#changed(this.#status.write(value));
+  }
+
+  /**
+   * What is offered by the modern interface.
+   * @param half 0: feature bits 0 to 31, 1: bits 32 to 63; there are no more
+   */
+  offeredFeatures(half: number): number {
+    if (half === 1) return VIRTIO_F_HIGH.VERSION_1;
+    return half === 0 ? (this.#device.features & ~LEGACY_FEATURES) >>> 0 : 0;
+  }
+
+  /** What the driver chose by the modern interface. */
+  chosenFeatures(half: number): number {
+    if (half === 1) return this.#featuresHigh;
+    return half === 0 ? this.#features : 0;
+  }
+
+  /** Not after FEATURES_OK (virtio 1.2 §3.1.1, step 6). */
+  chooseFeatures(half: number, features: number): void {
+    if ((this.status & STATUS.FEATURES_OK) !== 0) return;
+    if (half === 0) this.#setFeatures(features, this.#featuresHigh);
+    else if (half === 1) this.#setFeatures(this.#features, features);
+  }
+
+  /** By the modern interface. */
   writeStatus(value: number): void {
-    switch (this.#status.write(value)) {
+    this.#changed(this.#status.write(value, this.#featuresAgreed()));
+  }
+
+  /** Puts the rings of a queue into place. */
+  placeQueue(queue: Virtqueue, layout: QueueLayout): void {
+    try {
+      queue.place(layout);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /**
+   * The driver put buffers into a queue. Legacy drivers do so before they set DRIVER_OK, and have
+   * to be served (virtio 1.2 §3.1.2); for others it is too early then.
+   */
+  notify(queueIndex: number): void {
+    this.stats.notifies++;
+    if (this.version1 && (this.status & STATUS.DRIVER_OK) === 0) return;
+    if (!this.#status.working || this.queues[queueIndex]?.ready !== true) return;
+    this.#activate();
+    try {
+      this.#device.notify(queueIndex);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  used(queue: Virtqueue): void {
+    if (!queue.interruptWanted()) return;
+    this.stats.interrupts++;
+    this.#interrupts.queueUsed(queue.index);
+  }
+
+  fail(error: unknown): void {
+    if (!(error instanceof GuestError)) throw error;
+    const first = this.#status.working;
+    this.#status.requireReset();
+    this.#stop();
+    if ((this.status & STATUS.DRIVER_OK) !== 0) {
+      this.stats.interrupts++;
+      this.#interrupts.configurationChanged();
+    }
+    if (first) this.#report(error);
+  }
+
+  report(error: HostError): void {
+    if (this.#hostErrorReported) return;
+    this.#hostErrorReported = true;
+    this.#report(error);
+  }
+
+  reset(): void {
+    this.#status.write(0);
+    this.#stop();
+    for (const queue of this.queues) queue.reset();
+    this.#setFeatures(0, 0);
+    this.#interrupts.reset();
+    this.onReset();
+  }
+
+  /** Only what was offered, and the one that the modern interface cannot do without. */
+  #featuresAgreed(): boolean {
+    const strange = [0, 1].some(
+      (half) => (this.chosenFeatures(half) & ~this.offeredFeatures(half)) !== 0,
+    );
+    return this.version1 && !strange;
+  }
+
+  #setFeatures(features: number, high: number): void {
+    this.#features = features;
+    this.#featuresHigh = high;
+    for (const queue of this.queues) queue.setFeatures(features);
+  }
+
+  #changed(state: DriverState): void {
+    switch (state) {
       case "resets":
         this.reset();
         break;
@@ -78,65 +193,6 @@ export class VirtioTransport implements VirtioDriver {
     }
   }
 
-  /** Puts the rings of a queue into place. */
-  placeQueue(queue: Virtqueue, layout: QueueLayout): void {
-    try {
-      queue.place(layout);
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  /**
-   * The driver put buffers into a queue. Legacy drivers do so before they set DRIVER_OK, and have
-   * to be served (virtio 1.2 §3.1.2).
-   */
-  notify(queueIndex: number): void {
-    this.stats.notifies++;
-    if (!this.#status.working || this.queues[queueIndex]?.ready !== true) return;
-    this.#activate();
-    try {
-      this.#device.notify(queueIndex);
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  /** Reading clears it and takes the interrupt back. */
-  readInterruptStatus(): number {
-    const isr = this.#isr;
-    this.#isr = 0;
-    this.#irq.set(false);
-    return isr;
-  }
-
-  used(queue: Virtqueue): void {
-    if (queue.interruptWanted()) this.#interrupt(ISR_QUEUE);
-  }
-
-  fail(error: unknown): void {
-    if (!(error instanceof GuestError)) throw error;
-    const first = this.#status.working;
-    this.#status.requireReset();
-    this.#stop();
-    if ((this.status & STATUS.DRIVER_OK) !== 0) this.#interrupt(ISR_CONFIGURATION);
-    if (first) this.#report(error);
-  }
-
-  report(error: HostError): void {
-    if (this.#hostErrorReported) return;
-    this.#hostErrorReported = true;
-    this.#report(error);
-  }
-
-  reset(): void {
-    this.#status.write(0);
-    this.#stop();
-    for (const queue of this.queues) queue.remove();
-    this.acceptFeatures(0);
-    this.readInterruptStatus();
-  }
-
   #activate(): void {
     if (this.#active) return;
     this.#active = true;
@@ -146,11 +202,5 @@ export class VirtioTransport implements VirtioDriver {
   #stop(): void {
     this.#active = false;
     this.#device.reset();
-  }
-
-  #interrupt(cause: number): void {
-    this.stats.interrupts++;
-    this.#isr |= cause;
-    this.#irq.set(true);
   }
 }

@@ -39,10 +39,14 @@ export interface QueueLayout {
  * queue has the guest's byte order, and our guests are x86.
  */
 export class Virtqueue {
-  readonly size: number;
+  /** Position among the device's queues. */
+  readonly index: number;
+  /** The most entries that the driver may choose. */
+  readonly maxSize: number;
   readonly #memory: GuestMemory;
   readonly #name: string;
   readonly #chain: DescriptorChain;
+  #size: number;
   #ready = false;
   #descriptors = 0;
   #available = 0;
@@ -58,14 +62,27 @@ export class Virtqueue {
   #notificationsOff = false;
 
   /**
-   * @param size entries, a power of two, at most 32768
-   * @param name for messages
+   * @param maxSize entries, a power of two, at most 32768
+   * @param device name for messages
    */
-  constructor(memory: GuestMemory, size: number, name: string) {
+  constructor(memory: GuestMemory, index: number, maxSize: number, device: string) {
     this.#memory = memory;
-    this.size = size;
-    this.#name = name;
-    this.#chain = new DescriptorChain(memory, size);
+    this.index = index;
+    this.maxSize = maxSize;
+    this.#size = maxSize;
+    this.#name = `${device} queue ${index}`;
+    this.#chain = new DescriptorChain(memory, maxSize);
+  }
+
+  /** Entries. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** As the driver asks, if it may: a power of two of at most {@link maxSize}, before it is placed. */
+  resize(size: number): void {
+    const allowed = size > 0 && size <= this.maxSize && (size & (size - 1)) === 0;
+    if (allowed && !this.#ready) this.#size = size;
   }
 
   /** Whether the rings are in place. */
@@ -80,13 +97,19 @@ export class Virtqueue {
   place(layout: QueueLayout): void {
     this.remove();
     // Both rings end in the 16-bit field that EVENT_IDX gives a meaning.
-    this.#inRam("descriptor table", layout.descriptors, DESC_SIZE * this.size);
-    this.#inRam("available ring", layout.available, 6 + AVAIL_ENTRY_SIZE * this.size);
-    this.#inRam("used ring", layout.used, 6 + USED_ENTRY_SIZE * this.size);
+    this.#inRam("descriptor table", layout.descriptors, DESC_SIZE * this.#size);
+    this.#inRam("available ring", layout.available, 6 + AVAIL_ENTRY_SIZE * this.#size);
+    this.#inRam("used ring", layout.used, 6 + USED_ENTRY_SIZE * this.#size);
     this.#descriptors = layout.descriptors;
     this.#available = layout.available;
     this.#used = layout.used;
     this.#ready = true;
+  }
+
+  /** Takes the queue out of use; its size is the device's again. */
+  reset(): void {
+    this.remove();
+    this.#size = this.maxSize;
   }
 
   /** Takes the queue out of use. */
@@ -118,7 +141,7 @@ export class Virtqueue {
       // The driver may have added a buffer before it could see that.
       if (!this.#fetchAvailable()) return undefined;
     }
-    const entry = RING_ENTRIES + AVAIL_ENTRY_SIZE * (this.#nextAvailable & (this.size - 1));
+    const entry = RING_ENTRIES + AVAIL_ENTRY_SIZE * (this.#nextAvailable & (this.#size - 1));
     const head = this.#memory.readU16(gpa(this.#available + entry));
     this.#nextAvailable = (this.#nextAvailable + 1) & 0xffff;
     this.#collect(head);
@@ -135,7 +158,7 @@ export class Virtqueue {
    * @param written bytes that the device wrote into it, from its first writable byte on
    */
   push(chain: DescriptorChain, written: number): void {
-    const entry = RING_ENTRIES + USED_ENTRY_SIZE * (this.#nextUsed & (this.size - 1));
+    const entry = RING_ENTRIES + USED_ENTRY_SIZE * (this.#nextUsed & (this.#size - 1));
     this.#memory.writeU32(gpa(this.#used + entry), chain.head);
     this.#memory.writeU32(gpa(this.#used + entry + 4), written);
     this.#nextUsed = (this.#nextUsed + 1) & 0xffff;
@@ -154,7 +177,7 @@ export class Virtqueue {
     if (!this.#eventIdx) {
       return (this.#memory.readU16(gpa(this.#available)) & AVAIL_F_NO_INTERRUPT) === 0;
     }
-    const usedEvent = RING_ENTRIES + AVAIL_ENTRY_SIZE * this.size;
+    const usedEvent = RING_ENTRIES + AVAIL_ENTRY_SIZE * this.#size;
     const event = this.#memory.readU16(gpa(this.#available + usedEvent));
     return ((this.#nextUsed - event - 1) & 0xffff) < pushed;
   }
@@ -169,7 +192,7 @@ export class Virtqueue {
 
   #wantNotification(): void {
     if (this.#eventIdx) {
-      const availEvent = RING_ENTRIES + USED_ENTRY_SIZE * this.size;
+      const availEvent = RING_ENTRIES + USED_ENTRY_SIZE * this.#size;
       this.#memory.writeU16(gpa(this.#used + availEvent), this.#nextAvailable);
     }
     if (this.#notificationsOff) {
@@ -182,10 +205,10 @@ export class Virtqueue {
   #fetchAvailable(): boolean {
     const index = this.#memory.readU16(gpa(this.#available + RING_INDEX));
     const waiting = (index - this.#nextAvailable) & 0xffff;
-    if (waiting > this.size) {
+    if (waiting > this.#size) {
       this.#refuse(
         `the available index jumped to ${index} from at most ` +
-          `${(this.#nextAvailable + this.size) & 0xffff}`,
+          `${(this.#nextAvailable + this.#size) & 0xffff}`,
       );
     }
     this.#knownAvailable = index;
@@ -197,7 +220,7 @@ export class Virtqueue {
     const chain = this.#chain;
     chain.begin(head);
     let table = this.#descriptors;
-    let entries = this.size;
+    let entries = this.#size;
     let index = head;
     let nested = false;
     for (let links = 0; ; ) {
@@ -215,7 +238,7 @@ export class Virtqueue {
         continue;
       }
       links++;
-      if (links > this.size) this.#refuse(`a chain of more than ${this.size} descriptors`);
+      if (links > this.#size) this.#refuse(`a chain of more than ${this.#size} descriptors`);
       this.#append(address, length, (flags & DESC_F_WRITE) !== 0);
       if ((flags & DESC_F_NEXT) === 0) return;
       index = this.#memory.readU16(gpa(at + 14));

@@ -2,16 +2,16 @@ import { describe, expect, it } from "vitest";
 import { Bus } from "../../../src/core/bus.ts";
 import { type BusDevice, floating } from "../../../src/core/device.ts";
 import { acpiBridge } from "../../../src/devices/pci/acpi-bridge.ts";
+import { type AddressSpace, BaseAddress } from "../../../src/devices/pci/base-address.ts";
 import { ConfigSpace } from "../../../src/devices/pci/config-space.ts";
 import { assignResources } from "../../../src/devices/pci/firmware.ts";
 import { hostBridge } from "../../../src/devices/pci/host-bridge.ts";
-import { IoBar } from "../../../src/devices/pci/io-bar.ts";
 import { isaBridge } from "../../../src/devices/pci/isa-bridge.ts";
 import { PciBus, type PciFunction } from "../../../src/devices/pci/pci-bus.ts";
 import { readWriteEverything } from "../../support/bus-fuzz.ts";
 import { FakePciHost } from "../../support/fake-driver.ts";
 
-/** A function with 32 ports, all of which read as `mark`. */
+/** A function with 32 ports or 4096 bytes of memory, all of which read as `mark`. */
 class MarkedFunction implements PciFunction {
   readonly config = new ConfigSpace({
     vendor: 0x1af4,
@@ -21,11 +21,13 @@ class MarkedFunction implements PciFunction {
     subsystem: 1,
     interruptPin: 1,
   });
-  readonly ioBars: readonly IoBar[];
+  readonly bars: readonly BaseAddress[];
 
-  constructor(ports: Bus, mark: number) {
+  constructor(bus: Bus, mark: number, space: AddressSpace = "io") {
     const device: BusDevice = { read: (_offset, size) => mark & floating(size), write: () => {} };
-    this.ioBars = [new IoBar(this.config, 0, 32, ports, device)];
+    const { config } = this;
+    const place = space === "io" ? { index: 0, length: 32 } : { index: 1, length: 4096 };
+    this.bars = [new BaseAddress({ config, space, ...place, bus, device })];
   }
 
   reset(): void {
@@ -48,10 +50,12 @@ function machine() {
   pci.plug(1, acpiBridge(0x600), 3);
   pci.plug(3, new MarkedFunction(ports, 0xaa));
   pci.plug(4, new MarkedFunction(ports, 0xbb));
-  return { ports, pci, resets, host: new FakePciHost(ports) };
+  const mmio = new Bus("memory");
+  pci.plug(5, new MarkedFunction(mmio, 0xcc, "memory"));
+  return { ports, mmio, pci, resets, host: new FakePciHost(ports) };
 }
 
-const READY = { ioBase: 0xc000, interruptLine: 11 };
+const READY = { ioBase: 0xc000, memoryBase: 0xfe00_0000, interruptLine: 11 };
 
 describe("configuration mechanism #1", () => {
   it("finds the functions plugged in and nothing else", () => {
@@ -69,6 +73,7 @@ describe("configuration mechanism #1", () => {
       "1.3 71138086",
       "3.0 10001af4",
       "4.0 10001af4",
+      "5.0 10001af4",
     ]);
   });
 
@@ -124,7 +129,7 @@ describe("configuration mechanism #1", () => {
     const { host } = machine();
     for (let offset = 0; offset < 256; offset += 4) host.write(3, offset, 4, 0xffff_ffff);
     expect(host.read(3, 0x00, 4)).toBe(0x1000_1af4);
-    expect(host.read(3, 0x04, 4)).toBe(0x0000_0007);
+    expect(host.read(3, 0x04, 4)).toBe(0x0000_0407);
     expect(host.read(3, 0x08, 4)).toBe(0x0200_0000);
     expect(host.read(3, 0x2c, 4)).toBe(0x0001_1af4);
     expect(host.read(3, 0x34, 4)).toBe(0);
@@ -154,7 +159,7 @@ describe("I/O base address registers", () => {
     assignResources(pci, READY);
     expect(host.read(3, 0x10, 4)).toBe(0xc001);
     expect(host.read(4, 0x10, 4)).toBe(0xc021);
-    expect(host.read(3, 0x04, 2)).toBe(0x5);
+    expect(host.read(3, 0x04, 2)).toBe(0x7);
     expect(host.read(3, 0x3c, 1)).toBe(11);
     expect(host.read(0, 0x3c, 1)).toBe(0);
     expect(ports.read(0xc000, 1)).toBe(0xaa);
@@ -179,6 +184,22 @@ describe("I/O base address registers", () => {
     host.write(3, 0x10, 4, 0xd000);
     expect(ports.read(0xc000, 1)).toBe(0xff);
     expect(ports.read(0xd01f, 1)).toBe(0xaa);
+  });
+
+  it("of memory are sized, moved and switched off like those of ports", () => {
+    const { mmio, pci, host } = machine();
+    assignResources(pci, READY);
+    expect(host.read(5, 0x14, 4)).toBe(0xfe00_0000);
+    expect(mmio.read(0xfe00_0fff, 1)).toBe(0xcc);
+    host.write(5, 0x14, 4, 0xffff_ffff);
+    expect(host.read(5, 0x14, 4)).toBe(0xffff_f000);
+    host.write(5, 0x14, 4, 0x9000_0000);
+    expect(mmio.read(0xfe00_0000, 1)).toBe(0xff);
+    expect(mmio.read(0x9000_0000, 1)).toBe(0xcc);
+    host.write(5, 0x04, 2, 5);
+    expect(mmio.read(0x9000_0000, 1)).toBe(0xff);
+    host.write(5, 0x04, 2, 2);
+    expect(mmio.read(0x9000_0000, 1)).toBe(0xcc);
   });
 
   it("decode nothing while the command register says so", () => {

@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
+import type { Bus } from "../../../src/core/bus.ts";
 import type { AccessSize } from "../../../src/core/device.ts";
 import { gpa } from "../../../src/core/units.ts";
 import { VirtioBlock } from "../../../src/devices/virtio/block.ts";
 import { VirtioNet } from "../../../src/devices/virtio/net.ts";
 import { VIRTIO_F } from "../../../src/devices/virtio/virtio-device.ts";
 import { FakeDisk, FakeLink } from "../../support/fake-backends.ts";
-import { DESC, type FakeQueue, LEGACY } from "../../support/fake-driver.ts";
+import { DESC, type FakeQueue, type VirtioTestDriver } from "../../support/fake-driver.ts";
 import { SeededRandom } from "../../support/random.ts";
-import { IO_BASE, SLOT, VirtioRig } from "../../support/virtio-rig.ts";
+import { IO_BASE, MEMORY_BASE, SLOT, VirtioRig } from "../../support/virtio-rig.ts";
 
 const RAM = 0x6_0000;
 const SEEDS = Array.from({ length: 8 }, (_, i) => i + 1);
@@ -27,6 +28,7 @@ const SIZES = [1, 2, 4] as const satisfies readonly AccessSize[];
 
 interface Subject {
   readonly rig: VirtioRig;
+  readonly driver: VirtioTestDriver;
   /** Where its queues go. */
   readonly rings: readonly number[];
   /** The driver makes a good buffer available. */
@@ -40,16 +42,25 @@ interface Subject {
 /** Where a buffer of up to a page may lie. */
 const room = (random: SeededRandom) => ROOM + random.below(ROOM_LENGTH - 4096);
 
-function network(): Subject {
+type Interface = "legacy" | "modern";
+
+const driverOf = (rig: VirtioRig, over: Interface): VirtioTestDriver =>
+  over === "legacy" ? rig.driver : rig.modern;
+
+function network(over: Interface): Subject {
   const link = new FakeLink();
   const rig = new VirtioRig(new VirtioNet({ backend: link, mac: new Uint8Array(6) }), RAM);
+  const driver = driverOf(rig, over);
+  const header = over === "legacy" ? 10 : 12;
   return {
     rig,
+    driver,
     rings: RINGS,
     addGood: (random, queues) => {
       const address = room(random);
       if (random.chance(50)) queues[0]?.add({ address, length: 1526, writable: true });
-      else queues[1]?.add({ address, length: 10 }, { address, length: 14 + random.below(1600) });
+      else
+        queues[1]?.add({ address, length: header }, { address, length: 14 + random.below(1600) });
     },
     provoke: (random) => {
       link.sent.length = 0;
@@ -58,22 +69,24 @@ function network(): Subject {
     },
     works: () => {
       link.echo = true;
-      const [rx, tx] = rig.driver.start(RINGS) as [FakeQueue, FakeQueue];
+      const [rx, tx] = driver.start(RINGS) as [FakeQueue, FakeQueue];
       rx.add({ address: ROOM, length: 1526, writable: true });
-      tx.add({ address: ROOM + 0x1000, length: 70 });
-      rig.driver.notify(1);
+      tx.add({ address: ROOM + 0x1000, length: header + 60 });
+      driver.notify(1);
       expect(tx.takeUsed()).toEqual([{ head: 0, length: 0 }]);
-      expect(rx.takeUsed()).toEqual([{ head: 0, length: 70 }]);
+      expect(rx.takeUsed()).toEqual([{ head: 0, length: header + 60 }]);
     },
   };
 }
 
-function block(): Subject {
+function block(over: Interface): Subject {
   const disk = new FakeDisk(64);
   const rig = new VirtioRig(new VirtioBlock({ backend: disk }), RAM);
+  const driver = driverOf(rig, over);
   const rings = RINGS.slice(0, 1);
   return {
     rig,
+    driver,
     rings,
     addGood: (random, [queue]) => {
       const header = room(random);
@@ -91,10 +104,10 @@ function block(): Subject {
     },
     works: () => {
       disk.broken = false;
-      const [queue] = rig.driver.start(rings) as [FakeQueue];
+      const [queue] = driver.start(rings) as [FakeQueue];
       rig.memory.fill(gpa(ROOM), 16);
       queue.add({ address: ROOM, length: 16 }, { address: ROOM + 16, length: 513, writable: true });
-      rig.driver.notify(0);
+      driver.notify(0);
       expect(queue.takeUsed()).toEqual([{ head: 0, length: 513 }]);
     },
   };
@@ -136,25 +149,14 @@ function ringStep(random: SeededRandom, queue: FakeQueue): void {
   }
 }
 
-function registerStep(random: SeededRandom, { rig }: Subject): void {
-  const { driver } = rig;
-  switch (random.below(6)) {
-    case 0:
-      driver.write("DEVICE_STATUS", random.pick([0, 1, 3, 4, 7, 7, 7, 0x87, random.below(256)]));
-      break;
-    case 1:
-      driver.write("DRIVER_FEATURES", random.pick([0, random.next(), 0xffff_ffff]));
-      break;
-    case 2:
-      driver.write("QUEUE_SELECT", random.pick([0, 1, random.below(0x1_0000)]));
-      break;
-    case 3: {
-      const frames = RINGS.map((address) => address / 4096);
-      driver.write("QUEUE_PFN", random.pick([...frames, 0, RAM / 4096 - 1, 0xffff_ffff]));
-      break;
-    }
-    default:
-      driver.read(random.pick(Object.keys(LEGACY) as (keyof typeof LEGACY)[]));
+function registerStep(random: SeededRandom, { driver }: Subject): void {
+  if (random.chance(20)) {
+    driver.status = random.pick([0, 1, 3, 4, 7, 7, 0x0b, 0x0f, 0x0f, 0x87, random.below(256)]);
+  } else if (random.chance(50)) {
+    random.pick(driver.registers).write(random);
+  } else {
+    random.pick(driver.registers).read();
+    driver.takeInterrupts();
   }
 }
 
@@ -174,28 +176,36 @@ function expectUntouched(rig: VirtioRig, queues: readonly FakeQueue[], run: () =
   });
 }
 
+/** One access of any size; what is read is a value of that size. */
+function memoryAccess(random: SeededRandom, mmio: Bus, address: number): void {
+  const size = random.pick(SIZES);
+  if (random.chance(70)) mmio.write(address, size, random.next() >>> (32 - 8 * size));
+  else expect(mmio.read(address, size)).toBeLessThan(2 ** (8 * size));
+}
+
 describe.each([
-  ["network", network],
-  ["block", block],
-])("the %s device under random use", (_name, build) => {
+  ["network", "legacy", network],
+  ["network", "modern", network],
+  ["block", "legacy", block],
+  ["block", "modern", block],
+] as const)("the %s device under random use by the %s interface", (_name, over, build) => {
   it.each(SEEDS)("writes to rings and writable buffers only (seed %i)", (seed) => {
     const random = new SeededRandom(seed);
-    const subject = build();
-    const { rig } = subject;
-    const begin = () => {
-      rig.driver.write("DEVICE_STATUS", 0);
-      return rig.driver.start(subject.rings, random.next() | VIRTIO_F.RING_INDIRECT_DESC);
-    };
+    const subject = build(over);
+    const { rig, driver } = subject;
+    const begin = () =>
+      driver.start(subject.rings, (random.next() | VIRTIO_F.RING_INDIRECT_DESC) >>> 0);
+    const ready = over === "legacy" ? 7 : 0x0f;
     let queues = begin();
     for (let step = 0; step < STEPS; step++) {
-      if (rig.driver.read("DEVICE_STATUS") !== 7 && random.chance(20)) queues = begin();
+      if (driver.status !== ready && random.chance(20)) queues = begin();
       const queue = random.pick(queues);
       // The guest's own writes come first; then the device works, on the same memory.
       if (random.chance(70)) subject.addGood(random, queues);
       else if (random.chance(80)) ringStep(random, queue);
       else registerStep(random, subject);
       expectUntouched(rig, queues, () => {
-        rig.driver.notify(random.below(3));
+        driver.notify(random.below(3));
         if (random.chance(30)) subject.provoke(random);
       });
     }
@@ -204,9 +214,10 @@ describe.each([
 
   it.each(SEEDS)("survives random ports and random rings (seed %i)", (seed) => {
     const random = new SeededRandom(seed);
-    const subject = build();
-    const { rig } = subject;
+    const subject = build(over);
+    const { rig, driver } = subject;
     const ports = [0xcf8, IO_BASE];
+    const structures = [0, 0x400, 0x800, 0x1000, 0x2000, 0x3000];
     for (let step = 0; step < STEPS; step++) {
       if (random.chance(10)) {
         const at = (random.pick(RINGS) + random.below(0x3000)) & ~3;
@@ -214,11 +225,15 @@ describe.each([
       }
       if (random.chance(2)) {
         rig.assignResources();
-        rig.driver.start(subject.rings, random.next());
+        driver.start(subject.rings, random.next());
       }
       if (random.chance(5)) subject.provoke(random);
       // Mostly at the device and at its header, so that it comes to something.
       if (random.chance(30)) rig.ports.write(0xcf8, 4, 0x8000_0000 + (SLOT << 11));
+      if (over === "modern" && random.chance(50)) {
+        memoryAccess(random, rig.mmio, MEMORY_BASE + random.pick(structures) + random.below(64));
+        continue;
+      }
       const port = random.chance(90)
         ? random.pick(ports) + random.below(64)
         : random.below(0x1_0000);

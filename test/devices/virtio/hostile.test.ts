@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
 import { VirtioBlock } from "../../../src/devices/virtio/block.ts";
+import { VirtioConsole } from "../../../src/devices/virtio/console.ts";
+import { VirtioEntropy } from "../../../src/devices/virtio/entropy.ts";
 import { VirtioNet } from "../../../src/devices/virtio/net.ts";
 import { VIRTIO_F } from "../../../src/devices/virtio/virtio-device.ts";
 import { FakeDisk, FakeLink } from "../../support/fake-backends.ts";
-import { DESC, type FakeDriver, type FakeQueue } from "../../support/fake-driver.ts";
+import { FakeConsole } from "../../support/fake-console.ts";
+import { DESC, type FakeQueue, type VirtioTestDriver } from "../../support/fake-driver.ts";
 import { VirtioRig } from "../../support/virtio-rig.ts";
 
 const RAM = 0x10_0000;
@@ -12,40 +15,56 @@ const RINGS = [0x1_0000, 0x2_0000];
 const DATA = 0x4_0000;
 const TABLE = 0x5_0000;
 
+type Interface = "legacy" | "modern";
+
 /** A device, the queue that attacks go to, and a proof that the device works. */
 interface Target {
   readonly name: string;
   readonly queues: number;
   readonly victim: number;
-  build(): { rig: VirtioRig; works(queues: FakeQueue[]): void };
+  build(over: Interface): Built;
 }
+
+interface Built {
+  readonly rig: VirtioRig;
+  readonly driver: VirtioTestDriver;
+  works(queues: FakeQueue[]): void;
+}
+
+const built = (
+  rig: VirtioRig,
+  over: Interface,
+  works: (driver: VirtioTestDriver, queues: FakeQueue[]) => void,
+): Built => {
+  const driver = over === "legacy" ? rig.driver : rig.modern;
+  return { rig, driver, works: (queues) => works(driver, queues) };
+};
 
 const TARGETS: readonly Target[] = [
   {
     name: "network",
     queues: 2,
     victim: 1,
-    build: () => {
+    build: (over) => {
       const link = new FakeLink();
       const rig = new VirtioRig(new VirtioNet({ backend: link, mac: new Uint8Array(6) }), RAM);
-      const works = (queues: FakeQueue[]) => {
+      return built(rig, over, (driver, queues) => {
         link.sent.length = 0;
-        queues[1]?.add({ address: DATA, length: 70 });
-        rig.driver.notify(1);
+        queues[1]?.add({ address: DATA, length: 72 });
+        driver.notify(1);
         expect(link.sent).toHaveLength(1);
         queues[0]?.add({ address: DATA, length: 1526, writable: true });
         expect(link.deliver(new Uint8Array(60))).toBe(true);
-      };
-      return { rig, works };
+      });
     },
   },
   {
     name: "block",
     queues: 1,
     victim: 0,
-    build: () => {
+    build: (over) => {
       const rig = new VirtioRig(new VirtioBlock({ backend: new FakeDisk(64) }), RAM);
-      const works = (queues: FakeQueue[]) => {
+      return built(rig, over, (driver, queues) => {
         rig.memory.fill(gpa(DATA), 16);
         rig.memory.writeU8(gpa(DATA + 0x1200), 0xee);
         queues[0]?.add(
@@ -53,15 +72,49 @@ const TARGETS: readonly Target[] = [
           { address: DATA + 0x1000, length: 512, writable: true },
           { address: DATA + 0x1200, length: 1, writable: true },
         );
-        rig.driver.notify(0);
+        driver.notify(0);
         expect(rig.memory.readU8(gpa(DATA + 0x1200))).toBe(0);
-      };
-      return { rig, works };
+      });
+    },
+  },
+  {
+    name: "console",
+    queues: 2,
+    victim: 1,
+    build: (over) => {
+      const host = new FakeConsole();
+      const rig = new VirtioRig(new VirtioConsole(host), RAM);
+      return built(rig, over, (driver, queues) => {
+        rig.memory.write(gpa(DATA), Uint8Array.of(0x68, 0x69));
+        queues[1]?.add({ address: DATA, length: 2 });
+        driver.notify(1);
+        expect(host.text).toMatch(/hi$/);
+      });
+    },
+  },
+  {
+    name: "entropy",
+    queues: 1,
+    victim: 0,
+    build: (over) => {
+      const rig = new VirtioRig(new VirtioEntropy({ fill: (into) => into.fill(0xa5) }), RAM);
+      return built(rig, over, (driver, queues) => {
+        rig.memory.fill(gpa(DATA), 16);
+        queues[0]?.add({ address: DATA, length: 16, writable: true });
+        driver.notify(0);
+        expect(rig.memory.readU8(gpa(DATA + 15))).toBe(0xa5);
+      });
     },
   },
 ];
 
-const ATTACKS: readonly [string, (queue: FakeQueue, driver: FakeDriver) => void][] = [
+/** A buffer of no length is a request without header, but nothing wrong with the others. */
+const EMPTY_ALLOWED = new Set(["console", "entropy"]);
+
+const ATTACKS: readonly [
+  string,
+  (queue: FakeQueue, driver: VirtioTestDriver, index: number) => void,
+][] = [
   [
     "a descriptor that follows itself",
     (queue) => {
@@ -110,46 +163,67 @@ const ATTACKS: readonly [string, (queue: FakeQueue, driver: FakeDriver) => void]
       queue.offer(0);
     },
   ],
-  ["rings outside RAM", (_queue, driver) => driver.write("QUEUE_PFN", RAM / 4096)],
-  ["rings that run out of RAM", (_queue, driver) => driver.write("QUEUE_PFN", RAM / 4096 - 1)],
-  ["rings at the last page frame", (_queue, driver) => driver.write("QUEUE_PFN", 0xffff_ffff)],
 ];
 
-describe.each(TARGETS)("a hostile driver of the $name device", ({ queues, victim, build }) => {
-  const addresses = RINGS.slice(0, queues);
+const PLACES: readonly [string, number][] = [
+  ["outside RAM", RAM],
+  ["that run out of RAM", RAM - 64],
+  ["at the last page frame", 0xffff_ffff * 4096],
+];
 
-  it.each(ATTACKS)("with %s stops the device until it resets it", (_name, attack) => {
-    const { rig, works } = build();
-    const { driver } = rig;
+const CASES = TARGETS.flatMap((target) =>
+  (["legacy", "modern"] as const).map((over) => ({ ...target, over })),
+);
+
+describe.each(CASES)("a hostile $over driver of the $name device", (target) => {
+  const { name, over, queues, victim, build } = target;
+  const addresses = RINGS.slice(0, queues);
+  const ready = over === "legacy" ? 7 : 0x0f;
+  const attacks = ATTACKS.filter(
+    ([attack]) => !(EMPTY_ALLOWED.has(name) && attack === "a buffer of no length"),
+  );
+
+  it.each(attacks)("with %s stops the device until it resets it", (_name, attack) => {
+    const { rig, driver, works } = build(over);
     const victims = driver.start(addresses, VIRTIO_F.RING_INDIRECT_DESC);
-    driver.write("QUEUE_SELECT", victim);
-    attack(victims[victim] as FakeQueue, driver);
+    attack(victims[victim] as FakeQueue, driver, victim);
     const before = rig.memory.slice(gpa(0), RAM).slice();
     driver.notify(victim);
     driver.notify(victim);
 
-    expect(driver.read("DEVICE_STATUS")).toBe(0x47);
+    expect(driver.status).toBe(0x40 | ready);
     expect(rig.reports).toHaveLength(1);
     expect(Buffer.compare(rig.memory.slice(gpa(0), RAM), before)).toBe(0);
     works(driver.start(addresses));
   });
 
-  it("that notifies before there are queues, or that none is, changes nothing", () => {
-    const { rig, works } = build();
-    for (const status of [0, 1, 3, 7]) {
-      rig.driver.write("DEVICE_STATUS", status);
-      for (const index of [0, 1, 2, 0xffff]) rig.driver.notify(index);
-    }
-    expect(rig.driver.read("DEVICE_STATUS")).toBe(7);
-    expect(rig.reports).toEqual([]);
-    works(rig.driver.start(addresses));
+  it.each(PLACES)("with rings %s stops the device until it resets it", (_name, place) => {
+    const { rig, driver, works } = build(over);
+    driver.start([]);
+    driver.tellQueue(victim, place);
+    expect(driver.status).toBe(0x40 | ready);
+    expect(rig.reports).toHaveLength(1);
+    works(driver.start(addresses));
   });
 
-  it("that writes a queue size not offered goes on with the one offered", () => {
-    const { rig, works } = build();
+  it("that notifies before there are queues, or that none is, changes nothing", () => {
+    const { rig, driver, works } = build(over);
+    for (const status of [0, 1, 3, 7]) {
+      driver.status = status;
+      for (const index of [0, 1, 2, 0xffff]) driver.notify(index);
+    }
+    expect(driver.status).toBe(7);
+    expect(rig.reports).toEqual([]);
+    works(driver.start(addresses));
+  });
+});
+
+it("a driver that writes a queue size by the legacy interface goes on with the one offered", () => {
+  for (const { queues, build } of TARGETS) {
+    const { rig, works } = build("legacy");
     for (const size of [0, 1, 3, 0xffff]) {
       rig.driver.write("QUEUE_SIZE", size);
-      works(rig.driver.start(addresses));
+      works(rig.driver.start(RINGS.slice(0, queues)));
     }
-  });
+  }
 });

@@ -19,7 +19,7 @@ let queue: Virtqueue;
 beforeEach(() => {
   memory = new GuestMemory(new ArrayBuffer(RAM));
   driver = new FakeQueue(memory, RINGS, SIZE);
-  queue = new Virtqueue(memory, SIZE, "queue");
+  queue = new Virtqueue(memory, 0, SIZE, "test");
   queue.place(driver);
 });
 

@@ -242,7 +242,9 @@ it("survives anything read and written", () => {
     const net = new VirtioNet({ backend: new FakeLink(), mac: MAC });
     const block = new VirtioBlock({ backend: new FakeDisk(8) });
     return {
-      ranges: [net, block].map((device) => [new VirtioRig(device, 0x1_0000).fn, 64] as const),
+      ranges: [net, block].map(
+        (device) => [new VirtioRig(device, 0x1_0000).fn.legacy, 64] as const,
+      ),
     };
   });
 });

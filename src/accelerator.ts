@@ -6,6 +6,7 @@ import { leavesToKvm } from "./assisted/leaves.ts";
 import { type Clock, CountedClock } from "./core/clock.ts";
 import type { Cpu } from "./core/cpu.ts";
 import { HostError } from "./core/errors.ts";
+import { splitMix64 } from "./core/split-mix.ts";
 import { MICROSECOND } from "./core/units.ts";
 import { loadAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
@@ -66,18 +67,6 @@ function deterministic(request: ProcessorRequest, clock: CountedClock): ChosenPr
     random: splitMix64(),
   });
   return { cpu, waitForEvents: undefined };
-}
-
-/** Sebastiano Vigna's SplitMix64 (public domain), from zero. */
-function splitMix64(): () => bigint {
-  const word = (value: bigint): bigint => BigInt.asUintN(64, value);
-  let state = 0n;
-  return () => {
-    state = word(state + 0x9e37_79b9_7f4a_7c15n);
-    const first = word((state ^ (state >> 30n)) * 0xbf58_476d_1ce4_e5b9n);
-    const second = word((first ^ (first >> 27n)) * 0x94d0_49bb_1331_11ebn);
-    return second ^ (second >> 31n);
-  };
 }
 
 function automatic(request: ProcessorRequest): ChosenProcessor {

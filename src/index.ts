@@ -15,7 +15,7 @@ import { allocateMemory } from "./machine/memory.ts";
 
 export { ACCELERATORS, type Accelerator, automaticChoice } from "./accelerator.ts";
 export { BOOT_MODES, type BootMode } from "./boot/boot-plan.ts";
-export type { BlockBackend, ConsoleBackend, NetBackend } from "./core/backends.ts";
+export type { BlockBackend, ConsoleBackend, EntropySource, NetBackend } from "./core/backends.ts";
 export { CountedClock } from "./core/clock.ts";
 export { Bug, GuestError, HostError } from "./core/errors.ts";
 export type { BlockDevice, NetDevice } from "./machine/board.ts";
@@ -26,7 +26,10 @@ export type { Outcome } from "./machine/outcome.ts";
 export const DEFAULT_MEMORY_MIB = 512;
 
 /** What the guest's devices are connected to. */
-export type Connections = Pick<MachineOptions, "console" | "nets" | "blocks">;
+export type Connections = Pick<
+  MachineOptions,
+  "console" | "nets" | "blocks" | "virtioConsole" | "entropy"
+>;
 
 export interface MachineDescription extends Pick<MachineOptions, "report"> {
   /** An ISO image, a Multiboot kernel, or the image of a disk. */

@@ -18,10 +18,9 @@ export function checkOptions(image: string, options: RunOptions): void {
   }
   const tap = repeated(net.flatMap((spec) => (spec.kind === "tap" ? spec.interface : [])));
   if (tap !== undefined) throw new HostError(`two --net devices are on tap ${tap}`);
-  if (net.length + block.length > MAX_VIRTIO_DEVICES) {
-    throw new HostError(
-      `this machine has room for ${MAX_VIRTIO_DEVICES} network devices and disks`,
-    );
+  const others = [options.virtioConsole, options.virtioRng].filter((wanted) => wanted).length;
+  if (net.length + block.length + others > MAX_VIRTIO_DEVICES) {
+    throw new HostError(`this machine has room for ${MAX_VIRTIO_DEVICES} virtio devices`);
   }
   if (options.deterministic) checkDeterministic(options);
   requireDistinct([

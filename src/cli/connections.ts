@@ -8,6 +8,7 @@ import type { Connections } from "../index.ts";
 import { Capture } from "../net/capture.ts";
 import type { UserNetwork } from "../net/user-network.ts";
 import type { Closers } from "./closers.ts";
+import { hostEntropy, madeUpEntropy } from "./entropy.ts";
 import { openNetworks } from "./networks.ts";
 import type { RunOptions } from "./run.ts";
 import { type ConsoleEvents, openConsole } from "./serial-option.ts";
@@ -51,7 +52,14 @@ export function openConnections(
     backend: capture?.wrap(net.backend) ?? net.backend,
   }));
   const console = closers.opened(openConsole(options.serial, files["serial file"], events));
-  return { blocks, nets, console: options.deterministic ? withoutInput(console) : console, pinged };
+  return {
+    blocks,
+    nets,
+    console: options.deterministic ? withoutInput(console) : console,
+    virtioConsole: options.virtioConsole === true,
+    entropy: options.virtioRng && (options.deterministic ? madeUpEntropy() : hostEntropy),
+    pinged,
+  };
 }
 
 /** Keys come when they will: none goes to the guest. */

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly net?: readonly NetSpec[];
   readonly block?: readonly BlockSpec[];
   readonly serial: SerialSpec;
+  readonly virtioConsole?: true;
+  readonly virtioRng?: true;
   readonly pcap?: string;
   readonly ping?: number;
   readonly timeout?: number;
@@ -85,6 +87,8 @@ function addRunOptions(command: Command): Command {
         .argParser(argument(parseSerial))
         .default({ kind: "stdio" } satisfies SerialSpec, "stdio"),
     )
+    .option("--virtio-console", "a virtio console beside the serial port, on the same terminal")
+    .option("--virtio-rng", "a virtio device that gives the guest the host's random numbers")
     .option("--pcap <file>", "record the network's frames for Wireshark")
     .addOption(
       new Option("--ping <count>", "ping the guest from the built-in network, then end").argParser(

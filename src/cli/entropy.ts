@@ -1,0 +1,19 @@
+import type { EntropySource } from "../core/backends.ts";
+import { splitMix64 } from "../core/split-mix.ts";
+
+/** The host's own. Web Cryptography, since `node:crypto` takes a moment to load. */
+export const hostEntropy: EntropySource = {
+  fill: (into) => {
+    crypto.getRandomValues(into);
+  },
+};
+
+/** The same bytes in every run. */
+export function madeUpEntropy(): EntropySource {
+  const next = splitMix64();
+  return {
+    fill: (into) => {
+      for (let i = 0; i < into.length; i++) into[i] = Number(next() & 0xffn);
+    },
+  };
+}

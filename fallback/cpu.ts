@@ -101,7 +101,7 @@ export class FallbackCpu implements Cpu {
     try {
       return this.#runUntil(deadline);
     } catch (error) {
-      if (error instanceof TripleFault) return this.#departure.exits.shutdown;
+      if (error instanceof TripleFault) return this.#departure.exits.shutdown(error);
       throw error;
     }
   }
@@ -217,7 +217,7 @@ export class FallbackCpu implements Cpu {
       this.#stepper.step();
     } catch (error) {
       if (!(error instanceof TripleFault)) throw error;
-      this.#departure.leaveFor(this.#departure.exits.shutdown);
+      this.#departure.leaveFor(this.#departure.exits.shutdown(error));
     } finally {
       this.#forced = false;
     }

@@ -1,5 +1,7 @@
 /** Exceptions: Intel SDM vol. 3A, chapter 6 ("Interrupt and exception handling"). */
 
+import type { FailedException } from "../src/core/cpu.ts";
+
 /** Vectors under their mnemonics, table 6-1. */
 export const VECTOR = {
   DE: 0,
@@ -71,7 +73,14 @@ export class CpuException {
 }
 
 /** Thrown when an exception arises while a double fault is being delivered: the shutdown state. */
-export class TripleFault {}
+export class TripleFault {
+  /** What led to it, in order: the last is the double fault. */
+  readonly exceptions: readonly FailedException[];
+
+  constructor(exceptions: readonly FailedException[]) {
+    this.exceptions = exceptions;
+  }
+}
 
 export const undefinedOpcode = (): CpuException => new CpuException(VECTOR.UD);
 export const generalProtection = (errorCode = 0): CpuException =>

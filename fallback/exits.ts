@@ -12,6 +12,7 @@ import type {
 } from "../src/core/cpu.ts";
 import type { AccessSize } from "../src/core/device.ts";
 import { type Gpa, gpa } from "../src/core/units.ts";
+import type { TripleFault } from "./exceptions.ts";
 import type { MmioAccess } from "./memory/mmio.ts";
 
 class PendingPortRead implements PortRead {
@@ -69,7 +70,10 @@ export class FallbackExits {
   readonly kicked: Kicked = { kind: "kicked" };
   readonly interruptWindow: InterruptWindow = { kind: "interrupt-window" };
   readonly priorityLowered: PriorityLowered = { kind: "priority-lowered" };
-  readonly shutdown: Shutdown = { kind: "shutdown" };
+
+  shutdown({ exceptions }: TripleFault): Shutdown {
+    return { kind: "shutdown", exceptions };
+  }
 
   cannotContinue(reason: string, instruction: Uint8Array): CannotContinue {
     return { kind: "cannot-continue", reason, instruction };

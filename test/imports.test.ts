@@ -17,10 +17,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   kvm: ["core"],
   host: ["core", "node"],
   fallback: ["core"],
+  debug: ["core", "boot", "machine", "fallback"],
   assisted: ["core", "kvm", "fallback"],
   accelerator: ["core", "machine", "kvm", "host", "fallback", "assisted"],
   index: ["core", "devices", "boot", "net", "machine", "host", "accelerator"],
-  cli: ["core", "boot", "net", "machine", "host", "kvm", "index", "node"],
+  cli: ["core", "boot", "net", "machine", "debug", "host", "kvm", "index", "node"],
 };
 
 function sources(folder: string): string[] {

@@ -1,4 +1,5 @@
 /** Delivery of interrupts and exceptions (Intel SDM vol. 3A chapter 6; vol. 2A, INT n). */
+import type { FailedException } from "../../src/core/cpu.ts";
 import { DR7, RFLAGS } from "../bits.ts";
 import {
   CpuException,
@@ -33,13 +34,16 @@ export interface InterruptEvent {
  */
 export function deliverException(p: Processor, mmu: Mmu, exception: CpuException): void {
   let current = exception;
+  const failed: FailedException[] = [];
   for (;;) {
+    const address = current.vector === VECTOR.PF ? p.cr2 : undefined;
     const failure = attempt(p, mmu, eventOf(current));
     if (failure === undefined) {
       if (current.vector === VECTOR.DB) p.setDr(7, p.dr(7) & ~BigInt(DR7.GD));
       return;
     }
-    current = combine(current.vector, failure);
+    failed.push({ vector: current.vector, errorCode: current.errorCode, address });
+    current = combine(failed, failure);
   }
 }
 
@@ -113,10 +117,11 @@ function deliver(p: Processor, mmu: Mmu, event: InterruptEvent): void {
 }
 
 /** Table 6-5: what a second exception during the delivery of a first one becomes. */
-function combine(first: number, second: CpuException): CpuException {
+function combine(failed: readonly FailedException[], second: CpuException): CpuException {
+  const first = failed.at(-1)?.vector ?? second.vector;
   const later = doubleFaultClass(second.vector);
   if (later === "benign") return second;
-  if (first === VECTOR.DF) throw new TripleFault();
+  if (first === VECTOR.DF) throw new TripleFault(failed);
   const earlier = doubleFaultClass(first);
   const serial = earlier === "benign" || (earlier === "contributory" && later === "page-fault");
   return serial ? second : new CpuException(VECTOR.DF, 0);

@@ -95,9 +95,13 @@ static void print_registers(const struct exception_frame *frame)
 }
 
 /* Comes last in the report: the stack pointer itself may be what is wrong, and
- * then these reads fault again. */
+ * then these reads fault again. Where it has only left the stack at its end,
+ * the end is shown. */
 static void print_stack(uint64_t rsp)
 {
+    if (rsp / PAGE_SIZE == stack_guard_page / PAGE_SIZE)
+        rsp = stack_guard_page + PAGE_SIZE;
+
     const uint64_t *words = (const uint64_t *)(rsp & ~7ull);
 
     printf("stack");

@@ -106,6 +106,12 @@ export function loadImage({ source, memory, commandLine }: LoadRequest): LoadedI
   };
 }
 
+/** The kernel and its modules, in the order in which they are loaded. */
+export function bootFiles(source: ByteSource): readonly ByteSource[] {
+  const { kernel, modules } = findBootFiles(source);
+  return [kernel.source, ...modules.map((module) => module.source)];
+}
+
 function findBootFiles(source: ByteSource): BootFiles {
   const identity = identify(source);
   if (identity.kind === "iso9660") return filesOfIso(new IsoVolume(source));

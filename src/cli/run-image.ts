@@ -1,14 +1,15 @@
+import type { ByteSource } from "../boot/byte-source.ts";
 import { type Clock, CountedClock } from "../core/clock.ts";
 import { nanos, SECOND } from "../core/units.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { createMachine, type Machine } from "../index.ts";
 import type { Outcome } from "../machine/outcome.ts";
-import { describeOutcome } from "../machine/report.ts";
 import type { UserNetwork } from "../net/user-network.ts";
 import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
 import { openConnections } from "./connections.ts";
+import { reportCrash } from "./crash.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, printError, say } from "./messages.ts";
 import { startPinging } from "./pinging.ts";
@@ -78,7 +79,7 @@ export async function runImage(
       pinged !== undefined && options.ping !== undefined
         ? startPinging(pinged, options.ping, clock, stop)
         : () => false;
-    const outcome = await finish(machine, options);
+    const outcome = await finish(machine, image, options);
     status = exitStatus(outcome, endPinging());
   } finally {
     closers.close();
@@ -109,10 +110,9 @@ function startTimeout({ timeout }: RunOptions, clock: Clock, machine: Machine): 
   alarm.set(nanos(clock.now() + timeout * SECOND));
 }
 
-async function finish(machine: Machine, options: RunOptions): Promise<Outcome> {
+async function finish(machine: Machine, image: ByteSource, options: RunOptions): Promise<Outcome> {
   const outcome = await machine.run();
-  const description = describeOutcome(outcome);
-  if (description !== undefined) say(description);
+  reportCrash(outcome, machine, image);
   if (options.stats) {
     const nets = (options.net ?? []).filter(({ kind }) => kind !== "none");
     const names = {

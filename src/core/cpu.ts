@@ -62,9 +62,19 @@ export interface PriorityLowered {
   readonly kind: "priority-lowered";
 }
 
+/** An exception that the guest could not take: its delivery failed. */
+export interface FailedException {
+  readonly vector: number;
+  readonly errorCode: number | undefined;
+  /** Of a page fault: the linear address. */
+  readonly address: bigint | undefined;
+}
+
 /** Triple fault. */
 export interface Shutdown {
   readonly kind: "shutdown";
+  /** What led to it, in order; none where the processor cannot tell. */
+  readonly exceptions: readonly FailedException[];
 }
 
 /** The CPU cannot execute the instruction at RIP, or enter the guest with this state. */

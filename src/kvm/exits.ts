@@ -96,7 +96,7 @@ export class KvmExits {
   readonly kicked: Kicked = { kind: "kicked" };
   readonly interruptWindow: InterruptWindow = { kind: "interrupt-window" };
   readonly priorityLowered: PriorityLowered = { kind: "priority-lowered" };
-  readonly shutdown: Shutdown = { kind: "shutdown" };
+  readonly shutdown: Shutdown = { kind: "shutdown", exceptions: [] };
 
   /** @param run the whole `kvm_run` mapping */
   constructor(run: DataView) {

@@ -1,4 +1,4 @@
-import type { CannotContinue, Registers } from "../core/cpu.ts";
+import type { CannotContinue, FailedException, Registers } from "../core/cpu.ts";
 
 /** How a run ended. */
 export type Outcome =
@@ -8,7 +8,12 @@ export type Outcome =
   | { readonly kind: "power-off" }
   /** `hlt` with interrupts disabled: nothing wakes it. */
   | { readonly kind: "halted-forever"; readonly registers: Registers }
-  | { readonly kind: "triple-fault"; readonly registers: Registers }
+  | {
+      readonly kind: "triple-fault";
+      readonly registers: Registers;
+      /** See `Shutdown`. */
+      readonly exceptions: readonly FailedException[];
+    }
   | {
       readonly kind: "cannot-continue";
       readonly exit: CannotContinue;

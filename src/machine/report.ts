@@ -2,50 +2,66 @@ import { GENERAL_REGISTERS, type Registers, SEGMENT_REGISTERS } from "../core/cp
 import { hex } from "../core/units.ts";
 import type { Outcome } from "./outcome.ts";
 
-const REGISTERS_PER_LINE = 4;
+/** Of a terminal, in characters. */
+const LINE = 80;
+/** What our kernel ends with after an exception, or when the application gives up. */
+const ABORT_STATUS = 255;
 
 const wide = (value: bigint): string => value.toString(16).padStart(16, "0");
 
-/** The architectural state as text, one screen at most. */
+/** The architectural state as text, in lines of at most 80 characters. */
 export function describeRegisters(registers: Registers): string {
   const names = [...GENERAL_REGISTERS, "rip", "rflags"] as const;
   const cells = names.map((name) => `${name.padEnd(6)} ${wide(registers[name])}`);
-  const lines: string[] = [];
-  for (let i = 0; i < cells.length; i += REGISTERS_PER_LINE) {
-    lines.push(cells.slice(i, i + REGISTERS_PER_LINE).join("  "));
-  }
   const control = (["cr0", "cr2", "cr3", "cr4", "efer"] as const).map(
     (name) => `${name} ${hex(registers[name])}`,
   );
-  lines.push(control.join("  "));
   const segments = SEGMENT_REGISTERS.map(
     (name) => `${name} ${hex(registers[name].selector)}@${hex(registers[name].base)}`,
   );
-  lines.push(segments.join("  "));
-  lines.push(
-    `gdt ${hex(registers.gdtr.base)}+${hex(registers.gdtr.limit)}  ` +
-      `idt ${hex(registers.idtr.base)}+${hex(registers.idtr.limit)}  ` +
+  return [
+    ...filled(cells),
+    ...filled(control),
+    ...filled(segments),
+    ...filled([
+      `gdt ${hex(registers.gdtr.base)}+${hex(registers.gdtr.limit)}`,
+      `idt ${hex(registers.idtr.base)}+${hex(registers.idtr.limit)}`,
       `tr ${hex(registers.tr.selector)}@${hex(registers.tr.base)}`,
-  );
-  return lines.join("\n");
+    ]),
+  ].join("\n");
 }
+
+/** Whether a run ended as the guest or the host's side wanted it to. */
+export const isGuestsChoice = (outcome: Outcome): boolean => describeOutcome(outcome) === undefined;
 
 /** What to tell the user about an end that the guest did not choose; undefined for one it did. */
 export function describeOutcome(outcome: Outcome): string | undefined {
   switch (outcome.kind) {
     case "exit":
+      return outcome.status === ABORT_STATUS ? "the guest aborted" : undefined;
     case "power-off":
     case "stopped":
       return undefined;
     case "halted-forever":
       return `the guest halted with interrupts disabled, at rip ${hex(outcome.registers.rip)}`;
     case "triple-fault":
-      return `the guest brought its processor down (triple fault)\n${describeRegisters(outcome.registers)}`;
+      return "the guest brought its processor down (triple fault)";
     case "cannot-continue": {
       const { reason, instruction } = outcome.exit;
       const bytes = [...instruction].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-      const at = `at rip ${hex(outcome.registers.rip)}: ${bytes === "" ? "(no bytes)" : bytes}`;
-      return `${reason}, ${at}\n${describeRegisters(outcome.registers)}`;
+      return `${reason}, at rip ${hex(outcome.registers.rip)}: ${bytes === "" ? "(no bytes)" : bytes}`;
     }
   }
+}
+
+/** As many cells in a line as there is room for. */
+export function filled(cells: readonly string[], gap = "  "): string[] {
+  const lines: string[] = [];
+  for (const cell of cells) {
+    const last = lines.at(-1);
+    const joined = `${last}${gap}${cell}`;
+    if (last === undefined || joined.length > LINE) lines.push(cell);
+    else lines[lines.length - 1] = joined;
+  }
+  return lines;
 }

@@ -219,7 +219,11 @@ export class RunLoop {
         break;
       case "shutdown":
         exits.shutdown++;
-        this.end({ kind: "triple-fault", registers: cpu.readRegisters() });
+        this.end({
+          kind: "triple-fault",
+          registers: cpu.readRegisters(),
+          exceptions: exit.exceptions,
+        });
         break;
       case "cannot-continue":
         exits["cannot-continue"]++;

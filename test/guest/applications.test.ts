@@ -79,7 +79,10 @@ describeOnEach("the applications", () => {
     ["stack", "the stack is used up"],
   ])("exception %s is reported with all a person needs", async (name, title) => {
     const ended = await run([image("exception"), "--net", "none", "--", name]);
-    expect(ended).toMatchObject({ status: 255, stderr: "" });
+    expect(ended).toMatchObject({
+      status: 255,
+      stderr: expect.stringMatching(/^solo5-kvm: the guest aborted\n/),
+    });
     expect(ended.stdout).toContain(title);
     expect(ended.stdout).toMatch(/ABORT: exception \d+, .* at RIP 0x[0-9a-f]+\r\n/);
     for (const register of ["RIP", "RSP", "RAX", "R15", "CR2", "CR3"]) {

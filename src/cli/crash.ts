@@ -1,0 +1,29 @@
+import type { ByteSource } from "../boot/byte-source.ts";
+import { bootFiles } from "../boot/direct-boot.ts";
+import { GuestError } from "../core/errors.ts";
+import { crashReport } from "../debug/crash-report.ts";
+import { SymbolTable } from "../debug/symbols.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Outcome } from "../machine/outcome.ts";
+import { isGuestsChoice } from "../machine/report.ts";
+import { printError, say } from "./messages.ts";
+
+/** Tells of an end that the guest did not choose, on standard error. */
+export function reportCrash(outcome: Outcome, machine: Machine, image: ByteSource): void {
+  if (isGuestsChoice(outcome)) return;
+  const registers = machine.cpu.readRegisters();
+  const report = crashReport(outcome, { registers, memory: machine.memory }, symbolsOf(image));
+  const [reason = "", ...rest] = report ?? [];
+  say(reason);
+  printError(`${rest.join("\n")}\n`);
+}
+
+/** Those of the files that the image boots; an image that boots otherwise has none that we know. */
+export function symbolsOf(image: ByteSource): SymbolTable {
+  try {
+    return new SymbolTable(bootFiles(image));
+  } catch (error) {
+    if (error instanceof GuestError) return new SymbolTable([]);
+    throw error;
+  }
+}

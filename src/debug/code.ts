@@ -1,0 +1,108 @@
+/** The guest's code, as backtraces and reports look at it. */
+
+import { createDisassembler } from "../../fallback/index.ts";
+import type { DecodedInstruction } from "../../fallback/interpreter/decoder.ts";
+import type { Registers } from "../core/cpu.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
+import { readLinear } from "./linear-memory.ts";
+
+const EFER_LMA = 1n << 10n;
+const CR0_PE = 1n;
+/** Of a code segment's attributes: 64-bit code; 32-bit code. */
+const ATTRIBUTE_LONG = 1 << 13;
+const ATTRIBUTE_DEFAULT = 1 << 14;
+
+/** Longest instruction (Intel SDM vol. 2A §2.3.11). */
+const MAX_INSTRUCTION_LENGTH = 15;
+/** Shortest and longest CALL. */
+const CALL_LENGTHS = [2, 3, 4, 5, 6, 7, 8] as const;
+
+export type CodeSize = 16 | 32 | 64;
+
+export function codeSizeOf({ cr0, efer, cs }: Registers): CodeSize {
+  if ((cr0 & CR0_PE) === 0n) return 16;
+  if ((efer & EFER_LMA) !== 0n && (cs.attributes & ATTRIBUTE_LONG) !== 0) return 64;
+  return (cs.attributes & ATTRIBUTE_DEFAULT) !== 0 ? 32 : 16;
+}
+
+export interface CodeLine {
+  readonly bytes: Uint8Array;
+  readonly text: string;
+}
+
+/** A guest that stands still: its memory by linear address, in the mode that it is in. */
+export class GuestCode {
+  readonly size: CodeSize;
+  readonly registers: Registers;
+  readonly #memory: GuestMemory;
+  readonly #disassembler = createDisassembler();
+
+  constructor(registers: Registers, memory: GuestMemory) {
+    this.registers = registers;
+    this.size = codeSizeOf(registers);
+    this.#memory = memory;
+  }
+
+  /** Linear address of the instruction at RIP. */
+  get position(): bigint {
+    const { rip, cs } = this.registers;
+    return this.size === 64 ? rip : BigInt.asUintN(32, rip + cs.base);
+  }
+
+  /** Bytes of a return address. */
+  get wordSize(): number {
+    return this.size / 8;
+  }
+
+  read(address: bigint, length: number): Uint8Array {
+    return readLinear(this.registers, this.#memory, address, length);
+  }
+
+  /** A word of the stack; undefined where nothing is mapped. */
+  word(address: bigint): bigint | undefined {
+    const bytes = this.read(address, this.wordSize);
+    if (bytes.length < this.wordSize) return undefined;
+    return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+  }
+
+  decode(address: bigint): DecodedInstruction | undefined {
+    return this.#disassembler.decode(this.read(address, MAX_INSTRUCTION_LENGTH), this.size);
+  }
+
+  line(address: bigint, symbolAt: (address: bigint) => string | undefined): CodeLine {
+    const bytes = this.read(address, MAX_INSTRUCTION_LENGTH);
+    const { text, length } = this.#disassembler.line(bytes, {
+      address,
+      codeSize: this.size,
+      symbolAt,
+    });
+    return { bytes: bytes.subarray(0, length), text };
+  }
+
+  /** The CALL that ends right before an address. @returns where it is; undefined if there is none */
+  callBefore(address: bigint): Call | undefined {
+    for (const length of CALL_LENGTHS) {
+      const at = address - BigInt(length);
+      const instruction = at < 0n ? undefined : this.decode(at);
+      if (instruction?.form.instruction.name !== "CALL" || instruction.length !== length) continue;
+      return { at, target: relativeTarget(instruction, address, this.size) };
+    }
+    return undefined;
+  }
+}
+
+export interface Call {
+  readonly at: bigint;
+  /** Undefined for one by a register or memory. */
+  readonly target: bigint | undefined;
+}
+
+/** Where a relative branch goes. @param next address of the instruction after it */
+export function relativeTarget(
+  { form, immediates, operandSize }: DecodedInstruction,
+  next: bigint,
+  codeSize: CodeSize,
+): bigint | undefined {
+  if (form.operands[0]?.place !== "relative") return undefined;
+  return BigInt.asUintN(codeSize === 64 ? 64 : operandSize, next + (immediates[0] ?? 0n));
+}

@@ -1,0 +1,163 @@
+/** Names of the guest's addresses, from ELF symbol tables (System V gABI 4.1, chapter 4). */
+import type { ByteSource } from "../boot/byte-source.ts";
+import { getUint64, viewOf } from "../boot/data-view.ts";
+import { type ElfFile, type ElfSection, parseElf, readSections } from "../boot/elf.ts";
+import { decodeAscii, printable, untilNul } from "../boot/text.ts";
+import { GuestError } from "../core/errors.ts";
+
+const SHT_SYMTAB = 2;
+const SHN_UNDEF = 0;
+const SHN_LORESERVE = 0xff00;
+const STT_NOTYPE = 0;
+const STT_OBJECT = 1;
+const STT_FUNC = 2;
+const STB_LOCAL = 0;
+
+/** Keeps hostile files cheap: no kernel has so many. */
+const MAX_SYMBOLS = 1_000_000;
+const MAX_NAME = 512;
+
+export interface Symbol {
+  readonly name: string;
+  readonly address: bigint;
+  /** Bytes; for those that say none, up to the next symbol. */
+  readonly size: bigint;
+  /** Whether it is code, as far as the file says so. */
+  readonly isFunction: boolean;
+}
+
+interface Candidate extends Symbol {
+  readonly isLocal: boolean;
+}
+
+/** The symbols of one file or several. */
+export class SymbolTable {
+  readonly #symbols: readonly Symbol[];
+  /** Where files begin to run: nobody calls these. */
+  readonly entries: ReadonlySet<bigint>;
+
+  /** @param files ELF files; what is none, or has no symbols, adds nothing */
+  constructor(files: readonly ByteSource[]) {
+    const entries = new Set<bigint>();
+    const found = files.flatMap((source) => {
+      try {
+        const elf = parseElf(source);
+        entries.add(elf.entry);
+        return readSymbols(source, elf);
+      } catch (error) {
+        if (error instanceof GuestError) return [];
+        throw error;
+      }
+    });
+    this.#symbols = arrange(found);
+    this.entries = entries;
+  }
+
+  get size(): number {
+    return this.#symbols.length;
+  }
+
+  /** The symbol that `address` is in. */
+  find(address: bigint): Symbol | undefined {
+    let low = 0;
+    let high = this.#symbols.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#symbols[middle] as Symbol).address <= address) low = middle + 1;
+      else high = middle;
+    }
+    const symbol = this.#symbols[low - 1];
+    if (symbol === undefined || address >= symbol.address + symbol.size) return undefined;
+    return symbol;
+  }
+
+  byName(name: string): Symbol | undefined {
+    return this.#symbols.find((symbol) => symbol.name === name);
+  }
+
+  /** `name`, or `name+0x12`; undefined for an address in no symbol. */
+  describe(address: bigint): string | undefined {
+    const symbol = this.find(address);
+    if (symbol === undefined) return undefined;
+    const offset = address - symbol.address;
+    return offset === 0n ? symbol.name : `${symbol.name}+0x${offset.toString(16)}`;
+  }
+}
+
+function readSymbols(source: ByteSource, elf: ElfFile): Candidate[] {
+  const sections = readSections(source, elf);
+  return sections
+    .filter(({ type }) => type === SHT_SYMTAB)
+    .flatMap((table) => symbolsOf(source, elf, table, sections));
+}
+
+function symbolsOf(
+  source: ByteSource,
+  elf: ElfFile,
+  table: ElfSection,
+  sections: readonly ElfSection[],
+): Candidate[] {
+  const entrySize = elf.class === 64 ? 24 : 16;
+  const strings = sections[table.link];
+  if (strings === undefined || table.size > MAX_SYMBOLS * entrySize) return [];
+  const names = source.read(strings.offset, strings.size);
+  const view = viewOf(source.read(table.offset, table.size));
+  const found: Candidate[] = [];
+  for (let at = 0; at + entrySize <= view.byteLength; at += entrySize) {
+    const { nameOffset, info, section, address, size } =
+      elf.class === 64 ? symbol64(view, at) : symbol32(view, at);
+    const type = info & 0xf;
+    if (section === SHN_UNDEF || section >= SHN_LORESERVE) continue;
+    if (type !== STT_FUNC && type !== STT_OBJECT && type !== STT_NOTYPE) continue;
+    const name = printable(
+      decodeAscii(untilNul(names.subarray(nameOffset, nameOffset + MAX_NAME))),
+    );
+    if (name === "") continue;
+    const home = sections[section];
+    const end = home === undefined ? address : home.address + BigInt(home.size);
+    // A label is as long as it is to the next one, or to the end of its section.
+    const known = size > 0n ? size : end > address ? end - address : 0n;
+    found.push({
+      name,
+      address,
+      size: known,
+      isFunction: type === STT_FUNC,
+      isLocal: info >> 4 === STB_LOCAL,
+    });
+  }
+  return found;
+}
+
+const symbol64 = (view: DataView, at: number) => ({
+  nameOffset: view.getUint32(at, true),
+  info: view.getUint8(at + 4),
+  section: view.getUint16(at + 6, true),
+  address: view.getBigUint64(at + 8, true),
+  size: BigInt(getUint64(view, at + 16)),
+});
+
+const symbol32 = (view: DataView, at: number) => ({
+  nameOffset: view.getUint32(at, true),
+  address: BigInt(view.getUint32(at + 4, true)),
+  size: BigInt(view.getUint32(at + 8, true)),
+  info: view.getUint8(at + 12),
+  section: view.getUint16(at + 14, true),
+});
+
+/** By address, one each, none reaching into the next. */
+function arrange(candidates: readonly Candidate[]): Symbol[] {
+  const sorted = [...candidates].sort((a, b) => {
+    if (a.address !== b.address) return a.address < b.address ? -1 : 1;
+    return rank(a) - rank(b);
+  });
+  const distinct = sorted.filter(({ address }, i) => address !== sorted[i - 1]?.address);
+  return distinct.map(({ name, address, size, isFunction }, i) => {
+    const next = distinct[i + 1]?.address;
+    const end = next !== undefined && next < address + size ? next : address + size;
+    return { name, address, size: end - address, isFunction };
+  });
+}
+
+/** Which of two names for the same address is the better one. */
+const rank = ({ isFunction, isLocal, name }: Candidate): number =>
+  (isFunction ? 0 : 4) + (isLocal ? 2 : 0) + (name.startsWith("__") ? 1 : 0);

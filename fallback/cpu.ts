@@ -1,6 +1,6 @@
 import type { Cpu, Registers, VmExit } from "../src/core/cpu.ts";
 import type { ProcessorState } from "../src/core/processor-state.ts";
-import type { Nanos } from "../src/core/units.ts";
+import { MILLISECOND, type Nanos } from "../src/core/units.ts";
 import { CodeState } from "./code-state.ts";
 import { Departure } from "./departure.ts";
 import { engineHost } from "./engine-host.ts";
@@ -45,7 +45,7 @@ export class FallbackCpu implements Cpu {
 
   constructor(options: FallbackCpuOptions) {
     this.#options = options;
-    const { memory, ramSize, interpreter, map } = options;
+    const { memory, shared = false, ramSize, interpreter, map, jit, clock } = options;
     const processor = new Processor(memory.buffer);
     const mmu = new Mmu(processor, ramSize);
     const departure = this.#departure;
@@ -61,7 +61,8 @@ export class FallbackCpu implements Cpu {
       },
     });
     this.#engine = new Engine(
-      ...([memory, interpreter, map, host] as const),
+      { memory, shared, interpreter, map, jit, now: () => clock.now() },
+      host,
       (vector, errorCode) => new CpuException(vector, errorCode),
     );
     this.#slices = new Slices(this.#engine);
@@ -136,12 +137,18 @@ export class FallbackCpu implements Cpu {
   }
 
   get notes(): readonly (readonly [string, string])[] {
-    return [["executed", `${this.instructions} instructions`]];
+    const executed = ["executed", `${this.instructions} instructions`] as const;
+    const { jit } = this.#engine;
+    if (jit === undefined) return [executed];
+    const { regions, instructions, bytes, time, dropped } = jit.figures;
+    const made = `${regions} regions of ${instructions} instructions in ${bytes} bytes`;
+    const took = `${(time / MILLISECOND).toFixed(1)} ms`;
+    return [executed, ["jit", `${made}, ${took}; ${dropped} dropped`]];
   }
 
   #count(): void {
     const executed = this.#slices.count();
-    this.#promotion.executed(executed);
+    this.#promotion.executed(this.#slices.instructions);
     this.#options.executed?.(executed);
   }
 
@@ -247,7 +254,7 @@ export class FallbackCpu implements Cpu {
     this.#events.vector = undefined;
     this.#leftAt = 0;
     mmu.mmio.clear();
-    this.#engine.blocks.clear();
+    this.#forgetCode();
     mmu.codePages.clear();
     writeState(processor, mmu, state);
     this.#events.nmi = state.pending.nmi;
@@ -270,7 +277,7 @@ export class FallbackCpu implements Cpu {
     this.#events.forget();
     this.mmu.mmio.clear();
     this.mmu.flush();
-    this.#engine.blocks.clear();
+    this.#forgetCode();
     this.#code.synchronise();
   }
 
@@ -314,11 +321,17 @@ export class FallbackCpu implements Cpu {
     if (this.#departure.completeAccess(this.mmu.mmio)) this.#stepper.step();
   }
 
+  #forgetCode(): void {
+    this.#engine.blocks.clear();
+    this.#engine.jit?.clear();
+  }
+
   #dropCode(address: number, length: number): void {
     const first = Math.floor(address / PAGE_SIZE);
     const last = Math.floor((address + length - 1) / PAGE_SIZE);
     for (let page = first; page <= last; page++) {
       this.#engine.blocks.dropPage(page);
+      this.#engine.jit?.dropPage(page);
       this.mmu.unmarkCode(page);
     }
   }

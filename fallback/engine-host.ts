@@ -6,7 +6,7 @@ import {
   InstructionTooLong,
   InvalidOpcode,
 } from "./interpreter/decoder.ts";
-import { type EngineHost, Leave, NonCanonical } from "./interpreter/engine.ts";
+import { type EngineHost, Leave, NonCanonical, segmentLimit } from "./interpreter/engine.ts";
 import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts";
 import { MmioNeeded } from "./memory/mmio.ts";
@@ -63,6 +63,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
       checkPrivilege(instruction, processor);
       instruction.form.instruction.procedure?.(context);
     },
+    jit: jitHost(parts, scratch),
     asFault: (thrown) => {
       if (thrown instanceof CpuException || thrown instanceof NonCanonical) return thrown;
       if (thrown instanceof InvalidOpcode) {
@@ -78,6 +79,46 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
     nonCanonical: ({ form, address, segment }) => {
       const onStack = address === undefined ? form.instruction.stack : segment === SEGMENT_INDEX.ss;
       return new CpuException(onStack ? VECTOR.SS : VECTOR.GP, 0);
+    },
+  };
+}
+
+/** Accesses that need more than memory are not made, but left to the interpreter. */
+function jitHost({ processor, mmu }: EngineSurroundings, scratch: Uint8Array): EngineHost["jit"] {
+  const quietly = (low: number, high: number, bytes: number, access: (at: number) => boolean) => {
+    try {
+      return access(canonical(low, high, bytes));
+    } catch (error) {
+      const isFault = error instanceof CpuException || error instanceof NonCanonical;
+      if (isFault || error instanceof MmioNeeded) return false;
+      throw error;
+    }
+  };
+  return {
+    codeAt: (linear) => {
+      const address = mmu.codeAt(linearOf(linear));
+      return address >= 0 && mmu.memory.contains(address, 1) ? address : -1;
+    },
+    load: (low, high, bytes, forWrite) =>
+      quietly(low, high, bytes, (at) => {
+        if (forWrite) mmu.check(at, bytes, "write");
+        mmu.readBytes(at, scratch.subarray(0, bytes));
+        return true;
+      }),
+    store: (low, high, bytes) =>
+      quietly(low, high, bytes, (at) => {
+        mmu.check(at, bytes, "write");
+        // A region must not change code, which may be its own, before its instruction has ended.
+        if (mmu.isCode(at, bytes)) return false;
+        mmu.writeBytes(at, scratch.subarray(0, bytes));
+        return true;
+      }),
+    checkSegment: (limit, offset, length) => {
+      const { index, write } = segmentLimit(limit);
+      return quietly(0, 0, 1, () => {
+        checkAccess(processor, index, offset >>> 0, length + 1, write ? "write" : "read");
+        return true;
+      });
     },
   };
 }

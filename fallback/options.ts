@@ -1,6 +1,7 @@
 import type { Clock } from "../src/core/clock.ts";
 import type { DecodedInstruction } from "./interpreter/decoder.ts";
 import type { OpcodeMap } from "./isa/opcode-map.ts";
+import type { JitOptions } from "./jit/jit.ts";
 
 export interface FallbackCpuOptions {
   /** Laid out as `state.ts` says: the processor's part, then guest RAM. */
@@ -12,6 +13,10 @@ export interface FallbackCpuOptions {
   readonly interpreter: WebAssembly.Module;
   /** Makes the interpreter whose hot handlers are inline, for long runs. */
   readonly inlineInterpreter: () => WebAssembly.Module;
+  /** Whether the memory is a shared one. */
+  readonly shared?: boolean;
+  /** Undefined: everything is interpreted. */
+  readonly jit?: JitOptions | undefined;
   readonly clock: Clock;
   /** Whether the host's event loop has work: looked at several times a millisecond. */
   readonly hostWaits: () => boolean;

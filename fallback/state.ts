@@ -37,12 +37,19 @@ export const STATE = {
   ADDRESS: 0x088,
   /** Offset in the code segment. Behind the truth inside a block. */
   RIP: 0x090,
-  /** Arithmetic flags: see `flags.ts`. The third is an i32. */
+  /**
+   * Arithmetic flags: see `flags.ts`. The third is an i32, with room for an i64: where FLAG_KIND is
+   * not zero, the three are what `jit/flag-kinds.ts` says.
+   */
   FLAG_RESULT: 0x098,
   FLAG_CARRIES: 0x0a0,
   FLAG_CARRY: 0x0a8,
   /** i32: all of RFLAGS but the arithmetic flags, which are zero here; bit 1 is one. */
-  RFLAGS: 0x0ac,
+  RFLAGS: 0x0b0,
+  /** i32: not zero only between regions of the JIT. */
+  FLAG_KIND: 0x0b4,
+  /** Instructions that regions of the JIT have executed, besides what they left unexecuted. */
+  IN_REGIONS: 0x0b8,
   /** Eight of {@link SEGMENT_SIZE}: ES, CS, SS, DS, FS, GS, LDTR, TR. */
   SEGMENTS: 0x0c0,
   GDTR_BASE: 0x1c0,
@@ -168,4 +175,8 @@ export const JUMP_CACHE_ENTRY_SIZE = 16;
 
 /** Records of decoded instructions: see `record.ts`. */
 export const RECORDS = 0x20_0000;
-export const RECORDS_END = RAM_BASE;
+export const RECORDS_END = 0x1c0_0000;
+
+/** Where regions of the JIT leave in the middle: see `jit/exit-records.ts`. */
+export const EXIT_RECORDS = RECORDS_END;
+export const EXIT_RECORDS_END = RAM_BASE;

@@ -20,6 +20,9 @@ import type { MachineMemory } from "./machine/memory.ts";
 export const ACCELERATORS = ["auto", "kvm", "emu"] as const;
 export type Accelerator = (typeof ACCELERATORS)[number];
 
+/** How often a block of the guest's code is interpreted before it is translated. */
+const JIT_THRESHOLD = 500;
+
 const KVM_DEVICE = "/dev/kvm";
 
 /** How long a computing guest may go on, in nanoseconds, before it is looked what the host has. */
@@ -32,6 +35,8 @@ export interface ProcessorRequest {
   /** A `CountedClock` is counted by the processor in TypeScript: no other can be had with it. */
   readonly clock: Clock;
   readonly timed: boolean;
+  /** Whether the processor in TypeScript translates what is hot. */
+  readonly jit: boolean;
   /** Hears in one line why `auto` decided against KVM. */
   readonly explain: (reason: string) => void;
 }
@@ -134,7 +139,7 @@ function fallback(request: ProcessorRequest): ChosenProcessor {
 }
 
 function fallbackCpu(
-  { memory, clock, timed }: ProcessorRequest,
+  { memory, clock, timed, jit }: ProcessorRequest,
   waitForEvents: WaitForEvents | undefined,
   role: Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> = {},
 ): FallbackCpu {
@@ -148,6 +153,7 @@ function fallbackCpu(
       waitForEvents === undefined ? everyMillisecond() : occasionally(clock, waitForEvents),
     timed,
     keptInterpreter: readInterpreter,
+    jit: jit ? { threshold: JIT_THRESHOLD } : undefined,
     ...role,
   });
   ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);

@@ -51,6 +51,8 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   readonly explain?: (reason: string) => void;
   /** Whether to measure where the time goes. */
   readonly timed?: boolean;
+  /** Whether the processor in TypeScript translates what is hot to WebAssembly; unless not wanted. */
+  readonly jit?: boolean;
   /**
    * Opens what the guest's devices are connected to. Called when the image is in memory and the
    * processor is there, so that files and networks stay as they are for a guest that cannot run.
@@ -64,7 +66,7 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
  *   `connect` throws
  */
 export function createMachine(description: MachineDescription): Machine {
-  const { report, connect, timed = false, clock = new HostClock() } = description;
+  const { report, connect, timed = false, jit = true, clock = new HostClock() } = description;
   const whole = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB, true);
   const memory = whole.ram;
   const explain = description.explain ?? (() => {});
@@ -82,6 +84,7 @@ export function createMachine(description: MachineDescription): Machine {
     memory: whole,
     clock,
     timed,
+    jit,
     explain,
   });
   try {

@@ -44,6 +44,8 @@ export class BlockCache {
   #next = RECORDS;
   /** Entries of the jump cache that are not empty, maybe some twice. */
   readonly #remembered: number[] = [];
+  /** Nobody knows any more where linear addresses lead. */
+  onForget: () => void = () => {};
 
   constructor(buffer: ArrayBuffer) {
     this.#view = new DataView(buffer);
@@ -66,6 +68,7 @@ export class BlockCache {
     if (this.#remembered.length > MANY_JUMPS) this.#emptyJumps();
     else for (const entry of this.#remembered) this.#empty(entry);
     this.#remembered.length = 0;
+    this.onForget();
   }
 
   #emptyJumps(): void {

@@ -1,5 +1,7 @@
 import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
+import { Jit, type JitOptions } from "../jit/jit.ts";
+import type { JitHost } from "../jit/support.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
 import type { DecodedInstruction } from "./decoder.ts";
@@ -24,6 +26,8 @@ export interface EngineHost extends CodeSource {
   checkSegment(index: number, offset: number, bytes: number, write: boolean): void;
   /** Executes an instruction that has no code. STATE.RIP is behind it. */
   procedure(instruction: DecodedInstruction): void;
+  /** For the regions of the JIT. */
+  readonly jit: JitHost & { codeAt(linear: bigint): number };
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
   asFault(thrown: unknown): CpuException | Leave | NonCanonical;
   /** #SS(0) or #GP(0). */
@@ -52,7 +56,19 @@ const WITH_CODE = 0x100;
 const THROWN = 0x200;
 
 interface Instance {
-  readonly exports: { run(): number };
+  readonly exports: { run(): number; settleFlags(): void };
+}
+
+export interface EngineOptions {
+  readonly memory: WebAssembly.Memory;
+  /** Whether the memory is a shared one. */
+  readonly shared: boolean;
+  readonly interpreter: WebAssembly.Module;
+  readonly map: OpcodeMap;
+  /** Undefined: everything is interpreted. */
+  readonly jit: JitOptions | undefined;
+  /** A clock for what the JIT takes. */
+  now(): number;
 }
 
 /** Runs blocks of decoded instructions in the WebAssembly interpreter. */
@@ -61,11 +77,15 @@ export class Engine {
   readonly #view: DataView;
   readonly #host: EngineHost;
   readonly #translator: Translator;
+  readonly jit: Jit | undefined;
   readonly #imports: Readonly<Record<string, unknown>>;
   #run: () => number;
+  readonly #settleFlags: () => void;
   readonly #makeException: (vector: number, errorCode?: number) => CpuException;
   #thrown: CpuException | Leave | NonCanonical | undefined;
   #changed = false;
+  /** The instruction whose procedure has faulted in a region. */
+  #faulting: DecodedInstruction | undefined;
   /** What a step does not get of the budget. */
   #heldBack = 0;
   /** Instructions of the block that begin with the procedure under way. */
@@ -75,12 +95,12 @@ export class Engine {
   #stepping = false;
 
   constructor(
-    memory: WebAssembly.Memory,
-    module: WebAssembly.Module,
-    map: OpcodeMap,
+    options: EngineOptions,
     host: EngineHost,
     makeException: (vector: number, errorCode?: number) => CpuException,
   ) {
+    const { memory, interpreter: module, map } = options;
+    const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
     this.#view = new DataView(memory.buffer);
     this.#host = host;
     this.#makeException = makeException;
@@ -90,8 +110,10 @@ export class Engine {
       section(module, ACCESSES_SECTION),
     );
     this.#translator = new Translator(memory.buffer, map, handlers, this.blocks, host);
+    this.#translator.onBlock = (block) => this.jit?.added(block);
     this.#imports = {
       memory,
+      regions,
       load: (low: number, high: number, bytes: number, forWrite: number) => {
         this.#attempt(() => host.load(low, high, bytes, forWrite !== 0));
       },
@@ -107,8 +129,26 @@ export class Engine {
           ? 1
           : 0,
     };
-    this.#run = this.#instantiate(module);
+    const { run, settleFlags } = this.#instantiate(module);
+    this.#run = run;
+    this.#settleFlags = settleFlags;
     this.#clearFault();
+    if (options.jit !== undefined) this.jit = this.#makeJit(options, options.jit, regions);
+  }
+
+  #makeJit(
+    { memory, shared, now }: EngineOptions,
+    options: JitOptions,
+    table: WebAssembly.Table,
+  ): Jit {
+    const { jit: host } = this.#host;
+    return new Jit(options, {
+      ...{ memory, shared, table, host, now, settleFlags: this.#settleFlags, blocks: this.blocks },
+      codeAt: (linear) => host.codeAt(linear),
+      known: (rip, address) => this.#translator.known({ ...this.#host.place(), rip }, address),
+      recordFault: () => this.#view.setInt32(STATE.FAULT, THROWN, true),
+      procedure: (instruction) => this.#regionProcedure(instruction),
+    });
   }
 
   /**
@@ -116,12 +156,12 @@ export class Engine {
    * All state is in the memory.
    */
   use(module: WebAssembly.Module): void {
-    this.#run = this.#instantiate(module);
+    this.#run = this.#instantiate(module).run;
   }
 
-  #instantiate(module: WebAssembly.Module): () => number {
+  #instantiate(module: WebAssembly.Module): Instance["exports"] {
     const instance = new WebAssembly.Instance(module, { cpu: this.#imports });
-    return (instance as unknown as Instance).exports.run;
+    return (instance as unknown as Instance).exports;
   }
 
   /** Instructions that the budget still has. */
@@ -133,6 +173,11 @@ export class Engine {
     this.#view.setInt32(STATE.BUDGET, instructions, true);
   }
 
+  /** Instructions that regions of the JIT have executed so far. */
+  get inRegions(): number {
+    return Number(this.#view.getBigInt64(STATE.IN_REGIONS, true));
+  }
+
   /**
    * As {@link budget}, exact while a procedure runs: the instructions of a block are taken from the
    * budget as it is entered.
@@ -142,15 +187,29 @@ export class Engine {
   }
 
   run(): Stop {
-    const left = this.#run();
-    switch (left) {
-      case LEFT.BUDGET:
-        return { kind: "budget" };
-      case LEFT.NO_BLOCK:
-        return this.#stop();
-      default:
-        return this.#leaveBlock();
+    for (;;) {
+      switch (this.#run()) {
+        case LEFT.HOT:
+          this.#compile();
+          break;
+        case LEFT.BUDGET:
+          return { kind: "budget" };
+        case LEFT.NO_BLOCK:
+          return this.#stop();
+        case LEFT.IN_REGION:
+          return this.#leaveRegion();
+        default:
+          return this.#leaveBlock();
+      }
     }
+  }
+
+  /** The block at STATE.RIP is hot. */
+  #compile(): void {
+    const { rip, base } = this.#host.place();
+    const address = this.#host.jit.codeAt(rip + base);
+    const block = address < 0 ? undefined : this.blocks.at(address);
+    if (block !== undefined) this.jit?.compile(block);
   }
 
   /** Runs one instruction, whatever the budget. */
@@ -175,8 +234,11 @@ export class Engine {
     let header = 0;
     this.#attempt(() => {
       const place = this.#host.place();
-      if (!this.#stepping) header = this.#translator.block(place).header;
-      else {
+      if (!this.#stepping) {
+        const block = this.#translator.block(place);
+        this.jit?.found(block);
+        header = block.header;
+      } else {
         this.#single = this.#translator.block(place, 1);
         header = this.#single.header;
       }
@@ -197,6 +259,37 @@ export class Engine {
     if (instruction.form.instruction.ends === undefined) return OUTCOME.NEXT;
     this.#changed = true;
     return OUTCOME.LEAVE;
+  }
+
+  /** Returns whether a region may go on behind an instruction that it has called for. */
+  #regionProcedure(instruction: DecodedInstruction): boolean {
+    const dropped = this.jit?.figures.dropped;
+    this.#settleFlags();
+    if (!this.#attempt(() => this.#host.procedure(instruction))) {
+      const next = this.#view.getBigUint64(STATE.RIP, true);
+      const rip = BigInt.asUintN(64, next - BigInt(instruction.length));
+      this.#view.setBigUint64(STATE.RIP, rip, true);
+      this.#faulting = instruction;
+      return false;
+    }
+    if (dropped === this.jit?.figures.dropped) return true;
+    // It may be this region that is out of date.
+    this.budget -= 1;
+    this.#changed = true;
+    return false;
+  }
+
+  /** A region has stopped in a procedure; RIP and budget are where they should be. */
+  #leaveRegion(): Stop {
+    if (this.#changed) {
+      this.#changed = false;
+      return { kind: "changed" };
+    }
+    const instruction = this.#faulting;
+    if (this.#thrown instanceof NonCanonical && instruction !== undefined) {
+      this.#thrown = this.#host.nonCanonical(instruction);
+    }
+    return this.#stop();
   }
 
   #currentBlock(): Block {
@@ -271,7 +364,7 @@ export function section(module: WebAssembly.Module, name: string): ArrayBuffer {
 }
 
 /** The segment register that a READ_LAST or WRITE_LAST in the state belongs to, and which it is. */
-const segmentLimit = (offset: number): { index: number; write: boolean } => ({
+export const segmentLimit = (offset: number): { index: number; write: boolean } => ({
   index: Math.floor((offset - STATE.SEGMENTS) / SEGMENT_SIZE),
   write: (offset - STATE.SEGMENTS) % SEGMENT_SIZE === SEGMENT.WRITE_LAST,
 });

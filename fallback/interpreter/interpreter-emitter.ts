@@ -6,19 +6,12 @@ import {
   type VectorBits,
 } from "../emission/guest-access.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
-import { FlagEmitter, type FlagStore, zeroExtend } from "../isa/flag-emitter.ts";
+import { FlagEmitter, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
+import { flagsInMemory } from "../jit/flag-kinds.ts";
 import { STATE } from "../state.ts";
 import { unsignedLeb } from "../wasm/encoding.ts";
-import {
-  type Expression,
-  type I32,
-  type I64,
-  i32,
-  i64,
-  operation,
-  type V128,
-} from "../wasm/expression.ts";
+import { type I32, type I64, i32, i64, operation, type V128 } from "../wasm/expression.ts";
 import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import { RECORD } from "./record.ts";
@@ -163,18 +156,4 @@ export class InterpreterEmitter extends CodeEmitter {
       i64.load(this.#record, RECORD.DISPLACEMENT),
     );
   }
-}
-
-/** The flag fields in the state. */
-function flagsInMemory(fn: FunctionBuilder): FlagStore {
-  const zero = i32.const(0);
-  return {
-    let: (value) => fn.let(value as Expression) as never,
-    getResult: () => i64.load(zero, STATE.FLAG_RESULT),
-    setResult: (value) => fn.store(zero, value, STATE.FLAG_RESULT),
-    getCarries: () => i64.load(zero, STATE.FLAG_CARRIES),
-    setCarries: (value) => fn.store(zero, value, STATE.FLAG_CARRIES),
-    getCarry: () => i32.load(zero, STATE.FLAG_CARRY),
-    setCarry: (value) => fn.store(zero, value, STATE.FLAG_CARRY),
-  };
 }

@@ -3,6 +3,8 @@ import type { SlowAccess } from "../emission/guest-access.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
 import { FORMS_SECTION, serialiseForms } from "../isa/form-index.ts";
 import type { Variant } from "../isa/variant.ts";
+import { buildSettleFlags } from "../jit/flag-kinds.ts";
+import { MAX_CALL_DEPTH, REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "../jit/protocol.ts";
 import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
@@ -12,7 +14,13 @@ import {
   STATE,
 } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
-import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
+import {
+  callResult,
+  FunctionBuilder,
+  indirectResult,
+  type Label,
+  type Local,
+} from "../wasm/function-builder.ts";
 import { ModuleBuilder } from "../wasm/module-builder.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
 import { type HandlerExits, InterpreterEmitter } from "./interpreter-emitter.ts";
@@ -36,9 +44,15 @@ export const LEFT = {
   NO_BLOCK: 1,
   /** In the middle of a block, at STATE.RECORD. */
   IN_BLOCK: 2,
+  /** A procedure that a region called has to be followed up; STATE.RIP is where to go on. */
+  IN_REGION: 3,
+  /** The block at STATE.RIP has become hot. */
+  HOT: 4,
 } as const;
 
 const WASM_PAGE = 65536;
+/** Of handlers that are no part of the dispatch loop; before it is that of the regions. */
+const HANDLER_TABLE = REGION_TABLE + 1;
 
 export interface InterpreterOptions {
   /** Whether the memory it will get is a shared one. */
@@ -55,6 +69,7 @@ export function buildInterpreter(
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared === true);
+  module.importTable("cpu", "regions");
   const one = ["i32"] as const;
   const imports = {
     load: module.importFunction("cpu", "load", {
@@ -73,6 +88,7 @@ export function buildInterpreter(
     }),
   };
   const slow = buildSlowAccess(module, imports);
+  const settleFlags = buildSettleFlags(module);
   const accesses = new Map<Variant, MemoryAccess | undefined>();
   const emit = (emitter: InterpreterEmitter, variant: Variant): void => {
     emitMeaning(emitter, variant.instruction.meaning, variant.operands);
@@ -81,8 +97,12 @@ export function buildInterpreter(
   const cold = table.variants.slice(table.hotCount);
   module.setTable(cold.map((variant) => defineHandler(module, variant, slow, imports, emit)));
   const run = module.addFunction({ parameters: [], results: one });
-  module.define(run, new Dispatcher(module, table, slow, imports, emit).build());
+  module.define(
+    run,
+    new Dispatcher(module, table, slow, { ...imports, settleFlags }, emit).build(),
+  );
   module.exportFunction("run", run);
+  module.exportFunction("settleFlags", settleFlags);
   module.addCustomSection(HANDLERS_SECTION, table.serialise());
   module.addCustomSection(FORMS_SECTION, serialiseForms(table.forms));
   const ordered = table.variants.map((variant) => accesses.get(variant));
@@ -120,23 +140,32 @@ interface Imports {
   readonly checkSegment: number;
 }
 
+/** A function without parameters that makes pending flags known. */
+interface Settling {
+  readonly settleFlags: number;
+}
+
 /** The function `run`. */
 class Dispatcher {
   readonly #fn = new FunctionBuilder([]);
   readonly #module: ModuleBuilder;
   readonly #table: HandlerTable;
   readonly #slow: SlowAccess;
-  readonly #imports: Imports;
+  readonly #imports: Imports & Settling;
   readonly #emit: Emit;
   readonly #record: Local<"i32">;
   readonly #rip: Local<"i64">;
   readonly #result: Local<"i32">;
+  /** A region has run: the flags may be pending. */
+  readonly #pending: Local<"i32">;
+  /** A region has left in the middle: the block there is to be interpreted. */
+  readonly #interpret: Local<"i32">;
 
   constructor(
     module: ModuleBuilder,
     table: HandlerTable,
     slow: SlowAccess,
-    imports: Imports,
+    imports: Imports & Settling,
     emit: Emit,
   ) {
     this.#emit = emit;
@@ -147,13 +176,15 @@ class Dispatcher {
     this.#record = this.#fn.local("i32");
     this.#rip = this.#fn.local("i64");
     this.#result = this.#fn.local("i32");
+    this.#pending = this.#fn.local("i32");
+    this.#interpret = this.#fn.local("i32");
   }
 
   build(): number[] {
     const fn = this.#fn;
     fn.block((leave) => {
       fn.loop((enter) => {
-        this.#enterBlock(leave);
+        this.#enterBlock(leave, enter);
         fn.loop((next) => this.#dispatch(leave, enter, next));
       });
     });
@@ -163,7 +194,7 @@ class Dispatcher {
   }
 
   /** Sets the record to the first of the block at STATE.RIP, and pays for the block. */
-  #enterBlock(leave: Label): void {
+  #enterBlock(leave: Label, enter: Label): void {
     const fn = this.#fn;
     const zero = i32.const(0);
     fn.set(this.#rip, i64.add(i64.load(zero, STATE.RIP), i64.load(zero, STATE.CODE_BASE)));
@@ -182,6 +213,17 @@ class Dispatcher {
         });
       },
     );
+    this.#enterRegion(leave, enter);
+    fn.if(this.#pending, () => {
+      fn.call(this.#imports.settleFlags);
+      fn.set(this.#pending, zero);
+    });
+    const heat = fn.let(i32.sub(i32.load(this.#record, HEADER.HEAT), i32.const(1)));
+    fn.store(this.#record, heat, HEADER.HEAT);
+    fn.if(i32.eqz(heat), () => {
+      fn.set(this.#result, i32.const(LEFT.HOT));
+      fn.branch(leave);
+    });
     const count = i32.load(this.#record, HEADER.COUNT);
     const left = fn.let(i32.sub(i32.load(zero, STATE.BUDGET), count));
     fn.if(i32.ltS(left, zero), () => {
@@ -191,6 +233,35 @@ class Dispatcher {
     fn.store(zero, left, STATE.BUDGET);
     fn.store(zero, this.#record, STATE.BLOCK);
     fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
+  }
+
+  /** Runs the region that stands for the block, if there is one, and goes on where it ended. */
+  #enterRegion(leave: Label, enter: Label): void {
+    const fn = this.#fn;
+    const zero = i32.const(0);
+    const region = fn.let(i32.load(this.#record, HEADER.REGION));
+    const enters = fn.let(i32.and(i32.ne(region, zero), i32.eqz(this.#interpret)));
+    fn.set(this.#interpret, zero);
+    fn.if(enters, () => {
+      const type = this.#module.typeIndex(REGION_SIGNATURE);
+      const depth = i32.const(MAX_CALL_DEPTH);
+      const before = fn.let(i32.load(zero, STATE.BUDGET));
+      const next = fn.let(indirectResult("i64", REGION_TABLE, type, region, depth));
+      const executed = i64.extendS(i32.sub(before, i32.load(zero, STATE.BUDGET)));
+      fn.store(zero, i64.add(i64.load(zero, STATE.IN_REGIONS), executed), STATE.IN_REGIONS);
+      fn.set(this.#pending, i32.const(1));
+      fn.if(i64.eq(next, i64.const(REGION_LEFT.STOP)), () => {
+        fn.call(this.#imports.settleFlags);
+        fn.set(this.#result, i32.const(LEFT.IN_REGION));
+        fn.branch(leave);
+      });
+      fn.if(
+        i64.eq(next, i64.const(REGION_LEFT.INTERPRET)),
+        () => fn.set(this.#interpret, i32.const(1)),
+        () => fn.store(zero, next, STATE.RIP),
+      );
+      fn.branch(enter);
+    });
   }
 
   #dispatch(leave: Label, enter: Label, next: Label): void {
@@ -267,14 +338,7 @@ class Dispatcher {
     const handler = i32.sub(i32.load16U(this.#record, RECORD.HANDLER), i32.const(first));
     const type = this.#module.typeIndex({ parameters: ["i32"], results: ["i32"] });
     const record = this.#record;
-    const outcome = {
-      type: "i32" as const,
-      emit(code: number[]): void {
-        record.emit(code);
-        handler.emit(code);
-        code.push(0x11, type, 0x00);
-      },
-    };
+    const outcome = indirectResult("i32", HANDLER_TABLE, type, handler, record);
     this.#follow(outcome, leave, enter);
   }
 

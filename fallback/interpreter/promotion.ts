@@ -1,7 +1,7 @@
 import type { Engine } from "./engine.ts";
 
 /**
- * Instructions after which a guest gets the interpreter whose hot handlers are inline. That one is
+ * Interpreted instructions after which a guest gets the interpreter whose hot handlers are inline. That one is
  * a single function of 130 KB. V8 needs about 20 ms until it runs at all, and soon begins to
  * optimise it, which takes a tenth of a second that a process that ends meanwhile waits for. The
  * other one's handlers are compiled one by one as they are used.
@@ -12,7 +12,7 @@ const LONG_RUN = 20_000_000;
 export class Promotion {
   readonly #engine: Engine;
   readonly #compile: () => WebAssembly.Module;
-  #left = LONG_RUN;
+  #promoted = false;
 
   /** @param compile makes the interpreter for long runs */
   constructor(engine: Engine, compile: () => WebAssembly.Module) {
@@ -20,10 +20,10 @@ export class Promotion {
     this.#compile = compile;
   }
 
-  /** To be called between slices. @param instructions since the last time */
+  /** To be called between slices. @param instructions executed so far, by whatever */
   executed(instructions: number): void {
-    if (this.#left <= 0) return;
-    this.#left -= instructions;
-    if (this.#left <= 0) this.#engine.use(this.#compile());
+    if (this.#promoted || instructions - this.#engine.inRegions < LONG_RUN) return;
+    this.#promoted = true;
+    this.#engine.use(this.#compile());
   }
 }

@@ -35,4 +35,8 @@ export const RECORD = {
 export const HEADER = {
   /** i32: instructions in the block. */
   COUNT: 0,
+  /** i32: how often the block is still to be entered before the JIT looks at it. */
+  HEAT: 4,
+  /** i32: place in the table of regions of the code to be run instead; 0 if there is none. */
+  REGION: 8,
 } as const;

@@ -42,6 +42,7 @@ export interface CodePlace {
 
 const PAGE_SIZE = 4096;
 const MAX_INSTRUCTIONS = 48;
+const NEVER_HOT = 0x7fff_ffff;
 /** Records that one instruction takes at most. */
 const RECORDS_PER_INSTRUCTION = 3;
 const ADDRESS_MASK = { 16: 0xffffn, 32: 0xffff_ffffn, 64: -1n } as const;
@@ -53,6 +54,8 @@ export class Translator {
   readonly #handlers: HandlerIndex;
   readonly #blocks: BlockCache;
   readonly #source: CodeSource;
+  /** Hears of each block that is made and kept. */
+  onBlock: (block: Block) => void = () => {};
 
   constructor(
     buffer: ArrayBuffer,
@@ -83,8 +86,16 @@ export class Translator {
       return known;
     }
     const block = this.#translate(place, linear, address, count);
-    if (count === MAX_INSTRUCTIONS) this.#blocks.rememberJump(block);
+    if (count < MAX_INSTRUCTIONS) return block;
+    this.#blocks.rememberJump(block);
+    this.onBlock(block);
     return block;
+  }
+
+  /** The block at a place, if it has been executed before and nothing has changed since. */
+  known(place: CodePlace, address: number): Block | undefined {
+    const block = this.#blocks.at(address);
+    return block !== undefined && this.#isFor(block, place) ? block : undefined;
   }
 
   #isFor(block: Block, place: CodePlace): boolean {
@@ -126,6 +137,8 @@ export class Translator {
     if (!ended) this.#writeGo(record, nextRip(place, offset));
     this.#blocks.release(record + RECORD_SIZE);
     this.#view.setInt32(header + HEADER.COUNT, instructions.length, true);
+    this.#view.setInt32(header + HEADER.HEAT, NEVER_HOT, true);
+    this.#view.setInt32(header + HEADER.REGION, 0, true);
     const { rip, codeSize, limit } = place;
     const usesUnits = instructions.some(({ form }) => form.unit !== undefined);
     const block = {
@@ -215,7 +228,7 @@ export class Translator {
 
   #handler(instruction: DecodedInstruction, place: CodePlace, next: bigint): number {
     const { form, operandSize, address } = instruction;
-    const leaves = branchTarget(instruction, place, next) > place.limit;
+    const leaves = branchTarget(instruction, place.codeSize, next) > place.limit;
     if (form.instruction.meaning === undefined || leaves) return microIndex("procedure");
     return this.#handlers.index(form, operandSize, address !== undefined, place.codeSize === 64);
   }
@@ -282,7 +295,9 @@ export class Translator {
       this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, next), true);
       return;
     }
-    const value = isRelative(instruction) ? branchTarget(instruction, place, next) : immediate;
+    const value = isRelative(instruction)
+      ? branchTarget(instruction, place.codeSize, next)
+      : immediate;
     this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, value), true);
     if (instruction.address === undefined) {
       this.#view.setBigInt64(record + RECORD.DISPLACEMENT, BigInt.asIntN(64, next), true);
@@ -319,13 +334,17 @@ function withinLimit({ rip, limit }: CodePlace, bytes: Uint8Array): Uint8Array {
   return room < BigInt(bytes.length) ? bytes.subarray(0, Number(room)) : bytes;
 }
 
-const isRelative = ({ form }: DecodedInstruction): boolean =>
+export const isRelative = ({ form }: DecodedInstruction): boolean =>
   form.operands.some(({ place }) => place === "relative");
 
 /** Where a relative branch goes; 0 if it is none. */
-function branchTarget(instruction: DecodedInstruction, place: CodePlace, next: bigint): bigint {
+export function branchTarget(
+  instruction: DecodedInstruction,
+  codeSize: CodePlace["codeSize"],
+  next: bigint,
+): bigint {
   if (!isRelative(instruction)) return 0n;
-  const width = place.codeSize === 64 ? 64 : instruction.operandSize;
+  const width = codeSize === 64 ? 64 : instruction.operandSize;
   return BigInt.asUintN(width, next + (instruction.immediates[0] ?? 0n));
 }
 

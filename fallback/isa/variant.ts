@@ -68,7 +68,8 @@ export function variantsOf(form: Form): VariantUse[] {
   );
 }
 
-function variant(form: Form, bits: MemoryBits, memory: boolean, long: boolean): Variant {
+/** @param memory whether ModRM.rm names memory, where it may be either */
+export function variant(form: Form, bits: MemoryBits, memory: boolean, long: boolean): Variant {
   let field = 0;
   const operands = form.operands.map((spec): Operand => {
     const kind = operandKind(spec, memory);

@@ -98,6 +98,25 @@ export class Mmu {
     return page + offset;
   }
 
+  /**
+   * Guest physical address of code at a linear one, if a fetch would succeed and change nothing: -1 if
+   * not.
+   */
+  codeAt(linear: number): number {
+    const walker = this.#walker;
+    const mapped = walker.walk(linear) === WALK.MAPPED && walker.accessed;
+    if (!mapped || !walker.permits("execute", this.user)) return -1;
+    return walker.page + (linear & (PAGE_SIZE - 1));
+  }
+
+  /** Whether a write that {@link check} permits goes to translated code. */
+  isCode(linear: number, size: number): boolean {
+    const last = linear + size - 1;
+    return [linear, last].some((at) => {
+      return this.codePages.has(this.translate(at, "write") >>> PAGE_SHIFT);
+    });
+  }
+
   /** Checks an access without making it. @throws CpuException #PF */
   check(linear: number, size: number, access: Access, user = this.user): void {
     this.translate(linear, access, user);

@@ -8,6 +8,8 @@ export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 
 export interface Expression<Type extends ValueType = ValueType> {
   readonly type: Type;
+  /** Its value as a signed number, where that is known now. */
+  readonly constant?: bigint | undefined;
   emit(code: number[]): void;
 }
 
@@ -28,9 +30,65 @@ export function operation<Type extends ValueType>(
     type,
     emit(code) {
       for (const operand of operands) operand.emit(code);
-      code.push(...opcode, ...immediates);
+      for (const byte of opcode) code.push(byte);
+      for (const byte of immediates) code.push(byte);
     },
   };
+}
+
+class Constant<Type extends "i32" | "i64"> implements Expression<Type> {
+  readonly type: Type;
+  readonly constant: bigint;
+
+  constructor(type: Type, value: bigint) {
+    this.type = type;
+    this.constant = value;
+  }
+
+  emit(code: number[]): void {
+    code.push(this.type === "i32" ? 0x41 : 0x42);
+    for (const byte of signedLeb(this.constant)) code.push(byte);
+  }
+}
+
+const constant = <Type extends "i32" | "i64">(type: Type, value: bigint): Constant<Type> =>
+  new Constant(type, BigInt.asIntN(type === "i32" ? 32 : 64, value));
+
+class UnaryOperation<To extends ValueType> implements Expression<To> {
+  readonly type: To;
+  readonly #opcode: number;
+  readonly #a: Expression;
+
+  constructor(type: To, opcode: number, a: Expression) {
+    this.type = type;
+    this.#opcode = opcode;
+    this.#a = a;
+  }
+
+  emit(code: number[]): void {
+    this.#a.emit(code);
+    code.push(this.#opcode);
+  }
+}
+
+class BinaryOperation<To extends ValueType> implements Expression<To> {
+  readonly type: To;
+  readonly #opcode: number;
+  readonly #a: Expression;
+  readonly #b: Expression;
+
+  constructor(type: To, opcode: number, a: Expression, b: Expression) {
+    this.type = type;
+    this.#opcode = opcode;
+    this.#a = a;
+    this.#b = b;
+  }
+
+  emit(code: number[]): void {
+    this.#a.emit(code);
+    this.#b.emit(code);
+    code.push(this.#opcode);
+  }
 }
 
 type Unary<From extends ValueType, To extends ValueType> = (a: Expression<From>) => Expression<To>;
@@ -39,15 +97,45 @@ type Binary<From extends ValueType, To extends ValueType> = (
   b: Expression<From>,
 ) => Expression<To>;
 
+/** @param fold the result for a constant, if that is worth computing now */
 const unary =
-  <From extends ValueType, To extends ValueType>(type: To, opcode: number): Unary<From, To> =>
-  (a) =>
-    operation(type, [opcode], [a]);
+  <From extends ValueType, To extends "i32" | "i64">(
+    type: To,
+    opcode: number,
+    fold?: (a: bigint) => bigint,
+  ): Unary<From, To> =>
+  (a) => {
+    if (a.constant === undefined || fold === undefined) return new UnaryOperation(type, opcode, a);
+    return constant(type, fold(a.constant));
+  };
 
 const binary =
-  <From extends ValueType, To extends ValueType>(type: To, opcode: number): Binary<From, To> =>
-  (a, b) =>
-    operation(type, [opcode], [a, b]);
+  <From extends ValueType, To extends "i32" | "i64">(
+    type: To,
+    opcode: number,
+    fold?: (a: bigint, b: bigint) => bigint,
+  ): Binary<From, To> =>
+  (a, b) => {
+    if (a.constant === undefined || b.constant === undefined || fold === undefined) {
+      return new BinaryOperation(type, opcode, a, b);
+    }
+    return constant(type, fold(a.constant, b.constant));
+  };
+
+/** An operation that a constant on the right may leave without effect. */
+const binaryWith =
+  <Type extends "i32" | "i64">(
+    type: Type,
+    opcode: number,
+    neutral: bigint,
+    fold: (a: bigint, b: bigint) => bigint,
+  ): Binary<Type, Type> =>
+  (a, b) => {
+    if (b.constant === undefined) return new BinaryOperation(type, opcode, a, b);
+    if (b.constant === neutral) return a;
+    if (a.constant === undefined) return new BinaryOperation(type, opcode, a, b);
+    return constant(type, fold(a.constant, b.constant));
+  };
 
 /** Load and store take a static offset that costs nothing. */
 const load =
@@ -55,9 +143,13 @@ const load =
   (address: I32, offset = 0): Expression<Type> =>
     operation(type, [opcode], [address], [0, ...unsignedLeb(offset)]);
 
+const truth = (value: boolean): bigint => (value ? 1n : 0n);
+const unsigned = (value: bigint): bigint => BigInt.asUintN(64, value);
+const count = (value: bigint): bigint => value & 63n;
+
 export const i32 = {
-  const: (value: number): I32 => operation("i32", [0x41], [], signedLeb(BigInt(value | 0))),
-  eqz: unary<"i32", "i32">("i32", 0x45),
+  const: (value: number): I32 => constant("i32", BigInt(value | 0)),
+  eqz: unary<"i32", "i32">("i32", 0x45, (a) => truth(a === 0n)),
   eq: binary<"i32", "i32">("i32", 0x46),
   ne: binary<"i32", "i32">("i32", 0x47),
   ltS: binary<"i32", "i32">("i32", 0x48),
@@ -71,59 +163,58 @@ export const i32 = {
   clz: unary<"i32", "i32">("i32", 0x67),
   ctz: unary<"i32", "i32">("i32", 0x68),
   popcnt: unary<"i32", "i32">("i32", 0x69),
-  add: binary<"i32", "i32">("i32", 0x6a),
-  sub: binary<"i32", "i32">("i32", 0x6b),
+  add: binaryWith("i32", 0x6a, 0n, (a, b) => a + b),
+  sub: binaryWith("i32", 0x6b, 0n, (a, b) => a - b),
   mul: binary<"i32", "i32">("i32", 0x6c),
-  and: binary<"i32", "i32">("i32", 0x71),
-  or: binary<"i32", "i32">("i32", 0x72),
-  xor: binary<"i32", "i32">("i32", 0x73),
+  and: binaryWith("i32", 0x71, -1n, (a, b) => a & b),
+  or: binaryWith("i32", 0x72, 0n, (a, b) => a | b),
+  xor: binaryWith("i32", 0x73, 0n, (a, b) => a ^ b),
   shl: binary<"i32", "i32">("i32", 0x74),
   shrS: binary<"i32", "i32">("i32", 0x75),
   shrU: binary<"i32", "i32">("i32", 0x76),
   rotl: binary<"i32", "i32">("i32", 0x77),
-  wrap: unary<"i64", "i32">("i32", 0xa7),
+  wrap: unary<"i64", "i32">("i32", 0xa7, (a) => a),
   load: load("i32", 0x28),
   load8U: load("i32", 0x2d),
   load16U: load("i32", 0x2f),
 } as const;
 
 export const i64 = {
-  const: (value: number | bigint): I64 =>
-    operation("i64", [0x42], [], signedLeb(BigInt.asIntN(64, BigInt(value)))),
-  eqz: unary<"i64", "i32">("i32", 0x50),
-  eq: binary<"i64", "i32">("i32", 0x51),
-  ne: binary<"i64", "i32">("i32", 0x52),
-  ltS: binary<"i64", "i32">("i32", 0x53),
-  ltU: binary<"i64", "i32">("i32", 0x54),
-  gtS: binary<"i64", "i32">("i32", 0x55),
-  gtU: binary<"i64", "i32">("i32", 0x56),
-  leS: binary<"i64", "i32">("i32", 0x57),
-  leU: binary<"i64", "i32">("i32", 0x58),
-  geS: binary<"i64", "i32">("i32", 0x59),
-  geU: binary<"i64", "i32">("i32", 0x5a),
+  const: (value: number | bigint): I64 => constant("i64", BigInt(value)),
+  eqz: unary<"i64", "i32">("i32", 0x50, (a) => truth(a === 0n)),
+  eq: binary<"i64", "i32">("i32", 0x51, (a, b) => truth(a === b)),
+  ne: binary<"i64", "i32">("i32", 0x52, (a, b) => truth(a !== b)),
+  ltS: binary<"i64", "i32">("i32", 0x53, (a, b) => truth(a < b)),
+  ltU: binary<"i64", "i32">("i32", 0x54, (a, b) => truth(unsigned(a) < unsigned(b))),
+  gtS: binary<"i64", "i32">("i32", 0x55, (a, b) => truth(a > b)),
+  gtU: binary<"i64", "i32">("i32", 0x56, (a, b) => truth(unsigned(a) > unsigned(b))),
+  leS: binary<"i64", "i32">("i32", 0x57, (a, b) => truth(a <= b)),
+  leU: binary<"i64", "i32">("i32", 0x58, (a, b) => truth(unsigned(a) <= unsigned(b))),
+  geS: binary<"i64", "i32">("i32", 0x59, (a, b) => truth(a >= b)),
+  geU: binary<"i64", "i32">("i32", 0x5a, (a, b) => truth(unsigned(a) >= unsigned(b))),
   clz: unary<"i64", "i64">("i64", 0x79),
   ctz: unary<"i64", "i64">("i64", 0x7a),
   popcnt: unary<"i64", "i64">("i64", 0x7b),
-  add: binary<"i64", "i64">("i64", 0x7c),
-  sub: binary<"i64", "i64">("i64", 0x7d),
+  add: binaryWith("i64", 0x7c, 0n, (a, b) => a + b),
+  sub: binaryWith("i64", 0x7d, 0n, (a, b) => a - b),
   mul: binary<"i64", "i64">("i64", 0x7e),
   divS: binary<"i64", "i64">("i64", 0x7f),
   divU: binary<"i64", "i64">("i64", 0x80),
   remS: binary<"i64", "i64">("i64", 0x81),
   remU: binary<"i64", "i64">("i64", 0x82),
-  and: binary<"i64", "i64">("i64", 0x83),
-  or: binary<"i64", "i64">("i64", 0x84),
-  xor: binary<"i64", "i64">("i64", 0x85),
-  shl: binary<"i64", "i64">("i64", 0x86),
-  shrS: binary<"i64", "i64">("i64", 0x87),
-  shrU: binary<"i64", "i64">("i64", 0x88),
+  and: binaryWith("i64", 0x83, -1n, (a, b) => a & b),
+  or: binaryWith("i64", 0x84, 0n, (a, b) => a | b),
+  xor: binaryWith("i64", 0x85, 0n, (a, b) => a ^ b),
+  shl: binaryWith("i64", 0x86, 0n, (a, b) => a << count(b)),
+  shrS: binaryWith("i64", 0x87, 0n, (a, b) => a >> count(b)),
+  shrU: binaryWith("i64", 0x88, 0n, (a, b) => unsigned(a) >> count(b)),
   rotl: binary<"i64", "i64">("i64", 0x89),
   rotr: binary<"i64", "i64">("i64", 0x8a),
-  extendS: unary<"i32", "i64">("i64", 0xac),
-  extendU: unary<"i32", "i64">("i64", 0xad),
-  extend8S: unary<"i64", "i64">("i64", 0xc2),
-  extend16S: unary<"i64", "i64">("i64", 0xc3),
-  extend32S: unary<"i64", "i64">("i64", 0xc4),
+  extendS: unary<"i32", "i64">("i64", 0xac, (a) => a),
+  extendU: unary<"i32", "i64">("i64", 0xad, (a) => BigInt.asUintN(32, a)),
+  extend8S: unary<"i64", "i64">("i64", 0xc2, (a) => BigInt.asIntN(8, a)),
+  extend16S: unary<"i64", "i64">("i64", 0xc3, (a) => BigInt.asIntN(16, a)),
+  extend32S: unary<"i64", "i64">("i64", 0xc4, (a) => BigInt.asIntN(32, a)),
   load: load("i64", 0x29),
   load8U: load("i64", 0x31),
   load16U: load("i64", 0x33),
@@ -136,4 +227,7 @@ export const select = <Type extends ValueType>(
   condition: I32,
   a: Expression<Type>,
   b: Expression<Type>,
-): Expression<Type> => operation(a.type, [0x1b], [a, b, condition]);
+): Expression<Type> => {
+  if (condition.constant !== undefined) return condition.constant === 0n ? b : a;
+  return operation(a.type, [0x1b], [a, b, condition]);
+};

@@ -72,6 +72,7 @@ export class FunctionBuilder {
   }
 
   set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void {
+    if (local.index < 0) throw new Error("a constant is set");
     value.emit(this.code);
     this.code.push(0x21, ...unsignedLeb(local.index));
   }
@@ -180,5 +181,21 @@ export const callResult = <Type extends ValueType>(
   emit(code) {
     for (const operand of operands) operand.emit(code);
     code.push(0x10, ...unsignedLeb(index));
+  },
+});
+
+/** The result of calling what a table has at `target`. @param signature index of its type */
+export const indirectResult = <Type extends ValueType>(
+  type: Type,
+  table: number,
+  signature: number,
+  target: I32,
+  ...operands: readonly Expression[]
+): Expression<Type> => ({
+  type,
+  emit(code) {
+    for (const operand of operands) operand.emit(code);
+    target.emit(code);
+    code.push(0x11, ...unsignedLeb(signature), ...unsignedLeb(table));
   },
 });

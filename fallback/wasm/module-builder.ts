@@ -19,6 +19,7 @@ const SECTION = {
 };
 const MAGIC_AND_VERSION = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const KIND_FUNCTION = 0;
+const KIND_TABLE = 1;
 const KIND_MEMORY = 2;
 const LIMITS_MINIMUM = 0x00;
 /** Has a maximum too (WebAssembly threads proposal, binary format of limits). */
@@ -26,6 +27,9 @@ const LIMITS_SHARED = 0x03;
 /** All that 32-bit addresses reach. */
 const MAX_PAGES = 65_536;
 const FUNCREF = 0x70;
+/** Of an element segment: it says which table it fills, and with functions. */
+const ACTIVE_WITH_TABLE = 2;
+const ELEMENT_KIND = 0;
 
 /** Puts functions, and what they import, into a module (Core Specification §5.5). */
 export class ModuleBuilder {
@@ -36,6 +40,7 @@ export class ModuleBuilder {
   readonly #custom: number[][] = [];
   #table: readonly number[] = [];
   #importedFunctions = 0;
+  #importedTables = 0;
 
   /** The index of a signature, for indirect calls. */
   typeIndex({ parameters, results }: Signature): number {
@@ -54,6 +59,13 @@ export class ModuleBuilder {
       ? [LIMITS_SHARED, ...unsignedLeb(pages), ...unsignedLeb(MAX_PAGES)]
       : [LIMITS_MINIMUM, ...unsignedLeb(pages)];
     this.#imports.push([...asciiName(module), ...asciiName(field), KIND_MEMORY, ...limits]);
+  }
+
+  /** Imported tables come first among the tables: the one of {@link setTable} is behind them. */
+  importTable(module: string, field: string): void {
+    const type = [FUNCREF, LIMITS_MINIMUM, 0];
+    this.#imports.push([...asciiName(module), ...asciiName(field), KIND_TABLE, ...type]);
+    this.#importedTables++;
   }
 
   /** All imports come before the first {@link addFunction}. Returns the function's index. */
@@ -90,18 +102,15 @@ export class ModuleBuilder {
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    const size = unsignedLeb(this.#table.length);
-    const elements = vector(this.#table.map(unsignedLeb));
     const bytes = [
       ...MAGIC_AND_VERSION,
       ...this.#custom.flat(),
       ...section(SECTION.type, vector(this.#types)),
       ...section(SECTION.import, vector(this.#imports)),
       ...section(SECTION.function, vector(this.#functions.map((f) => unsignedLeb(f.type)))),
-      ...section(SECTION.table, vector([[FUNCREF, 0x00, ...size]])),
+      ...this.#tableSection(),
       ...section(SECTION.export, vector(this.#exports)),
-      // One active segment from offset 0.
-      ...section(SECTION.element, [1, 0, 0x41, 0, 0x0b, ...elements]),
+      ...this.#elementSection(),
     ];
     const code = vector(this.#functions.map((f) => f.body));
     const head = [SECTION.code, ...unsignedLeb(code.length)];
@@ -110,6 +119,19 @@ export class ModuleBuilder {
     module.set(head, bytes.length);
     module.set(code, bytes.length + head.length);
     return module;
+  }
+
+  #tableSection(): number[] {
+    const size = unsignedLeb(this.#table.length);
+    return this.#table.length === 0 ? [] : section(SECTION.table, [1, FUNCREF, 0x00, ...size]);
+  }
+
+  /** One active segment, from offset 0 of the module's own table. */
+  #elementSection(): number[] {
+    if (this.#table.length === 0) return [];
+    const elements = vector(this.#table.map(unsignedLeb));
+    const table = [...unsignedLeb(ACTIVE_WITH_TABLE), ...unsignedLeb(this.#importedTables)];
+    return section(SECTION.element, [1, ...table, 0x41, 0, 0x0b, ELEMENT_KIND, ...elements]);
   }
 }
 

@@ -60,6 +60,7 @@ export async function runImage(
       accelerator: options.accel,
       explain: say,
       timed: options.stats === true,
+      jit: options.jit,
       connect: () => {
         const connections = openConnections(options, clock, closers, {
           asked: (command) => stop(command === "quit" ? "success" : "interrupt"),

@@ -27,6 +27,7 @@ export interface RunOptions {
   readonly timeout?: number;
   readonly stats?: true;
   readonly deterministic?: true;
+  readonly jit: boolean;
 }
 
 /**
@@ -101,6 +102,7 @@ function addRunOptions(command: Command): Command {
       ),
     )
     .option("--deterministic", "the same run every time: made-up time, one ns an instruction")
+    .option("--no-jit", "the processor in TypeScript interprets everything")
     .option("--stats", "print exits by kind and where the time went");
 }
 

@@ -10,6 +10,13 @@ declare namespace WebAssembly {
     readonly buffer: ArrayBuffer;
   }
 
+  class Table {
+    constructor(descriptor: { element: "anyfunc"; initial: number });
+    readonly length: number;
+    grow(by: number): number;
+    set(index: number, value: unknown): void;
+  }
+
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
     static customSections(module: Module, name: string): ArrayBuffer[];
@@ -18,7 +25,7 @@ declare namespace WebAssembly {
   class Instance {
     constructor(
       module: Module,
-      imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+      imports?: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
     );
     readonly exports: Readonly<Record<string, unknown>>;
   }

@@ -1,0 +1,114 @@
+import type { Block } from "../interpreter/block.ts";
+
+/** Where control goes from a block: another node of the graph, or out of it. */
+export interface Node {
+  readonly block: Block;
+  /** Place in reverse postorder: the entry is 0. */
+  order: number;
+  /** Offsets in the code segment that control may go on at, of those in the graph. */
+  readonly successors: Node[];
+  readonly predecessors: Node[];
+  /** Control comes back to it: a branch from a node that it dominates. */
+  isLoop: boolean;
+  /** Control comes to it from several nodes, those of loops not counted. */
+  isMerge: boolean;
+  /** The nodes that it immediately dominates, in order. */
+  readonly dominated: Node[];
+  dominator: Node | undefined;
+}
+
+/** Blocks that are translated together, entered at the first. */
+export class Graph {
+  /** In reverse postorder. */
+  readonly nodes: readonly Node[];
+  readonly #byRip: ReadonlyMap<bigint, Node>;
+
+  /** @param reachable by offset in the code segment; the first is the entry */
+  constructor(reachable: ReadonlyMap<bigint, Node>) {
+    const [entry] = reachable.values();
+    if (entry === undefined) throw new Error("a graph without nodes");
+    this.nodes = reversePostorder(entry);
+    this.#byRip = reachable;
+    for (const node of this.nodes) for (const next of node.successors) next.predecessors.push(node);
+    findDominators(this.nodes);
+    for (const node of this.nodes) {
+      const forward = node.predecessors.filter(({ order }) => order < node.order);
+      node.isMerge = forward.length > 1;
+      const back = node.predecessors.filter(({ order }) => order >= node.order);
+      node.isLoop = back.some((from) => dominates(node, from));
+    }
+  }
+
+  get entry(): Node {
+    return this.nodes[0] as Node;
+  }
+
+  at(rip: bigint): Node | undefined {
+    return this.#byRip.get(rip);
+  }
+
+  /**
+   * Whether structured control flow has a branch for this: not from outside into the middle of a
+   * loop.
+   */
+  canBranch(from: Node, to: Node): boolean {
+    return to.order > from.order || dominates(to, from);
+  }
+}
+
+function reversePostorder(entry: Node): Node[] {
+  const order: Node[] = [];
+  const seen = new Set([entry]);
+  const stack = [{ node: entry, next: 0 }];
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    // The last successor first: so that what follows in the code follows in the order.
+    const { successors } = top.node;
+    const successor = successors[successors.length - 1 - top.next++];
+    if (successor === undefined) {
+      order.push(top.node);
+      stack.pop();
+    } else if (!seen.has(successor)) {
+      seen.add(successor);
+      stack.push({ node: successor, next: 0 });
+    }
+  }
+  order.reverse();
+  for (const [index, node] of order.entries()) node.order = index;
+  return order;
+}
+
+/** Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm". */
+function findDominators(nodes: readonly Node[]): void {
+  const entry = nodes[0] as Node;
+  entry.dominator = entry;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const node of nodes.slice(1)) {
+      let found: Node | undefined;
+      for (const from of node.predecessors) {
+        if (from.dominator === undefined) continue;
+        found = found === undefined ? from : commonDominator(found, from);
+      }
+      if (found !== node.dominator) {
+        node.dominator = found;
+        changed = true;
+      }
+    }
+  }
+  for (const node of nodes.slice(1)) node.dominator?.dominated.push(node);
+}
+
+function commonDominator(one: Node, other: Node): Node {
+  let [a, b] = [one, other];
+  while (a !== b) {
+    while (a.order > b.order) a = a.dominator as Node;
+    while (b.order > a.order) b = b.dominator as Node;
+  }
+  return a;
+}
+
+function dominates(node: Node, other: Node): boolean {
+  let at = other;
+  while (at.order > node.order) at = at.dominator as Node;
+  return at === node;
+}

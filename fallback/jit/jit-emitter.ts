@@ -1,0 +1,248 @@
+import { CodeEmitter } from "../emission/code-emitter.ts";
+import { LOAD_VECTOR, type SlowAccess, type VectorBits } from "../emission/guest-access.ts";
+import type { DecodedInstruction } from "../interpreter/decoder.ts";
+import { branchTarget, isRelative, registerSlot } from "../interpreter/translator.ts";
+import type { MemoryBits } from "../isa/emitter.ts";
+import { zeroExtend } from "../isa/flag-emitter.ts";
+import type { Operand } from "../isa/operand.ts";
+import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
+import {
+  type Expression,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  type V128,
+  type ValueType,
+} from "../wasm/expression.ts";
+import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
+import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
+import type { LazyFlags } from "./lazy-flags.ts";
+import type { RegisterFile } from "./register-file.ts";
+
+/** How the code of an instruction leaves it. */
+export interface InstructionExits {
+  /** The instruction has to be interpreted: it faults, or an access needs TypeScript. */
+  interpret(): void;
+  /** @param target offset in the code segment */
+  jump(target: I64): void;
+}
+
+/** What MMX writes above the 64 bits of a register is here. */
+const ABOVE_MMX = 8;
+const NO_LOCAL = -1;
+
+/** Emits instructions of a region: operands are constants, registers are variables. */
+export class JitEmitter extends CodeEmitter {
+  readonly long = true;
+  readonly flags: LazyFlags;
+  readonly #registers: RegisterFile;
+  readonly #exits: InstructionExits;
+  #instruction!: DecodedInstruction;
+  #next = 0n;
+  /** Offsets in the state of the register operands, in order. */
+  #slots: readonly number[] = [];
+
+  constructor(
+    fn: FunctionBuilder,
+    slow: SlowAccess,
+    flags: LazyFlags,
+    registers: RegisterFile,
+    exits: InstructionExits,
+  ) {
+    super(fn, slow);
+    this.flags = flags;
+    this.#registers = registers;
+    this.#exits = exits;
+  }
+
+  /** Sets the instruction whose meaning is going to be emitted. @param next offset behind it */
+  begin(instruction: DecodedInstruction, next: bigint): void {
+    this.#instruction = instruction;
+    this.#next = next;
+    const slots = instruction.form.operands.map((spec) => registerSlot(spec, instruction));
+    this.#slots = slots.filter((slot) => slot !== undefined);
+    this.flags.carryIn = instruction.form.instruction.flags?.read?.includes("C") === true;
+  }
+
+  /** Lets others {@link begin} instructions in the middle of this one: behind its branches. */
+  within(others: () => void): void {
+    const [instruction, next] = [this.#instruction, this.#next];
+    others();
+    this.begin(instruction, next);
+  }
+
+  get bits(): MemoryBits {
+    return this.#instruction.operandSize;
+  }
+
+  /** Constants need no variable. They must not be set. */
+  override let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
+    const { constant } = value;
+    if (constant === undefined) return super.let(value);
+    return { type: value.type, constant, index: NO_LOCAL, emit: (code) => value.emit(code) };
+  }
+
+  override if(condition: I32, then: () => void, otherwise?: () => void): void {
+    if (condition.constant !== undefined) {
+      if (condition.constant !== 0n) then();
+      else otherwise?.();
+      return;
+    }
+    const { flags } = this;
+    const before = flags.state;
+    // What sets flags here does so in one of two cases: then the variable has to know.
+    flags.tell();
+    let changed = false;
+    const branch = (body: () => void) => () => {
+      flags.state = before;
+      body();
+      if (flags.state === before) return;
+      changed = true;
+      flags.tell();
+    };
+    super.if(condition, branch(then), otherwise === undefined ? undefined : branch(otherwise));
+    flags.state = changed ? undefined : before;
+  }
+
+  getRegister(register: number, bits: MemoryBits): I64 {
+    return zeroExtend(this.#registers.general(register), bits);
+  }
+
+  setRegister(register: number, bits: MemoryBits, value: I64): void {
+    this.#writeGeneral(register, 0, bits, value);
+  }
+
+  effectiveAddress(): I64 {
+    const { address, addressSize } = this.#instruction;
+    if (address === undefined) return i64.const(0);
+    const { base, index, scale, displacement, ripRelative } = address;
+    const constant = BigInt.asIntN(64, displacement + (ripRelative ? this.#next : 0n));
+    const parts: I64[] = [];
+    if (base >= 0) parts.push(this.#registers.general(base));
+    if (index >= 0) parts.push(i64.shl(this.#registers.general(index), i64.const(scale)));
+    if (constant !== 0n || parts.length === 0) parts.push(i64.const(constant));
+    const sum = parts.reduce((all, part) => i64.add(all, part));
+    return zeroExtend(sum, addressSize);
+  }
+
+  nextRip(): I64 {
+    return i64.const(this.#next);
+  }
+
+  jump(target: I64): void {
+    this.#exits.jump(target);
+  }
+
+  fallbackUnless(condition: I32): void {
+    if (condition.constant === undefined || condition.constant === 0n) {
+      this.fn.if(i32.eqz(condition), () => this.#exits.interpret());
+    }
+  }
+
+  fault(): void {
+    this.#exits.interpret();
+  }
+
+  protected leaveFaulting(): void {
+    this.#exits.interpret();
+  }
+
+  protected immediate(): I64 {
+    const instruction = this.#instruction;
+    if (isRelative(instruction)) return i64.const(branchTarget(instruction, 64, this.#next));
+    return i64.const(instruction.immediates[0] ?? 0n);
+  }
+
+  protected place(): Local<"i64"> {
+    const { segment } = this.#instruction;
+    const offset = this.effectiveAddress();
+    if (segment < SEGMENT_INDEX.fs) return this.let(offset);
+    const base = i64.load(i32.const(0), segmentOffset(segment) + SEGMENT.BASE);
+    return this.let(i64.add(offset, base));
+  }
+
+  protected readRegister(operand: Operand): I64 {
+    const slot = this.#slot(operand);
+    const bits = operand.bits as MemoryBits;
+    switch (operand.kind) {
+      case "xmm":
+        return zeroExtend(i64x2.extractLane(this.#vector(slot), 0), bits);
+      case "mmx":
+        return zeroExtend(i64.load(i32.const(0), slot), bits);
+      default: {
+        const local = this.#registers.general((slot - STATE.GPR) >> 3);
+        return zeroExtend(isHigh(slot) ? i64.shrU(local, i64.const(8)) : local, bits);
+      }
+    }
+  }
+
+  protected writeRegister(operand: Operand, value: I64): void {
+    const slot = this.#slot(operand);
+    const bits = operand.bits as MemoryBits;
+    switch (operand.kind) {
+      case "xmm":
+        this.#writeLow(slot, bits, value);
+        return;
+      case "mmx":
+        this.fn.storeNarrow(bits, i32.const(slot), value);
+        this.fn.storeNarrow(16, i32.const(slot), i64.const(0xffff), ABOVE_MMX);
+        return;
+      default:
+        this.#writeGeneral((slot - STATE.GPR) >> 3, isHigh(slot) ? 8 : 0, bits, value);
+    }
+  }
+
+  protected readVectorRegister(operand: Operand): V128 {
+    const slot = this.#slot(operand);
+    const bits = operand.bits as VectorBits;
+    if (operand.kind === "mmx") return LOAD_VECTOR[bits](i32.const(slot));
+    const whole = this.#vector(slot);
+    if (bits === 128) return whole;
+    return v128.and(whole, bits === 64 ? i64x2.const(-1, 0) : i32x4.const(-1, 0, 0, 0));
+  }
+
+  protected writeVectorRegister(operand: Operand, value: V128): void {
+    const register = (this.#slot(operand) - STATE.XMM) >> 4;
+    this.fn.set(this.#registers.changeVector(register), value);
+  }
+
+  #vector(slot: number): Local<"v128"> {
+    return this.#registers.vector((slot - STATE.XMM) >> 4);
+  }
+
+  /** The low bits of an XMM register; the others stay. */
+  #writeLow(slot: number, bits: MemoryBits, value: I64): void {
+    const register = this.#registers.changeVector((slot - STATE.XMM) >> 4);
+    if (bits === 64) this.fn.set(register, i64x2.replaceLane(register, 0, value));
+    else if (bits === 32) this.fn.set(register, i32x4.replaceLane(register, 0, i32.wrap(value)));
+    else {
+      const mask = (1n << BigInt(bits)) - 1n;
+      const kept = i64.and(i64x2.extractLane(register, 0), i64.const(~mask));
+      const merged = i64.or(kept, i64.and(value, i64.const(mask)));
+      this.fn.set(register, i64x2.replaceLane(register, 0, merged));
+    }
+  }
+
+  /** 32 bits clear the upper half, fewer keep the rest. */
+  #writeGeneral(register: number, shift: number, bits: MemoryBits, value: I64): void {
+    const local = this.#registers.changeGeneral(register);
+    if (bits >= 32) {
+      this.fn.set(local, zeroExtend(value, bits));
+      return;
+    }
+    const mask = ((1n << BigInt(bits)) - 1n) << BigInt(shift);
+    const kept = i64.and(local, i64.const(~mask));
+    const placed = shift === 0 ? value : i64.shl(value, i64.const(shift));
+    this.fn.set(local, i64.or(kept, i64.and(placed, i64.const(mask))));
+  }
+
+  #slot(operand: Operand): number {
+    const slot = this.#slots[operand.field];
+    if (slot === undefined) throw new Error("an operand without a register");
+    return slot;
+  }
+}
+
+/** AH, CH, DH and BH are one byte up in their registers. */
+const isHigh = (slot: number): boolean => (slot & 7) !== 0;

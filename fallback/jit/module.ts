@@ -1,0 +1,52 @@
+import type { SlowAccess } from "../emission/guest-access.ts";
+import { RAM_BASE } from "../state.ts";
+import { i64 } from "../wasm/expression.ts";
+import { FunctionBuilder } from "../wasm/function-builder.ts";
+import { ModuleBuilder } from "../wasm/module-builder.ts";
+import { REGION_SIGNATURE } from "./protocol.ts";
+import { importSupport } from "./support.ts";
+
+const WASM_PAGE = 65536;
+
+/** Indices of what the functions of a module of regions have in common. */
+export interface RegionImports {
+  readonly slow: SlowAccess;
+  readonly settleFlags: number;
+  readonly procedure: number;
+  readonly regionType: number;
+}
+
+/** A module with one function, which {@link emit} makes the body of; exported as `region`. */
+export function regionModule(
+  shared: boolean,
+  emit: (imports: RegionImports) => number[],
+): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  const regionType = module.typeIndex(REGION_SIGNATURE);
+  module.importMemory("jit", "memory", RAM_BASE / WASM_PAGE, shared);
+  module.importTable("jit", "regions");
+  const imports = {
+    slow: importSupport(module),
+    settleFlags: module.importFunction("jit", "settleFlags", { parameters: [], results: [] }),
+    procedure: module.importFunction("jit", "procedure", {
+      parameters: ["i32"],
+      results: ["i32"],
+    }),
+    regionType,
+  };
+  const region = module.addFunction(REGION_SIGNATURE);
+  module.define(region, emit(imports));
+  module.exportFunction("region", region);
+  return module.finish();
+}
+
+/** The function that stands for regions that there are not: their code is interpreted. */
+export function unlinkedModule(left: bigint): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  const region = module.addFunction(REGION_SIGNATURE);
+  const fn = new FunctionBuilder(REGION_SIGNATURE.parameters);
+  fn.return(i64.const(left));
+  module.define(region, fn.finish());
+  module.exportFunction("region", region);
+  return module.finish();
+}

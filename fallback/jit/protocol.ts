@@ -1,0 +1,21 @@
+/** How regions are called, and what they return: the offset of the instruction to go on at, or that they left. */
+
+/** A region takes how deep calls from it may still nest. */
+export const REGION_SIGNATURE = { parameters: ["i32"], results: ["i64"] } as const;
+
+/** Of all tables the first: regions, by the numbers that HEADER.REGION has. */
+export const REGION_TABLE = 0;
+
+/** What a region returns instead of an offset: no offset in a code segment is like these. */
+export const REGION_LEFT = {
+  /** At STATE.RIP is an instruction that has to be interpreted: it may fault, or the budget ends. */
+  INTERPRET: -(2n ** 63n),
+  /** A procedure has faulted, or something has changed that concerns the translation of code. */
+  STOP: -(2n ** 63n) + 1n,
+} as const;
+
+/**
+ * Frames of regions on the stack of WebAssembly. Guests that nest deeper go on from the dispatch loop;
+ * TypeScript that is called from the innermost one must have room.
+ */
+export const MAX_CALL_DEPTH = 200;

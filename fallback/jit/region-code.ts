@@ -1,0 +1,359 @@
+import { emitMeaning } from "../emission/code-emitter.ts";
+import type { SlowAccess } from "../emission/guest-access.ts";
+import type { DecodedInstruction } from "../interpreter/decoder.ts";
+import { unitFault } from "../interpreter/units.ts";
+import { variant } from "../isa/variant.ts";
+import { STATE } from "../state.ts";
+import { type I64, i32, i64 } from "../wasm/expression.ts";
+import {
+  callResult,
+  FunctionBuilder,
+  indirectResult,
+  type Label,
+  type Local,
+} from "../wasm/function-builder.ts";
+import { endOf, isCall } from "./discovery.ts";
+import { EXIT_RECORD } from "./exit-records.ts";
+import type { Graph, Node } from "./graph.ts";
+import { JitEmitter } from "./jit-emitter.ts";
+import { type FlagState, LazyFlags } from "./lazy-flags.ts";
+import { REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "./protocol.ts";
+import { RegisterFile } from "./register-file.ts";
+import { unseenFlags } from "./unseen-flags.ts";
+
+/** What the code of a region refers to outside of it. */
+export interface RegionEnvironment {
+  readonly slow: SlowAccess;
+  /** Index of the function that makes the flags in the state known. */
+  readonly settleFlags: number;
+  /** Index of (number: i32) → i32: zero, or the region has to stop. */
+  readonly procedure: number;
+  /** Index of the type of regions. */
+  readonly regionType: number;
+  /** The bits of CR0 and CR4 that decide which units may be used. */
+  readonly unitControls: number;
+  /** Number of an instruction for {@link procedure}. */
+  procedureNumber(instruction: DecodedInstruction): number;
+  /** A record of where the region leaves. */
+  exitRecord(rip: bigint, unused: number): number;
+  /** The place in the table of regions of what is at an offset. */
+  slotOf(rip: bigint): number;
+}
+
+const NO_RECORD = 0;
+
+/** Code that is only known when all of the region's has been made: which registers it uses. */
+interface Gap {
+  readonly at: number;
+  readonly registers: "load" | "save";
+}
+
+/** Emits a graph of blocks as one function, structured by dominators (Ramsey, "Beyond Relooper"). */
+export class RegionCode {
+  readonly #fn = new FunctionBuilder(REGION_SIGNATURE.parameters);
+  readonly #graph: Graph;
+  readonly #env: RegionEnvironment;
+  readonly #registers: RegisterFile;
+  readonly #flags: LazyFlags;
+  readonly #emitter: JitEmitter;
+  readonly #depth: Local<"i32">;
+  readonly #budget: Local<"i32">;
+  /** Where to go on outside. */
+  readonly #rip: Local<"i64">;
+  /** Record of where the region is left in the middle; 0 if it is left behind a block. */
+  readonly #record: Local<"i32">;
+  /** Instructions of the region: no path that does not branch back has more. */
+  readonly #longest: number;
+  readonly #labels = new Map<Node, Label>();
+  readonly #flagsIn = new Map<Node, FlagState | undefined>();
+  readonly #gaps: Gap[] = [];
+  #exit!: Label;
+  #node!: Node;
+  #index = 0;
+
+  constructor(graph: Graph, env: RegionEnvironment) {
+    this.#graph = graph;
+    this.#env = env;
+    const fn = this.#fn;
+    this.#depth = fn.parameter(0, "i32");
+    this.#budget = fn.local("i32");
+    this.#rip = fn.local("i64");
+    this.#record = fn.local("i32");
+    this.#registers = new RegisterFile(fn);
+    const locals = {
+      first: fn.local("i64"),
+      second: fn.local("i64"),
+      third: fn.local("i64"),
+      kind: fn.local("i32"),
+    };
+    this.#flags = new LazyFlags(fn, locals, env.settleFlags);
+    this.#emitter = new JitEmitter(fn, env.slow, this.#flags, this.#registers, {
+      interpret: () => this.#interpret(),
+      jump: (target) => this.#jump(target),
+    });
+    this.#longest = graph.nodes.reduce((sum, { block }) => sum + block.instructions.length, 0);
+  }
+
+  /** The function's body. */
+  build(): number[] {
+    const fn = this.#fn;
+    const zero = i32.const(0);
+    fn.set(this.#budget, i32.load(zero, STATE.BUDGET));
+    fn.if(i32.ltS(this.#budget, i32.const(this.#longest)), () => {
+      fn.store(zero, i64.const(this.#graph.entry.block.rip), STATE.RIP);
+      fn.return(i64.const(REGION_LEFT.INTERPRET));
+    });
+    this.#gap("load");
+    this.#flags.load();
+    fn.block((exit) => {
+      this.#exit = exit;
+      this.#tree(this.#graph.entry);
+    });
+    this.#leave();
+    this.#fillGaps();
+    return fn.finish();
+  }
+
+  /** A node and all that it dominates. */
+  #tree(node: Node): void {
+    if (!node.isLoop) {
+      this.#within(
+        node,
+        node.dominated.filter(({ isMerge }) => isMerge),
+      );
+      return;
+    }
+    this.#fn.loop((start) => {
+      this.#labels.set(node, start);
+      this.#within(
+        node,
+        node.dominated.filter(({ isMerge }) => isMerge),
+      );
+    });
+  }
+
+  /** The node inside one block for each merge it dominates: a branch to its end arrives there. */
+  #within(node: Node, merges: readonly Node[]): void {
+    const last = merges.at(-1);
+    if (last === undefined) {
+      this.#block(node);
+      return;
+    }
+    this.#fn.block((end) => {
+      this.#labels.set(last, end);
+      this.#within(node, merges.slice(0, -1));
+    });
+    this.#tree(last);
+  }
+
+  #block(node: Node): void {
+    const { block } = node;
+    const { instructions } = block;
+    const fn = this.#fn;
+    this.#flags.state = node.isLoop || node.isMerge ? undefined : this.#flagsIn.get(node);
+    fn.set(this.#budget, i32.sub(this.#budget, i32.const(instructions.length)));
+    const unseen = unseenFlags(instructions);
+    for (const [index, instruction] of instructions.entries()) {
+      // What is emitted at a branch's end has made another node the current one.
+      this.#node = node;
+      this.#index = index;
+      this.#flags.unseen = unseen[index] === true;
+      if (!this.#instruction(instruction)) return;
+    }
+    this.#continue(endOf(block));
+  }
+
+  /** Returns whether control may go on behind it. */
+  #instruction(instruction: DecodedInstruction): boolean {
+    const { form, operandSize, address } = instruction;
+    const { meaning, ends } = form.instruction;
+    const faults = unitFault(form.unit, this.#env.unitControls) !== undefined;
+    if (faults || (meaning === undefined && ends !== undefined)) {
+      this.#interpret();
+      return false;
+    }
+    if (meaning === undefined) {
+      this.#procedure(instruction);
+      return true;
+    }
+    const next = this.#ripAt(this.#index + 1);
+    this.#fn.scoped(() => {
+      this.#emitter.begin(instruction, next);
+      const { operands } = variant(form, operandSize, address !== undefined, true);
+      emitMeaning(this.#emitter, meaning, operands);
+    });
+    return ends === undefined;
+  }
+
+  /** Offset of an instruction of the block. */
+  #ripAt(index: number): bigint {
+    const { block } = this.#node;
+    const offset = block.offsets[index];
+    return offset === undefined ? endOf(block) : BigInt.asUintN(64, block.rip + BigInt(offset));
+  }
+
+  /** Leaves before the instruction under way. */
+  #interpret(): void {
+    const unused = this.#node.block.instructions.length - this.#index;
+    this.#leaveBy(this.#env.exitRecord(this.#ripAt(this.#index), unused));
+  }
+
+  #leaveBy(record: number): void {
+    this.#flags.tell();
+    this.#fn.set(this.#record, i32.const(record));
+    this.#fn.branch(this.#exit);
+  }
+
+  #leaveTo(rip: I64): void {
+    this.#flags.tell();
+    this.#fn.set(this.#rip, rip);
+    this.#fn.set(this.#record, i32.const(NO_RECORD));
+    this.#fn.branch(this.#exit);
+  }
+
+  /** A branch of the guest. */
+  #jump(target: I64): void {
+    const instruction = this.#node.block.instructions[this.#index] as DecodedInstruction;
+    if (isCall(instruction)) this.#call(target);
+    else if (target.constant === undefined) this.#leaveTo(target);
+    else this.#continue(BigInt.asUintN(64, target.constant));
+  }
+
+  /** Goes on at an offset: in this region if it is there. */
+  #continue(rip: bigint): void {
+    const from = this.#node;
+    const to = this.#graph.at(rip);
+    if (to === undefined || !this.#graph.canBranch(from, to)) {
+      this.#leaveTo(i64.const(rip));
+      return;
+    }
+    if (to.order <= from.order) {
+      this.#flags.tell();
+      this.#checkBudget(to.block.rip);
+      this.#fn.branch(this.#labels.get(to) as Label);
+    } else if (to.isMerge) {
+      this.#flags.tell();
+      this.#fn.branch(this.#labels.get(to) as Label);
+    } else {
+      this.#inline(to);
+    }
+  }
+
+  /** The code of a node that control comes to from here alone. */
+  #inline(to: Node): void {
+    const { state } = this.#flags;
+    const [node, index] = [this.#node, this.#index];
+    if (to.isLoop) this.#flags.tell();
+    this.#flagsIn.set(to, state);
+    this.#emitter.within(() => this.#tree(to));
+    this.#flags.state = state;
+    this.#node = node;
+    this.#index = index;
+  }
+
+  /** The region is left when the budget might not last to the next time that this is asked. */
+  #checkBudget(rip: bigint): void {
+    const fn = this.#fn;
+    fn.if(i32.ltS(this.#budget, i32.const(this.#longest)), () => {
+      fn.set(this.#record, i32.const(this.#env.exitRecord(rip, 0)));
+      fn.branch(this.#exit);
+    });
+  }
+
+  /** A call of the guest: the return address has been pushed. */
+  #call(target: I64): void {
+    const fn = this.#fn;
+    const zero = i32.const(0);
+    const back = endOf(this.#node.block);
+    const { constant } = target;
+    if (constant === undefined) {
+      this.#leaveTo(target);
+      return;
+    }
+    const rip = BigInt.asUintN(64, constant);
+    fn.if(i32.eqz(this.#depth), () => this.#leaveTo(i64.const(rip)));
+    this.#flags.tell();
+    this.#save();
+    fn.store(zero, i64.const(rip), STATE.RIP);
+    const depth = i32.sub(this.#depth, i32.const(1));
+    const slot = i32.const(this.#env.slotOf(rip));
+    fn.set(this.#rip, indirectResult("i64", REGION_TABLE, this.#env.regionType, slot, depth));
+    fn.if(i64.ne(this.#rip, i64.const(back)), () => fn.return(this.#rip));
+    this.#load();
+    this.#checkBudget(back);
+    this.#continue(back);
+  }
+
+  /** An instruction without code. */
+  #procedure(instruction: DecodedInstruction): void {
+    const fn = this.#fn;
+    const zero = i32.const(0);
+    const unused = this.#node.block.instructions.length - this.#index;
+    this.#flags.tell();
+    fn.set(this.#budget, i32.add(this.#budget, i32.const(unused)));
+    this.#save();
+    fn.store(zero, i64.const(this.#ripAt(this.#index + 1)), STATE.RIP);
+    const number = this.#env.procedureNumber(instruction);
+    fn.if(callResult("i32", this.#env.procedure, i32.const(number)), () =>
+      fn.return(i64.const(REGION_LEFT.STOP)),
+    );
+    this.#load();
+    fn.set(this.#budget, i32.sub(this.#budget, i32.const(unused)));
+  }
+
+  /** All that the state lacks while the region runs. */
+  #save(): void {
+    this.#gap("save");
+    this.#flags.save();
+    this.#fn.store(i32.const(0), this.#budget, STATE.BUDGET);
+  }
+
+  #load(): void {
+    this.#gap("load");
+    this.#flags.load();
+    this.#fn.set(this.#budget, i32.load(i32.const(0), STATE.BUDGET));
+  }
+
+  /** The one way out. */
+  #leave(): void {
+    const fn = this.#fn;
+    const zero = i32.const(0);
+    fn.if(this.#record, () => {
+      const unused = i32.load(this.#record, EXIT_RECORD.UNUSED);
+      fn.set(this.#budget, i32.add(this.#budget, unused));
+      fn.store(zero, i64.load(this.#record, EXIT_RECORD.RIP), STATE.RIP);
+      const count = i32.load(this.#record, EXIT_RECORD.COUNT);
+      fn.store(this.#record, i32.add(count, i32.const(1)), EXIT_RECORD.COUNT);
+      fn.set(this.#rip, i64.const(REGION_LEFT.INTERPRET));
+    });
+    this.#save();
+    fn.return(this.#rip);
+    fn.code.push(0x00);
+  }
+
+  #gap(registers: Gap["registers"]): void {
+    this.#gaps.push({ at: this.#fn.code.length, registers });
+  }
+
+  /** From the last to the first, so that places stay. */
+  #fillGaps(): void {
+    const codes = { load: this.#registersCode("load"), save: this.#registersCode("save") };
+    const { code } = this.#fn;
+    const whole: number[] = [];
+    let from = 0;
+    for (const { at, registers } of this.#gaps) {
+      for (; from < at; from++) whole.push(code[from] as number);
+      for (const byte of codes[registers]) whole.push(byte);
+    }
+    for (; from < code.length; from++) whole.push(code[from] as number);
+    code.length = 0;
+    for (const byte of whole) code.push(byte);
+  }
+
+  #registersCode(what: "load" | "save"): readonly number[] {
+    const { code } = this.#fn;
+    const start = code.length;
+    this.#registers[what](this.#fn);
+    return code.splice(start);
+  }
+}

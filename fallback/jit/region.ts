@@ -1,0 +1,66 @@
+/** A piece of the guest's code as a function, and what it was made from. */
+export interface Region {
+  /** Linear, and guest physical, of its first instruction. */
+  readonly linear: bigint;
+  readonly address: number;
+  readonly codeSize: 16 | 32 | 64;
+  /** Place in the table of regions. */
+  readonly slot: number;
+  /** Guest physical page by linear page number: all that its code is on. */
+  readonly pages: ReadonlyMap<bigint, number>;
+  /** The bits of CR0 and CR4 that it was translated for, if they matter. */
+  readonly unitControls: number | undefined;
+  readonly instructions: number;
+  /** Of its module. */
+  readonly bytes: number;
+  readonly function: unknown;
+}
+
+/** All regions, by guest physical address of their entries, and by page. */
+export class RegionCache {
+  readonly #byAddress = new Map<number, Region>();
+  readonly #byPage = new Map<number, Set<Region>>();
+  bytes = 0;
+
+  get count(): number {
+    return this.#byAddress.size;
+  }
+
+  at(address: number): Region | undefined {
+    return this.#byAddress.get(address);
+  }
+
+  add(region: Region): void {
+    const old = this.#byAddress.get(region.address);
+    if (old !== undefined) this.remove(old);
+    this.#byAddress.set(region.address, region);
+    this.bytes += region.bytes;
+    for (const page of region.pages.values()) {
+      const regions = this.#byPage.get(page) ?? new Set();
+      regions.add(region);
+      this.#byPage.set(page, regions);
+    }
+  }
+
+  remove(region: Region): void {
+    if (this.#byAddress.get(region.address) !== region) return;
+    this.#byAddress.delete(region.address);
+    this.bytes -= region.bytes;
+    for (const page of region.pages.values()) {
+      const regions = this.#byPage.get(page);
+      regions?.delete(region);
+      if (regions?.size === 0) this.#byPage.delete(page);
+    }
+  }
+
+  /** Those with code on a guest physical page. */
+  on(page: number): readonly Region[] {
+    return [...(this.#byPage.get(page) ?? [])];
+  }
+
+  clear(): void {
+    this.#byAddress.clear();
+    this.#byPage.clear();
+    this.bytes = 0;
+  }
+}

@@ -1,0 +1,96 @@
+import type { SlowAccess } from "../emission/guest-access.ts";
+import { buildSlowAccess } from "../emission/slow-access.ts";
+import type { MemoryBits } from "../isa/emitter.ts";
+import { RAM_BASE } from "../state.ts";
+import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
+
+const WASM_PAGE = 65536;
+const WIDTHS: readonly MemoryBits[] = [8, 16, 32, 64];
+
+/** What regions call for accesses outside the windows, and how they import it. */
+export interface JitHost {
+  /**
+   * As the interpreter's, but for accesses that have to be interpreted: these are not made. Then a
+   * fault is recorded, or the result is false.
+   */
+  load(low: number, high: number, bytes: number, forWrite: boolean): boolean;
+  store(low: number, high: number, bytes: number): boolean;
+  checkSegment(limit: number, offset: number, length: number): boolean;
+}
+
+const LOAD = { parameters: ["i64"], results: ["i64"] } as const;
+const STORE = { parameters: ["i64", "i64"], results: ["i32"] } as const;
+
+/** The functions of {@link SlowAccess} by the names under which regions import them. */
+const FUNCTIONS: readonly (readonly [string, Signature, (slow: SlowAccess) => number])[] = [
+  ...WIDTHS.map((bits) => [`load${bits}`, LOAD, (slow: SlowAccess) => slow.load[bits]] as const),
+  ...WIDTHS.map(
+    (bits) => [`loadForWrite${bits}`, LOAD, (slow: SlowAccess) => slow.loadForWrite[bits]] as const,
+  ),
+  ...WIDTHS.map((bits) => [`store${bits}`, STORE, (slow: SlowAccess) => slow.store[bits]] as const),
+  ["loadVector", { parameters: ["i64"], results: ["v128"] }, (slow) => slow.loadVector],
+  ["storeVector", { parameters: ["i64", "v128"], results: ["i32"] }, (slow) => slow.storeVector],
+  [
+    "checkSegment",
+    { parameters: ["i32", "i32", "i32"], results: ["i32"] },
+    (slow) => slow.checkSegment,
+  ],
+];
+
+/** The module that {@link instantiateSupport} makes an instance of. */
+function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  const three = ["i32", "i32", "i32"] as const;
+  module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared);
+  const slow = buildSlowAccess(module, {
+    load: module.importFunction("cpu", "load", { parameters: [...three, "i32"], results: [] }),
+    store: module.importFunction("cpu", "store", { parameters: three, results: ["i32"] }),
+    checkSegment: module.importFunction("cpu", "checkSegment", {
+      parameters: three,
+      results: ["i32"],
+    }),
+  });
+  for (const [name, , index] of FUNCTIONS) module.exportFunction(name, index(slow));
+  return module.finish();
+}
+
+/** @param recordFault is called when a load has failed */
+export function instantiateSupport(
+  memory: WebAssembly.Memory,
+  shared: boolean,
+  host: JitHost,
+  recordFault: () => void,
+): Readonly<Record<string, unknown>> {
+  return new WebAssembly.Instance(new WebAssembly.Module(buildSupport(shared)), {
+    cpu: {
+      memory,
+      load: (low: number, high: number, bytes: number, forWrite: number) => {
+        if (!host.load(low, high, bytes, forWrite !== 0)) recordFault();
+      },
+      store: (low: number, high: number, bytes: number) => (host.store(low, high, bytes) ? 1 : 0),
+      checkSegment: (limit: number, offset: number, length: number) =>
+        host.checkSegment(limit, offset, length) ? 1 : 0,
+    },
+  }).exports;
+}
+
+/** Imports {@link FUNCTIONS} into a module of regions. */
+export function importSupport(module: ModuleBuilder): SlowAccess {
+  const indices = new Map(
+    FUNCTIONS.map(([name, signature]) => [name, module.importFunction("jit", name, signature)]),
+  );
+  const index = (name: string): number => indices.get(name) as number;
+  const byWidth = (name: string) =>
+    Object.fromEntries(WIDTHS.map((bits) => [bits, index(`${name}${bits}`)])) as Record<
+      MemoryBits,
+      number
+    >;
+  return {
+    load: byWidth("load"),
+    loadForWrite: byWidth("loadForWrite"),
+    store: byWidth("store"),
+    loadVector: index("loadVector"),
+    storeVector: index("storeVector"),
+    checkSegment: index("checkSegment"),
+  };
+}

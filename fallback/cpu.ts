@@ -330,9 +330,11 @@ export class FallbackCpu implements Cpu {
     const first = Math.floor(address / PAGE_SIZE);
     const last = Math.floor((address + length - 1) / PAGE_SIZE);
     for (let page = first; page <= last; page++) {
-      this.#engine.blocks.dropPage(page);
+      const start = page * PAGE_SIZE;
+      const from = Math.max(address - start, 0);
+      const to = Math.min(address + length - start, PAGE_SIZE);
       this.#engine.jit?.dropPage(page);
-      this.mmu.unmarkCode(page);
+      if (!this.#engine.blocks.dropBytes(page, from, to)) this.mmu.unmarkCode(page);
     }
   }
 

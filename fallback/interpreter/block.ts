@@ -10,6 +10,8 @@ import type { DecodedInstruction } from "./decoder.ts";
 import { microIndex } from "./handlers.ts";
 import { RECORD, RECORD_SIZE } from "./record.ts";
 
+const PAGE_SIZE = 4096;
+
 /** From so many on, emptying the jump cache as a whole is quicker. */
 const MANY_JUMPS = JUMP_CACHE_ENTRIES / 8;
 
@@ -29,6 +31,8 @@ export interface Block {
   readonly pages: readonly number[];
   /** The bits of CR0 and CR4 that it was translated for, if it has any instructions they concern. */
   readonly unitControls: number | undefined;
+  /** Bytes of all its instructions. */
+  readonly length: number;
   readonly instructions: readonly DecodedInstruction[];
   /** Of each instruction: bytes from the block's start, and memory offset of its first record. */
   readonly offsets: readonly number[];
@@ -130,15 +134,22 @@ export class BlockCache {
   }
 
   /**
-   * The code on a page has changed. A block that runs just now leaves before its next instruction.
+   * Bytes of a page have changed: forgets the blocks that are made of them. Only those, for boot
+   * loaders keep variables among their code. A block that runs just now leaves before its next
+   * instruction.
    * @param page guest physical page number
-   * @returns whether there was any code
+   * @param from first byte that changed, in the page
+   * @param to byte after the last
+   * @returns whether there is code on the page still
    */
-  dropPage(page: number): boolean {
+  dropBytes(page: number, from: number, to: number): boolean {
     const blocks = this.#byPage.get(page);
     if (blocks === undefined) return false;
-    for (const block of [...blocks]) this.#remove(block);
-    return true;
+    for (const block of blocks) {
+      const start = startOn(block, page);
+      if (start < to && start + block.length > from) this.#remove(block);
+    }
+    return this.#byPage.has(page);
   }
 
   #remove(block: Block): void {
@@ -153,6 +164,12 @@ export class BlockCache {
       this.#view.setUint16(record + RECORD.HANDLER, microIndex("leave"), true);
     }
   }
+}
+
+/** Where the block begins, as an offset in one of its pages: negative in its second. */
+function startOn({ address, pages }: Block, page: number): number {
+  const offset = address % PAGE_SIZE;
+  return page === pages[0] ? offset : offset - PAGE_SIZE;
 }
 
 /** As the interpreter's `enterBlock` computes it. */

@@ -27,7 +27,12 @@ export interface Outside {
   halt(): void;
 }
 
-const mask = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
+/** Computed once: string instructions ask for one several times an element. */
+const MASKS: Readonly<Record<number, bigint>> = Object.fromEntries(
+  [8, 16, 32, 64, 80, 128].map((bits) => [bits, (1n << BigInt(bits)) - 1n]),
+);
+
+const mask = (bits: number): bigint => MASKS[bits] ?? (1n << BigInt(bits)) - 1n;
 
 /**
  * An instruction about to be executed by a procedure. RIP is already behind it: a procedure that

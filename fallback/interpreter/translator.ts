@@ -143,6 +143,7 @@ export class Translator {
     const usesUnits = instructions.some(({ form }) => form.unit !== undefined);
     const block = {
       ...{ header, rip, linear, codeSize, limit, address, pages, instructions, offsets, records },
+      length: offset,
       unitControls: usesUnits ? readUnitControls(this.#view) : undefined,
     };
     for (const page of pages) this.#source.mark(page);

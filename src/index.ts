@@ -34,6 +34,8 @@ export type Connections = Pick<
 export interface MachineDescription extends Pick<MachineOptions, "report"> {
   /** An ISO image, a Multiboot kernel, or the image of a disk. */
   readonly image: ByteSource;
+  /** The first files of a Linux kernel. */
+  readonly initrd?: ByteSource | undefined;
   /** Whether to start the kernel in the image directly, or by way of the BIOS; `auto` unless given. */
   readonly bootMode?: BootMode;
   /** Appended to the kernel's command line. */
@@ -74,6 +76,7 @@ export function createMachine(description: MachineDescription): Machine {
     source: description.image,
     memory,
     commandLine: description.guestArguments ?? [],
+    initrd: description.initrd,
   };
   const plan = planBoot(request, description.bootMode ?? "auto");
   if (plan.kind === "bios" && plan.reason !== undefined) {

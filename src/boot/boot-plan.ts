@@ -3,6 +3,7 @@
 import { GuestError } from "../core/errors.ts";
 import { type BootImage, findBootImage } from "./bios/boot-media.ts";
 import { type LoadedImage, type LoadRequest, loadImage } from "./direct-boot.ts";
+import { IsoVolume } from "./iso9660.ts";
 
 export const BOOT_MODES = ["auto", "direct", "bios"] as const;
 export type BootMode = (typeof BOOT_MODES)[number];
@@ -45,7 +46,10 @@ export function planBoot(request: LoadRequest, mode: BootMode): BootPlan {
 /** What is wrong with the boot record is not the error to tell: the kernel's is. */
 function bootImageOrNone({ source }: LoadRequest): BootImage | undefined {
   try {
-    return findBootImage(source);
+    const image = findBootImage(source);
+    // A PC would try; the user rather wants to know.
+    const truncated = image?.kind === "cd" && new IsoVolume(source).missingBytes > 0;
+    return truncated ? undefined : image;
   } catch (error) {
     if (error instanceof GuestError) return undefined;
     throw error;

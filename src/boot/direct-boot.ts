@@ -7,14 +7,16 @@ import type { Registers } from "../core/cpu.ts";
 import { GuestError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { gpa, hex, PAGE_SIZE } from "../core/units.ts";
-import { type ByteSource, readPart } from "./byte-source.ts";
+import type { ByteSource } from "./byte-source.ts";
 import { alignUp } from "./data-view.ts";
 import { type ElfFile, EM_X86_64, ET_EXEC, isElf, PT_LOAD, parseElf } from "./elf.ts";
 import { flatGdt, multibootEntryState } from "./entry-state.ts";
 import { identify, refuse } from "./image.ts";
 import { defaultEntry, MENU_PATHS, readIsoMenu } from "./iso-menu.ts";
 import { IsoVolume, truncationOf } from "./iso9660.ts";
-import { CONVENTIONAL_END, EXTENDED_START, memoryMap } from "./memory-map.ts";
+import { loadLinux } from "./linux.ts";
+import { copyFile, placeLow, writeSegments } from "./loading.ts";
+import { EXTENDED_START, memoryMap } from "./memory-map.ts";
 import type { MenuFile } from "./menu.ts";
 import { findMultibootHeader, type KernelLayout, kernelLayout } from "./multiboot.ts";
 import { buildInformation, informationSize, type ModuleInfo } from "./multiboot-info.ts";
@@ -28,6 +30,8 @@ export interface LoadRequest {
   readonly memory: GuestMemory;
   /** Arguments for the guest, put after those that the image's menu gives. */
   readonly commandLine: readonly string[];
+  /** The first files of a Linux kernel. */
+  readonly initrd?: ByteSource | undefined;
 }
 
 export interface LoadedImage {
@@ -53,15 +57,22 @@ interface PlacedModule extends BootFile {
   readonly address: number;
 }
 
-/** Lowest address for the descriptor table and the boot information. */
-const INFORMATION_START = 0x8000;
 const MAX_MODULES = 256;
 
 /**
  * @throws GuestError `image` with one line for whatever is wrong with the image; guest memory is
  *   then as it was, unless the source itself fails between two reads
  */
-export function loadImage({ source, memory, commandLine }: LoadRequest): LoadedImage {
+export function loadImage(request: LoadRequest): LoadedImage {
+  const { source, memory, commandLine, initrd } = request;
+  if (identify(source).kind === "linux") {
+    return loadLinux({ source, memory, commandLine: commandLine.join(" "), initrd });
+  }
+  if (initrd !== undefined) throw new GuestError("image", "an initrd is for a Linux kernel only");
+  return loadMultiboot(request);
+}
+
+function loadMultiboot({ source, memory, commandLine }: LoadRequest): LoadedImage {
   const { kernel, modules } = findBootFiles(source);
   const layout = layoutKernel(kernel);
   const placement = new Placement();
@@ -94,7 +105,7 @@ export function loadImage({ source, memory, commandLine }: LoadRequest): LoadedI
     modules: placed.map(toModuleInfo),
     symbols,
   });
-  writeKernel(memory, kernel.source, layout);
+  writeSegments(memory, kernel.source, layout.segments);
   if (symbols !== undefined) writeSymbols(memory, kernel.source, symbols);
   for (const module of placed)
     copyFile(memory, module.address, module.source, 0, module.source.size);
@@ -115,7 +126,7 @@ export function bootFiles(source: ByteSource): readonly ByteSource[] {
 function findBootFiles(source: ByteSource): BootFiles {
   const identity = identify(source);
   if (identity.kind === "iso9660") return filesOfIso(new IsoVolume(source));
-  if (identity.kind === "other") throw refuse("image", identity);
+  if (identity.kind !== "multiboot") throw refuse("image", identity);
   return { kernel: { name: "kernel", source, arguments: "" }, modules: [] };
 }
 
@@ -214,15 +225,6 @@ function tryParseElf(source: ByteSource): ElfFile | undefined {
   }
 }
 
-function placeLow(placement: Placement, length: number, what: string): number {
-  const address = placement.findFree(INFORMATION_START, length, 16);
-  if (address + length > CONVENTIONAL_END) {
-    throw new GuestError("image", `no room below 640 KiB for the ${what} (${length} bytes)`);
-  }
-  placement.claim(address, length, what);
-  return address;
-}
-
 const commandLineOf = ({ name, arguments: words }: BootFile): string =>
   words === "" ? name : `${name} ${words}`;
 
@@ -232,53 +234,11 @@ const toModuleInfo = (module: PlacedModule): ModuleInfo => ({
   commandLine: commandLineOf(module),
 });
 
-function writeKernel(memory: GuestMemory, source: ByteSource, layout: KernelLayout): void {
-  for (const { address, fileOffset, fileSize, memorySize } of layout.segments) {
-    copyFile(memory, address, source, fileOffset, fileSize);
-    clear(memory, address + fileSize, memorySize - fileSize);
-  }
-}
-
 function writeSymbols(memory: GuestMemory, source: ByteSource, symbols: SymbolLayout): void {
   memory.write(gpa(symbols.address), symbols.table);
   for (const { address, fileOffset, size } of symbols.sections) {
     copyFile(memory, address, source, fileOffset, size);
   }
-}
-
-/** In pieces: a source that reads from a disk makes a copy of each. */
-const PIECE = 1024 * 1024;
-
-function copyFile(
-  memory: GuestMemory,
-  address: number,
-  source: ByteSource,
-  offset: number,
-  length: number,
-): void {
-  for (let done = 0; done < length; done += PIECE) {
-    const size = Math.min(PIECE, length - done);
-    memory.write(gpa(address + done), readPart(source, offset + done, size, "file in the image"));
-  }
-}
-
-/**
- * Makes memory zero without touching pages that are: fresh guest memory has no host pages behind
- * it, and a large bss should not change that.
- */
-function clear(memory: GuestMemory, address: number, length: number): void {
-  for (let done = 0; done < length; ) {
-    const size = Math.min(PAGE_SIZE - ((address + done) % PAGE_SIZE), length - done);
-    const page = memory.slice(gpa(address + done), size);
-    if (size < PAGE_SIZE || !isZeroPage(page)) page.fill(0);
-    done += size;
-  }
-}
-
-function isZeroPage(page: Uint8Array): boolean {
-  const words = new Int32Array(page.buffer, page.byteOffset, PAGE_SIZE / 4);
-  for (const word of words) if (word !== 0) return false;
-  return true;
 }
 
 function describe(

@@ -34,13 +34,19 @@ const STACK_TOP = 0x7c00n;
  * The table behind the two selectors. The specification does not promise one; with it in memory, a
  * kernel that reloads its segment registers before it sets its own table comes through.
  */
-export function flatGdt(): Uint8Array {
-  const table = new Uint8Array(24);
-  const view = viewOf(table);
-  for (const [selector, attributes] of [
+export const flatGdt = (): Uint8Array =>
+  descriptors([
     [CODE_SELECTOR, CODE_ATTRIBUTES],
     [DATA_SELECTOR, DATA_ATTRIBUTES],
-  ] as const) {
+  ]);
+
+/** A table of flat segments. */
+function descriptors(
+  segments: readonly (readonly [selector: number, attributes: number])[],
+): Uint8Array {
+  const table = new Uint8Array(8 + Math.max(...segments.map(([selector]) => selector)));
+  const view = viewOf(table);
+  for (const [selector, attributes] of segments) {
     view.setUint32(selector, 0x0000_ffff, true);
     view.setUint32(selector + 4, (attributes << 8) | 0x000f_0000, true);
   }
@@ -85,6 +91,55 @@ export function realModeState(codeSegment: number, ip: number): Registers {
       limit: REAL_MODE_LIMIT,
       attributes: REAL_MODE_CODE,
     },
+  };
+}
+
+/** Linux wants its selectors here (__BOOT_CS and __BOOT_DS). */
+const LINUX_CODE = 0x10;
+const LINUX_DATA = 0x18;
+const LONG_CODE_ATTRIBUTES = 0xa09b;
+const CR0_PG = 1n << 31n;
+const CR4_PAE = 1n << 5n;
+const EFER_LME = 1n << 8n;
+const EFER_LMA = 1n << 10n;
+
+/** The table behind Linux's two selectors. */
+export function linuxGdt(long: boolean): Uint8Array {
+  return descriptors([
+    [LINUX_CODE, long ? LONG_CODE_ATTRIBUTES : CODE_ATTRIBUTES],
+    [LINUX_DATA, DATA_ATTRIBUTES],
+  ]);
+}
+
+/** Linux's boot protocol, "32-bit Boot Protocol" and "64-bit Boot Protocol". */
+export function linuxEntryState(boot: {
+  readonly entry: number;
+  /** Address of the boot parameters. */
+  readonly parameters: number;
+  /** Address of {@link linuxGdt}. */
+  readonly gdt: number;
+  /** Address of tables that map everything onto itself: 64-bit mode. Undefined: 32-bit mode. */
+  readonly pageTables: number | undefined;
+}): Registers {
+  const long = boot.pageTables !== undefined;
+  const data = segment(LINUX_DATA, FLAT_LIMIT, DATA_ATTRIBUTES);
+  return {
+    ...powerOnState(),
+    rip: BigInt(boot.entry),
+    rsi: BigInt(boot.parameters),
+    rsp: STACK_TOP,
+    cr0: CR0_PE | CR0_ET | (long ? CR0_PG : 0n),
+    cr3: BigInt(boot.pageTables ?? 0),
+    cr4: long ? CR4_PAE : 0n,
+    efer: long ? EFER_LME | EFER_LMA : 0n,
+    cs: segment(LINUX_CODE, FLAT_LIMIT, long ? LONG_CODE_ATTRIBUTES : CODE_ATTRIBUTES),
+    ds: data,
+    es: data,
+    fs: data,
+    gs: data,
+    ss: data,
+    gdtr: { base: BigInt(boot.gdt), limit: linuxGdt(long).length - 1 },
+    idtr: { base: 0n, limit: 0 },
   };
 }
 

@@ -6,11 +6,12 @@ import { type ByteSource, readHead } from "./byte-source.ts";
 import { viewOf } from "./data-view.ts";
 import { EM_386, EM_X86_64, ET_EXEC, isElf, parseElf, readInterpreter } from "./elf.ts";
 import { isIso9660 } from "./iso9660.ts";
+import { isLinux } from "./linux.ts";
 import { findMultibootHeader } from "./multiboot.ts";
 import { decodeAscii, printable } from "./text.ts";
 
 export interface Identification {
-  readonly kind: "iso9660" | "multiboot" | "other";
+  readonly kind: "iso9660" | "multiboot" | "linux" | "other";
   /** A noun phrase with its article: `an ISO 9660 image`. */
   readonly description: string;
 }
@@ -23,7 +24,6 @@ const SIGNATURES: readonly {
   readonly signature: string;
   readonly description: string;
 }[] = [
-  { offset: 0x202, signature: "HdrS", description: "a Linux kernel (bzImage)" },
   { offset: 0, signature: "\x1f\x8b", description: "a gzip-compressed file (decompress it first)" },
   {
     offset: 0,
@@ -79,6 +79,7 @@ export function identify(source: ByteSource): Identification {
   if (isIso9660(source)) return { kind: "iso9660", description: "an ISO 9660 image" };
   if (isElf(source)) return identifyElf(source);
   const head = readHead(source, HEAD_SIZE);
+  if (isLinux(head)) return { kind: "linux", description: "a Linux kernel (bzImage)" };
   const known = SIGNATURES.find(({ offset, signature }) => startsWith(head, offset, signature));
   if (known !== undefined) return other(known.description);
   if (startsWith(head, 0, "MZ")) return other(describePe(source, head));

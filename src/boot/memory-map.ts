@@ -17,7 +17,8 @@ export interface MemoryMapEntry {
 /** End of conventional memory: the extended BIOS data area takes the last KiB below 640 KiB. */
 export const CONVENTIONAL_END = 0x9_fc00;
 const VIDEO_START = 0xa_0000;
-const BIOS_START = 0xf_0000;
+/** The firmware's tables and its code. */
+const BIOS_START = 0xe_0000;
 /** Start of extended memory, where kernels are loaded. */
 export const EXTENDED_START = 0x10_0000;
 

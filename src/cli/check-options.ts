@@ -8,7 +8,7 @@ import type { RunOptions } from "./run.ts";
  * @throws HostError
  */
 export function checkOptions(image: string, options: RunOptions): void {
-  const { block = [], net = [], serial, pcap } = options;
+  const { block = [], net = [], serial, pcap, initrd } = options;
   for (const [option, specs] of [
     ["--net", net],
     ["--block", block],
@@ -25,6 +25,7 @@ export function checkOptions(image: string, options: RunOptions): void {
   if (options.deterministic) checkDeterministic(options);
   requireDistinct([
     { use: "the image", path: image, written: false },
+    ...(initrd === undefined ? [] : [{ use: "--initrd", path: initrd, written: false }]),
     ...block.map(({ path, readOnly }) => ({ use: "--block", path, written: !readOnly })),
     ...(serial.kind === "file" ? [{ use: "--serial", path: serial.path, written: true }] : []),
     ...(pcap === undefined ? [] : [{ use: "--pcap", path: pcap, written: true }]),

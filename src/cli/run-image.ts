@@ -49,6 +49,8 @@ export async function runImage(
     let forgetSignals = (): void => {};
     closers.add(() => forgetSignals());
     const image = closers.opened(new ImageFile(path));
+    const { initrd } = options;
+    const initrdFile = initrd === undefined ? undefined : closers.opened(new ImageFile(initrd));
     const clock = options.deterministic ? new CountedClock(DETERMINISTIC_START) : new HostClock();
     let pinged: UserNetwork | undefined;
     const machine = createMachine({
@@ -57,6 +59,7 @@ export async function runImage(
       guestArguments,
       memoryMib: options.mem,
       bootMode: options.boot,
+      initrd: initrdFile,
       accelerator: options.accel,
       explain: say,
       timed: options.stats === true,

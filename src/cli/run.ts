@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly accel: Accelerator;
   readonly mem: number;
   readonly boot: BootMode;
+  readonly initrd?: string;
   readonly net?: readonly NetSpec[];
   readonly block?: readonly BlockSpec[];
   readonly serial: SerialSpec;
@@ -74,6 +75,7 @@ function addRunOptions(command: Command): Command {
         .choices(BOOT_MODES)
         .default("auto"),
     )
+    .option("--initrd <file>", "the first files of a Linux kernel (initramfs)")
     .addOption(
       new Option(
         "--net <[name=]backend[,mac=MAC]>",

@@ -1,3 +1,5 @@
+import type { AcpiDescription } from "../boot/acpi/tables.ts";
+import { APIC_BASE_AT_RESET, apicAddress } from "../core/apic-base.ts";
 import type { BlockBackend, ConsoleBackend, EntropySource, NetBackend } from "../core/backends.ts";
 import { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
@@ -20,7 +22,7 @@ import { assignResources } from "../devices/pci/firmware.ts";
 import { hostBridge } from "../devices/pci/host-bridge.ts";
 import { isaBridge } from "../devices/pci/isa-bridge.ts";
 import { PciBus, type PciFunction } from "../devices/pci/pci-bus.ts";
-import { AcpiPm } from "../devices/power/acpi-pm.ts";
+import { AcpiPm, S5_SLEEP_TYPE } from "../devices/power/acpi-pm.ts";
 import { ResetControl } from "../devices/power/reset-control.ts";
 import { SystemControl } from "../devices/power/system-control.ts";
 import { Mc146818 } from "../devices/rtc/mc146818.ts";
@@ -251,6 +253,21 @@ export class Board {
       this.#pci,
     ];
     this.#initialise();
+  }
+
+  /** Where things are, for the tables that tell operating systems. */
+  get acpi(): AcpiDescription {
+    return {
+      memorySize: this.#options.memory.size,
+      localApic: apicAddress(APIC_BASE_AT_RESET),
+      ioApic: IOAPIC_ADDRESS,
+      timerPin: IOAPIC_PIN.PIT,
+      powerManagement: PORT.ACPI_PM,
+      sciIrq: IRQ.ACPI,
+      pciIrq: IRQ.PCI,
+      sleepTypeS5: S5_SLEEP_TYPE,
+      resetPort: PORT.PCI_CONFIG + 1,
+    };
   }
 
   /** Every device back to power-on, then what firmware does. */

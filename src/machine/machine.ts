@@ -1,3 +1,4 @@
+import { writeAcpiTables } from "../boot/acpi/tables.ts";
 import { Bios } from "../boot/bios/bios.ts";
 import { type BootImage, bootMedia } from "../boot/bios/boot-media.ts";
 import { TRAP_PORT } from "../boot/bios/rom.ts";
@@ -62,7 +63,12 @@ export class Machine {
       restart: () => this.#restart(),
     });
     const { boot } = options;
-    this.#boot = typeof boot === "function" ? boot : this.#installBios(boot);
+    const start = typeof boot === "function" ? boot : this.#installBios(boot);
+    this.#boot = () => {
+      const registers = start();
+      writeAcpiTables(options.memory, this.board.acpi);
+      return registers;
+    };
   }
 
   get memory(): GuestMemory {

@@ -92,7 +92,7 @@ describe("direct boot", () => {
     expect(entries).toEqual([
       [0, 0x9_fc00, 1],
       [0x9_fc00, 0x400, 2],
-      [0xf_0000, 0x1_0000, 2],
+      [0xe_0000, 0x2_0000, 2],
       [MIB, 7 * MIB, 1],
     ]);
     expect(memoryMap(MIB)).toHaveLength(3);

@@ -90,7 +90,7 @@ describe("an image that cannot be run", () => {
     for (const name of ["menu.lst", "MENU.LST"]) {
       for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name)) bytes[at] = 0x58;
     }
-    await refused(/no kernel to boot/, [file("none.iso", bytes)]);
+    await refused(/no kernel to boot/, [file("none.iso", bytes), "--boot", "direct"]);
   });
 
   it("is a 32-bit PE", () => {

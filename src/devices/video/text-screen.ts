@@ -94,7 +94,7 @@ export class TextScreen implements Resettable {
     const cursor = vga.cursorCell;
     const at = cursor === undefined ? undefined : cursor - start;
     const visible = at !== undefined && at >= 0 && at < CELLS ? at : undefined;
-    const moved = this.#screen.active && visible !== this.#cursor;
+    const moved = visible !== this.#cursor;
     this.#cursor = visible;
     return changed || moved;
   }

@@ -191,7 +191,7 @@ describe("INT 15h, system services", () => {
     expect(entries).toEqual([
       [0, 0x9fc00, 1],
       [0x9fc00, 0x400, 2],
-      [0xf0000, 0x10000, 2],
+      [0xe0000, 0x20000, 2],
       [0x100000, 63 * 1024 * 1024, 1],
     ]);
     expect(rig.int(0x15, { eax: 0xe820, ebx: 9, ecx: 20, edx: 0x534d4150 }).carry).toBe(true);

@@ -1,0 +1,210 @@
+/**
+ * The Linux/x86 boot protocol (Linux, Documentation/arch/x86/boot.rst), entered behind the real-mode
+ * part: in 64-bit mode where the kernel has such an entry, else in 32-bit protected mode.
+ */
+
+import type { Registers } from "../core/cpu.ts";
+import { GuestError } from "../core/errors.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
+import { gpa, hex, KIB, MIB, PAGE_SIZE } from "../core/units.ts";
+import { RSDP_ADDRESS } from "./acpi/tables.ts";
+import { type ByteSource, readHead } from "./byte-source.ts";
+import { getUint64, viewOf } from "./data-view.ts";
+import { linuxEntryState, linuxGdt } from "./entry-state.ts";
+import { identityPageTables, PAGE_TABLES_SIZE } from "./identity-page-tables.ts";
+import { copyFile, placeLow } from "./loading.ts";
+import { EXTENDED_START, memoryMap } from "./memory-map.ts";
+import { Placement } from "./placement.ts";
+import { encodeUtf8 } from "./text.ts";
+
+/** Offsets in the file, and in the boot parameters. */
+const SETUP_SECTS = 0x1f1;
+const BOOT_FLAG = 0x1fe;
+const JUMP = 0x200;
+const HEADER = 0x202;
+const VERSION = 0x206;
+const TYPE_OF_LOADER = 0x210;
+const LOADFLAGS = 0x211;
+const CODE32_START = 0x214;
+const RAMDISK_IMAGE = 0x218;
+const RAMDISK_SIZE = 0x21c;
+const CMD_LINE_PTR = 0x228;
+const INITRD_ADDR_MAX = 0x22c;
+const XLOADFLAGS = 0x236;
+const CMDLINE_SIZE = 0x238;
+const PREF_ADDRESS = 0x258;
+const INIT_SIZE = 0x260;
+
+/** Fields of the boot parameters that are not in the header ("The Zero Page"). */
+const PARAMETERS_SIZE = 4096;
+const SCREEN_INFO = 0x00;
+const ACPI_RSDP_ADDR = 0x70;
+const E820_ENTRIES = 0x1e8;
+const E820_TABLE = 0x2d0;
+const E820_ENTRY_SIZE = 20;
+
+const SECTOR_SIZE = 512;
+const DEFAULT_SETUP_SECTS = 4;
+const HEAD_SIZE = 0x268;
+const BOOT_FLAG_VALUE = 0xaa55;
+/** The first with a protected-mode kernel at 1 MiB, and a command line by pointer. */
+const OLDEST_VERSION = 0x0202;
+const LOADED_HIGH = 1 << 0;
+const XLF_KERNEL_64 = 1 << 0;
+const ENTRY_64 = 0x200;
+/** A boot loader without a number of its own. */
+const UNDEFINED_LOADER = 0xff;
+const DEFAULT_CMDLINE_SIZE = 255;
+const DEFAULT_INITRD_MAX = 0x37ff_ffff;
+
+/** An 80×25 colour text screen of a VGA, the cursor at its top (Linux, screen_info.h). */
+const TEXT_SCREEN: readonly (readonly [offset: number, value: number])[] = [
+  [0x06, 3], // mode
+  [0x07, 80], // columns
+  [0x0e, 25], // lines
+  [0x0f, 1], // VGA
+  [0x10, 16], // points
+];
+
+export interface LinuxRequest {
+  readonly source: ByteSource;
+  readonly memory: GuestMemory;
+  readonly commandLine: string;
+  readonly initrd: ByteSource | undefined;
+}
+
+interface Header {
+  readonly setup: Uint8Array;
+  readonly kernelOffset: number;
+  readonly long: boolean;
+  readonly loadAddress: number;
+  /** Memory that it needs there before it has looked at the map. */
+  readonly initSize: number;
+  readonly commandLineSize: number;
+  readonly initrdMax: number;
+}
+
+/** Whether there is a setup header of the new kind. */
+export const isLinux = (head: Uint8Array): boolean =>
+  head.length >= HEAD_SIZE &&
+  viewOf(head).getUint32(HEADER, true) === 0x5372_6448 && // "HdrS"
+  viewOf(head).getUint16(BOOT_FLAG, true) === BOOT_FLAG_VALUE;
+
+/** @throws GuestError `image` with one line for whatever is wrong with the kernel */
+export function loadLinux(request: LinuxRequest): { registers: Registers; description: string } {
+  const { source, memory, initrd } = request;
+  const header = readHeader(source);
+  const { loadAddress, long } = header;
+  const placement = new Placement();
+  const kernelSize = source.size - header.kernelOffset;
+  placement.claim(loadAddress, Math.max(kernelSize, header.initSize), "Linux");
+  placement.requireRam(memory.size);
+  const commandLine = encodeUtf8(`${request.commandLine}\0`);
+  if (commandLine.length - 1 > header.commandLineSize) {
+    throw new GuestError(
+      "image",
+      `the command line has ${commandLine.length - 1} bytes, and this Linux takes ${header.commandLineSize}`,
+    );
+  }
+  const initrdAddress =
+    initrd === undefined ? 0 : placeInitrd(initrd, header, placement, memory.size);
+  const parameters = placeLow(placement, PARAMETERS_SIZE, "boot parameters", PAGE_SIZE);
+  const commandLineAddress = placeLow(placement, commandLine.length, "command line");
+  const gdt = linuxGdt(long);
+  const gdtAddress = placeLow(placement, gdt.length, "descriptor table");
+  const pageTables = long
+    ? placeLow(placement, PAGE_TABLES_SIZE, "page tables", PAGE_SIZE)
+    : undefined;
+  placement.requireRam(memory.size);
+
+  copyFile(memory, loadAddress, source, header.kernelOffset, kernelSize);
+  if (initrd !== undefined) copyFile(memory, initrdAddress, initrd, 0, initrd.size);
+  memory.write(gpa(commandLineAddress), commandLine);
+  memory.write(gpa(gdtAddress), gdt);
+  if (pageTables !== undefined) memory.write(gpa(pageTables), identityPageTables(pageTables));
+  const pointers = { commandLineAddress, initrdAddress, initrdSize: initrd?.size ?? 0 };
+  memory.write(gpa(parameters), bootParameters(header, memory.size, pointers));
+  const entry = loadAddress + (long ? ENTRY_64 : 0);
+  return {
+    registers: linuxEntryState({ entry, parameters, gdt: gdtAddress, pageTables }),
+    description: `Linux at ${hex(loadAddress)}, entry ${hex(entry)} in ${long ? 64 : 32} bits`,
+  };
+}
+
+function readHeader(source: ByteSource): Header {
+  const head = readHead(source, HEAD_SIZE);
+  if (!isLinux(head)) throw new GuestError("image", "Linux kernel without a setup header");
+  const view = viewOf(head);
+  const version = view.getUint16(VERSION, true);
+  const flags = head[LOADFLAGS] ?? 0;
+  if (version < OLDEST_VERSION || (flags & LOADED_HIGH) === 0) {
+    throw new GuestError(
+      "image",
+      `Linux of boot protocol ${version >> 8}.${String(version & 0xff).padStart(2, "0")}: only bzImages of 2.02 or later are supported`,
+    );
+  }
+  const sectors = head[SETUP_SECTS] || DEFAULT_SETUP_SECTS;
+  const kernelOffset = (sectors + 1) * SECTOR_SIZE;
+  if (kernelOffset >= source.size) {
+    throw new GuestError("image", `truncated Linux kernel: ${source.size} bytes`);
+  }
+  const long = version >= 0x020c && (view.getUint16(XLOADFLAGS, true) & XLF_KERNEL_64) !== 0;
+  const preferred = version >= 0x020a ? getUint64(view, PREF_ADDRESS) : 0;
+  return {
+    setup: head,
+    kernelOffset,
+    long,
+    loadAddress: preferred >= EXTENDED_START ? preferred : EXTENDED_START,
+    initSize: version >= 0x020a ? view.getUint32(INIT_SIZE, true) : 0,
+    commandLineSize: version >= 0x0206 ? view.getUint32(CMDLINE_SIZE, true) : DEFAULT_CMDLINE_SIZE,
+    initrdMax: version >= 0x0203 ? view.getUint32(INITRD_ADDR_MAX, true) : DEFAULT_INITRD_MAX,
+  };
+}
+
+/** As high as the kernel allows, so that it has room to unpack itself. */
+function placeInitrd(
+  initrd: ByteSource,
+  { initrdMax }: Header,
+  placement: Placement,
+  memorySize: number,
+): number {
+  const end = Math.min(memorySize, initrdMax + 1);
+  const address = Math.floor((end - initrd.size) / PAGE_SIZE) * PAGE_SIZE;
+  if (address < EXTENDED_START || !placement.isFree(address, initrd.size)) {
+    throw new GuestError(
+      "image",
+      `no room for the initrd (${Math.ceil(initrd.size / MIB)} MiB) beside the kernel; raise --mem`,
+    );
+  }
+  placement.claim(address, initrd.size, "the initrd");
+  return address;
+}
+
+function bootParameters(
+  { setup, loadAddress }: Header,
+  memorySize: number,
+  pointers: { commandLineAddress: number; initrdAddress: number; initrdSize: number },
+): Uint8Array {
+  const bytes = new Uint8Array(PARAMETERS_SIZE);
+  const view = viewOf(bytes);
+  // The byte after the jump says where the header ends.
+  const end = Math.min(HEADER + (setup[JUMP + 1] ?? 0), setup.length);
+  bytes.set(setup.subarray(SETUP_SECTS, end), SETUP_SECTS);
+  for (const [offset, value] of TEXT_SCREEN) bytes[SCREEN_INFO + offset] = value;
+  bytes[TYPE_OF_LOADER] = UNDEFINED_LOADER;
+  view.setUint32(CODE32_START, loadAddress, true);
+  view.setUint32(RAMDISK_IMAGE, pointers.initrdAddress, true);
+  view.setUint32(RAMDISK_SIZE, pointers.initrdSize, true);
+  view.setUint32(CMD_LINE_PTR, pointers.commandLineAddress, true);
+  view.setUint32(ACPI_RSDP_ADDR, RSDP_ADDRESS, true);
+  view.setUint32(0x1e0, Math.max(0, memorySize - EXTENDED_START) / KIB, true); // alt_mem_k
+  const map = memoryMap(memorySize);
+  bytes[E820_ENTRIES] = map.length;
+  for (const [i, { address, length, type }] of map.entries()) {
+    const at = E820_TABLE + i * E820_ENTRY_SIZE;
+    view.setBigUint64(at, BigInt(address), true);
+    view.setBigUint64(at + 8, BigInt(length), true);
+    view.setUint32(at + 16, type, true);
+  }
+  return bytes;
+}

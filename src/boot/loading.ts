@@ -1,0 +1,73 @@
+/** What every direct boot does: find places below 640 KiB, and copy files into guest memory. */
+
+import { GuestError } from "../core/errors.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
+import { gpa, PAGE_SIZE } from "../core/units.ts";
+import { type ByteSource, readPart } from "./byte-source.ts";
+import { CONVENTIONAL_END } from "./memory-map.ts";
+import type { LoadSegment } from "./multiboot.ts";
+import type { Placement } from "./placement.ts";
+
+/** Lowest address for descriptor tables and boot information. */
+const INFORMATION_START = 0x8000;
+
+/** @throws GuestError `image` when there is no room */
+export function placeLow(
+  placement: Placement,
+  length: number,
+  what: string,
+  alignment = 16,
+): number {
+  const address = placement.findFree(INFORMATION_START, length, alignment);
+  if (address + length > CONVENTIONAL_END) {
+    throw new GuestError("image", `no room below 640 KiB for the ${what} (${length} bytes)`);
+  }
+  placement.claim(address, length, what);
+  return address;
+}
+
+export function writeSegments(
+  memory: GuestMemory,
+  source: ByteSource,
+  segments: readonly LoadSegment[],
+): void {
+  for (const { address, fileOffset, fileSize, memorySize } of segments) {
+    copyFile(memory, address, source, fileOffset, fileSize);
+    clear(memory, address + fileSize, memorySize - fileSize);
+  }
+}
+
+/** In pieces: a source that reads from a disk makes a copy of each. */
+const PIECE = 1024 * 1024;
+
+export function copyFile(
+  memory: GuestMemory,
+  address: number,
+  source: ByteSource,
+  offset: number,
+  length: number,
+): void {
+  for (let done = 0; done < length; done += PIECE) {
+    const size = Math.min(PIECE, length - done);
+    memory.write(gpa(address + done), readPart(source, offset + done, size, "file in the image"));
+  }
+}
+
+/**
+ * Makes memory zero without touching pages that are: fresh guest memory has no host pages behind
+ * it, and a large bss should not change that.
+ */
+function clear(memory: GuestMemory, address: number, length: number): void {
+  for (let done = 0; done < length; ) {
+    const size = Math.min(PAGE_SIZE - ((address + done) % PAGE_SIZE), length - done);
+    const page = memory.slice(gpa(address + done), size);
+    if (size < PAGE_SIZE || !isZeroPage(page)) page.fill(0);
+    done += size;
+  }
+}
+
+function isZeroPage(page: Uint8Array): boolean {
+  const words = new Int32Array(page.buffer, page.byteOffset, PAGE_SIZE / 4);
+  for (const word of words) if (word !== 0) return false;
+  return true;
+}

@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+import { MemorySource } from "../../src/boot/byte-source.ts";
+import { loadImage } from "../../src/boot/direct-boot.ts";
+import { GuestMemory } from "../../src/core/guest-memory.ts";
+import { gpa, MIB } from "../../src/core/units.ts";
+import { SeededRandom } from "../support/random.ts";
+
+const memory = (): GuestMemory => new GuestMemory(new ArrayBuffer(64 * MIB));
+
+/** A bzImage of one setup sector, whose kernel is bytes of 0xaa. */
+function bzImage(change: (view: DataView) => void = () => {}): MemorySource {
+  const bytes = new Uint8Array(1024 + 8192).fill(0xaa, 1024);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0x1f1, 1);
+  view.setUint16(0x1fe, 0xaa55, true);
+  view.setUint16(0x200, 0x66eb, true);
+  bytes.set(new TextEncoder().encode("HdrS"), 0x202);
+  view.setUint16(0x206, 0x020f, true);
+  view.setUint8(0x211, 1);
+  view.setUint32(0x22c, 0x7fff_ffff, true);
+  view.setUint16(0x236, 1, true);
+  view.setUint32(0x238, 2047, true);
+  view.setUint32(0x258, 0x100_0000, true);
+  view.setUint32(0x260, 0x20_0000, true);
+  change(view);
+  return new MemorySource(bytes);
+}
+
+describe("Linux", () => {
+  it("is entered in 64-bit mode, with memory, command line and initrd in the boot parameters", () => {
+    const ram = memory();
+    const initrd = new MemorySource(new Uint8Array(5000).fill(0x77));
+    const { registers } = loadImage({
+      ...{ source: bzImage(), memory: ram, initrd },
+      commandLine: ["console=ttyS0", "quiet"],
+    });
+    expect(registers.rip).toBe(0x100_0200n);
+    expect([registers.cs.selector, registers.ds.selector]).toEqual([0x10, 0x18]);
+    expect(registers.efer).toBe(0x500n);
+    expect(ram.readU8(gpa(0x100_0000))).toBe(0xaa);
+    const parameters = Number(registers.rsi);
+    const u32 = (offset: number): number => ram.readU32(gpa(parameters + offset));
+    const commandLine = u32(0x228);
+    const line = ram.slice(gpa(commandLine), 20);
+    expect(new TextDecoder().decode(line.slice())).toBe("console=ttyS0 quiet\0");
+    expect(u32(0x21c)).toBe(5000);
+    expect(u32(0x218) % 4096).toBe(0);
+    expect(ram.readU8(gpa(u32(0x218) + 4999))).toBe(0x77);
+    expect(u32(0x218) + 5000).toBeGreaterThan(64 * MIB - 4096);
+    expect(ram.readU8(gpa(parameters + 0x1e8))).toBe(4);
+    expect(ram.readU8(gpa(parameters + 0x210))).toBe(0xff);
+    // Every address below 4 GiB is mapped onto itself.
+    const walk = (table: number, index: number): number =>
+      ram.readU64(gpa(table + 8 * index)) - (ram.readU64(gpa(table + 8 * index)) % 4096);
+    const directory = walk(walk(Number(registers.cr3), 0), 3);
+    expect(ram.readU64(gpa(directory + 8 * 511))).toBe(0xffe0_0083);
+  });
+
+  it("is entered in 32-bit mode where it has no other entry", () => {
+    const { registers } = loadImage({
+      source: bzImage((view) => view.setUint16(0x236, 0, true)),
+      memory: memory(),
+      commandLine: [],
+    });
+    expect([registers.rip, registers.cr0 & (1n << 31n), registers.efer]).toEqual([
+      ...[0x100_0000n, 0n, 0n],
+    ]);
+  });
+
+  it("goes to 1 MiB if it is too old to say where", () => {
+    const { registers } = loadImage({
+      source: bzImage((view) => view.setUint16(0x206, 0x0205, true)),
+      memory: memory(),
+      commandLine: [],
+    });
+    expect(registers.rip).toBe(0x10_0000n);
+  });
+
+  it.each([
+    ["an old protocol", (view: DataView) => view.setUint16(0x206, 0x0201, true), /2\.01: only/],
+    ["a zImage", (view: DataView) => view.setUint8(0x211, 0), /only bzImages/],
+    ["no kernel behind the setup", (view: DataView) => view.setUint8(0x1f1, 60), /truncated/],
+    ["too large a need", (view: DataView) => view.setUint32(0x260, 2 ** 31, true), /raise --mem/],
+    ["a short command line", (view: DataView) => view.setUint32(0x238, 3, true), /takes 3/],
+  ])("is refused with %s", (_what, change, message) => {
+    const request = { source: bzImage(change), memory: memory(), commandLine: ["four"] };
+    expect(() => loadImage(request)).toThrow(message);
+  });
+
+  it("is refused when there is no room for its initrd", () => {
+    const initrd = new MemorySource(new Uint8Array(50 * MIB));
+    const request = { source: bzImage(), memory: memory(), commandLine: [], initrd };
+    expect(() => loadImage(request)).toThrow(/no room for the initrd \(50 MiB\)/);
+  });
+
+  it("gives a clear line for any mutation of its header", () => {
+    const random = new SeededRandom(6);
+    const ram = memory();
+    for (let i = 0; i < 3000; i++) {
+      const source = bzImage((view) => {
+        for (let n = random.below(4); n >= 0; n--) {
+          view.setUint8(0x1f1 + random.below(0x80), random.below(256));
+        }
+      });
+      try {
+        loadImage({ source, memory: ram, commandLine: ["x"] });
+      } catch (error) {
+        expect((error as Error).name).toBe("GuestError");
+        expect((error as Error).message).not.toContain("\n");
+      }
+    }
+  });
+});

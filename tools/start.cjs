@@ -23,21 +23,32 @@ function run(name, module, require) {
   script.runInThisContext()(module, require, pathToFileURL(__filename).href);
 }
 
-// The processor in TypeScript is a bundle of its own, read when something of it is first used: with
-// KVM, hardly ever. What the bundles have of each other goes by paths in the package.
+/** What `load` gives, loaded when something of it is first used. */
+function lazily(load) {
+  let loaded;
+  return new Proxy(
+    {},
+    {
+      get(_, name) {
+        loaded ??= load();
+        return loaded[name];
+      },
+    },
+  );
+}
+
+// The processor in TypeScript is a bundle of its own: with KVM it is hardly ever used. What the
+// bundles have of each other goes by paths in the package.
 const FALLBACK = "fallback/index.ts";
 const command = {};
-let fallback;
-const lazyFallback = new Proxy(
-  {},
-  {
-    get(_, name) {
-      if (fallback === undefined) {
-        fallback = {};
-        run("fallback", fallback, (id) => command.exports[id] ?? require(id));
-      }
-      return fallback.exports[name];
-    },
-  },
-);
-run("bundle", command, (id) => (id === FALLBACK ? lazyFallback : require(id)));
+const fallback = {};
+const lazyFallback = lazily(() => {
+  run("fallback", fallback, (id) => command.exports[id] ?? builtIn(id));
+  return fallback.exports;
+});
+
+// They bring Node's streams, which take as long to load as the rest of the command.
+const SLOW = ["node:net", "node:tty"];
+const builtIn = (id) => (SLOW.includes(id) ? lazily(() => require(id)) : require(id));
+
+run("bundle", command, (id) => (id === FALLBACK ? lazyFallback : builtIn(id)));

@@ -46,14 +46,15 @@ export class BlockCache {
   readonly #byHeader = new Map<number, Block>();
   readonly #byPage = new Map<number, Set<Block>>();
   #next = RECORDS;
-  /** Entries of the jump cache that are not empty, maybe some twice. */
+  /** Entries of the jump cache that are not empty, maybe some twice; or too many to list. */
   readonly #remembered: number[] = [];
   /** Nobody knows any more where linear addresses lead. */
   onForget: () => void = () => {};
 
   constructor(buffer: ArrayBuffer) {
     this.#view = new DataView(buffer);
-    this.#emptyJumps();
+    // The other entries are empty as they are in new memory.
+    this.#empty(JUMP_CACHE);
     this.clear();
   }
 
@@ -77,7 +78,7 @@ export class BlockCache {
 
   #emptyJumps(): void {
     const size = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_SIZE;
-    new Uint8Array(this.#view.buffer, JUMP_CACHE, size).fill(0xff);
+    new Uint8Array(this.#view.buffer, JUMP_CACHE, size).fill(0);
     this.#empty(JUMP_CACHE);
   }
 
@@ -86,9 +87,9 @@ export class BlockCache {
     this.#empty(jumpEntry(linear));
   }
 
-  /** An empty entry holds an address that belongs elsewhere: -1 belongs to the first. */
+  /** An empty entry holds an address that belongs elsewhere: 0 belongs to the first. */
   #empty(entry: number): void {
-    const elsewhere = entry === JUMP_CACHE ? 1n : -1n;
+    const elsewhere = entry === JUMP_CACHE ? 1n : 0n;
     this.#view.setBigInt64(entry + JUMP_CACHE_ENTRY.RIP, elsewhere, true);
   }
 
@@ -128,7 +129,7 @@ export class BlockCache {
   /** Makes jumps to the block's linear address find it. */
   rememberJump(block: Block): void {
     const entry = jumpEntry(block.linear);
-    this.#remembered.push(entry);
+    if (this.#remembered.length <= MANY_JUMPS) this.#remembered.push(entry);
     this.#view.setBigUint64(entry + JUMP_CACHE_ENTRY.RIP, block.linear, true);
     this.#view.setUint32(entry + JUMP_CACHE_ENTRY.BLOCK, block.header, true);
   }

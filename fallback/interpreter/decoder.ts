@@ -1,7 +1,8 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
-import { ignoresMod, type OpcodeMap } from "../isa/opcode-map.ts";
-import { operandBits, operandSizes } from "../isa/variant.ts";
+import type { OpcodeMap } from "../isa/opcode-map.ts";
+import type { OperandSpec } from "../isa/operand.ts";
+import { operandBits } from "../isa/variant.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 
 /** Longest instruction (Intel SDM vol. 2A §2.3.11). */
@@ -44,15 +45,28 @@ export class InvalidOpcode extends Error {}
 /** Over fifteen bytes: #GP(0). */
 export class InstructionTooLong extends Error {}
 
-const SEGMENT_PREFIXES: Readonly<Record<number, number>> = {
-  38: SEGMENT_INDEX.es,
-  46: SEGMENT_INDEX.cs,
-  54: SEGMENT_INDEX.ss,
-  62: SEGMENT_INDEX.ds,
-  100: SEGMENT_INDEX.fs,
-  101: SEGMENT_INDEX.gs,
-};
+/** The segment that a prefix names, if it is one that does. */
+function segmentPrefix(byte: number): number | undefined {
+  switch (byte) {
+    case 0x26:
+      return SEGMENT_INDEX.es;
+    case 0x2e:
+      return SEGMENT_INDEX.cs;
+    case 0x36:
+      return SEGMENT_INDEX.ss;
+    case 0x3e:
+      return SEGMENT_INDEX.ds;
+    case 0x64:
+      return SEGMENT_INDEX.fs;
+    case 0x65:
+      return SEGMENT_INDEX.gs;
+    default:
+      return undefined;
+  }
+}
 
+const NO_IMMEDIATES: readonly bigint[] = [];
+const ONE: readonly bigint[] = [1n];
 const NO_MODRM = -1;
 const PREFIX_INDEX = { none: 0, 66: 1, f3: 2, f2: 3 } as const;
 
@@ -70,6 +84,8 @@ export class Decoder {
   readonly #map: OpcodeMap;
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
+  /** Where the instruction may not reach. */
+  #limit = 0;
   #code64 = false;
 
   constructor(map: OpcodeMap) {
@@ -77,13 +93,14 @@ export class Decoder {
   }
 
   /**
-   * @param bytes from the instruction's first
    * @param codeSize of the code segment: 16, 32 or 64
+   * @param start index of the instruction's first byte
    * @throws NeedMoreBytes, InvalidOpcode, InstructionTooLong
    */
-  decode(bytes: Uint8Array, codeSize: 16 | 32 | 64): DecodedInstruction {
+  decode(bytes: Uint8Array, codeSize: 16 | 32 | 64, start = 0): DecodedInstruction {
     this.#bytes = bytes;
-    this.#at = 0;
+    this.#at = start;
+    this.#limit = start + MAX_INSTRUCTION_LENGTH;
     const prefixes = this.#prefixes(codeSize);
     const [map, opcode] = this.#opcode();
     const code64 = codeSize === 64;
@@ -101,11 +118,11 @@ export class Decoder {
       : codeSize;
     const address = this.#address(form, modRm, prefixes.rex, addressSize);
     const immediates = this.#immediates(form, operandSize);
-    if (this.#at > MAX_INSTRUCTION_LENGTH) throw new InstructionTooLong();
+    if (this.#at > this.#limit) throw new InstructionTooLong();
     checkLock(form, prefixes.lock, modRm);
     return {
       form,
-      length: this.#at,
+      length: this.#at - start,
       operandSize,
       addressSize,
       lock: prefixes.lock,
@@ -119,7 +136,7 @@ export class Decoder {
   }
 
   #next(): number {
-    if (this.#at >= MAX_INSTRUCTION_LENGTH) throw new InstructionTooLong();
+    if (this.#at >= this.#limit) throw new InstructionTooLong();
     const byte = this.#peek();
     this.#at++;
     return byte;
@@ -143,7 +160,7 @@ export class Decoder {
     };
     for (;;) {
       const byte = this.#peek();
-      const segment = SEGMENT_PREFIXES[byte];
+      const segment = segmentPrefix(byte);
       if (codeSize === 64 && byte >= 0x40 && byte <= 0x4f) {
         found.rex = byte;
         this.#next();
@@ -173,7 +190,7 @@ export class Decoder {
 
   #operandSize(form: Form, prefixes: Prefixes, codeSize: number): MemoryBits {
     const narrow = prefixes.operandSize && form.prefix !== "66";
-    const sizes = operandSizes(form);
+    const { sizes } = form;
     if (codeSize === 64) {
       if (form.traits.has("f64")) return 64;
       if ((prefixes.rex & 8) !== 0) return sizes.includes(64) ? 64 : 32;
@@ -185,11 +202,11 @@ export class Decoder {
   }
 
   #address(form: Form, modRm: number, rex: number, addressSize: 16 | 32 | 64): Address | undefined {
-    if (form.operands.some(({ place }) => place === "offset")) {
+    if (form.hasOffset) {
       const displacement = this.#unsigned(addressSize / 8);
       return { base: -1, index: -1, scale: 0, displacement, ripRelative: false };
     }
-    if (!form.hasModRm || modRm >= 0xc0 || ignoresMod(form)) return undefined;
+    if (!form.hasAddress || modRm >= 0xc0) return undefined;
     return addressSize === 16 ? this.#address16(modRm) : this.#address32(modRm, rex);
   }
 
@@ -241,24 +258,21 @@ export class Decoder {
     return { base: noBase ? -1 : base, index, scale, displacement, ripRelative };
   }
 
-  #immediates(form: Form, operandSize: MemoryBits): bigint[] {
-    return form.operands.flatMap((spec) => {
-      const bits = operandBits(spec, operandSize);
-      switch (spec.place) {
-        case "one":
-          return [1n];
-        case "far-pointer":
-          return [this.#unsigned(operandSize / 8), this.#unsigned(2)];
-        case "relative":
-        case "immediate": {
-          // Only MOV to a register takes eight bytes of immediate (v); others sign-extend four.
-          const bytes = spec.width === "z" && bits === 64 ? 4 : bits / 8;
-          return [this.#signed(bytes)];
-        }
-        default:
-          return [];
-      }
-    });
+  #immediates(form: Form, operandSize: MemoryBits): readonly bigint[] {
+    const [spec, second] = form.immediates;
+    if (spec === undefined) return NO_IMMEDIATES;
+    if (spec.place === "one") return ONE;
+    if (spec.place === "far-pointer") {
+      return [this.#unsigned(operandSize / 8), this.#unsigned(2)];
+    }
+    const first = this.#immediate(spec, operandSize);
+    return second === undefined ? [first] : [first, this.#immediate(second, operandSize)];
+  }
+
+  #immediate(spec: OperandSpec, operandSize: MemoryBits): bigint {
+    const bits = operandBits(spec, operandSize);
+    // Only MOV to a register takes eight bytes of immediate (v); others sign-extend four.
+    return this.#signed(spec.width === "z" && bits === 64 ? 4 : bits / 8);
   }
 
   #signed(bytes: number): bigint {

@@ -50,6 +50,7 @@ const ADDRESS_MASK = { 16: 0xffffn, 32: 0xffff_ffffn, 64: -1n } as const;
 /** Makes blocks of records from the guest's code. */
 export class Translator {
   readonly #view: DataView;
+  readonly #words: Int32Array;
   readonly #decoder: Decoder;
   readonly #handlers: HandlerIndex;
   readonly #blocks: BlockCache;
@@ -65,6 +66,7 @@ export class Translator {
     source: CodeSource,
   ) {
     this.#view = new DataView(buffer);
+    this.#words = new Int32Array(buffer);
     this.#decoder = new Decoder(map);
     this.#handlers = handlers;
     this.#blocks = blocks;
@@ -163,7 +165,7 @@ export class Translator {
     before: number,
   ): DecodedInstruction | undefined {
     try {
-      return this.#own(this.#decoder.decode(bytes.subarray(offset), place.codeSize));
+      return this.#own(this.#decoder.decode(bytes, place.codeSize, offset));
     } catch (error) {
       if (before > 0) return undefined;
       if (!(error instanceof NeedMoreBytes)) throw error;
@@ -312,7 +314,7 @@ export class Translator {
   }
 
   #clear(record: number, index: number): void {
-    for (let at = 0; at < RECORD_SIZE; at += 8) this.#view.setBigUint64(record + at, 0n, true);
+    this.#words.fill(0, record / 4, (record + RECORD_SIZE) / 4);
     this.#view.setUint8(record + RECORD.INDEX, index);
     this.#view.setUint16(record + RECORD.BASE, STATE.ZERO, true);
     this.#view.setUint16(record + RECORD.INDEX_REGISTER, STATE.ZERO, true);
@@ -335,8 +337,7 @@ function withinLimit({ rip, limit }: CodePlace, bytes: Uint8Array): Uint8Array {
   return room < BigInt(bytes.length) ? bytes.subarray(0, Number(room)) : bytes;
 }
 
-export const isRelative = ({ form }: DecodedInstruction): boolean =>
-  form.operands.some(({ place }) => place === "relative");
+export const isRelative = ({ form }: DecodedInstruction): boolean => form.relative;
 
 /** Where a relative branch goes; 0 if it is none. */
 export function branchTarget(

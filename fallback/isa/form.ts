@@ -1,5 +1,6 @@
+import type { MemoryBits } from "./emitter.ts";
 import type { Instruction, Unit } from "./instruction.ts";
-import { type OperandSpec, parseOperand } from "./operand.ts";
+import { type OperandPlace, type OperandSpec, parseOperand } from "./operand.ts";
 
 /** One of an instruction's encodings, parsed. */
 export interface Form {
@@ -22,6 +23,16 @@ export interface Form {
   /** Which control register bits it obeys. */
   readonly unit: Unit | undefined;
   readonly traits: ReadonlySet<string>;
+  /** The operand sizes that it comes in; without any that depends on it, one for all. */
+  readonly sizes: readonly MemoryBits[];
+  /** Those of the operands whose values are part of the instruction. */
+  readonly immediates: readonly OperandSpec[];
+  /** It has a relative branch target. */
+  readonly relative: boolean;
+  /** An address without ModRM is part of the instruction. */
+  readonly hasOffset: boolean;
+  /** ModRM.rm may be in memory: with ModRM.mod other than 3. */
+  readonly hasAddress: boolean;
 }
 
 export const MANDATORY_PREFIXES = ["NP", "66", "F3", "F2"] as const;
@@ -32,6 +43,8 @@ const MODRM_PLACES = new Set(
     ...["xmm-reg", "xmm-rm", "xmm-rm-register", "mmx-reg", "mmx-rm", "mmx-rm-register"],
   ]),
 );
+
+const IMMEDIATE_PLACES = new Set<OperandPlace>(["one", "far-pointer", "relative", "immediate"]);
 
 const TRAITS = new Set(["64", "no64", "d64", "f64", "W", "noW", "noB", "v", "mem", "reg"]);
 
@@ -54,6 +67,10 @@ export function parseForm(instruction: Instruction, text: string): Form {
   const [hex = "", digit] = (words.shift() ?? "").split("/");
   const second = /^[0-9A-F]{2}$/.test(words[0] ?? "") ? words.shift() : undefined;
   const operands = words.length === 0 ? [] : (words[0] ?? "").split(",").map(parseOperand);
+  const hasModRm =
+    digit !== undefined ||
+    second !== undefined ||
+    operands.some(({ place }) => MODRM_PLACES.has(place));
   return {
     instruction,
     ordinal: -1,
@@ -64,13 +81,28 @@ export function parseForm(instruction: Instruction, text: string): Form {
     digit: digit === undefined ? undefined : Number(digit),
     modRm: second === undefined ? undefined : Number.parseInt(second, 16),
     operands,
-    hasModRm:
-      digit !== undefined ||
-      second !== undefined ||
-      operands.some(({ place }) => MODRM_PLACES.has(place)),
+    hasModRm,
     unit: instruction.unit ?? unitOf(operands),
     traits,
+    sizes: sizesOf(instruction, operands, traits),
+    immediates: operands.filter(({ place }) => IMMEDIATE_PLACES.has(place)),
+    relative: operands.some(({ place }) => place === "relative"),
+    hasOffset: operands.some(({ place }) => place === "offset"),
+    // MOV to and from control and debug registers take any ModRM.mod for 3.
+    hasAddress: hasModRm && !operands.some(({ place }) => place === "control" || place === "debug"),
   };
+}
+
+function sizesOf(
+  instruction: Instruction,
+  operands: readonly OperandSpec[],
+  traits: ReadonlySet<string>,
+): readonly MemoryBits[] {
+  const widths = operands.map(({ width }) => width);
+  if (widths.some((width) => width === "v" || width === "z" || width === "p")) return [16, 32, 64];
+  const byDefault = ["d64", "f64", "v"].some((trait) => traits.has(trait));
+  if (instruction.stack !== undefined || byDefault) return [16, 32, 64];
+  return widths.includes("y") ? [32, 64] : [32];
 }
 
 function unitOf(operands: readonly OperandSpec[]): Unit | undefined {

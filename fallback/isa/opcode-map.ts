@@ -13,9 +13,22 @@ export interface OpcodeQuery {
   readonly rexB: boolean;
 }
 
+/** A form, and what has to hold for it besides the opcode; undefined is whatever it is. */
+interface Candidate {
+  readonly form: Form;
+  readonly prefix: number | undefined;
+  readonly code64: boolean | undefined;
+  readonly rexW: boolean | undefined;
+  readonly modRm: number | undefined;
+  readonly digit: number | undefined;
+  /** Whether ModRM.rm is a register. */
+  readonly register: boolean | undefined;
+  readonly noB: boolean;
+}
+
 /** The forms of an opcode, parsed; those with more conditions first. */
 interface Opcode {
-  readonly forms: readonly Form[];
+  readonly candidates: readonly Candidate[];
   readonly hasModRm: boolean;
 }
 
@@ -53,7 +66,7 @@ export class OpcodeMap {
     const forms: Form[] = [];
     for (let number = 0; number < OPCODE_COUNT; number++) {
       const opcode = this.#opcode((number >> 8) as Form["map"], number & 0xff);
-      for (const form of opcode.forms) forms[form.ordinal] = form;
+      for (const { form } of opcode.candidates) forms[form.ordinal] = form;
     }
     return forms;
   }
@@ -66,12 +79,15 @@ export class OpcodeMap {
   /** @param modRm the byte, or -1 */
   find(query: OpcodeQuery, modRm: number): Form | undefined {
     // A form with more conditions is the one that is meant: it comes first.
-    return this.#opcode(query.map, query.opcode).forms.find((form) => matches(form, query, modRm));
+    for (const candidate of this.#opcode(query.map, query.opcode).candidates) {
+      if (matches(candidate, query, modRm)) return candidate.form;
+    }
+    return undefined;
   }
 }
 
 const opcodeOf = (forms: readonly Form[]): Opcode => ({
-  forms: forms.toSorted((a, b) => special(b) - special(a)),
+  candidates: forms.toSorted((a, b) => special(b) - special(a)).map(candidateOf),
   hasModRm: forms.some(({ hasModRm }) => hasModRm),
 });
 
@@ -80,27 +96,38 @@ const special = (form: Form): number =>
   (form.prefix === undefined ? 0 : 2) +
   (form.traits.has("noB") ? 1 : 0);
 
-function matches(form: Form, query: OpcodeQuery, modRm: number): boolean {
-  const { traits } = form;
-  if (form.prefix !== undefined && form.prefix !== MANDATORY_PREFIXES[query.prefix]) return false;
-  if (traits.has("64") && !query.code64) return false;
-  if (traits.has("no64") && query.code64) return false;
-  if (traits.has("W") && !query.rexW) return false;
-  if (traits.has("noW") && query.rexW) return false;
-  if (traits.has("noB") && query.rexB) return false;
-  if (form.modRm !== undefined) return modRm === form.modRm;
-  if (form.digit !== undefined && ((modRm >> 3) & 7) !== form.digit) return false;
-  const register = modRm >= 0xc0;
-  if (traits.has("mem") && register) return false;
-  if (traits.has("reg") && !register) return false;
-  return form.operands.every(({ place }) => {
-    if (place === "memory") return !register;
-    const isRegisterOnly =
-      place === "rm-register" || place === "xmm-rm-register" || place === "mmx-rm-register";
-    return !isRegisterOnly || register || ignoresMod(form);
-  });
+function candidateOf(form: Form): Candidate {
+  const { prefix, traits, modRm, digit } = form;
+  const either = (yes: string, no: string): boolean | undefined =>
+    traits.has(yes) ? true : traits.has(no) ? false : undefined;
+  return {
+    form,
+    prefix: prefix === undefined ? undefined : MANDATORY_PREFIXES.indexOf(prefix),
+    code64: either("64", "no64"),
+    rexW: either("W", "noW"),
+    modRm,
+    digit,
+    register: either("reg", "mem") ?? registerOnly(form),
+    noB: traits.has("noB"),
+  };
 }
 
-/** MOV to and from control and debug registers take any ModRM.mod for 3. */
-export const ignoresMod = (form: Form): boolean =>
-  form.operands.some(({ place }) => place === "control" || place === "debug");
+const REGISTER_PLACES = ["rm-register", "xmm-rm-register", "mmx-rm-register"];
+
+/** What the operands make of ModRM.rm. */
+function registerOnly({ operands, hasAddress }: Form): boolean | undefined {
+  if (operands.some(({ place }) => place === "memory")) return false;
+  if (!hasAddress) return undefined;
+  return operands.some(({ place }) => REGISTER_PLACES.includes(place)) ? true : undefined;
+}
+
+function matches(candidate: Candidate, query: OpcodeQuery, modRm: number): boolean {
+  const { prefix, code64, rexW, register, digit } = candidate;
+  if (prefix !== undefined && prefix !== query.prefix) return false;
+  if (code64 !== undefined && code64 !== query.code64) return false;
+  if (rexW !== undefined && rexW !== query.rexW) return false;
+  if (candidate.noB && query.rexB) return false;
+  if (candidate.modRm !== undefined) return modRm === candidate.modRm;
+  if (digit !== undefined && ((modRm >> 3) & 7) !== digit) return false;
+  return register === undefined || register === modRm >= 0xc0;
+}

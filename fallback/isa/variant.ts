@@ -22,16 +22,6 @@ const hasEitherKind = (form: Form): boolean =>
   !form.traits.has("mem") &&
   !form.traits.has("reg");
 
-/** The operand sizes that a form comes in; without any that depends on it, one for all. */
-export function operandSizes(form: Form): readonly MemoryBits[] {
-  const widths = form.operands.map(({ width }) => width);
-  if (widths.some((width) => width === "v" || width === "z" || width === "p")) return [16, 32, 64];
-  const byDefault = ["d64", "f64", "v"].some((trait) => form.traits.has(trait));
-  if (form.instruction.stack !== undefined || byDefault) return [16, 32, 64];
-  if (widths.includes("y")) return [32, 64];
-  return [32];
-}
-
 /** Bits of an operand at an operand size. */
 export function operandBits({ width }: OperandSpec, size: MemoryBits): number {
   switch (width) {
@@ -58,7 +48,7 @@ export function variantsOf(form: Form): VariantUse[] {
   const either = hasEitherKind(form);
   const kinds = either ? [false, true] : [!form.traits.has("reg")];
   const modes = form.instruction.stack ? [true, false] : [true];
-  return operandSizes(form).flatMap((bits) =>
+  return form.sizes.flatMap((bits) =>
     kinds.flatMap((memory) =>
       modes.map((long) => ({
         variant: variant(form, bits, memory, long),

@@ -17,7 +17,7 @@ const HEAD_START_MS = 50;
  * system stop this process. It is left alone until the shell gives it to us.
  *
  * Anything else is opened a little later: loading Node's stream for it takes longer than many a
- * guest runs.
+ * guest runs. Nothing comes from the null device.
  */
 export class StandardInput {
   readonly #receive: (bytes: Uint8Array) => void;
@@ -37,7 +37,8 @@ export class StandardInput {
   }
 
   open(): void {
-    if (mayBeTerminal()) this.#open();
+    if (kindOf(STDIN) === "null device") return;
+    if (mayBeTerminal(STDIN)) this.#open();
     else this.#timer = setTimeout(() => this.#open(), HEAD_START_MS);
   }
 
@@ -85,13 +86,19 @@ export class StandardInput {
   }
 }
 
-/** False where it is certain that it is none. */
-function mayBeTerminal(): boolean {
+/** False where it is certain that it is none. To know for sure takes Node's streams. */
+export function mayBeTerminal(fd: number): boolean {
+  const kind = kindOf(fd);
+  return kind === "device" || kind === "unknown";
+}
+
+function kindOf(fd: number): "device" | "null device" | "other" | "unknown" {
   try {
-    const input = fstatSync(STDIN);
-    return input.isCharacterDevice() && input.rdev !== statSync("/dev/null").rdev;
+    const file = fstatSync(fd);
+    if (!file.isCharacterDevice()) return "other";
+    return file.rdev === statSync("/dev/null").rdev ? "null device" : "device";
   } catch {
-    return true;
+    return "unknown";
   }
 }
 

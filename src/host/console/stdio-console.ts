@@ -2,7 +2,7 @@ import { isatty } from "node:tty";
 import type { ConsoleBackend } from "../../core/backends.ts";
 import { ESCAPE_HELP, EscapeFilter } from "./escape.ts";
 import { OutputBuffer } from "./output-buffer.ts";
-import { StandardInput } from "./standard-input.ts";
+import { mayBeTerminal, StandardInput } from "./standard-input.ts";
 import type { StandardOutput } from "./standard-output.ts";
 
 const STDOUT = 1;
@@ -19,7 +19,7 @@ export interface StdioConsoleOptions {
 
 /** The process's standard input and output. On a terminal, the escape keys are taken out. */
 export class StdioConsole implements ConsoleBackend {
-  readonly terminal: boolean = isatty(STDOUT);
+  readonly terminal: boolean = mayBeTerminal(STDOUT) && isatty(STDOUT);
   readonly #options: StdioConsoleOptions;
   readonly #output: OutputBuffer;
   readonly #unwatch: () => void;

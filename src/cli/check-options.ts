@@ -8,7 +8,7 @@ import type { RunOptions } from "./run.ts";
  * @throws HostError
  */
 export function checkOptions(image: string, options: RunOptions): void {
-  const { block = [], net = [], serial, pcap, initrd } = options;
+  const { block = [], net = [], serial, pcap, initrd, core } = options;
   for (const [option, specs] of [
     ["--net", net],
     ["--block", block],
@@ -28,6 +28,7 @@ export function checkOptions(image: string, options: RunOptions): void {
     ...(initrd === undefined ? [] : [{ use: "--initrd", path: initrd, written: false }]),
     ...block.map(({ path, readOnly }) => ({ use: "--block", path, written: !readOnly })),
     ...(serial.kind === "file" ? [{ use: "--serial", path: serial.path, written: true }] : []),
+    ...(core === undefined ? [] : [{ use: "--core", path: core, written: true }]),
     ...(pcap === undefined ? [] : [{ use: "--pcap", path: pcap, written: true }]),
   ]);
 }

@@ -1,6 +1,7 @@
 import type { ByteSource } from "../boot/byte-source.ts";
 import { type Clock, CountedClock } from "../core/clock.ts";
 import { nanos, SECOND } from "../core/units.ts";
+import { SIGNAL } from "../debug/core-file.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { createMachine, type Machine } from "../index.ts";
@@ -9,6 +10,7 @@ import type { UserNetwork } from "../net/user-network.ts";
 import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
 import { openConnections } from "./connections.ts";
+import { onQuit, writeCore } from "./core.ts";
 import { reportCrash } from "./crash.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, printError, say } from "./messages.ts";
@@ -35,6 +37,7 @@ export async function runImage(
   checkOptions(path, options);
   const closers = new Closers();
   let stop = (_reason: StopReason): void => {};
+  let dump = (): void => say("say where with --core FILE, and then start the guest");
   let broken = false;
   // Also called while everything is being closed: files are written until then.
   const failed = (error: Error): void => {
@@ -66,7 +69,10 @@ export async function runImage(
       jit: options.jit,
       connect: () => {
         const connections = openConnections(options, clock, closers, {
-          asked: (command) => stop(command === "quit" ? "success" : "interrupt"),
+          asked: (command) => {
+            if (command === "core") dump();
+            else stop(command === "quit" ? "success" : "interrupt");
+          },
           gone: () => stop("brokenPipe"),
           failed,
         });
@@ -77,6 +83,11 @@ export async function runImage(
     });
     closers.add(() => machine.cpu.close());
     stop = (reason) => machine.stop(reason);
+    const { core } = options;
+    if (core !== undefined) {
+      dump = () => writeCore(core, machine, SIGNAL.QUIT);
+      closers.add(onQuit(dump));
+    }
     forgetSignals = onSignals(stop);
     startTimeout(options, clock, machine);
     const endPinging =
@@ -116,7 +127,7 @@ function startTimeout({ timeout }: RunOptions, clock: Clock, machine: Machine): 
 
 async function finish(machine: Machine, image: ByteSource, options: RunOptions): Promise<Outcome> {
   const outcome = await machine.run();
-  reportCrash(outcome, machine, image);
+  reportCrash(outcome, machine, image, options.core);
   if (options.stats) {
     const nets = (options.net ?? []).filter(({ kind }) => kind !== "none");
     const names = {

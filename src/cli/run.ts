@@ -26,6 +26,7 @@ export interface RunOptions {
   readonly pcap?: string;
   readonly ping?: number;
   readonly timeout?: number;
+  readonly core?: string;
   readonly stats?: true;
   readonly deterministic?: true;
   readonly jit: boolean;
@@ -103,6 +104,7 @@ function addRunOptions(command: Command): Command {
         argument(parseSeconds),
       ),
     )
+    .option("--core <file>", "write an ELF core of a guest that crashed; also by SIGQUIT and C-a d")
     .option("--deterministic", "the same run every time: made-up time, one ns an instruction")
     .option("--no-jit", "the processor in TypeScript interprets everything")
     .option("--stats", "print exits by kind and where the time went");

@@ -22,8 +22,8 @@ export function parseSerial(text: string): SerialSpec {
 }
 
 export interface ConsoleEvents {
-  /** The user typed the key that ends the run, or C-c. */
-  readonly asked: (command: "quit" | "interrupt") => void;
+  /** The user typed the key that ends the run, or C-c, or the key for a core. */
+  readonly asked: (command: "quit" | "interrupt" | "core") => void;
   /** Nobody reads standard output any more. */
   readonly gone: () => void;
   readonly failed: (error: HostError) => void;

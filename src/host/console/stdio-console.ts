@@ -9,8 +9,8 @@ const STDOUT = 1;
 
 export interface StdioConsoleOptions {
   readonly output: StandardOutput;
-  /** Called when the user asks for the end. */
-  readonly asked: (command: "quit" | "interrupt") => void;
+  /** Called when the user asks for the end, or for a core. */
+  readonly asked: (command: "quit" | "interrupt" | "core") => void;
   /** Shows the user some lines about the keys. */
   readonly help: (text: string) => void;
   /** Called when nobody reads the output any more. */

@@ -25,6 +25,8 @@ import { Stepper } from "./stepping.ts";
 export class FallbackCpu implements Cpu {
   readonly name = "emu";
   readonly times = { cpu: 0, exits: 0 };
+  /** The counter counts nanoseconds. */
+  readonly tscKhz = 1_000_000;
   readonly processor: Processor;
   readonly mmu: Mmu;
   readonly #options: FallbackCpuOptions;

@@ -44,6 +44,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
     translate: (address) => mmu.translate(linearOf(address), "execute"),
     page: (address) => {
       if (!mmu.memory.contains(address, 1)) throw new NoMemory();
+      mmu.checkFetch(address);
       return mmu.memory.pageFrom(address);
     },
     mark: (page) => mmu.markCode(page),

@@ -158,10 +158,12 @@ int kvm_vm_check_extension(struct kvm_vm *vm, int capability)
     return result < 0 ? -errno : result;
 }
 
-int kvm_vm_map_memory(struct kvm_vm *vm, uint32_t slot, uint64_t gpa, void *host, uint64_t size)
+int kvm_vm_map_memory(struct kvm_vm *vm, uint32_t slot, uint64_t gpa, void *host, uint64_t size,
+                      int read_only)
 {
     struct kvm_userspace_memory_region region = {
         .slot = slot,
+        .flags = read_only ? KVM_MEM_READONLY : 0,
         .guest_phys_addr = gpa,
         .memory_size = size,
         .userspace_addr = (uint64_t)(uintptr_t)host,

@@ -56,7 +56,9 @@ void kvm_vm_close(struct kvm_vm *vm);
 void kvm_vm_unmap_run(void *run, size_t size);
 
 int kvm_vm_check_extension(struct kvm_vm *vm, int capability);
-int kvm_vm_map_memory(struct kvm_vm *vm, uint32_t slot, uint64_t gpa, void *host, uint64_t size);
+/* Read-only: a write by the guest leaves it as an access to memory-mapped I/O. */
+int kvm_vm_map_memory(struct kvm_vm *vm, uint32_t slot, uint64_t gpa, void *host, uint64_t size,
+                      int read_only);
 
 size_t kvm_state_size(enum kvm_state state);
 /* For MSRs the result is how many were copied: KVM stops at the first that it does not have. */

@@ -147,7 +147,7 @@ private:
         return checked(info.Env(),
                        kvm_vm_map_memory(&vm_, info[0].As<Napi::Number>().Uint32Value(),
                                          (uint64_t)info[1].As<Napi::Number>().DoubleValue(), bytes,
-                                         length),
+                                         length, info[3].ToBoolean().Value()),
                        "KVM_SET_USER_MEMORY_REGION");
     }
 

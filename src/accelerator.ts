@@ -156,6 +156,7 @@ function fallbackCpu(
     jit: jit ? { threshold: JIT_THRESHOLD } : undefined,
     ...role,
   });
+  cpu.mmu.memory.protect(ram.protections);
   ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
   return cpu;
 }

@@ -177,7 +177,7 @@ function plainElements(
   if (!context.isInSegment(place.segment, place.offset, elements * bytes, access)) return none;
   const { mmu } = context;
   const at = mmu.translate(linear, access);
-  return mmu.memory.contains(at, inPage) ? { at, elements } : none;
+  return mmu.memory.allows(access, at, inPage) ? { at, elements } : none;
 }
 
 function moveBulk(operation: StringOperation, limit: number): number {

@@ -92,7 +92,7 @@ export class Mmu {
     }
     walker.setAccessed(access === "write");
     const { page } = walker;
-    if (current && access !== "execute" && this.memory.contains(page, PAGE_SIZE)) {
+    if (current && access !== "execute" && this.memory.allows("read", page, PAGE_SIZE)) {
       this.#remember(linear - offset, page, user, access === "write");
     }
     return page + offset;
@@ -106,6 +106,7 @@ export class Mmu {
     const walker = this.#walker;
     const mapped = walker.walk(linear) === WALK.MAPPED && walker.accessed;
     if (!mapped || !walker.permits("execute", this.user)) return -1;
+    if (!this.memory.allows("execute", walker.page, 1)) return -1;
     return walker.page + (linear & (PAGE_SIZE - 1));
   }
 
@@ -115,6 +116,14 @@ export class Mmu {
     return [linear, last].some((at) => {
       return this.codePages.has(this.translate(at, "write") >>> PAGE_SHIFT);
     });
+  }
+
+  /**
+   * Code is about to be fetched from a page of RAM.
+   * @throws MmioNeeded when the page is protected from that
+   */
+  checkFetch(address: number): void {
+    if (!this.memory.allows("execute", address, 1)) this.mmio.read(address, 1);
   }
 
   /** Checks an access without making it. @throws CpuException #PF */
@@ -196,7 +205,7 @@ export class Mmu {
     if (offset + size > PAGE_SIZE) return Number(this.#readAcross(linear, size, user));
     const address = this.translate(linear, "read", user);
     this.#watchpoints.accessed(linear, size, false);
-    if (!this.memory.contains(address, size)) return Number(this.mmio.read(address, size));
+    if (!this.memory.allows("read", address, size)) return Number(this.mmio.read(address, size));
     const { view } = this.memory;
     if (size === 4) return view.getUint32(address, true);
     return size === 2 ? view.getUint16(address, true) : view.getUint8(address);
@@ -206,7 +215,7 @@ export class Mmu {
     if ((linear & (PAGE_SIZE - 1)) + 8 > PAGE_SIZE) return this.#readAcross(linear, 8, user);
     const address = this.translate(linear, "read", user);
     this.#watchpoints.accessed(linear, 8, false);
-    if (!this.memory.contains(address, 8)) return this.mmio.read(address, 8);
+    if (!this.memory.allows("read", address, 8)) return this.mmio.read(address, 8);
     return this.memory.view.getBigUint64(address, true);
   }
 
@@ -218,7 +227,7 @@ export class Mmu {
     }
     const address = this.translate(linear, "write", user);
     this.#watchpoints.accessed(linear, size, true);
-    if (!this.memory.contains(address, size)) {
+    if (!this.memory.allows("write", address, size)) {
       this.mmio.write(address, size, BigInt.asUintN(8 * size, BigInt(value)));
       return;
     }
@@ -236,7 +245,7 @@ export class Mmu {
     }
     const address = this.translate(linear, "write", user);
     this.#watchpoints.accessed(linear, 8, true);
-    if (!this.memory.contains(address, 8)) {
+    if (!this.memory.allows("write", address, 8)) {
       this.mmio.write(address, 8, BigInt.asUintN(64, value));
       return;
     }
@@ -281,7 +290,10 @@ export class Mmu {
     if (this.#watchpoints.within(linear)) return;
     const number = page >>> PAGE_SHIFT;
     const writable =
-      this.#walker.dirty && this.#walker.permits("write", user) && !this.codePages.has(number);
+      this.#walker.dirty &&
+      this.#walker.permits("write", user) &&
+      !this.codePages.has(number) &&
+      this.memory.allows("write", page, PAGE_SIZE);
     this.#tlb.fill(linear, RAM_BASE + page, writable, this.#walker.span > PAGE_SIZE);
     if (linear !== page) return;
     this.#readWindow.missed(page);
@@ -303,12 +315,12 @@ export class Mmu {
     };
     return {
       page: (address) =>
-        this.memory.contains(address, PAGE_SIZE) &&
+        this.memory.allows(access, address, PAGE_SIZE) &&
         !(write && this.codePages.has(address >>> PAGE_SHIFT)) &&
         !this.#watchpoints.within(address) &&
         qualifies(address),
       chunk: (address) =>
-        this.memory.contains(address, CHUNK) &&
+        this.memory.allowsChunk(address) &&
         !(write && this.codePages.inChunk(address)) &&
         !this.#watchpoints.within(address, CHUNK) &&
         qualifies(address) &&
@@ -339,7 +351,7 @@ export class Mmu {
   }
 
   #readPhysical(address: number, target: Uint8Array): void {
-    if (this.memory.contains(address, target.length)) {
+    if (this.memory.allows("read", address, target.length)) {
       target.set(this.memory.bytes.subarray(address, address + target.length));
       return;
     }
@@ -352,7 +364,7 @@ export class Mmu {
   }
 
   #writePhysical(address: number, source: Uint8Array): void {
-    if (this.memory.contains(address, source.length)) {
+    if (this.memory.allows("write", address, source.length)) {
       this.noticeWrite(address, source.length);
       this.memory.bytes.set(source, address);
       return;

@@ -1,10 +1,20 @@
+import type { MemoryProtection } from "../../src/core/guest-memory.ts";
 import { RAM_BASE } from "../state.ts";
+import type { Access } from "./paging.ts";
 
 export const PAGE_SHIFT = 12;
 export const PAGE_SIZE = 1 << PAGE_SHIFT;
 const ALL_ONES = 0xffff_ffff;
 
-/** Guest RAM as the processor's own tables see it: addresses outside read as all ones. */
+/** What pages deny: bits of a byte for each page. */
+const DENIES = { READ: 1, WRITE: 2, EXECUTE: 4 } as const;
+/** Pages in 2 MiB. */
+const CHUNK_PAGES = 512;
+
+/**
+ * Guest RAM as the processor's own tables see it: addresses outside read as all ones. Pages may be
+ * protected below the guest's paging; for an access that is denied there is no RAM.
+ */
 export class PhysicalMemory {
   /** Bytes; RAM is contiguous from guest physical address 0. */
   readonly size: number;
@@ -18,8 +28,40 @@ export class PhysicalMemory {
     this.bytes = new Uint8Array(buffer, RAM_BASE, size);
   }
 
+  #denied: Uint8Array | undefined;
+
   contains(address: number, length: number): boolean {
     return address + length <= this.size;
+  }
+
+  /** Before the first access: what was found out about pages would not be found out again. */
+  protect(protections: readonly MemoryProtection[]): void {
+    if (protections.length === 0) return;
+    const denied = new Uint8Array(Math.ceil(this.size / PAGE_SIZE));
+    for (const { start, end, read, write, execute } of protections) {
+      const denies =
+        (read ? 0 : DENIES.READ) | (write ? 0 : DENIES.WRITE) | (execute ? 0 : DENIES.EXECUTE);
+      denied.fill(denies, start / PAGE_SIZE, end / PAGE_SIZE);
+    }
+    this.#denied = denied;
+  }
+
+  /** Whether there is RAM for an access, which does not reach into a second page. */
+  allows(access: Access, address: number, length: number): boolean {
+    if (!this.contains(address, length)) return false;
+    const denied = this.#denied?.[Math.floor(address / PAGE_SIZE)] ?? 0;
+    if (denied === 0) return true;
+    const bit =
+      access === "read" ? DENIES.READ : access === "write" ? DENIES.WRITE : DENIES.EXECUTE;
+    return (denied & bit) === 0;
+  }
+
+  /** Whether the aligned 2 MiB at an address are RAM, and no page of it is protected. */
+  allowsChunk(address: number): boolean {
+    if (!this.contains(address, CHUNK_PAGES * PAGE_SIZE)) return false;
+    if (this.#denied === undefined) return true;
+    const first = address / PAGE_SIZE;
+    return this.#denied.subarray(first, first + CHUNK_PAGES).every((bits) => bits === 0);
   }
 
   /** The bytes from an address to the end of its page: what code is read from. */

@@ -8,6 +8,16 @@ import { type Gpa, hex, MIB } from "./units.ts";
  */
 export const RAM_OFFSET = 32 * MIB;
 
+/** What the guest may do with some pages of RAM, whatever its own page tables say. */
+export interface MemoryProtection {
+  /** Guest physical addresses, of pages. */
+  readonly start: number;
+  readonly end: number;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
+}
+
 /**
  * Guest RAM: the one place where a guest physical address becomes host memory, and so the one
  * bounds check. RAM is contiguous from GPA 0 to {@link size}.
@@ -19,6 +29,8 @@ export class GuestMemory {
   readonly buffer: ArrayBuffer;
   /** Bytes of RAM. */
   readonly size: number;
+  /** Set before there is a processor, which keeps the guest to it as far as it can. */
+  protections: readonly MemoryProtection[] = [];
   /**
    * Hears of what anybody but the guest writes, before or after: a processor that keeps what it made
    * of the guest's code must forget it then.

@@ -9,7 +9,7 @@ export interface KvmVm {
   readonly runPage: ArrayBuffer;
   checkExtension(capability: number): number;
   /** `memory` must be page-aligned. */
-  mapMemory(slot: number, gpa: number, memory: Uint8Array): void;
+  mapMemory(slot: number, gpa: number, memory: Uint8Array, readOnly: boolean): void;
   /** MSRs: `into` names them; returns how many were read, up to the first that KVM does not have. */
   get(state: State, into: Uint8Array): number;
   set(state: State, from: Uint8Array): number;

@@ -15,6 +15,7 @@ import {
   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
   RUN,
 } from "./layout.ts";
+import { mapGuestMemory, unmapGuestMemory } from "./memory-slots.ts";
 import { openKvmVm } from "./open.ts";
 import { RegisterFile } from "./registers.ts";
 import { StateFile } from "./state-file.ts";
@@ -201,8 +202,8 @@ export class KvmCpu implements Cpu {
    */
   forgetMappings(): void {
     const { memory } = this.#options;
-    this.#vm.mapMemory(0, 0, memory.slice(gpa(0), 0));
-    this.#vm.mapMemory(0, 0, memory.slice(gpa(0), memory.size));
+    unmapGuestMemory(this.#vm, memory);
+    mapGuestMemory(this.#vm, memory);
   }
 
   /** Ticks of the time stamp counter in a millisecond. */
@@ -232,7 +233,7 @@ export class KvmCpu implements Cpu {
     const { addon, device, memory, timed } = this.#options;
     const vm = openKvmVm(addon, device, timed);
     try {
-      vm.mapMemory(0, 0, memory.slice(gpa(0), memory.size));
+      mapGuestMemory(vm, memory);
       configureCpuid(vm);
       // KVM has no power-on value for it where it has no local APIC, and tells it with exits only.
       new RegisterFile(vm).writeApicBase(APIC_BASE_AT_RESET);

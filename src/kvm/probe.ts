@@ -51,7 +51,7 @@ export function probeKvm(addon: KvmAddon, device: string, now: () => number): Kv
   try {
     const memory = new Uint8Array(new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer);
     memory.set(CODE, CODE_GPA);
-    vm.mapMemory(0, 0, memory.subarray(0, WASM_PAGE));
+    vm.mapMemory(0, 0, memory.subarray(0, WASM_PAGE), false);
     let best = Number.POSITIVE_INFINITY;
     for (let i = 0; i < ATTEMPTS && best >= SLOWEST_NATIVE; i++) {
       best = Math.min(best, timeLoop(vm, now));

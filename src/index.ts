@@ -3,21 +3,23 @@
  * to its end. The command line is one user of it.
  */
 import { type Accelerator, createProcessor } from "./accelerator.ts";
-import { type BootMode, planBoot } from "./boot/boot-plan.ts";
+import type { BootMode } from "./boot/boot-plan.ts";
 import type { ByteSource } from "./boot/byte-source.ts";
-import { type LoadedImage, type LoadRequest, loadImage } from "./boot/direct-boot.ts";
+import type { Manifest } from "./boot/solo5/manifest.ts";
 import { type AlarmQueue, type Clock, CountedClock } from "./core/clock.ts";
-import type { Registers } from "./core/cpu.ts";
 import { HostClock } from "./host/clock.ts";
 import { CountedEventLoop, NodeEventLoop } from "./host/event-loop.ts";
+import { planGuest } from "./machine/guest-plan.ts";
 import { Machine, type MachineOptions } from "./machine/machine.ts";
 import { allocateMemory } from "./machine/memory.ts";
 
 export { ACCELERATORS, type Accelerator, automaticChoice } from "./accelerator.ts";
 export { BOOT_MODES, type BootMode } from "./boot/boot-plan.ts";
+export type { Manifest } from "./boot/solo5/manifest.ts";
 export type { BlockBackend, ConsoleBackend, EntropySource, NetBackend } from "./core/backends.ts";
 export { CountedClock } from "./core/clock.ts";
 export { Bug, GuestError, HostError } from "./core/errors.ts";
+export { isBlockSize } from "./devices/hvt/block-port.ts";
 export type { BlockDevice, NetDevice } from "./machine/board.ts";
 export type { Machine } from "./machine/machine.ts";
 export { MAX_MEMORY_MIB, MIN_MEMORY_MIB } from "./machine/memory.ts";
@@ -32,7 +34,7 @@ export type Connections = Pick<
 >;
 
 export interface MachineDescription extends Pick<MachineOptions, "report"> {
-  /** An ISO image, a Multiboot kernel, or the image of a disk. */
+  /** An ISO image, a Multiboot kernel, a unikernel for Solo5's hvt, or the image of a disk. */
   readonly image: ByteSource;
   /** The first files of a Linux kernel. */
   readonly initrd?: ByteSource | undefined;
@@ -58,30 +60,30 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   /**
    * Opens what the guest's devices are connected to. Called when the image is in memory and the
    * processor is there, so that files and networks stay as they are for a guest that cannot run.
+   * @param manifest the devices that the image wants, if it says so
    */
-  readonly connect: () => Connections;
+  readonly connect: (manifest: Manifest | undefined) => Connections;
 }
 
 /**
- * A small PC with its processor, ready to run.
+ * A machine with its processor, ready to run.
  * @throws GuestError when the image cannot be booted, HostError when KVM or memory is refused; what
  *   `connect` throws
  */
 export function createMachine(description: MachineDescription): Machine {
   const { report, connect, timed = false, jit = true, clock = new HostClock() } = description;
-  const whole = allocateMemory(description.memoryMib ?? DEFAULT_MEMORY_MIB, true);
-  const memory = whole.ram;
-  const explain = description.explain ?? (() => {});
-  const request = {
+  const { explain = () => {} } = description;
+  const plan = planGuest({
     source: description.image,
-    memory,
+    memoryMib: description.memoryMib ?? DEFAULT_MEMORY_MIB,
+    bootMode: description.bootMode ?? "auto",
     commandLine: description.guestArguments ?? [],
     initrd: description.initrd,
-  };
-  const plan = planBoot(request, description.bootMode ?? "auto");
-  if (plan.kind === "bios" && plan.reason !== undefined) {
-    explain(`${plan.reason}: it is started as a PC would start it`);
-  }
+  });
+  const whole = allocateMemory(plan.memoryMib, true);
+  const memory = whole.ram;
+  const notice = plan.load(memory);
+  if (notice !== undefined) explain(notice);
   const { cpu, waitForEvents } = createProcessor({
     accelerator: description.accelerator ?? "auto",
     memory: whole,
@@ -91,8 +93,9 @@ export function createMachine(description: MachineDescription): Machine {
     explain,
   });
   try {
+    const connections = plan.arrange(connect(plan.manifest));
     return new Machine({
-      ...connect(),
+      ...connections,
       cpu,
       clock,
       memory,
@@ -102,20 +105,10 @@ export function createMachine(description: MachineDescription): Machine {
         clock instanceof CountedClock
           ? new CountedEventLoop(clock)
           : new NodeEventLoop(clock, waitForEvents),
-      boot: plan.kind === "bios" ? plan.image : loadedOnce(plan.loaded, request),
+      boot: plan.start(memory, cpu, connections),
     });
   } catch (error) {
     cpu.close();
     throw error;
   }
-}
-
-/** The image is in memory for the first start already. */
-function loadedOnce(first: LoadedImage, request: LoadRequest): () => Registers {
-  let loaded: LoadedImage | undefined = first;
-  return () => {
-    const { registers } = loaded ?? loadImage(request);
-    loaded = undefined;
-    return registers;
-  };
 }

@@ -74,7 +74,9 @@ for (const folder of ["src", "fallback"]) {
   mkdirSync(dist(folder), { recursive: true });
   writeFileSync(dist(`${folder}/package.json`), '{ "type": "module" }\n');
 }
-chmodSync(dist("solo5-kvm.js"), 0o755);
+// The same program under the name of Solo5's tender, whose options it takes then.
+copyFileSync(dist("solo5-kvm.js"), dist("solo5-hvt.js"));
+for (const command of ["solo5-kvm.js", "solo5-hvt.js"]) chmodSync(dist(command), 0o755);
 
 // The interpreters are generated from the table of instructions: once here, and not at every start.
 const generator = await build({

@@ -66,6 +66,10 @@ export class AssistedCpu implements Cpu {
     return { cpu: kvm.cpu + fallback.cpu, exits: kvm.exits + fallback.exits };
   }
 
+  get tscKhz(): number {
+    return this.#kvm.tscKhz;
+  }
+
   get interruptible(): boolean {
     return this.#active.interruptible;
   }

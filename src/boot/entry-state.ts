@@ -143,7 +143,8 @@ export function linuxEntryState(boot: {
   };
 }
 
-function powerOnState(): Registers {
+/** Real mode, with general registers and addresses at zero: boot protocols set the rest. */
+export function powerOnState(): Registers {
   const data = segment(0, REAL_MODE_LIMIT, REAL_MODE_DATA);
   return {
     rax: 0n,

@@ -8,10 +8,12 @@ import { EM_386, EM_X86_64, ET_EXEC, isElf, parseElf, readInterpreter } from "./
 import { isIso9660 } from "./iso9660.ts";
 import { isLinux } from "./linux.ts";
 import { findMultibootHeader } from "./multiboot.ts";
+import { isForTender, readAbi, targetName } from "./solo5/abi.ts";
+import { looksLikeUkvm } from "./solo5/tender-image.ts";
 import { decodeAscii, printable } from "./text.ts";
 
 export interface Identification {
-  readonly kind: "iso9660" | "multiboot" | "linux" | "other";
+  readonly kind: "iso9660" | "multiboot" | "linux" | "tender" | "other";
   /** A noun phrase with its article: `an ISO 9660 image`. */
   readonly description: string;
 }
@@ -110,11 +112,16 @@ function identifyElf(source: ByteSource): Identification {
     if (findMultibootHeader(source) !== undefined) {
       return { kind: "multiboot", description: `${description} with a Multiboot header` };
     }
-    const interpreter = readInterpreter(source, elf);
-    if (interpreter?.startsWith("/nonexistent/solo5/")) {
-      return other(`${description} for a Solo5 tender (hvt, spt)`);
+    if (isForTender(source, elf)) {
+      const abi = readAbi(source, elf);
+      const tender = abi === undefined ? "a Solo5 tender" : `Solo5's ${targetName(abi.target)}`;
+      return { kind: "tender", description: `${description} for ${tender}` };
     }
-    if (interpreter !== undefined) return other(`${description} that an operating system loads`);
+    if (looksLikeUkvm(source, elf)) {
+      return { kind: "tender", description: `${description}, linked like Solo5's for ukvm` };
+    }
+    if (readInterpreter(source, elf) !== undefined)
+      return other(`${description} that an operating system loads`);
     return other(`${description} without a Multiboot header`);
   } catch (error) {
     if (error instanceof GuestError) return other(`a broken ELF file (${error.message})`);

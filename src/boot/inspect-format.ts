@@ -1,9 +1,10 @@
 import { hex } from "../core/units.ts";
 import { type BootEntry, NO_EMULATION, PLATFORM_EFI, PLATFORM_X86 } from "./el-torito.ts";
 import { type ElfSegment, PT_INTERP, PT_LOAD, PT_NOTE } from "./elf.ts";
-import type { ElfReport, ImageReport, IsoReport } from "./inspect.ts";
+import type { ElfReport, ImageReport, IsoReport, Solo5Report } from "./inspect.ts";
 import type { MenuEntry, MenuFile } from "./menu.ts";
 import type { MultibootHeader } from "./multiboot.ts";
+import { targetName } from "./solo5/abi.ts";
 import { printable } from "./text.ts";
 
 /** A report as lines for a terminal; names from the image are made printable. */
@@ -13,6 +14,7 @@ export function formatReport(report: ImageReport): string[] {
     ...(report.iso === undefined ? [] : formatIso(report.iso)),
     ...(report.elf === undefined ? [] : formatElf(report.elf)),
     ...(report.multiboot === undefined ? [] : formatMultiboot(report.multiboot)),
+    ...(report.solo5 === undefined ? [] : formatSolo5(report.solo5)),
     ...report.problems.map((problem) => `problem: ${printable(problem, Number.POSITIVE_INFINITY)}`),
   ];
 }
@@ -82,6 +84,15 @@ function formatSegment(segment: ElfSegment): string {
   );
   const { physicalAddress, virtualAddress, memorySize, fileSize, offset } = segment;
   return `segment ${type} ${flags.join("")} at ${hex(physicalAddress)} (virtual ${hex(virtualAddress)}), ${memorySize} bytes, ${fileSize} from ${hex(offset)}`;
+}
+
+function formatSolo5({ abi, manifest }: Solo5Report): string[] {
+  const devices = manifest?.devices ?? [];
+  return [
+    ...(abi === undefined ? [] : [`Solo5 ${targetName(abi.target)}, ABI version ${abi.version}`]),
+    ...(manifest === undefined ? [] : [devices.length === 0 ? "manifest: no devices" : "manifest"]),
+    ...devices.map(({ kind, name }) => `  ${kind.padEnd(5)}  ${printable(name)}`),
+  ];
 }
 
 function formatMultiboot({ offset, flags, addresses }: MultibootHeader): string[] {

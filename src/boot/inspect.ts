@@ -9,6 +9,8 @@ import { MENU_PATHS, readIsoMenu } from "./iso-menu.ts";
 import { IsoVolume, SECTOR_SIZE, truncationOf } from "./iso9660.ts";
 import type { MenuEntry } from "./menu.ts";
 import { findMultibootHeader, type MultibootHeader } from "./multiboot.ts";
+import { readAbi, type Solo5Abi } from "./solo5/abi.ts";
+import { type Manifest, readManifest } from "./solo5/manifest.ts";
 
 export interface ImageReport {
   /** A noun phrase: `an ISO 9660 image`. */
@@ -18,8 +20,14 @@ export interface ImageReport {
   readonly iso: IsoReport | undefined;
   readonly elf: ElfReport | undefined;
   readonly multiboot: MultibootHeader | undefined;
+  readonly solo5: Solo5Report | undefined;
   /** What is wrong with the image, one line each. */
   readonly problems: readonly string[];
+}
+
+export interface Solo5Report {
+  readonly abi: Solo5Abi | undefined;
+  readonly manifest: Manifest | undefined;
 }
 
 export interface IsoReport {
@@ -68,6 +76,7 @@ export function inspectImage(source: ByteSource): ImageReport {
     size: source.size,
     iso: isIso ? attempt(() => inspectIso(source, problems)) : undefined,
     elf: isElf(source) ? attempt(() => inspectElf(source)) : undefined,
+    solo5: isElf(source) ? attempt(() => inspectSolo5(source)) : undefined,
     multiboot: kind === "multiboot" ? findMultibootHeader(source) : undefined,
     problems,
   };
@@ -127,6 +136,14 @@ function inspectElf(source: ByteSource): ElfReport {
   }));
   const { machine, type, entry, segments } = elf;
   return { class: elf.class, machine, type, entry, segments, notes };
+}
+
+/** Also of images that a boot loader loads: `undefined` for one without anything of Solo5's. */
+function inspectSolo5(source: ByteSource): Solo5Report | undefined {
+  const elf = parseElf(source);
+  const abi = readAbi(source, elf);
+  const manifest = readManifest(source, elf);
+  return abi === undefined && manifest === undefined ? undefined : { abi, manifest };
 }
 
 function attemptInto<Value>(problems: string[], read: () => Value): Value | undefined {

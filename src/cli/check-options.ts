@@ -1,5 +1,4 @@
 import { HostError } from "../core/errors.ts";
-import { MAX_VIRTIO_DEVICES } from "../machine/board.ts";
 import { requireDistinct } from "./distinct-files.ts";
 import type { RunOptions } from "./run.ts";
 
@@ -18,10 +17,6 @@ export function checkOptions(image: string, options: RunOptions): void {
   }
   const tap = repeated(net.flatMap((spec) => (spec.kind === "tap" ? spec.interface : [])));
   if (tap !== undefined) throw new HostError(`two --net devices are on tap ${tap}`);
-  const others = [options.virtioConsole, options.virtioRng].filter((wanted) => wanted).length;
-  if (net.length + block.length + others > MAX_VIRTIO_DEVICES) {
-    throw new HostError(`this machine has room for ${MAX_VIRTIO_DEVICES} virtio devices`);
-  }
   if (options.deterministic) checkDeterministic(options);
   requireDistinct([
     { use: "the image", path: image, written: false },

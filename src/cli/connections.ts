@@ -4,10 +4,11 @@ import type { HostError } from "../core/errors.ts";
 import { BlockFile } from "../host/block-file.ts";
 import { openOutputs } from "../host/output-files.ts";
 import { PcapFile } from "../host/pcap-file.ts";
-import type { Connections } from "../index.ts";
+import type { Connections, Manifest } from "../index.ts";
 import { Capture } from "../net/capture.ts";
 import type { UserNetwork } from "../net/user-network.ts";
 import type { Closers } from "./closers.ts";
+import { applySettings } from "./device-settings.ts";
 import { hostEntropy, madeUpEntropy } from "./entropy.ts";
 import { openNetworks } from "./networks.ts";
 import type { RunOptions } from "./run.ts";
@@ -30,12 +31,16 @@ export interface OpenConnections extends Connections {
  * @throws HostError
  */
 export function openConnections(
-  options: RunOptions,
+  given: RunOptions,
+  manifest: Manifest | undefined,
   clock: Clock,
   closers: Closers,
   events: ConnectionEvents,
 ): OpenConnections {
-  const blocks = (options.block ?? []).map(({ path, readOnly }) => ({
+  const options = applySettings(given, manifest);
+  const blocks = (options.block ?? []).map(({ name, path, readOnly, blockSize }) => ({
+    name,
+    blockSize,
     backend: closers.opened(new BlockFile(path, { readOnly })),
     id: path.split("/").at(-1) ?? path,
   }));

@@ -1,7 +1,7 @@
 import { isGroupMac, type MacAddress, parseMac } from "../net/mac.ts";
 
 interface Named {
-  /** What `--stats` calls it. The guest finds its devices by their order. */
+  /** As the guest's manifest has it, if it has one; `--stats` shows it. */
   readonly name?: string | undefined;
 }
 
@@ -13,6 +13,8 @@ export type NetSpec = Named & {
 
 /** `--block [NAME=]FILE[,ro]` */
 export interface BlockSpec extends Named {
+  /** Bytes of a block, where the machine lets the user choose. */
+  readonly blockSize?: number | undefined;
   readonly path: string;
   readonly readOnly: boolean;
 }
@@ -56,7 +58,7 @@ function parseBackend(text: string): Backend {
   throw new Error(`there is no network back end "${text}": use user, tap:IFNAME or none`);
 }
 
-function parseGuestMac(text: string): MacAddress {
+export function parseGuestMac(text: string): MacAddress {
   const mac = parseMac(text);
   if (mac === undefined) {
     throw new Error(`"${text}" is not a MAC address: write it as 52:54:00:12:34:56`);

@@ -8,6 +8,8 @@ export const EXIT_STATUS = {
   success: 0,
   /** `--ping`: a reply is missing. */
   pingLost: 1,
+  /** A unikernel broke its tender's rules: what solo5-hvt returns then. */
+  fault: 1,
   /** An assertion of ours failed (EX_SOFTWARE). */
   bug: 70,
   /** The guest halted with interrupts disabled. */
@@ -42,6 +44,8 @@ export function exitStatus(outcome: Outcome, pingLost: boolean): number {
       return EXIT_STATUS.tripleFault;
     case "cannot-continue":
       return EXIT_STATUS.cannotContinue;
+    case "fault":
+      return EXIT_STATUS.fault;
     case "stopped":
       return EXIT_STATUS[outcome.reason as StopReason] ?? EXIT_STATUS.refused;
   }

@@ -8,7 +8,7 @@ export function addInspectCommand(program: Command): void {
   program
     .command("inspect")
     .description("show what is in an image, and how it would be started")
-    .argument("<image>", "ISO image or Multiboot kernel")
+    .argument("<image>", "ISO image, Multiboot kernel or Solo5 unikernel")
     .action((path: string) => {
       const image = new ImageFile(path);
       try {

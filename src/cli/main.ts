@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { basename } from "node:path";
 import { Command, CommanderError } from "commander";
 import { addDoctorCommand } from "./doctor.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
@@ -8,7 +9,9 @@ import { addIsoCommand } from "./iso.ts";
 import { explain, printError } from "./messages.ts";
 import { addNetCommand } from "./net.ts";
 import { addRunCommand } from "./run.ts";
+import { runSolo5Hvt } from "./solo5-hvt.ts";
 import { standardOutput, watchStandardOutput } from "./standard-output.ts";
+import { expandTenderOptions } from "./tender-options.ts";
 import { version } from "./version.ts";
 
 /** What follows the first `--` is the guest's, whatever it looks like. */
@@ -49,7 +52,9 @@ function createProgram(
 }
 
 async function main(): Promise<number> {
-  const { own, guest } = splitArguments(process.argv.slice(2));
+  const [, invoked = "", ...args] = process.argv;
+  if (basename(invoked, ".js") === "solo5-hvt") return await runSolo5Hvt(args);
+  const { own, guest } = splitArguments(args);
   let status: number = EXIT_STATUS.success;
   const program = createProgram(guest, (result) => {
     status = result;
@@ -59,7 +64,7 @@ async function main(): Promise<number> {
     return EXIT_STATUS.refused;
   }
   try {
-    await program.parseAsync(own, { from: "user" });
+    await program.parseAsync(expandTenderOptions(own), { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? EXIT_STATUS.success : EXIT_STATUS.refused;

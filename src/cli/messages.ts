@@ -2,6 +2,12 @@ import { Bug, GuestError, HostError } from "../core/errors.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
 
 let watching = false;
+let program = "solo5-kvm";
+
+/** What messages begin with from now on: the command's name. */
+export function nameProgram(name: string): void {
+  program = name;
+}
 
 /** Writes to standard error, as it is. */
 export function printError(text: string): void {
@@ -13,7 +19,7 @@ export function printError(text: string): void {
 
 /** One line for the user, on standard error. */
 export function say(message: string): void {
-  printError(`solo5-kvm: ${message}\n`);
+  printError(`${program}: ${message}\n`);
 }
 
 /** Says what went wrong and returns the exit status. Only our own faults show a stack. */

@@ -32,6 +32,7 @@ export function openNetworks(
       links.push(spec.kind === "tap" ? new TapNetwork(spec.interface, failed) : new UserNetwork());
     }
     const devices = wanted.map((spec, i) => ({
+      name: spec.name,
       backend: links[i] as NetBackend,
       mac: spec.mac ?? defaultMac(i),
     }));

@@ -67,8 +67,8 @@ export async function runImage(
       explain: say,
       timed: options.stats === true,
       jit: options.jit,
-      connect: () => {
-        const connections = openConnections(options, clock, closers, {
+      connect: (manifest) => {
+        const connections = openConnections(options, manifest, clock, closers, {
           asked: (command) => {
             if (command === "core") dump();
             else stop(command === "quit" ? "success" : "interrupt");

@@ -5,12 +5,18 @@ import {
   BOOT_MODES,
   type BootMode,
   DEFAULT_MEMORY_MIB,
-  MAX_MEMORY_MIB,
   MIN_MEMORY_MIB,
 } from "../index.ts";
 import { type BlockSpec, type NetSpec, parseBlock, parseNet } from "./device-options.ts";
 import { runImage } from "./run-image.ts";
 import { parseSerial, type SerialSpec } from "./serial-option.ts";
+import {
+  type BlockSizeSetting,
+  type MacSetting,
+  MEMORY_LIMIT_MIB,
+  parseBlockSize,
+  parseMacSetting,
+} from "./tender-options.ts";
 
 /** The options of `run`, parsed. */
 export interface RunOptions {
@@ -20,6 +26,9 @@ export interface RunOptions {
   readonly initrd?: string;
   readonly net?: readonly NetSpec[];
   readonly block?: readonly BlockSpec[];
+  /** Settings of devices that `net` and `block` name, as Solo5's tenders have them. */
+  readonly netMac?: readonly MacSetting[];
+  readonly blockSectorSize?: readonly BlockSizeSetting[];
   readonly serial: SerialSpec;
   readonly virtioConsole?: true;
   readonly virtioRng?: true;
@@ -42,14 +51,17 @@ export function addRunCommand(
   guestArguments: readonly string[],
   finish: (status: number) => void,
 ): Command {
-  const start = async (image: string, options: RunOptions): Promise<void> => {
-    finish(await runImage(image, options, guestArguments));
-  };
   const run = program.command("run", { isDefault: true });
+  const start = async (named: string | undefined, options: RunOptions): Promise<void> => {
+    // As solo5-hvt has it, the image may come after the `--`, before its arguments.
+    const [image, ...rest] = [...(named === undefined ? [] : [named]), ...guestArguments];
+    if (image === undefined) return run.error("error: missing required argument 'image'");
+    finish(await runImage(image, options, rest));
+  };
   return addRunOptions(run)
     .usage("<image> [options] [-- guest arguments]")
     .description("boot a unikernel (the default); arguments after -- go to it")
-    .argument("<image>", "ISO image or Multiboot kernel")
+    .argument("[image]", "ISO image, Multiboot kernel or Solo5 unikernel")
     .action(start);
 }
 
@@ -65,7 +77,7 @@ function addRunOptions(command: Command): Command {
     )
     .addOption(
       new Option("-m, --mem <MiB>", "guest memory")
-        .argParser(integer("memory", MIN_MEMORY_MIB, MAX_MEMORY_MIB))
+        .argParser(integer("memory", MIN_MEMORY_MIB, MEMORY_LIMIT_MIB))
         .default(DEFAULT_MEMORY_MIB),
     )
     .addOption(
@@ -80,7 +92,7 @@ function addRunOptions(command: Command): Command {
     .addOption(
       new Option(
         "--net <[name=]backend[,mac=MAC]>",
-        "network device: user, tap:IFNAME or none; repeatable (default: user); the name is for --stats",
+        "network device: user, tap:IFNAME or none; repeatable (default: user)",
       ).argParser(collect(parseNet)),
     )
     .addOption(
@@ -93,6 +105,16 @@ function addRunOptions(command: Command): Command {
     )
     .option("--virtio-console", "a virtio console beside the serial port, on the same terminal")
     .option("--virtio-rng", "a virtio device that gives the guest the host's random numbers")
+    .addOption(
+      new Option("--net-mac <name=MAC>", "as --net-mac:NAME=MAC of solo5-hvt")
+        .argParser(collect(parseMacSetting))
+        .hideHelp(),
+    )
+    .addOption(
+      new Option("--block-sector-size <name=bytes>", "as --block-sector-size:NAME=N of solo5-hvt")
+        .argParser(collect(parseBlockSize))
+        .hideHelp(),
+    )
     .option("--pcap <file>", "record the network's frames for Wireshark")
     .addOption(
       new Option("--ping <count>", "ping the guest from the built-in network, then end").argParser(

@@ -188,6 +188,9 @@ export interface Cpu {
   /** IA32_APIC_BASE, as the guest left it (see `apic-base.ts`). Valid after `run`. */
   readonly apicBase: number;
 
+  /** Ticks of the time stamp counter in a millisecond. */
+  readonly tscKhz: number;
+
   /** Makes the current or the next `run` come back soon. */
   kick(): void;
 

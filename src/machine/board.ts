@@ -37,6 +37,7 @@ import { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
 import { VirtioPci } from "../devices/virtio/virtio-pci.ts";
 import { InterruptRouter } from "./interrupt-router.ts";
+import type { MachineBoard } from "./machine-board.ts";
 import type { Outcome } from "./outcome.ts";
 import { SharedConsole } from "./shared-console.ts";
 
@@ -99,12 +100,18 @@ const FIRST_VIRTIO_SLOT = 2;
 export const MAX_VIRTIO_DEVICES = 30;
 
 export interface NetDevice {
+  /** What the user calls it; the manifest's name, where there is a manifest. */
+  readonly name?: string | undefined;
   readonly backend: NetBackend;
   /** Six bytes. */
   readonly mac: Uint8Array;
 }
 
 export interface BlockDevice {
+  /** As {@link NetDevice.name}. */
+  readonly name?: string | undefined;
+  /** Bytes of a block, where the machine lets the user choose. */
+  readonly blockSize?: number | undefined;
   readonly backend: BlockBackend;
   /** What the guest can ask for (VIRTIO_BLK_T_GET_ID); at most 20 bytes of it. */
   readonly id: string;
@@ -132,7 +139,8 @@ export interface BoardOptions {
  * The small PC without its processor: which devices there are, and where. Firmware has been over
  * it: PCI functions have their ports, and the interrupt controllers a BIOS's setting.
  */
-export class Board {
+export class Board implements MachineBoard {
+  readonly holdsGuest = false;
   readonly ports = new Bus("port");
   /** Where there is no RAM. */
   readonly mmio = new Bus("memory");
@@ -268,6 +276,14 @@ export class Board {
       sleepTypeS5: S5_SLEEP_TYPE,
       resetPort: PORT.PCI_CONFIG + 1,
     };
+  }
+
+  show(): void {
+    this.screen.poll();
+  }
+
+  finish(): void {
+    this.screen.finish();
   }
 
   /** Every device back to power-on, then what firmware does. */

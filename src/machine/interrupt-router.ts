@@ -25,6 +25,7 @@ export interface InterruptControllers {
  * is wired to the processor (PIC mode).
  */
 export class InterruptRouter implements InterruptSource, Resettable {
+  readonly connected = true;
   readonly #parts: InterruptControllers;
   /** The processor's two registers that belong to the local APIC, as last seen. */
   #apicBase = 0;

@@ -5,9 +5,12 @@ import { TRAP_PORT } from "../boot/bios/rom.ts";
 import type { AlarmQueue, Clock } from "../core/clock.ts";
 import type { Cpu, Registers } from "../core/cpu.ts";
 import { floating } from "../core/device.ts";
+import { assert } from "../core/errors.ts";
 import type { EventLoop } from "../core/event-loop.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { Board, type BoardOptions } from "./board.ts";
+import { HvtBoard, type TenderInterface } from "./hvt-board.ts";
+import type { MachineBoard } from "./machine-board.ts";
 import type { Outcome } from "./outcome.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { RunStatistics } from "./run-statistics.ts";
@@ -23,14 +26,16 @@ export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" |
    * the BIOS has to boot from.
    */
   readonly boot: (() => Registers) | BootImage;
+  /** For a unikernel of Solo5's tenders: the board is not a PC then, and has no BIOS. */
+  readonly tender?: TenderInterface | undefined;
   /** Whether to measure what devices wait for their back ends. */
   readonly timed?: boolean;
 }
 
-/** A small PC with one processor, ready to run. */
+/** A board with one processor, ready to run. */
 export class Machine {
   readonly cpu: Cpu;
-  readonly board: Board;
+  readonly board: MachineBoard;
   readonly #options: MachineOptions;
   readonly #loop: RunLoop;
   readonly #backends: TimedBackends;
@@ -40,13 +45,28 @@ export class Machine {
     this.#options = options;
     this.cpu = options.cpu;
     this.#backends = new TimedBackends(options.clock);
-    this.board = new Board({
+    const boardOptions = {
       ...options,
       ...(options.timed === true && timeBackends(options, this.#backends)),
-      onEnd: (outcome) => this.#loop.end(outcome),
+      onEnd: (outcome: Outcome) => this.#end(outcome),
       onReset: () => this.#loop.requestRestart(),
       onInterrupt: () => options.eventLoop.wake(),
-    });
+    };
+    const { boot, tender } = options;
+    if (tender === undefined) {
+      const board = new Board(boardOptions);
+      this.board = board;
+      const start = typeof boot === "function" ? boot : this.#installBios(board, boot);
+      this.#boot = () => {
+        const registers = start();
+        writeAcpiTables(options.memory, board.acpi);
+        return registers;
+      };
+    } else {
+      assert(typeof boot === "function", "a tender's machine has no BIOS");
+      this.board = new HvtBoard(boardOptions, tender);
+      this.#boot = boot;
+    }
     this.#loop = new RunLoop({
       cpu: options.cpu,
       ports: this.board.ports,
@@ -56,19 +76,13 @@ export class Machine {
       alarms: options.clock.alarms,
       eventLoop: options.eventLoop,
       flush: () => {
-        this.board.screen.poll();
+        this.board.show();
         return options.console.flush();
       },
       poll: () => pollAll(options.nets),
+      held: () => this.board.holdsGuest,
       restart: () => this.#restart(),
     });
-    const { boot } = options;
-    const start = typeof boot === "function" ? boot : this.#installBios(boot);
-    this.#boot = () => {
-      const registers = start();
-      writeAcpiTables(options.memory, this.board.acpi);
-      return registers;
-    };
   }
 
   get memory(): GuestMemory {
@@ -88,7 +102,7 @@ export class Machine {
   async run(): Promise<Outcome> {
     this.cpu.writeRegisters(this.#boot());
     const outcome = await this.#loop.run();
-    this.board.screen.finish();
+    this.board.finish();
     return outcome;
   }
 
@@ -101,15 +115,19 @@ export class Machine {
     this.cpu.kick();
   }
 
+  #end(outcome: Outcome): void {
+    const fault = outcome.kind === "fault";
+    this.#loop.end(fault ? { ...outcome, registers: this.cpu.readRegisters() } : outcome);
+  }
+
   #restart(): void {
     this.board.reset();
     this.cpu.reset();
     this.cpu.writeRegisters(this.#boot());
   }
 
-  #installBios(image: BootImage): () => Registers {
+  #installBios({ ports, screen }: Board, image: BootImage): () => Registers {
     const { memory, clock } = this.#options;
-    const { ports, screen } = this.board;
     const disks = this.#options.blocks.map(({ backend }) => backend);
     const media = bootMedia(image, disks);
     const bios = new Bios({ ...media, memory, clock, ports, onScroll: () => screen.update() });

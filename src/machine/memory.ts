@@ -6,8 +6,10 @@ const WASM_PAGE = 64 * 1024;
 
 /** Below it nothing boots: real-mode memory, the loader at 1 MiB, a kernel. */
 export const MIN_MEMORY_MIB = 2;
+/** All that WebAssembly can address, with what lies before RAM. */
+export const MAX_MEMORY_MIB = 4096 - RAM_OFFSET / MIB;
 /** RAM ends where the PC's hole for devices begins. */
-export const MAX_MEMORY_MIB = 3072;
+export const MAX_PC_MEMORY_MIB = 3072;
 
 export interface MachineMemory {
   /** With what lies before RAM, for the processor written in TypeScript. */

@@ -19,5 +19,7 @@ export type Outcome =
       readonly exit: CannotContinue;
       readonly registers: Registers;
     }
+  /** The guest did what its machine has no answer to: one line, with the guest as `it`. */
+  | { readonly kind: "fault"; readonly reason: string; readonly registers?: Registers }
   /** The host's side asked for the end. */
   | { readonly kind: "stopped"; readonly reason: string };

@@ -42,6 +42,11 @@ export function describeOutcome(outcome: Outcome): string | undefined {
     case "power-off":
     case "stopped":
       return undefined;
+    case "fault": {
+      const { reason, registers } = outcome;
+      if (registers === undefined) return `the guest cannot go on: ${reason}`;
+      return `${reason}, rip=${hex(registers.rip)}`;
+    }
     case "halted-forever":
       return `the guest halted with interrupts disabled, at rip ${hex(outcome.registers.rip)}`;
     case "triple-fault":

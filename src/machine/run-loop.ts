@@ -1,8 +1,7 @@
-import type { Bus } from "../core/bus.ts";
 import type { AlarmQueue, Clock } from "../core/clock.ts";
 import type { Cpu, MmioRead, MmioWrite, VmExit } from "../core/cpu.ts";
-import type { AccessSize } from "../core/device.ts";
-import { unreachable } from "../core/errors.ts";
+import type { AccessSize, BusDevice } from "../core/device.ts";
+import { Bug, unreachable } from "../core/errors.ts";
 import type { EventLoop } from "../core/event-loop.ts";
 import { MILLISECOND, type Nanos, nanos } from "../core/units.ts";
 import { Attendance } from "./attendance.ts";
@@ -17,6 +16,8 @@ const LONGEST_SLICE = 20 * MILLISECOND;
 
 /** The interrupt controllers as the processor sees them. */
 export interface InterruptSource {
+  /** Whether there are any: without, `hlt` is for ever. */
+  readonly connected: boolean;
   /**
    * Whether there is a request at all: cheap to know, and false before most entries into the guest.
    * If so, whether it reaches the processor is a matter of the priorities and masks that
@@ -34,10 +35,25 @@ export interface InterruptSource {
   synchronise(cpu: Cpu): void;
 }
 
+/** Of a machine that has none. */
+export const NO_INTERRUPTS: InterruptSource = {
+  connected: false,
+  requested: false,
+  pending: false,
+  acknowledge: () => unexpected(),
+  nmiPending: false,
+  acknowledgeNmi: () => unexpected(),
+  synchronise: () => {},
+};
+
+const unexpected = (): never => {
+  throw new Bug("there are no interrupts here");
+};
+
 export interface RunLoopParts {
   readonly cpu: Cpu;
-  readonly ports: Bus;
-  readonly mmio: Bus;
+  readonly ports: BusDevice;
+  readonly mmio: BusDevice;
   readonly interrupts: InterruptSource;
   readonly clock: Clock;
   readonly alarms: AlarmQueue;
@@ -49,6 +65,8 @@ export interface RunLoopParts {
   readonly flush: () => Promise<void> | undefined;
   /** See {@link Attendance}. */
   readonly poll: () => boolean;
+  /** Whether a device keeps the guest from running, until an event or an alarm ends that. */
+  readonly held?: () => boolean;
   /** Takes every device and the guest back to the start. */
   readonly restart: () => void;
 }
@@ -125,7 +143,8 @@ export class RunLoop {
   }
 
   #waiting(): boolean {
-    const { interrupts } = this.#parts;
+    const { interrupts, held } = this.#parts;
+    if (held?.() === true) return !this.#restartRequested;
     return this.#halted && !interrupts.pending && !interrupts.nmiPending && !this.#restartRequested;
   }
 
@@ -208,7 +227,9 @@ export class RunLoop {
       case "halt":
         exits.halt++;
         interrupts.synchronise(cpu);
-        if (exit.interruptible) this.#halted = true;
+        if (!interrupts.connected) {
+          this.end({ kind: "fault", reason: "it waits for an interrupt, and there are none here" });
+        } else if (exit.interruptible) this.#halted = true;
         else this.end({ kind: "halted-forever", registers: cpu.readRegisters() });
         break;
       case "interrupt-window":

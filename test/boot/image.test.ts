@@ -85,7 +85,7 @@ describe("refusal of images", () => {
     [
       "a Solo5 hvt binary",
       hvt(),
-      `image is an ELF64 executable for x86-64 for a Solo5 tender (hvt, spt)${NOT}`,
+      `image is an ELF64 executable for x86-64 for a Solo5 tender${NOT}`,
     ],
     ["a gzip file", gzipSync("x"), `image is a gzip-compressed file (decompress it first)${NOT}`],
     [

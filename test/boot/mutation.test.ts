@@ -2,14 +2,17 @@ import { describe, expect, it } from "vitest";
 import { MemorySource } from "../../src/boot/byte-source.ts";
 import { loadImage } from "../../src/boot/direct-boot.ts";
 import { parseElf, readNotes, readSections } from "../../src/boot/elf.ts";
+import { identify } from "../../src/boot/image.ts";
 import { inspectImage } from "../../src/boot/inspect.ts";
 import { formatReport } from "../../src/boot/inspect-format.ts";
 import { writeIso9660 } from "../../src/boot/iso9660-writer.ts";
+import { loadTenderImage, readTenderImage } from "../../src/boot/solo5/tender-image.ts";
 import { encodeUtf8 } from "../../src/boot/text.ts";
 import { GuestError } from "../../src/core/errors.ts";
 import { GuestMemory } from "../../src/core/guest-memory.ts";
 import { MIB } from "../../src/core/units.ts";
 import { buildElf, kernelElf64, multibootElf32, multibootHeader } from "../support/elf-builder.ts";
+import { hvtImage } from "../support/solo5-builder.ts";
 
 const RAM = 4 * MIB;
 const GUARD = 64 * 1024;
@@ -78,6 +81,7 @@ const seeds: readonly (readonly [string, () => Uint8Array, readonly number[], nu
   ["an ISO with grub.cfg", () => isoOf("/boot/grub/grub.cfg", grubCfg), isoStructure, 3000],
   ["a 32-bit Multiboot ELF", () => multibootElf32(), [0, 0x1000, 0x1040, 0x1100], 6000],
   ["a 64-bit ELF with address fields", aoutKludge, [0, 0x1000], 3000],
+  ["a unikernel for Solo5's hvt", () => hvtImage(), [0, 64, 120, 232, 344, 0x1200], 6000],
 ];
 
 function expectGuestError(run: () => unknown): void {
@@ -89,6 +93,12 @@ function expectGuestError(run: () => unknown): void {
     expect(error.message).not.toMatch(/[\n\r]/);
     expect(error.message.length).toBeLessThan(500);
   }
+}
+
+function load(source: MemorySource, memory: GuestMemory): void {
+  if (identify(source).kind === "tender") {
+    loadTenderImage(readTenderImage(source), memory, memory.size);
+  } else loadImage({ source, memory, commandLine: ["x"] });
 }
 
 function readEverything(bytes: Uint8Array): void {
@@ -112,7 +122,7 @@ describe("mutated images", () => {
       const source = new MemorySource(mutated);
       const start = performance.now();
       expectGuestError(() => {
-        loadImage({ source, memory, commandLine: ["x"] });
+        load(source, memory);
         loaded++;
       });
       expectGuestError(() => readEverything(mutated));

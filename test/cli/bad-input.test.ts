@@ -119,11 +119,11 @@ describe("an image that cannot be run", () => {
 
 describe("options that make no sense", () => {
   it.each([
-    [/from 2 to 3072/, ["-m", "0"]],
-    [/from 2 to 3072/, ["-m", "999999"]],
-    [/from 2 to 3072/, ["--mem", "-5"]],
-    [/from 2 to 3072/, ["--mem", "1e3"]],
-    [/from 2 to 3072/, ["--mem", ""]],
+    [/from 2 to 4096/, ["-m", "0"]],
+    [/from 2 to 4096/, ["-m", "999999"]],
+    [/from 2 to 4096/, ["--mem", "-5"]],
+    [/from 2 to 4096/, ["--mem", "1e3"]],
+    [/from 2 to 4096/, ["--mem", ""]],
     [/argument missing/, ["--mem"]],
     [/unknown option '--memory'/, ["--memory", "5"]],
     [/unknown option '-x'/, ["-x"]],
@@ -163,7 +163,7 @@ describe("options that make no sense", () => {
   });
 
   it.each([
-    [/missing required argument 'image'/, ["--", KERNEL]],
+    [/missing required argument 'image'/, ["--"]],
     [/missing required argument/, ["inspect"]],
     [/nowhere.*ENOENT/, ["inspect", "nowhere"]],
     [/missing required argument/, ["iso"]],

@@ -96,8 +96,8 @@ describe("guest memory", () => {
     expect(ram.slice(gpa(0), ram.size).every((byte) => byte === 0)).toBe(true);
   });
 
-  it.each([0, 1, 3073, 2.5, Number.NaN])("is never %d MiB", (mebibytes) => {
-    expect(() => allocateMemory(mebibytes)).toThrow("2 to 3072 MiB");
+  it.each([0, 1, 4065, 2.5, Number.NaN])("is never %d MiB", (mebibytes) => {
+    expect(() => allocateMemory(mebibytes)).toThrow("2 to 4064 MiB");
   });
 });
 
@@ -123,6 +123,6 @@ describe("reports", () => {
       exit: { kind: "cannot-continue", reason: "cannot emulate", instruction },
       registers: registersAt(0xabc),
     });
-    expect(text).toMatch(/^cannot emulate, at rip 0xabc: 0f 01\n/);
+    expect(text).toBe("cannot emulate, at rip 0xabc: 0f 01");
   });
 });

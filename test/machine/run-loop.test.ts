@@ -34,6 +34,7 @@ class Recorder implements BusDevice {
 
 /** An interrupt controller with a list of vectors to hand out. */
 class Vectors implements InterruptSource {
+  readonly connected = true;
   readonly queue: number[] = [];
   nmiPending = false;
   /** CR8 of the processor as it was each time. */

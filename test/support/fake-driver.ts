@@ -1,14 +1,13 @@
-import type { Bus } from "../../src/core/bus.ts";
-import type { AccessSize } from "../../src/core/device.ts";
+import type { AccessSize, BusDevice } from "../../src/core/device.ts";
 import type { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa } from "../../src/core/units.ts";
 import type { SeededRandom } from "./random.ts";
 
 /** PCI configuration mechanism #1, as a guest uses it. Function 0 of each slot unless told. */
 export class FakePciHost {
-  readonly #ports: Bus;
+  readonly #ports: BusDevice;
 
-  constructor(ports: Bus) {
+  constructor(ports: BusDevice) {
     this.#ports = ports;
   }
 
@@ -212,9 +211,9 @@ export class FakeDriver implements VirtioTestDriver {
   readonly pci: FakePciHost;
   readonly memory: GuestMemory;
   readonly slot: number;
-  readonly #ports: Bus;
+  readonly #ports: BusDevice;
 
-  constructor(ports: Bus, memory: GuestMemory, slot: number) {
+  constructor(ports: BusDevice, memory: GuestMemory, slot: number) {
     this.pci = new FakePciHost(ports);
     this.memory = memory;
     this.slot = slot;

@@ -11,6 +11,7 @@ export type Scripted = VmExit | ((deadline: Nanos) => VmExit);
 export class ScriptedCpu implements Cpu {
   readonly name = "scripted";
   readonly times = { cpu: 0, exits: 0 };
+  readonly tscKhz = 1_000_000;
   interruptible = true;
   cr8 = 0;
   apicBase = APIC_BASE_AT_RESET;

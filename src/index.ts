@@ -9,6 +9,7 @@ import type { Manifest } from "./boot/solo5/manifest.ts";
 import { type AlarmQueue, type Clock, CountedClock } from "./core/clock.ts";
 import { HostClock } from "./host/clock.ts";
 import { CountedEventLoop, NodeEventLoop } from "./host/event-loop.ts";
+import type { Decorations } from "./machine/decorations.ts";
 import { planGuest } from "./machine/guest-plan.ts";
 import { Machine, type MachineOptions } from "./machine/machine.ts";
 import { allocateMemory } from "./machine/memory.ts";
@@ -53,6 +54,8 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   readonly accelerator?: Accelerator;
   /** Hears in one line why an `auto` decided against KVM, or for the BIOS. */
   readonly explain?: (reason: string) => void;
+  /** Put between the machine's parts, to watch them. */
+  readonly decorations?: Decorations | undefined;
   /** Whether to measure where the time goes. */
   readonly timed?: boolean;
   /** Whether the processor in TypeScript translates what is hot to WebAssembly; unless not wanted. */
@@ -101,6 +104,7 @@ export function createMachine(description: MachineDescription): Machine {
       memory,
       report,
       timed,
+      decorations: description.decorations,
       eventLoop:
         clock instanceof CountedClock
           ? new CountedEventLoop(clock)

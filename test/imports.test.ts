@@ -17,7 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   kvm: ["core"],
   host: ["core", "node"],
   fallback: ["core"],
-  debug: ["core", "boot", "machine", "fallback"],
+  debug: ["core", "devices", "boot", "machine", "fallback"],
   assisted: ["core", "kvm", "fallback"],
   accelerator: ["core", "machine", "kvm", "host", "fallback", "assisted"],
   index: ["core", "devices", "boot", "net", "machine", "host", "accelerator"],

@@ -7,7 +7,7 @@ import type { RunOptions } from "./run.ts";
  * @throws HostError
  */
 export function checkOptions(image: string, options: RunOptions): void {
-  const { block = [], net = [], serial, pcap, initrd, core } = options;
+  const { block = [], net = [], serial, pcap, initrd, core, trace } = options;
   for (const [option, specs] of [
     ["--net", net],
     ["--block", block],
@@ -23,6 +23,7 @@ export function checkOptions(image: string, options: RunOptions): void {
     ...(initrd === undefined ? [] : [{ use: "--initrd", path: initrd, written: false }]),
     ...block.map(({ path, readOnly }) => ({ use: "--block", path, written: !readOnly })),
     ...(serial.kind === "file" ? [{ use: "--serial", path: serial.path, written: true }] : []),
+    ...(trace?.file === undefined ? [] : [{ use: "--trace", path: trace.file, written: true }]),
     ...(core === undefined ? [] : [{ use: "--core", path: core, written: true }]),
     ...(pcap === undefined ? [] : [{ use: "--pcap", path: pcap, written: true }]),
   ]);

@@ -25,12 +25,12 @@ export function reportCrash(
   if (core !== undefined) writeCore(core, machine, signalOf(outcome));
 }
 
-/** Those of the files that the image boots; an image that boots otherwise has none that we know. */
+/** Those of the files that the image boots; of an image that boots otherwise, its own. */
 export function symbolsOf(image: ByteSource): SymbolTable {
   try {
     return new SymbolTable(bootFiles(image));
   } catch (error) {
-    if (error instanceof GuestError) return new SymbolTable([]);
+    if (error instanceof GuestError) return new SymbolTable([image]);
     throw error;
   }
 }

@@ -19,6 +19,7 @@ import type { RunOptions } from "./run.ts";
 import { insist, onSignals } from "./signals.ts";
 import { stateHash } from "./state-hash.ts";
 import { describeStatistics } from "./statistics.ts";
+import { openTrace } from "./trace.ts";
 
 const MAX_REPORTS = 20;
 /** 2026-01-01T00:00:00Z, in nanoseconds. */
@@ -66,6 +67,7 @@ export async function runImage(
       accelerator: options.accel,
       explain: say,
       timed: options.stats === true,
+      decorations: options.trace && openTrace(options.trace, clock, closers, failed),
       jit: options.jit,
       connect: (manifest) => {
         const connections = openConnections(options, manifest, clock, closers, {

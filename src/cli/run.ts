@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseTrace, TRACE_KINDS, type TraceSpec } from "../debug/trace/trace-spec.ts";
 import {
   ACCELERATORS,
   type Accelerator,
@@ -36,6 +37,7 @@ export interface RunOptions {
   readonly ping?: number;
   readonly timeout?: number;
   readonly core?: string;
+  readonly trace?: TraceSpec;
   readonly stats?: true;
   readonly deterministic?: true;
   readonly jit: boolean;
@@ -125,6 +127,12 @@ function addRunOptions(command: Command): Command {
       new Option("--timeout <seconds>", "end the run (status 124)").argParser(
         argument(parseSeconds),
       ),
+    )
+    .addOption(
+      new Option(
+        "--trace <kinds[:file]>",
+        `tell of ${TRACE_KINDS.join(", ")}: port=3f8-3ff,irq:FILE`,
+      ).argParser(argument(parseTrace)),
     )
     .option("--core <file>", "write an ELF core of a guest that crashed; also by SIGQUIT and C-a d")
     .option("--deterministic", "the same run every time: made-up time, one ns an instruction")

@@ -36,6 +36,7 @@ import { VirtioEntropy } from "../devices/virtio/entropy.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
 import { VirtioPci } from "../devices/virtio/virtio-pci.ts";
+import type { Decorations } from "./decorations.ts";
 import { InterruptRouter } from "./interrupt-router.ts";
 import type { MachineBoard } from "./machine-board.ts";
 import type { Outcome } from "./outcome.ts";
@@ -127,6 +128,8 @@ export interface BoardOptions {
   readonly virtioConsole?: boolean;
   /** With it there is a virtio entropy device. */
   readonly entropy?: EntropySource | undefined;
+  /** Watch the interrupt lines and the virtio devices. */
+  readonly decorations?: Decorations | undefined;
   /** A driver or the host failed a device: one line for the user. The guest goes on. */
   readonly report: (error: GuestError | HostError) => void;
   readonly onEnd: (outcome: Outcome) => void;
@@ -314,14 +317,14 @@ export class Board implements MachineBoard {
   }
 
   #plugPci(devices: readonly VirtioDevice[]): void {
-    const { memory, report } = this.#options;
+    const { memory, report, decorations } = this.#options;
     this.#pci.plug(0, hostBridge());
     this.#pci.plug(ISA_BRIDGE_SLOT, isaBridge(IRQ.PCI));
     this.#pci.plug(ISA_BRIDGE_SLOT, acpiBridge(PORT.ACPI_PM), ACPI_FUNCTION);
     const intx = new SharedIrqLine(this.#wire(IRQ.PCI));
     devices.forEach((device, i) => {
       const fn: PciFunction = new VirtioPci({
-        device,
+        device: decorations?.virtio(device, `virtio ${i}`) ?? device,
         memory,
         ports: this.ports,
         mmio: this.mmio,
@@ -351,11 +354,12 @@ export class Board implements MachineBoard {
       this.#pic.line(line),
       this.#ioapic.pin(line === IRQ.PIT ? IOAPIC_PIN.PIT : line),
     ] as const;
-    return {
+    const wire: IrqLine = {
       set: (level) => {
         for (const input of inputs) input.set(level);
         if (level) this.#options.onInterrupt();
       },
     };
+    return this.#options.decorations?.line(line, wire) ?? wire;
   }
 }

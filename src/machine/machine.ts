@@ -9,6 +9,7 @@ import { assert } from "../core/errors.ts";
 import type { EventLoop } from "../core/event-loop.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { Board, type BoardOptions } from "./board.ts";
+import type { Decorations } from "./decorations.ts";
 import { HvtBoard, type TenderInterface } from "./hvt-board.ts";
 import type { MachineBoard } from "./machine-board.ts";
 import type { Outcome } from "./outcome.ts";
@@ -41,7 +42,8 @@ export class Machine {
   readonly #backends: TimedBackends;
   readonly #boot: () => Registers;
 
-  constructor(options: MachineOptions) {
+  constructor(given: MachineOptions) {
+    const options = given.decorations === undefined ? given : decorated(given, given.decorations);
     this.#options = options;
     this.cpu = options.cpu;
     this.#backends = new TimedBackends(options.clock);
@@ -144,6 +146,20 @@ function pollAll(nets: MachineOptions["nets"]): boolean {
   for (const { backend } of nets) if (backend.poll?.() === true) any = true;
   return any;
 }
+
+/** The processor and the back ends, watched; the board sees to the rest. */
+const decorated = (options: MachineOptions, decorations: Decorations): MachineOptions => ({
+  ...options,
+  cpu: decorations.cpu(options.cpu),
+  nets: options.nets.map((net, i) => ({
+    ...net,
+    backend: decorations.net(net.backend, `net ${i}`),
+  })),
+  blocks: options.blocks.map((block, i) => ({
+    ...block,
+    backend: decorations.block(block.backend, `block ${i}`),
+  })),
+});
 
 const timeBackends = (
   { console, nets, blocks }: MachineOptions,

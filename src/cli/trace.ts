@@ -1,0 +1,54 @@
+import { closeSync, writeSync } from "node:fs";
+import type { Clock } from "../core/clock.ts";
+import { HostError } from "../core/errors.ts";
+import { traceDecorations } from "../debug/trace/trace.ts";
+import { TraceLog } from "../debug/trace/trace-log.ts";
+import type { TraceSpec } from "../debug/trace/trace-spec.ts";
+import { errnoOf } from "../host/errno.ts";
+import { openOutputs } from "../host/output-files.ts";
+import type { Decorations } from "../machine/decorations.ts";
+import type { Closers } from "./closers.ts";
+import { printError } from "./messages.ts";
+
+/** Characters that are gathered for a write. */
+const BUFFERED = 1 << 16;
+
+/**
+ * @param failed hears once that the trace cannot be written any more
+ * @throws HostError when the file cannot be opened
+ */
+export function openTrace(
+  spec: TraceSpec,
+  clock: Clock,
+  closers: Closers,
+  failed: (error: HostError) => void,
+): Decorations {
+  const { file } = spec;
+  if (file === undefined) return traceDecorations(new TraceLog(spec, clock, printError));
+  const output = openOutputs({ trace: file }).trace;
+  let text = "";
+  let broken = false;
+  const flush = (): void => {
+    if (output === undefined || broken) return;
+    try {
+      const bytes = Buffer.from(text);
+      for (let at = 0; at < bytes.length; ) at += writeSync(output.fd, bytes, at);
+    } catch (cause) {
+      broken = true;
+      failed(
+        new HostError(`writing failed on the trace ${file}`, { errno: errnoOf(cause), cause }),
+      );
+    }
+    text = "";
+  };
+  closers.add(() => {
+    flush();
+    if (output !== undefined) closeSync(output.fd);
+  });
+  return traceDecorations(
+    new TraceLog(spec, clock, (line) => {
+      text += line;
+      if (text.length > BUFFERED) flush();
+    }),
+  );
+}

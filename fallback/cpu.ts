@@ -1,7 +1,9 @@
 import type { Cpu, Registers, VmExit } from "../src/core/cpu.ts";
+import type { DebugStops } from "../src/core/debug.ts";
 import type { ProcessorState } from "../src/core/processor-state.ts";
 import { MILLISECOND, type Nanos } from "../src/core/units.ts";
 import { CodeState } from "./code-state.ts";
+import { Debugging } from "./debugging.ts";
 import { Departure } from "./departure.ts";
 import { engineHost } from "./engine-host.ts";
 import { Events } from "./events.ts";
@@ -35,6 +37,7 @@ export class FallbackCpu implements Cpu {
   readonly #engine: Engine;
   readonly #events: Events;
   readonly #stepper: Stepper;
+  readonly #debugging: Debugging;
   readonly #slices: Slices;
   readonly #promotion: Promotion;
   readonly #decoder: Decoder;
@@ -54,9 +57,15 @@ export class FallbackCpu implements Cpu {
     this.processor = processor;
     this.mmu = mmu;
     this.#code = new CodeState(processor, () => this.#engine.blocks.forgetJumps());
-    const outside = outsideOf(processor, departure, () => this.#now(), options);
+    this.#debugging = new Debugging(mmu, () => this.#forgetCode());
+    const outside = outsideOf(
+      ...([processor, departure, this.#debugging] as const),
+      () => this.#now(),
+      options,
+    );
     const host = engineHost({
       ...{ processor, mmu, outside, code: this.#code, departure },
+      debugging: this.#debugging,
       leaves: (instruction) => {
         if (options.leaves === undefined || this.#forced) return false;
         return instruction === undefined || options.leaves(instruction);
@@ -117,7 +126,10 @@ export class FallbackCpu implements Cpu {
     for (;;) {
       const exit = this.#departure.take();
       if (exit !== undefined) return exit;
+      const stop = this.#debugging.take();
+      if (stop !== undefined) return stop;
       this.#events.take();
+      this.#debugging.noticeAccesses();
       if (this.#events.windowOpen) return exits.interruptWindow;
       if (this.#kicked) {
         this.#kicked = false;
@@ -185,6 +197,11 @@ export class FallbackCpu implements Cpu {
 
   rest(): void {}
 
+  stopAt(stops: DebugStops): void {
+    this.#completeAccess();
+    this.#debugging.set(stops);
+  }
+
   readRegisters(): Registers {
     this.#completeAccess();
     return readRegisters(this.processor);
@@ -223,7 +240,7 @@ export class FallbackCpu implements Cpu {
   executeForced(): void {
     this.#forced = true;
     try {
-      this.#stepper.step();
+      if (this.#stepper.step()) this.#debugging.executed();
     } catch (error) {
       if (!(error instanceof TripleFault)) throw error;
       this.#departure.leaveFor(this.#departure.exits.shutdown(error));
@@ -243,6 +260,7 @@ export class FallbackCpu implements Cpu {
 
   /** Everything that another processor needs to go on from here. Only if {@link settle} says so. */
   readState(): ProcessorState {
+    this.#completeAccess();
     return readState(this.processor, this.#events.nmi);
   }
 
@@ -289,21 +307,29 @@ export class FallbackCpu implements Cpu {
   #runSlice(): void {
     this.#slices.begin();
     this.#events.rememberPriority();
-    while (this.#engine.budget > 0) {
-      if (this.#stepper.needed) this.#stepper.step();
+    while (this.#engine.budget > 0 && !this.#debugging.pending) {
+      if (this.#stepper.needed || this.#debugging.alone) this.#step();
       else if (!this.#runBlocks()) return;
       if (this.#departure.pending || this.#events.windowOpen || this.#events.nmiDue) return;
     }
   }
 
+  /** One instruction, unless a debugger stops before it. */
+  #step(): void {
+    if (this.#debugging.stopsBefore(this.#code.linearRip)) return;
+    if (this.#stepper.step()) this.#debugging.executed();
+  }
+
   /** Returns whether to go on in this slice. */
   #runBlocks(): boolean {
+    this.mmu.abandonsWatched = true;
     const stop = this.#engine.run();
+    this.mmu.abandonsWatched = false;
     switch (stop.kind) {
       case "budget":
         // It has no room for the next block: to be exact, these are executed one by one.
         if (this.#options.executed === undefined || this.#engine.budget <= 0) return false;
-        this.#stepper.step();
+        this.#step();
         return true;
       case "fault":
         this.#stepper.deliver(stop.exception);
@@ -320,7 +346,8 @@ export class FallbackCpu implements Cpu {
 
   /** An access outside RAM has its answer: the instruction is executed again, with it. */
   #completeAccess(): void {
-    if (this.#departure.completeAccess(this.mmu.mmio)) this.#stepper.step();
+    if (!this.#departure.completeAccess(this.mmu.mmio)) return;
+    if (this.#stepper.step()) this.#debugging.executed();
   }
 
   #forgetCode(): void {

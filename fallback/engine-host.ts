@@ -1,4 +1,5 @@
 import type { CodeState } from "./code-state.ts";
+import type { Debugging } from "./debugging.ts";
 import type { Departure } from "./departure.ts";
 import { CpuException, VECTOR } from "./exceptions.ts";
 import {
@@ -11,6 +12,7 @@ import { type Outside, ProcedureContext } from "./interpreter/procedure-context.
 import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts";
 import { MmioNeeded } from "./memory/mmio.ts";
 import type { Mmu } from "./memory/mmu.ts";
+import { WatchedAccess } from "./memory/watchpoints.ts";
 import type { Processor } from "./processor.ts";
 import { SEGMENT_INDEX, STATE } from "./state.ts";
 import { checkAccess } from "./system/segment-access.ts";
@@ -22,6 +24,7 @@ export interface EngineSurroundings {
   readonly outside: Outside;
   readonly code: CodeState;
   readonly departure: Departure;
+  readonly debugging: Debugging;
   /**
    * Whether another processor is to execute an instruction; undefined stands for what is none
    * here. That is a fault, unless this says otherwise.
@@ -33,7 +36,7 @@ export interface EngineSurroundings {
 class NoMemory {}
 
 export function engineHost(parts: EngineSurroundings): EngineHost {
-  const { processor, mmu, outside, code, departure } = parts;
+  const { processor, mmu, outside, code, departure, debugging } = parts;
   const scratch = new Uint8Array(processor.buffer, STATE.SCRATCH, 16);
   const cannotContinue = (reason: string): Leave => {
     departure.leaveFor(departure.exits.cannotContinue(reason, new Uint8Array(0)));
@@ -49,6 +52,8 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
     },
     mark: (page) => mmu.markCode(page),
     leaves: (instruction) => parts.leaves(instruction),
+    enter: (address) => debugging.enter(address),
+    breaksAt: (address) => debugging.breaksAt(address),
     load: (low, high, bytes, forWrite) => {
       const at = canonical(low, high, bytes);
       if (forWrite) mmu.check(at, bytes, "write");
@@ -73,6 +78,11 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
       }
       if (thrown instanceof NoMemory) return cannotContinue("there is no memory to run code in");
       if (thrown instanceof InstructionTooLong) return new CpuException(VECTOR.GP, 0);
+      if (thrown instanceof Leave) return thrown;
+      if (thrown instanceof WatchedAccess) {
+        debugging.holdForAccess();
+        return new Leave();
+      }
       if (!(thrown instanceof MmioNeeded)) throw thrown;
       departure.access(thrown);
       return new Leave();
@@ -91,7 +101,8 @@ function jitHost({ processor, mmu }: EngineSurroundings, scratch: Uint8Array): E
       return access(canonical(low, high, bytes));
     } catch (error) {
       const isFault = error instanceof CpuException || error instanceof NonCanonical;
-      if (isFault || error instanceof MmioNeeded) return false;
+      const isSeen = error instanceof MmioNeeded || error instanceof WatchedAccess;
+      if (isFault || isSeen) return false;
       throw error;
     }
   };

@@ -1,4 +1,5 @@
 import { RFLAGS } from "./bits.ts";
+import type { Debugging } from "./debugging.ts";
 import type { Departure } from "./departure.ts";
 import type { Outside } from "./interpreter/procedure-context.ts";
 import type { FallbackCpuOptions } from "./options.ts";
@@ -8,6 +9,7 @@ import type { Processor } from "./processor.ts";
 export function outsideOf(
   processor: Processor,
   departure: Departure,
+  debugging: Debugging,
   now: () => number,
   { timeStamp, random }: Pick<FallbackCpuOptions, "timeStamp" | "random">,
 ): Outside {
@@ -16,6 +18,9 @@ export function outsideOf(
     random: random ?? hostsRandom,
     portIn: (port, bytes, deliver) => departure.portIn(port, bytes, deliver),
     portOut: (port, bytes, value) => departure.portOut(port, bytes, value),
+    get watching() {
+      return debugging.alone;
+    },
     halt: () => {
       const { halt, haltForever } = departure.exits;
       departure.leaveFor((processor.systemFlags & RFLAGS.IF) !== 0 ? halt : haltForever);

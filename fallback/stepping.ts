@@ -32,8 +32,11 @@ export class Stepper {
     return single || breakpointsEnabled(this.#processor);
   }
 
-  /** One instruction, and the traps before and after it. */
-  step(): void {
+  /**
+   * One instruction, and the traps before and after it.
+   * @returns whether it is done; if not, it left the guest, and will be executed again
+   */
+  step(): boolean {
     const processor = this.#processor;
     const mmu = this.#mmu;
     const { shadow, systemFlags } = processor;
@@ -42,28 +45,29 @@ export class Stepper {
     const breakpoint = held ? undefined : instructionBreakpoint(processor, this.#code.linearRip);
     if (breakpoint !== undefined) {
       this.deliver(breakpoint);
-      return;
+      return true;
     }
     const stop = this.#engine.step();
-    if (stop.kind === "leave") return;
+    if (stop.kind === "leave") return false;
     mmu.mmio.clear();
     processor.shadow &= ~(shadow & EVENT_SHADOWS);
     if (stop.kind === "fault") {
       mmu.takeWatchpointHits();
       this.deliver(stop.exception);
-      return;
+      return true;
     }
     // RF holds off breakpoints for one instruction; IRET and POPF may have set it anew.
     if (stop.kind !== "changed") processor.changeSystemFlags(systemFlags & RFLAGS.RF, 0);
     this.#code.synchronise();
     this.#events.noticePriority();
-    if (this.#events.takeTrap()) return;
+    if (this.#events.takeTrap()) return true;
     // MOV SS and POP SS hold off their own traps until the next instruction has had its.
-    if ((processor.shadow & SHADOW.MOV_SS) !== 0) return;
+    if ((processor.shadow & SHADOW.MOV_SS) !== 0) return true;
     const stepped = (systemFlags & RFLAGS.TF) !== 0 && (processor.shadow & SHADOW.INT) === 0;
     processor.shadow &= ~SHADOW.INT;
     const trap = trapAfter(processor, mmu, stepped);
     if (trap !== undefined) this.deliver(trap);
+    return true;
   }
 
   /** Takes from the budget: handlers that fault at once must not keep the thread for ever. */

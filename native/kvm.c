@@ -187,6 +187,7 @@ static const struct {
     [KVM_STATE_EVENTS] = {sizeof(struct kvm_vcpu_events), KVM_GET_VCPU_EVENTS,
                           KVM_SET_VCPU_EVENTS},
     [KVM_STATE_MSRS] = {MSRS_SIZE, KVM_GET_MSRS, KVM_SET_MSRS},
+    [KVM_STATE_GUEST_DEBUG] = {sizeof(struct kvm_guest_debug), 0, KVM_SET_GUEST_DEBUG},
 };
 
 size_t kvm_state_size(enum kvm_state state)
@@ -375,6 +376,7 @@ void kvm_vm_kick(struct kvm_vm *vm)
 #define SEGMENT(field) {"segment." #field, offsetof(struct kvm_segment, field)}
 #define DEBUGREGS(field) {"debugregs." #field, offsetof(struct kvm_debugregs, field)}
 #define EVENTS(field) {"events." #field, offsetof(struct kvm_vcpu_events, field)}
+#define GUEST_DEBUG(field) {"guestdebug." #field, offsetof(struct kvm_guest_debug, field)}
 #define CPUID(field) {"cpuid." #field, offsetof(struct kvm_cpuid_entry2, field)}
 #define SIZE(name, type) {"size." name, sizeof(type)}
 
@@ -394,6 +396,7 @@ const struct kvm_layout_entry kvm_layout[] = {
     SEGMENT(dpl), SEGMENT(db), SEGMENT(s), SEGMENT(l), SEGMENT(g), SEGMENT(avl),
     SEGMENT(unusable),
     DEBUGREGS(db), DEBUGREGS(dr6), DEBUGREGS(dr7),
+    GUEST_DEBUG(control),
     EVENTS(exception.injected), EVENTS(exception.nr), EVENTS(exception.has_error_code),
     EVENTS(exception.pending), EVENTS(exception.error_code), EVENTS(interrupt.injected),
     EVENTS(interrupt.nr), EVENTS(interrupt.shadow), EVENTS(nmi.injected), EVENTS(nmi.pending),
@@ -404,7 +407,7 @@ const struct kvm_layout_entry kvm_layout[] = {
     CPUID(function), CPUID(index), CPUID(eax), CPUID(ebx), CPUID(ecx), CPUID(edx),
     SIZE("regs", struct kvm_regs), SIZE("sregs", struct kvm_sregs), SIZE("xsave", struct kvm_xsave),
     SIZE("xcrs", struct kvm_xcrs), SIZE("debugregs", struct kvm_debugregs),
-    SIZE("events", struct kvm_vcpu_events), SIZE("msr", struct kvm_msr_entry),
+    SIZE("events", struct kvm_vcpu_events), SIZE("guestdebug", struct kvm_guest_debug), SIZE("msr", struct kvm_msr_entry),
     {"size.msrs", MSRS_SIZE},
     SIZE("cpuid", struct kvm_cpuid_entry2),
 };

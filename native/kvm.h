@@ -45,6 +45,8 @@ enum kvm_state {
     KVM_STATE_EVENTS,
     /* A struct kvm_msrs with room for KVM_STATE_MSR_COUNT; also when reading, it says which. */
     KVM_STATE_MSRS,
+    /* What the guest stops at for a debugger: KVM takes it, and does not tell it. */
+    KVM_STATE_GUEST_DEBUG,
     KVM_STATE_COUNT
 };
 

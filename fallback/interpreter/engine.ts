@@ -223,6 +223,8 @@ export class Engine {
     this.blocks.forgetJump(rip + base);
     const stop = this.run();
     this.#stepping = false;
+    // Where its records are, another block's may be soon.
+    this.#single = undefined;
     this.budget += this.#heldBack;
     this.#heldBack = 0;
     return stop;

@@ -25,6 +25,8 @@ export interface Outside {
   portOut(port: number, bytes: number, value: number): void;
   /** The processor waits for an interrupt after this instruction. */
   halt(): void;
+  /** Whether a debugger looks at this instruction, and at each element of a string. */
+  readonly watching: boolean;
 }
 
 /** Computed once: string instructions ask for one several times an element. */

@@ -27,6 +27,13 @@ export interface CodeSource {
   page(address: number): Uint8Array;
   /** Code was translated from this guest physical page: writes to it must be noticed. */
   mark(page: number): void;
+  /**
+   * The block at a linear address is about to be executed.
+   * @throws Leave where a debugger has the guest stop instead
+   */
+  enter(linear: bigint): void;
+  /** Whether a debugger wants to stop before the instruction at a linear address: a block ends there. */
+  breaksAt(linear: bigint): boolean;
   /** Whether an instruction is to count as unknown, since another processor will execute it. */
   leaves(instruction: DecodedInstruction): boolean;
 }
@@ -81,6 +88,7 @@ export class Translator {
   block(place: CodePlace, count = MAX_INSTRUCTIONS): Block {
     if (place.rip > place.limit) throw generalProtection();
     const linear = linearAddress(place, 0);
+    if (count === MAX_INSTRUCTIONS) this.#source.enter(linear);
     const address = this.#source.translate(linear);
     const known = count === MAX_INSTRUCTIONS ? this.#blocks.at(address) : undefined;
     if (known !== undefined && this.#isFor(known, place)) {
@@ -94,8 +102,9 @@ export class Translator {
     return block;
   }
 
-  /** The block at a place, if it has been executed before and nothing has changed since. */
+  /** The block at a place, if it has been executed before and would be entered now. */
   known(place: CodePlace, address: number): Block | undefined {
+    if (this.#source.breaksAt(linearAddress(place, 0))) return undefined;
     const block = this.#blocks.at(address);
     return block !== undefined && this.#isFor(block, place) ? block : undefined;
   }
@@ -126,6 +135,7 @@ export class Translator {
     let record = header + RECORD_SIZE;
     let ended = false;
     while (!ended && offset < bytes.length && instructions.length < count) {
+      if (offset > 0 && this.#source.breaksAt(linearAddress(place, offset))) break;
       const instruction = this.#decode(place, bytes, offset, pages, instructions.length);
       if (instruction === undefined) break;
       const next = nextRip(place, offset + instruction.length);

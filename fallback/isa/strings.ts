@@ -3,7 +3,6 @@
 import { RFLAGS } from "../bits.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
-import type { Processor } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { breakpointsEnabled } from "../system/breakpoints.ts";
 import { preparePortAccess } from "../system/io-permission.ts";
@@ -121,8 +120,8 @@ function repeating(
   if (operation.unfinished && operation.count !== 0n) restart(context);
 }
 
-const trapsEachElement = (processor: Processor): boolean =>
-  (processor.systemFlags & RFLAGS.TF) !== 0 || breakpointsEnabled(processor);
+const trapsEachElement = ({ processor, outside }: ProcedureContext): boolean =>
+  (processor.systemFlags & RFLAGS.TF) !== 0 || breakpointsEnabled(processor) || outside.watching;
 
 function repeatElements(
   operation: StringOperation,
@@ -131,7 +130,7 @@ function repeatElements(
   bulk?: (operation: StringOperation, limit: number) => number,
 ): void {
   // Traps come after each element.
-  let left = trapsEachElement(operation.context.processor) ? 1 : MAX_ELEMENTS;
+  let left = trapsEachElement(operation.context) ? 1 : MAX_ELEMENTS;
   while (left > 0) {
     const { count } = operation;
     if (count === 0n) return;
@@ -176,6 +175,7 @@ function plainElements(
   if (step < 0 || elements === 0 || !isCanonicalLinear(linear)) return none;
   if (!context.isInSegment(place.segment, place.offset, elements * bytes, access)) return none;
   const { mmu } = context;
+  if (mmu.watched(linear, elements * bytes)) return none;
   const at = mmu.translate(linear, access);
   return mmu.memory.allows(access, at, inPage) ? { at, elements } : none;
 }

@@ -8,7 +8,7 @@ import { MmioLog } from "./mmio.ts";
 import { type Access, copyPdptes, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
 import { PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
 import { SoftwareTlb } from "./tlb.ts";
-import { type Watchpoint, Watchpoints } from "./watchpoints.ts";
+import { WatchedAccess, type Watchpoint, Watchpoints } from "./watchpoints.ts";
 import { IdentityWindow, type WindowRule } from "./window.ts";
 
 const WORD = 0x1_0000_0000;
@@ -42,6 +42,12 @@ export class Mmu {
   readonly #readWindow: IdentityWindow;
   readonly #writeWindow: IdentityWindow;
   readonly #watchpoints = new Watchpoints();
+  readonly #fromOutside = new Watchpoints();
+  /**
+   * Whether accesses that are watched from outside are not made, but throw `WatchedAccess`: the
+   * instruction is then executed by itself, so that one can stop behind it.
+   */
+  abandonsWatched = false;
 
   /** @param ramSize bytes of guest RAM, which lies in the processor's memory at `RAM_BASE` */
   constructor(p: Processor, ramSize: number) {
@@ -126,8 +132,11 @@ export class Mmu {
     if (!this.memory.allows("execute", address, 1)) this.mmio.read(address, 1);
   }
 
-  /** Checks an access without making it. @throws CpuException #PF */
+  /** Checks an access without making it: what follows will not fail. @throws CpuException #PF */
   check(linear: number, size: number, access: Access, user = this.user): void {
+    if (this.abandonsWatched && this.#fromOutside.watches(linear, size, access === "write")) {
+      throw new WatchedAccess();
+    }
     this.translate(linear, access, user);
     const inPage = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
     if (inPage < size) this.translate(this.#after(linear, inPage), access, user);
@@ -183,6 +192,28 @@ export class Mmu {
     return this.#watchpoints.take();
   }
 
+  /** As {@link watch}, for somebody outside of the guest. */
+  watchFromOutside(watchpoints: readonly Watchpoint[]): void {
+    this.#fromOutside.set(watchpoints);
+    this.flush();
+  }
+
+  /** As {@link takeWatchpointHits}. */
+  takeOutsideHits(): number {
+    return this.#fromOutside.take();
+  }
+
+  /** Whether anybody looks out for accesses to some of these bytes, which are a page's or aligned. */
+  watched(linear: number, length = PAGE_SIZE): boolean {
+    return this.#watchpoints.within(linear, length) || this.#fromOutside.within(linear, length);
+  }
+
+  #accessed(linear: number, length: number, write: boolean): void {
+    if (!this.abandonsWatched) this.#fromOutside.accessed(linear, length, write);
+    else if (this.#fromOutside.watches(linear, length, write)) throw new WatchedAccess();
+    this.#watchpoints.accessed(linear, length, write);
+  }
+
   /** PAE paging's four entries, from the table that CR3 (or what will be) points to. */
   loadPdptes(cr3: bigint): void {
     loadPdptes(this.#p, this.memory, cr3);
@@ -204,7 +235,7 @@ export class Mmu {
     const offset = linear & (PAGE_SIZE - 1);
     if (offset + size > PAGE_SIZE) return Number(this.#readAcross(linear, size, user));
     const address = this.translate(linear, "read", user);
-    this.#watchpoints.accessed(linear, size, false);
+    this.#accessed(linear, size, false);
     if (!this.memory.allows("read", address, size)) return Number(this.mmio.read(address, size));
     const { view } = this.memory;
     if (size === 4) return view.getUint32(address, true);
@@ -214,7 +245,7 @@ export class Mmu {
   read64(linear: number, user = this.user): bigint {
     if ((linear & (PAGE_SIZE - 1)) + 8 > PAGE_SIZE) return this.#readAcross(linear, 8, user);
     const address = this.translate(linear, "read", user);
-    this.#watchpoints.accessed(linear, 8, false);
+    this.#accessed(linear, 8, false);
     if (!this.memory.allows("read", address, 8)) return this.mmio.read(address, 8);
     return this.memory.view.getBigUint64(address, true);
   }
@@ -226,7 +257,7 @@ export class Mmu {
       return;
     }
     const address = this.translate(linear, "write", user);
-    this.#watchpoints.accessed(linear, size, true);
+    this.#accessed(linear, size, true);
     if (!this.memory.allows("write", address, size)) {
       this.mmio.write(address, size, BigInt.asUintN(8 * size, BigInt(value)));
       return;
@@ -244,7 +275,7 @@ export class Mmu {
       return;
     }
     const address = this.translate(linear, "write", user);
-    this.#watchpoints.accessed(linear, 8, true);
+    this.#accessed(linear, 8, true);
     if (!this.memory.allows("write", address, 8)) {
       this.mmio.write(address, 8, BigInt.asUintN(64, value));
       return;
@@ -259,7 +290,7 @@ export class Mmu {
     const address = this.translate(linear, "read", user);
     const rest =
       first < target.length ? this.translate(this.#after(linear, first), "read", user) : 0;
-    this.#watchpoints.accessed(linear, target.length, false);
+    this.#accessed(linear, target.length, false);
     this.#readPhysical(address, target.subarray(0, first));
     if (first < target.length) this.#readPhysical(rest, target.subarray(first));
   }
@@ -270,7 +301,7 @@ export class Mmu {
     const address = this.translate(linear, "write", user);
     const rest =
       first < source.length ? this.translate(this.#after(linear, first), "write", user) : 0;
-    this.#watchpoints.accessed(linear, source.length, true);
+    this.#accessed(linear, source.length, true);
     this.#writePhysical(address, source.subarray(0, first));
     if (first < source.length) this.#writePhysical(rest, source.subarray(first));
   }
@@ -287,7 +318,7 @@ export class Mmu {
   }
 
   #remember(linear: number, page: number, user: boolean, write: boolean): void {
-    if (this.#watchpoints.within(linear)) return;
+    if (this.watched(linear)) return;
     const number = page >>> PAGE_SHIFT;
     const writable =
       this.#walker.dirty &&
@@ -317,12 +348,12 @@ export class Mmu {
       page: (address) =>
         this.memory.allows(access, address, PAGE_SIZE) &&
         !(write && this.codePages.has(address >>> PAGE_SHIFT)) &&
-        !this.#watchpoints.within(address) &&
+        !this.watched(address) &&
         qualifies(address),
       chunk: (address) =>
         this.memory.allowsChunk(address) &&
         !(write && this.codePages.inChunk(address)) &&
-        !this.#watchpoints.within(address, CHUNK) &&
+        !this.watched(address, CHUNK) &&
         qualifies(address) &&
         this.#walker.span >= CHUNK,
     };

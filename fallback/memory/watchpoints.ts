@@ -1,11 +1,14 @@
 import { PAGE_SIZE } from "./physical.ts";
 
+/** Thrown at an access that is not to be made unseen, before it is made. */
+export class WatchedAccess {}
+
 /** A data breakpoint: linear addresses, and which accesses count. */
 export interface Watchpoint {
   readonly start: number;
   readonly length: number;
-  /** Whether reads count besides writes. */
   readonly reads: boolean;
+  readonly writes: boolean;
   /** What {@link Watchpoints.take} reports for it. */
   readonly bit: number;
 }
@@ -29,10 +32,25 @@ export class Watchpoints {
     return this.#points.some((point) => overlaps(point, linear, length));
   }
 
-  accessed(linear: number, length: number, write: boolean): void {
+  /** Whether such an access would count. */
+  watches(linear: number, length: number, write: boolean): boolean {
+    return this.#bitsOf(linear, length, write) !== 0;
+  }
+
+  /** @returns whether the access counts */
+  accessed(linear: number, length: number, write: boolean): boolean {
+    const hits = this.#bitsOf(linear, length, write);
+    this.#hits |= hits;
+    return hits !== 0;
+  }
+
+  #bitsOf(linear: number, length: number, write: boolean): number {
+    let bits = 0;
     for (const point of this.#points) {
-      if ((write || point.reads) && overlaps(point, linear, length)) this.#hits |= point.bit;
+      const counts = write ? point.writes : point.reads;
+      if (counts && overlaps(point, linear, length)) bits |= point.bit;
     }
+    return bits;
   }
 
   /** Something else that is watched has been accessed. @param bit for {@link take} */

@@ -53,7 +53,7 @@ export function watchData(p: Processor, mmu: Mmu): void {
     .map(({ bit, address, kind, length }): Watchpoint => {
       // The low bits of the address do not count.
       const start = linearOf(address & ~BigInt(length - 1));
-      return { bit, start, length, reads: kind === ON_ACCESS };
+      return { bit, start, length, reads: kind === ON_ACCESS, writes: true };
     });
   mmu.watch(watchpoints);
 }

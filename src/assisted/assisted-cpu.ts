@@ -1,6 +1,8 @@
 import type { FallbackCpu } from "../../fallback/cpu.ts";
 import type { Clock } from "../core/clock.ts";
 import type { CannotContinue, Cpu, CpuTimes, Registers, VmExit } from "../core/cpu.ts";
+import { type DebugStops, instructionAddress, NO_STOPS, stopsAnywhere } from "../core/debug.ts";
+import type { ProcessorState } from "../core/processor-state.ts";
 import { MICROSECOND, MILLISECOND, type Nanos, nanos } from "../core/units.ts";
 import type { KvmCpu } from "../kvm/kvm-cpu.ts";
 import { fallbackKnowsMode } from "./leaves.ts";
@@ -22,6 +24,10 @@ export interface AssistedCpuOptions {
 /**
  * KVM's processor, with help: an instruction that KVM gives up is executed by the processor in
  * TypeScript on KVM's state, and those after it for as long as that pays.
+ *
+ * While a debugger has anything to stop at, that processor executes everything but what it leaves to
+ * KVM: it stops exactly, anywhere, at as many places as there are, and the guest's debug registers
+ * stay the guest's. KVM then steps through its instructions one by one.
  */
 export class AssistedCpu implements Cpu {
   readonly name = "kvm";
@@ -35,6 +41,11 @@ export class AssistedCpu implements Cpu {
   #stayUntil = 0;
   /** When KVM took over last. */
   #kvmSince: number = Number.NEGATIVE_INFINITY;
+  #stops: DebugStops = NO_STOPS;
+  /** KVM is executing an instruction that is its own, for a guest with stops. */
+  #kvmSteps = false;
+  /** Whether the fallback is KVM's processor in all that can be noticed. */
+  #knowsMode = true;
   /** What the guest's time stamp counter was, and when. */
   #tscAtEntry = { ticks: 0n, at: 0 };
   #tscKhz = 0;
@@ -54,10 +65,20 @@ export class AssistedCpu implements Cpu {
 
   run(deadline: Nanos): VmExit {
     for (;;) {
-      const exit =
-        this.#active === this.#kvm ? this.#runKvm(deadline) : this.#runFallback(deadline);
+      const exit = this.#runOne(deadline);
       if (exit !== undefined) return exit;
     }
+  }
+
+  /** Undefined: to be called again. */
+  #runOne(deadline: Nanos): VmExit | undefined {
+    if (this.#kvmSteps) return this.#stepKvm(deadline);
+    const debugged = stopsAnywhere(this.#stops);
+    if (this.#active === this.#kvm) {
+      if (!debugged) return this.#runKvm(deadline);
+      this.#takeOver();
+    }
+    return debugged ? this.#runDebugged(deadline) : this.#runFallback(deadline);
   }
 
   get times(): CpuTimes {
@@ -109,6 +130,19 @@ export class AssistedCpu implements Cpu {
     this.#kvm.rest();
   }
 
+  stopAt(stops: DebugStops): void {
+    this.#stops = stops;
+    this.#made?.stopAt(stops);
+  }
+
+  readState(): ProcessorState {
+    return this.#active.readState();
+  }
+
+  writeState(state: ProcessorState): void {
+    this.#active.writeState(state);
+  }
+
   readRegisters(): Registers {
     return this.#active.readRegisters();
   }
@@ -120,6 +154,7 @@ export class AssistedCpu implements Cpu {
   reset(): void {
     this.#kvm.reset();
     this.#active = this.#kvm;
+    this.#kvmSteps = false;
   }
 
   close(): void {
@@ -134,22 +169,68 @@ export class AssistedCpu implements Cpu {
   }
 
   #assist(refusal: CannotContinue): CannotContinue | undefined {
-    const fallback = this.#fallback();
-    const { clock } = this.#options;
-    const { tsc, ...state } = this.#kvm.readState();
-    this.#tscAtEntry = { ticks: tsc, at: clock.now() };
-    fallback.writeState(state);
-    const name = fallback.nextInstruction();
-    if (name === undefined) return refusal;
-    this.assists.set(name, (this.assists.get(name) ?? 0) + 1);
-    fallback.executeForced();
-    this.#active = fallback;
-    const now = clock.now();
+    if (!this.#executeRefused()) return refusal;
+    const now = this.#options.clock.now();
     // Refused again soon after the last change: the guest does much of this kind.
     const soon = now - this.#kvmSince < this.#stay;
     this.#stay = soon ? Math.min(2 * this.#stay, LONGEST_STAY) : SHORTEST_STAY;
-    this.#stayUntil = fallbackKnowsMode(state) ? now + this.#stay : now;
+    this.#stayUntil = this.#knowsMode ? now + this.#stay : now;
     return undefined;
+  }
+
+  /** @returns whether the fallback knows the instruction that KVM refuses, and has executed it */
+  #executeRefused(): boolean {
+    const fallback = this.#takeOver();
+    const name = fallback.nextInstruction();
+    if (name === undefined) {
+      this.#active = this.#kvm;
+      return false;
+    }
+    this.assists.set(name, (this.assists.get(name) ?? 0) + 1);
+    fallback.executeForced();
+    return true;
+  }
+
+  /** The fallback goes on where KVM stopped. */
+  #takeOver(): FallbackCpu {
+    const fallback = this.#fallback();
+    const { tsc, ...state } = this.#kvm.readState();
+    this.#tscAtEntry = { ticks: tsc, at: this.#options.clock.now() };
+    fallback.writeState(state);
+    fallback.stopAt(this.#stops);
+    this.#knowsMode = fallbackKnowsMode(state);
+    this.#active = fallback;
+    return fallback;
+  }
+
+  /** For a guest with stops. Undefined: KVM executes the next instruction. */
+  #runDebugged(deadline: Nanos): VmExit | undefined {
+    const fallback = this.#fallback();
+    if (this.#knowsMode) {
+      const exit = fallback.run(deadline);
+      if (exit.kind !== "cannot-continue") return exit;
+    } else if (!this.#stops.step) {
+      const next = instructionAddress(fallback.readRegisters());
+      if (this.#stops.breakpoints.has(next)) {
+        return { kind: "debug", cause: "breakpoint", watchpoint: undefined };
+      }
+    }
+    this.#handBack();
+    this.#kvm.stopAt({ ...NO_STOPS, step: true });
+    this.#kvmSteps = true;
+    return undefined;
+  }
+
+  /** An access that leaves KVM in the middle of the instruction comes first, as always. */
+  #stepKvm(deadline: Nanos): VmExit | undefined {
+    const exit = this.#kvm.run(deadline);
+    const refused = exit.kind === "cannot-continue" && this.#kvm.refused;
+    if (exit.kind !== "debug" && !refused) return exit;
+    this.#kvm.stopAt(NO_STOPS);
+    this.#kvmSteps = false;
+    if (refused) return this.#executeRefused() ? undefined : exit;
+    this.#takeOver();
+    return this.#stops.step ? exit : undefined;
   }
 
   /** Undefined: KVM goes on. */

@@ -41,8 +41,7 @@ function finish(hash: number): number {
 /** Of processor and memory. Pages of zeros do not count: they need not be touched. */
 export function stateHash({ cpu, memory }: Machine): string {
   const hash = new StateHash();
-  const state = cpu.readState?.() ?? cpu.readRegisters();
-  const text = JSON.stringify(state, (_name, value: unknown) =>
+  const text = JSON.stringify(cpu.readState(), (_name, value: unknown) =>
     typeof value === "bigint" ? value.toString(16) : value,
   );
   hash.add(Int32Array.from(text, (letter) => letter.charCodeAt(0)));

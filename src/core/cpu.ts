@@ -1,3 +1,4 @@
+import type { DebugExit, DebugStops } from "./debug.ts";
 import type { AccessSize } from "./device.ts";
 import type { ProcessorState } from "./processor-state.ts";
 import type { Gpa, Nanos } from "./units.ts";
@@ -100,7 +101,8 @@ export type VmExit =
   | InterruptWindow
   | PriorityLowered
   | Shutdown
-  | CannotContinue;
+  | CannotContinue
+  | DebugExit;
 
 /** A segment register with its descriptor cache (Intel SDM vol. 3A §3.4.3). */
 export interface Segment {
@@ -197,10 +199,17 @@ export interface Cpu {
   /** Tells the CPU that the host's event loop runs now, and not the guest, until the next `run`. */
   rest(): void;
 
+  /**
+   * What a debugger has the guest stop at, from the next `run` on; `NO_STOPS` for nothing. It is
+   * invisible to the guest: its memory, its debug registers and its `int3` stay its own.
+   */
+  stopAt(stops: DebugStops): void;
+
   readRegisters(): Registers;
   writeRegisters(registers: Registers): void;
-  /** All of the state, where a processor can tell it. */
-  readState?(): ProcessorState;
+  /** All of the state. Between two runs, as the three methods around it. */
+  readState(): ProcessorState;
+  writeState(state: ProcessorState): void;
 
   /** Power-on state; general registers zero. Boot protocols set the rest. */
   reset(): void;

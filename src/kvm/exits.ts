@@ -10,6 +10,7 @@ import type {
   PriorityLowered,
   Shutdown,
 } from "../core/cpu.ts";
+import type { DebugExit } from "../core/debug.ts";
 import type { AccessSize } from "../core/device.ts";
 import { type Gpa, gpa } from "../core/units.ts";
 import { RUN } from "./layout.ts";
@@ -97,6 +98,7 @@ export class KvmExits {
   readonly interruptWindow: InterruptWindow = { kind: "interrupt-window" };
   readonly priorityLowered: PriorityLowered = { kind: "priority-lowered" };
   readonly shutdown: Shutdown = { kind: "shutdown", exceptions: [] };
+  readonly stepped: DebugExit = { kind: "debug", cause: "step", watchpoint: undefined };
 
   /** @param run the whole `kvm_run` mapping */
   constructor(run: DataView) {

@@ -1,7 +1,8 @@
 import { APIC_BASE_AT_RESET } from "../core/apic-base.ts";
 import type { Clock } from "../core/clock.ts";
 import type { CannotContinue, Cpu, CpuTimes, Registers, VmExit } from "../core/cpu.ts";
-import { Bug, HostError } from "../core/errors.ts";
+import type { DebugStops } from "../core/debug.ts";
+import { assert, Bug, HostError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import type { ProcessorState } from "../core/processor-state.ts";
 import { gpa, hex, type Nanos, NEVER } from "../core/units.ts";
@@ -10,10 +11,15 @@ import { configureCpuid } from "./cpuid.ts";
 import { KvmExits } from "./exits.ts";
 import {
   EXIT,
+  GUESTDEBUG,
   KVM_EXIT_IO_OUT,
+  KVM_GUESTDBG_ENABLE,
+  KVM_GUESTDBG_SINGLESTEP,
   KVM_INTERNAL_ERROR_EMULATION,
   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
   RUN,
+  SIZE,
+  STATE,
 } from "./layout.ts";
 import { mapGuestMemory, unmapGuestMemory } from "./memory-slots.ts";
 import { openKvmVm } from "./open.ts";
@@ -51,6 +57,7 @@ export class KvmCpu implements Cpu {
   /** The last exit left an access that the next KVM_RUN completes. */
   #accessPending = false;
   #refused = false;
+  #stepping = false;
   /** Of the machines before the present one: each reset makes a new one. */
   #timesBefore: CpuTimes = { cpu: 0, exits: 0 };
 
@@ -130,6 +137,8 @@ export class KvmCpu implements Cpu {
         return this.#exits.kicked;
       case EXIT.SHUTDOWN:
         return this.#exits.shutdown;
+      case EXIT.DEBUG:
+        return this.#exits.stepped;
       default:
         return this.#explain(reason);
     }
@@ -159,6 +168,17 @@ export class KvmCpu implements Cpu {
   rest(): void {
     if (this.#watching) this.#vm.watch(false);
     this.#watching = false;
+  }
+
+  /** KVM steps, and that is all: the processor around this one sees to the rest. */
+  stopAt({ breakpoints, watchpoints, step }: DebugStops): void {
+    assert(breakpoints.size + watchpoints.length === 0, "KVM's processor alone only steps");
+    if (step === this.#stepping) return;
+    this.#stepping = step;
+    const debug = new DataView(new ArrayBuffer(SIZE.guestdebug));
+    const control = step ? KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP : 0;
+    debug.setUint32(GUESTDEBUG.control, control, true);
+    this.#vm.set(STATE.guestDebug, new Uint8Array(debug.buffer));
   }
 
   readRegisters(): Registers {
@@ -223,6 +243,7 @@ export class KvmCpu implements Cpu {
     this.#armed = NEVER;
     this.#watching = false;
     this.#accessPending = false;
+    this.#stepping = false;
   }
 
   close(): void {

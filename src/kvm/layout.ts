@@ -94,6 +94,13 @@ export const CPUID = { function: 0, index: 4, eax: 12, ebx: 16, ecx: 20, edx: 24
 /** `struct kvm_debugregs`: 64-bit fields. */
 export const DEBUGREGS = { db: 0, dr6: 32, dr7: 40 } as const;
 
+/** `struct kvm_guest_debug`: a 32-bit field, and debug registers that we do not use. */
+export const GUESTDEBUG = { control: 0 } as const;
+
+/** Bits of its `control`. */
+export const KVM_GUESTDBG_ENABLE = 1 << 0;
+export const KVM_GUESTDBG_SINGLESTEP = 1 << 1;
+
 /** `struct kvm_vcpu_events`. */
 export const EVENTS = {
   "exception.injected": 0,
@@ -123,7 +130,7 @@ export const XSAVE_HEADER = 512;
 
 export const SIZE = {
   ...{ regs: 144, sregs: 312, xsave: 4096, xcrs: 392, debugregs: 128, events: 64 },
-  ...{ msr: 16, msrs: 264, cpuid: 40 },
+  ...{ msr: 16, msrs: 264, cpuid: 40, guestdebug: 72 },
 } as const;
 
 /** KVM_EXIT_*. */
@@ -146,5 +153,5 @@ export const KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES = 1;
 
 /** Index of a state in the addon's table (`enum kvm_state`). */
 export const STATE = {
-  ...{ regs: 0, sregs: 1, xsave: 2, xcrs: 3, debugregs: 4, events: 5, msrs: 6 },
+  ...{ regs: 0, sregs: 1, xsave: 2, xcrs: 3, debugregs: 4, events: 5, msrs: 6, guestDebug: 7 },
 } as const;

@@ -23,7 +23,7 @@ const MSR_NAMES = Object.keys(STATE_MSRS) as StateMsr[];
 const IA32_TIME_STAMP_COUNTER = 0x10;
 const XSTATE_X87_AND_SSE = 3;
 
-type StateName = Exclude<keyof typeof STATE, "regs" | "sregs">;
+type StateName = Exclude<keyof typeof STATE, "regs" | "sregs" | "guestDebug">;
 
 /** A copy of one of KVM's structures. Every ioctl costs much, so what did not change is not set. */
 class Copy {

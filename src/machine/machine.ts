@@ -13,6 +13,7 @@ import type { Decorations } from "./decorations.ts";
 import { HvtBoard, type TenderInterface } from "./hvt-board.ts";
 import type { MachineBoard } from "./machine-board.ts";
 import type { Outcome } from "./outcome.ts";
+import type { RunControl } from "./run-control.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { RunStatistics } from "./run-statistics.ts";
 import { TimedBackends } from "./timed-backends.ts";
@@ -98,6 +99,26 @@ export class Machine {
   /** Nanoseconds that devices have waited for their back ends; zero unless measured. */
   get backendTime(): number {
     return this.#backends.elapsed;
+  }
+
+  /** What a debugger holds the guest with. */
+  get control(): RunControl {
+    return this.#loop.control;
+  }
+
+  /** Whether the processor waits for an interrupt. */
+  get halted(): boolean {
+    return this.#loop.halted;
+  }
+
+  /** Ends the processor's wait without an interrupt. Only while the guest stands still. */
+  rouse(): void {
+    this.#loop.rouse();
+  }
+
+  /** Takes the machine back to the start of the image. Only while the guest stands still. */
+  reset(): void {
+    this.#loop.restart();
   }
 
   /** Boots the guest and runs it to its end. Once only. */

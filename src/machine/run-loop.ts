@@ -6,6 +6,7 @@ import type { EventLoop } from "../core/event-loop.ts";
 import { MILLISECOND, type Nanos, nanos } from "../core/units.ts";
 import { Attendance } from "./attendance.ts";
 import type { Outcome } from "./outcome.ts";
+import { RunControl } from "./run-control.ts";
 import { RunStatistics } from "./run-statistics.ts";
 
 /**
@@ -77,6 +78,8 @@ export interface RunLoopParts {
  */
 export class RunLoop {
   readonly statistics = new RunStatistics();
+  /** A debugger's hold on the guest. */
+  readonly control: RunControl;
   readonly #parts: RunLoopParts;
   readonly #attendance: Attendance;
   #outcome: Outcome | undefined;
@@ -86,6 +89,7 @@ export class RunLoop {
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
+    this.control = new RunControl(parts.cpu, () => parts.eventLoop.wake());
     this.#attendance = new Attendance(parts);
   }
 
@@ -101,7 +105,32 @@ export class RunLoop {
     this.#parts.eventLoop.wake();
   }
 
+  /** Restarts the guest at once. Only while it stands still. */
+  restart(): void {
+    this.#restartRequested = false;
+    this.#halted = false;
+    this.#windowRequested = false;
+    this.statistics.resets++;
+    this.#parts.restart();
+  }
+
+  /** Whether the processor waits for an interrupt. */
+  get halted(): boolean {
+    return this.#halted;
+  }
+
+  /** Ends the processor's wait without an interrupt. Only while it stands still. */
+  rouse(): void {
+    this.#halted = false;
+  }
+
   async run(): Promise<Outcome> {
+    const outcome = await this.#run();
+    this.control.onEnd(outcome);
+    return outcome;
+  }
+
+  async #run(): Promise<Outcome> {
     const { cpu, clock, alarms, eventLoop, flush } = this.#parts;
     // Watchers made by the caller reach the poll descriptor in the event loop's next turn.
     await eventLoop.yield();
@@ -113,11 +142,10 @@ export class RunLoop {
       const drained = flush();
       if (this.#outcome !== undefined) break;
       const until = this.#waiting() ? alarms.deadline : sliceEnd;
-      if (drained !== undefined || !this.#attendance.attend(until)) {
+      const kept = drained !== undefined || this.control.requested;
+      if (kept || !this.#attendance.attend(until)) {
         cpu.rest();
-        if (drained !== undefined) await this.#waitFor(drained);
-        else if (this.#waiting()) await eventLoop.sleep(alarms.deadline);
-        else await eventLoop.yield();
+        await this.#turn(drained);
         this.#attendance.turned();
       }
       mark = clock.now();
@@ -125,7 +153,16 @@ export class RunLoop {
       alarms.fireDue(mark);
     }
     cpu.rest();
-    return this.#outcome;
+    return await this.#holdCrash(this.#outcome);
+  }
+
+  /** The event loop's turn, as long as the guest does not run. */
+  async #turn(drained: Promise<void> | undefined): Promise<void> {
+    const { alarms, eventLoop } = this.#parts;
+    if (this.control.requested) await this.#standStill();
+    else if (drained !== undefined) await this.#waitFor(drained);
+    else if (this.#waiting()) await eventLoop.sleep(alarms.deadline);
+    else await eventLoop.yield();
   }
 
   /** Keeps the guest from running until then; alarms ring, and the run may be ended. */
@@ -142,19 +179,35 @@ export class RunLoop {
     }
   }
 
+  /** At a debugger's word. */
+  async #standStill(): Promise<void> {
+    await this.#waitFor(this.control.stand());
+    this.control.arm(this.#halted);
+  }
+
+  /** A debugger may look at a guest that crashed; then the run is over all the same. */
+  async #holdCrash(outcome: Outcome): Promise<Outcome> {
+    if (!CRASHES.has(outcome.kind) || !this.control.noticeCrash(outcome)) return outcome;
+    this.#outcome = undefined;
+    await this.#waitFor(this.control.stand());
+    return this.#outcome ?? outcome;
+  }
+
   #waiting(): boolean {
     const { interrupts, held } = this.#parts;
     if (held?.() === true) return !this.#restartRequested;
-    return this.#halted && !interrupts.pending && !interrupts.nmiPending && !this.#restartRequested;
+    if (!this.#halted || this.#restartRequested || this.control.stepping) return false;
+    return !interrupts.pending && !interrupts.nmiPending;
   }
 
   /** Returns when the guest waits, the run ended, or the event loop should have its turn. */
   #slice(sliceEnd: Nanos): void {
     const { cpu, alarms, clock } = this.#parts;
-    while (this.#outcome === undefined) {
-      if (this.#restartRequested) this.#restart();
+    while (this.#outcome === undefined && !this.control.requested) {
+      if (this.#restartRequested) this.restart();
       if (this.#waiting()) return;
-      this.#offerInterrupt();
+      if (this.control.masksInterrupts) this.#requestWindow(false);
+      else this.#offerInterrupt();
       const exit = cpu.run(nanos(Math.min(alarms.deadline, sliceEnd)));
       if (exit.kind === "kicked") {
         this.statistics.exits.kicked++;
@@ -250,6 +303,10 @@ export class RunLoop {
         exits["cannot-continue"]++;
         this.end({ kind: "cannot-continue", exit, registers: cpu.readRegisters() });
         break;
+      case "debug":
+        exits.debug++;
+        this.control.noticeExit(exit, this.#halted);
+        break;
       default:
         unreachable(exit);
     }
@@ -269,15 +326,12 @@ export class RunLoop {
       this.#parts.mmio.write(address + offset, size, value >>> 0);
     }
   }
-
-  #restart(): void {
-    this.#restartRequested = false;
-    this.#halted = false;
-    this.#windowRequested = false;
-    this.statistics.resets++;
-    this.#parts.restart();
-  }
 }
+
+/** Ends that nobody asked for. */
+const CRASHES: ReadonlySet<Outcome["kind"]> = new Set([
+  ...(["halted-forever", "triple-fault", "cannot-continue"] as const),
+]);
 
 /** Cuts `length` bytes at `address` into naturally aligned accesses of at most four bytes. */
 function* pieces(address: number, length: number): Generator<[offset: number, size: AccessSize]> {

@@ -13,6 +13,7 @@ export class RunStatistics {
     "priority-lowered": 0,
     shutdown: 0,
     "cannot-continue": 0,
+    debug: 0,
   };
   interrupts = 0;
   resets = 0;

@@ -1,7 +1,9 @@
 import { APIC_BASE_AT_RESET } from "../../src/core/apic-base.ts";
 import type { Cpu, Registers, VmExit } from "../../src/core/cpu.ts";
 import { GENERAL_REGISTERS } from "../../src/core/cpu.ts";
+import { type DebugStops, NO_STOPS } from "../../src/core/debug.ts";
 import { assert } from "../../src/core/errors.ts";
+import { FX_IMAGE_SIZE, type ProcessorState, STATE_MSRS } from "../../src/core/processor-state.ts";
 import type { Nanos } from "../../src/core/units.ts";
 
 /** What the guest does next; a function may first do something else. */
@@ -68,6 +70,22 @@ export class ScriptedCpu implements Cpu {
     this.log.push(`registers at ${registers.rip}`);
   }
 
+  stops: DebugStops = NO_STOPS;
+
+  stopAt(stops: DebugStops): void {
+    this.stops = stops;
+    const at = [...stops.breakpoints].map(String).join();
+    this.log.push(`stop at [${at}]${stops.step ? " step" : ""}`);
+  }
+
+  readState(): ProcessorState {
+    return { ...stateAt(0), registers: this.registers };
+  }
+
+  writeState({ registers }: ProcessorState): void {
+    this.writeRegisters(registers);
+  }
+
   reset(): void {
     this.log.push("reset");
   }
@@ -87,6 +105,21 @@ export function registersAt(rip: number): Registers {
     ...{ ldtr: segment, tr: segment, gdtr: table, idtr: table },
   };
 }
+
+/** A state that is all zero but RIP. */
+export const stateAt = (rip: number): ProcessorState => ({
+  registers: registersAt(rip),
+  apicBase: APIC_BASE_AT_RESET,
+  debugRegisters: Array.from({ length: 8 }, () => 0n),
+  fx: new Uint8Array(FX_IMAGE_SIZE),
+  xcr0: 1n,
+  msrs: Object.fromEntries(
+    Object.keys(STATE_MSRS).map((name) => [name, 0n]),
+  ) as unknown as ProcessorState["msrs"],
+  shadow: { sti: false, movSs: false },
+  nmiMasked: false,
+  pending: { nmi: false },
+});
 
 export const portWrite = (port: number, size: 1 | 2 | 4, ...values: number[]): VmExit => ({
   kind: "port-write",

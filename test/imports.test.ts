@@ -20,8 +20,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   debug: ["core", "devices", "boot", "machine", "fallback"],
   assisted: ["core", "kvm", "fallback"],
   accelerator: ["core", "machine", "kvm", "host", "fallback", "assisted"],
+  debugger: ["core", "machine", "debug", "host"],
   index: ["core", "devices", "boot", "net", "machine", "host", "accelerator"],
-  cli: ["core", "boot", "net", "machine", "debug", "host", "kvm", "index", "node"],
+  cli: ["core", "boot", "net", "machine", "debug", "host", "kvm", "debugger", "index", "node"],
 };
 
 function sources(folder: string): string[] {

@@ -15,70 +15,105 @@
 
     .text
 
+    /* For debuggers: how to get from a stub back to what was interrupted. The
+     * processor pushed five words; the CFA is above them. */
+    .cfi_sections .debug_frame
+
+    .macro frame pushed=0
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa %rsp, 40 + 8 * \pushed
+    .cfi_offset %rip, -40
+    .cfi_offset %rsp, -16
+    .endm
+
+    .macro save register
+    pushq   %\register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %\register, 0
+    .endm
+
+    .macro restore register
+    popq    %\register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %\register
+    .endm
+
     /* An exception: the whole register state goes into a struct
      * exception_frame for the report. RSP was a multiple of 16 before the
      * pushes of the processor: five, error code, vector and 15 registers
      * leave it one again for the call. */
     .macro exception vector, has_error_code=0
 exception_\vector:
+    frame   \has_error_code
     .if \has_error_code == 0
     pushq   $0
+    .cfi_adjust_cfa_offset 8
     .endif
     pushq   $\vector
+    .cfi_adjust_cfa_offset 8
     jmp     exception_entry
+    .cfi_endproc
     .endm
 
 exception_entry:
-    pushq   %rax
-    pushq   %rbx
-    pushq   %rcx
-    pushq   %rdx
-    pushq   %rsi
-    pushq   %rdi
-    pushq   %rbp
-    pushq   %r8
-    pushq   %r9
-    pushq   %r10
-    pushq   %r11
-    pushq   %r12
-    pushq   %r13
-    pushq   %r14
-    pushq   %r15
+    frame   2
+    save    rax
+    save    rbx
+    save    rcx
+    save    rdx
+    save    rsi
+    save    rdi
+    save    rbp
+    save    r8
+    save    r9
+    save    r10
+    save    r11
+    save    r12
+    save    r13
+    save    r14
+    save    r15
     cld
     movq    %rsp, %rdi
     call    exception_report        /* does not return */
+    .cfi_endproc
 
     /* A device interrupt: only the registers that a C function may change
      * are saved. The handlers use no others (-mgeneral-regs-only), so SSE
      * state needs no saving. */
     .macro irq line
 irq_\line:
-    pushq   %rdi
+    frame
+    save    rdi
     movl    $\line, %edi
     jmp     irq_entry
+    .cfi_endproc
     .endm
 
 irq_entry:
-    pushq   %rax
-    pushq   %rcx
-    pushq   %rdx
-    pushq   %rsi
-    pushq   %r8
-    pushq   %r9
-    pushq   %r10
-    pushq   %r11
+    frame   1
+    .cfi_rel_offset %rdi, 0
+    save    rax
+    save    rcx
+    save    rdx
+    save    rsi
+    save    r8
+    save    r9
+    save    r10
+    save    r11
     cld
     call    irq_dispatch
-    popq    %r11
-    popq    %r10
-    popq    %r9
-    popq    %r8
-    popq    %rsi
-    popq    %rdx
-    popq    %rcx
-    popq    %rax
-    popq    %rdi
+    restore r11
+    restore r10
+    restore r9
+    restore r8
+    restore rsi
+    restore rdx
+    restore rcx
+    restore rax
+    restore rdi
     iretq
+    .cfi_endproc
 
     /* Intel SDM vol. 3A, table 6-1: vectors 8, 10 to 14, 17, 21, 29 and 30
      * push an error code. */

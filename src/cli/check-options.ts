@@ -18,6 +18,9 @@ export function checkOptions(image: string, options: RunOptions): void {
   const tap = repeated(net.flatMap((spec) => (spec.kind === "tap" ? spec.interface : [])));
   if (tap !== undefined) throw new HostError(`two --net devices are on tap ${tap}`);
   if (options.deterministic) checkDeterministic(options);
+  if (options.freeze && options.gdb === undefined) {
+    throw new HostError("with -S the guest waits for a debugger", { remedy: "add --gdb" });
+  }
   requireDistinct([
     { use: "the image", path: image, written: false },
     ...(initrd === undefined ? [] : [{ use: "--initrd", path: initrd, written: false }]),

@@ -12,6 +12,7 @@ import { Closers } from "./closers.ts";
 import { openConnections } from "./connections.ts";
 import { onQuit, writeCore } from "./core.ts";
 import { reportCrash } from "./crash.ts";
+import { openDebugging } from "./debugging.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, printError, say } from "./messages.ts";
 import { startPinging } from "./pinging.ts";
@@ -55,6 +56,7 @@ export async function runImage(
     const image = closers.opened(new ImageFile(path));
     const { initrd } = options;
     const initrdFile = initrd === undefined ? undefined : closers.opened(new ImageFile(initrd));
+    const letDebuggersIn = await openDebugging(options, image, closers);
     const clock = options.deterministic ? new CountedClock(DETERMINISTIC_START) : new HostClock();
     let pinged: UserNetwork | undefined;
     const machine = createMachine({
@@ -91,6 +93,7 @@ export async function runImage(
       closers.add(onQuit(dump));
     }
     forgetSignals = onSignals(stop);
+    letDebuggersIn(machine, stop);
     startTimeout(options, clock, machine);
     const endPinging =
       pinged !== undefined && options.ping !== undefined

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseTrace, TRACE_KINDS, type TraceSpec } from "../debug/trace/trace-spec.ts";
+import type { DebugAddress } from "../host/debug-listener.ts";
 import {
   ACCELERATORS,
   type Accelerator,
@@ -9,6 +10,7 @@ import {
   MIN_MEMORY_MIB,
 } from "../index.ts";
 import { type BlockSpec, type NetSpec, parseBlock, parseNet } from "./device-options.ts";
+import { DEFAULT_GDB_PORT, parseDebugAddress } from "./gdb-option.ts";
 import { runImage } from "./run-image.ts";
 import { parseSerial, type SerialSpec } from "./serial-option.ts";
 import {
@@ -39,6 +41,8 @@ export interface RunOptions {
   readonly core?: string;
   readonly trace?: TraceSpec;
   readonly stats?: true;
+  readonly gdb?: DebugAddress;
+  readonly freeze?: true;
   readonly deterministic?: true;
   readonly jit: boolean;
 }
@@ -135,6 +139,12 @@ function addRunOptions(command: Command): Command {
       ).argParser(argument(parseTrace)),
     )
     .option("--core <file>", "write an ELF core of a guest that crashed; also by SIGQUIT and C-a d")
+    .addOption(
+      new Option("--gdb [port|unix:path]", "let gdb or lldb in (port 1234), on this machine only")
+        .argParser(argument(parseDebugAddress))
+        .preset(String(DEFAULT_GDB_PORT)),
+    )
+    .option("-S, --freeze", "with --gdb: do not start the guest before a debugger says so")
     .option("--deterministic", "the same run every time: made-up time, one ns an instruction")
     .option("--no-jit", "the processor in TypeScript interprets everything")
     .option("--stats", "print exits by kind and where the time went");

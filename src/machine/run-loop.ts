@@ -330,7 +330,7 @@ export class RunLoop {
 
 /** Ends that nobody asked for. */
 const CRASHES: ReadonlySet<Outcome["kind"]> = new Set([
-  ...(["halted-forever", "triple-fault", "cannot-continue"] as const),
+  ...(["halted-forever", "triple-fault", "cannot-continue", "fault"] as const),
 ]);
 
 /** Cuts `length` bytes at `address` into naturally aligned accesses of at most four bytes. */

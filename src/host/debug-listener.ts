@@ -1,0 +1,130 @@
+import { unlinkSync } from "node:fs";
+import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
+import { HostError } from "../core/errors.ts";
+import { errnoOf } from "./errno.ts";
+
+/** Where a debugger connects to. */
+export type DebugAddress =
+  | { readonly kind: "tcp"; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** Nobody from elsewhere is to reach it: whoever does has the guest in his hand. */
+const LOOPBACK = "127.0.0.1";
+/** A debugger that asks and does not listen is not kept company for ever. Bytes. */
+const MAX_UNREAD = 8 << 20;
+
+export interface DebugConnection {
+  send(bytes: Uint8Array): void;
+  /** What has been sent still arrives. */
+  close(): void;
+}
+
+/** One end of a conversation. */
+export interface DebugPeer {
+  receive(bytes: Uint8Array): void;
+  /** The other end is gone. Not called after {@link DebugConnection.close}. */
+  disconnected(): void;
+}
+
+/** Waits for debuggers on this machine, one at a time. */
+export class DebugListener {
+  readonly #server: Server;
+  #accept: ((connection: DebugConnection) => DebugPeer) | undefined;
+  #socket: Socket | undefined;
+
+  private constructor() {
+    this.#server = createServer((socket) => this.#connected(socket));
+  }
+
+  /** @throws HostError when the port or path cannot be had */
+  static async listen(address: DebugAddress): Promise<DebugListener> {
+    const listener = new DebugListener();
+    try {
+      await listener.#listen(address);
+    } catch (cause) {
+      const errno = errnoOf(cause);
+      if (address.kind === "unix" && errno === "EADDRINUSE" && (await abandoned(address.path))) {
+        unlinkSync(address.path);
+        return DebugListener.listen(address);
+      }
+      throw new HostError(`cannot wait for a debugger on ${describeAddress(address)}`, {
+        errno,
+        remedy: REMEDIES[errno ?? ""],
+        cause,
+      });
+    }
+    return listener;
+  }
+
+  /** @param accept is called for each debugger; until then they are turned away */
+  start(accept: (connection: DebugConnection) => DebugPeer): void {
+    this.#accept = accept;
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#socket?.end();
+  }
+
+  #listen(address: DebugAddress): Promise<void> {
+    const options: ListenOptions =
+      address.kind === "tcp" ? { host: LOOPBACK, port: address.port } : { path: address.path };
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(options, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+  }
+
+  #connected(socket: Socket): void {
+    // Errors are followed by `close`.
+    socket.on("error", () => {});
+    if (this.#accept === undefined || this.#socket !== undefined) {
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    this.#socket = socket;
+    let open = true;
+    const peer = this.#accept({
+      send: (bytes) => {
+        if (socket.writableLength > MAX_UNREAD) socket.destroy();
+        else socket.write(bytes);
+      },
+      close: () => {
+        open = false;
+        if (this.#socket === socket) this.#socket = undefined;
+        socket.end();
+      },
+    });
+    socket.on("data", (bytes) => {
+      if (open) peer.receive(bytes);
+    });
+    socket.on("close", () => {
+      if (this.#socket === socket) this.#socket = undefined;
+      if (open) peer.disconnected();
+    });
+  }
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: "somebody uses it already; name another with --gdb PORT or --gdb unix:PATH",
+  EACCES: "you may not use it; name another with --gdb PORT or --gdb unix:PATH",
+};
+
+export const describeAddress = (address: DebugAddress): string =>
+  address.kind === "tcp" ? `port ${address.port}` : address.path;
+
+/** Whether a socket is left over from a process that is gone. */
+function abandoned(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once("error", (error) => resolve(errnoOf(error) === "ECONNREFUSED"));
+  });
+}

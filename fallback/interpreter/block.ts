@@ -39,12 +39,72 @@ export interface Block {
   readonly records: readonly number[];
 }
 
+/** Bytes that are told apart by a look at whether there is code: 8. */
+const GRANULE_SHIFT = 3;
+/**
+ * So many writes beside the code cost about as much as translating it anew. As long as there is
+ * code, each is checked; without, none is.
+ */
+const MANY_MISSES = 2000;
+
+/** The blocks on one page. */
+class PageBlocks {
+  readonly #page: number;
+  readonly #blocks = new Set<Block>();
+  /** Not zero where a block has bytes, or had some. */
+  readonly #granules = new Uint8Array(PAGE_SIZE >> GRANULE_SHIFT);
+  #misses = 0;
+
+  constructor(page: number) {
+    this.#page = page;
+  }
+
+  get size(): number {
+    return this.#blocks.size;
+  }
+
+  add(block: Block): void {
+    this.#blocks.add(block);
+    const { start, end } = this.#extent(block);
+    this.#granules.fill(1, start >> GRANULE_SHIFT, ((end - 1) >> GRANULE_SHIFT) + 1);
+  }
+
+  delete(block: Block): void {
+    this.#blocks.delete(block);
+  }
+
+  /** Blocks that have to go when these bytes of the page change. */
+  madeOf(from: number, to: number): readonly Block[] {
+    const last = (to - 1) >> GRANULE_SHIFT;
+    let granule = from >> GRANULE_SHIFT;
+    while (granule <= last && this.#granules[granule] === 0) granule++;
+    if (granule > last) return this.#missed();
+    const found = [...this.#blocks].filter((block) => {
+      const { start, end } = this.#extent(block);
+      return start < to && end > from;
+    });
+    return found.length > 0 ? found : this.#missed();
+  }
+
+  #missed(): readonly Block[] {
+    return ++this.#misses < MANY_MISSES ? NO_BLOCKS : [...this.#blocks];
+  }
+
+  /** Its bytes on this page, as offsets. */
+  #extent({ address, pages, length }: Block): { start: number; end: number } {
+    const offset = (address % PAGE_SIZE) - (this.#page === pages[0] ? 0 : PAGE_SIZE);
+    return { start: Math.max(offset, 0), end: Math.min(offset + length, PAGE_SIZE) };
+  }
+}
+
+const NO_BLOCKS: readonly Block[] = [];
+
 /** All blocks, by guest physical address of their first byte, by header, and by page. */
 export class BlockCache {
   readonly #view: DataView;
   readonly #byAddress = new Map<number, Block>();
   readonly #byHeader = new Map<number, Block>();
-  readonly #byPage = new Map<number, Set<Block>>();
+  readonly #byPage = new Map<number, PageBlocks>();
   #next = RECORDS;
   /** Entries of the jump cache that are not empty, maybe some twice; or too many to list. */
   readonly #remembered: number[] = [];
@@ -73,7 +133,6 @@ export class BlockCache {
     if (this.#remembered.length > MANY_JUMPS) this.#emptyJumps();
     else for (const entry of this.#remembered) this.#empty(entry);
     this.#remembered.length = 0;
-    this.onForget();
   }
 
   #emptyJumps(): void {
@@ -112,7 +171,7 @@ export class BlockCache {
     this.#byAddress.set(block.address, block);
     this.#byHeader.set(block.header, block);
     for (const page of block.pages) {
-      const blocks = this.#byPage.get(page) ?? new Set();
+      const blocks = this.#byPage.get(page) ?? new PageBlocks(page);
       blocks.add(block);
       this.#byPage.set(page, blocks);
     }
@@ -146,10 +205,7 @@ export class BlockCache {
   dropBytes(page: number, from: number, to: number): boolean {
     const blocks = this.#byPage.get(page);
     if (blocks === undefined) return false;
-    for (const block of blocks) {
-      const start = startOn(block, page);
-      if (start < to && start + block.length > from) this.#remove(block);
-    }
+    for (const block of blocks.madeOf(from, to)) this.#remove(block);
     return this.#byPage.has(page);
   }
 
@@ -165,12 +221,6 @@ export class BlockCache {
       this.#view.setUint16(record + RECORD.HANDLER, microIndex("leave"), true);
     }
   }
-}
-
-/** Where the block begins, as an offset in one of its pages: negative in its second. */
-function startOn({ address, pages }: Block, page: number): number {
-  const offset = address % PAGE_SIZE;
-  return page === pages[0] ? offset : offset - PAGE_SIZE;
 }
 
 /** As the interpreter's `enterBlock` computes it. */

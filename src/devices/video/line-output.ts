@@ -13,6 +13,8 @@ const textOf = (frame: Frame, cursor: number | undefined): string[] =>
     return typing ? trimmed.padEnd(cursor % COLUMNS) : trimmed;
   });
 
+const MAX_NEWLINES = 3;
+
 /**
  * Shows a text screen as running text: what is new on it, a line at a time. A screen that scrolls
  * or is written from top to bottom comes out as it was written; where a line changes that has been
@@ -66,7 +68,8 @@ export class LineOutput {
 
   #writeRow(row: number, text: string): void {
     if (this.#open !== undefined) {
-      const lines = row > this.#open ? row - this.#open : 1;
+      // Blank lines stand for themselves, but not for an empty screen.
+      const lines = row > this.#open ? Math.min(row - this.#open, MAX_NEWLINES) : 1;
       this.#write(this.#newline.repeat(lines));
     }
     this.#write(text);

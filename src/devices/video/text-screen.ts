@@ -2,7 +2,7 @@ import type { ConsoleBackend } from "../../core/backends.ts";
 import type { Alarm, Clock } from "../../core/clock.ts";
 import type { Resettable } from "../../core/device.ts";
 import type { GuestMemory } from "../../core/guest-memory.ts";
-import { MILLISECOND, nanos } from "../../core/units.ts";
+import { MILLISECOND, type Nanos, nanos } from "../../core/units.ts";
 import { encodeUtf8 } from "../../core/utf8.ts";
 import { LineOutput } from "./line-output.ts";
 import { ScreenOutput } from "./screen-output.ts";
@@ -11,6 +11,8 @@ import type { VgaText } from "./vga-text.ts";
 
 /** How long a change waits for others: a guest that fills the screen is shown once. */
 const DELAY = 20 * MILLISECOND;
+/** How often lines that have been shown already may be shown anew, below the others. */
+const REPEAT = 1000 * MILLISECOND;
 
 export interface TextScreenOptions {
   readonly memory: GuestMemory;
@@ -34,6 +36,8 @@ export class TextScreen implements Resettable {
   readonly #screen: ScreenOutput;
   #cursor: number | undefined;
   #pending = false;
+  /** When lines may be shown anew. */
+  #repeatAt: Nanos = nanos(0);
   /** The guest has the console for itself, by the serial port. */
   #silent = false;
 
@@ -45,7 +49,7 @@ export class TextScreen implements Resettable {
     };
     this.#lines = new LineOutput(write, console.terminal === true ? "\r\n" : "\n");
     this.#screen = new ScreenOutput(write);
-    this.#alarm = clock.alarm(() => this.#show());
+    this.#alarm = clock.alarm(() => this.#showUnlessTooSoon());
   }
 
   reset(): void {
@@ -97,6 +101,18 @@ export class TextScreen implements Resettable {
     const moved = visible !== this.#cursor;
     this.#cursor = visible;
     return changed || moved;
+  }
+
+  /** A clock that ticks on the screen must not fill what is a log. */
+  #showUnlessTooSoon(): void {
+    const { clock } = this.#options;
+    const repeats = !this.#screen.active && !this.#lines.continues(this.#frame);
+    if (repeats && clock.now() < this.#repeatAt) {
+      this.#alarm.set(this.#repeatAt);
+      return;
+    }
+    if (repeats) this.#repeatAt = nanos(clock.now() + REPEAT);
+    this.#show();
   }
 
   #show(): void {

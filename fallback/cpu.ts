@@ -1,7 +1,7 @@
-import type { Cpu, Registers, VmExit } from "../src/core/cpu.ts";
+import type { Cpu, GuestTime, Registers, VmExit } from "../src/core/cpu.ts";
 import type { DebugStops } from "../src/core/debug.ts";
 import type { ProcessorState } from "../src/core/processor-state.ts";
-import { MILLISECOND, type Nanos } from "../src/core/units.ts";
+import { MICROSECOND, MILLISECOND, type Nanos } from "../src/core/units.ts";
 import { CodeState } from "./code-state.ts";
 import { Debugging } from "./debugging.ts";
 import { Departure } from "./departure.ts";
@@ -22,6 +22,7 @@ import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
 import { Slices } from "./slices.ts";
 import { RAM_BASE, STATE } from "./state.ts";
 import { Stepper } from "./stepping.ts";
+import { TimeShares } from "./time-shares.ts";
 
 /** A processor written in TypeScript, which needs nothing of the host but WebAssembly. */
 export class FallbackCpu implements Cpu {
@@ -47,6 +48,9 @@ export class FallbackCpu implements Cpu {
   /** The instruction under way is executed whoever should do it. */
   #forced = false;
   #mappingsChanged = false;
+  readonly #shares = new TimeShares();
+  /** Of instructions in regions, and of the JIT's time: what {@link #shares} knows of. */
+  #seen = { inRegions: 0, translating: 0 };
 
   constructor(options: FallbackCpuOptions) {
     this.#options = options;
@@ -119,7 +123,7 @@ export class FallbackCpu implements Cpu {
   }
 
   #runUntil(deadline: Nanos): VmExit {
-    const { clock, executed, hostWaits } = this.#options;
+    const { clock, executed, hostWaits, timed, profile } = this.#options;
     const { exits } = this.#departure;
     this.#completeAccess();
     this.#count();
@@ -140,8 +144,12 @@ export class FallbackCpu implements Cpu {
       if (executed !== undefined) this.#slices.fit(deadline - start);
       else if (hostWaits()) return exits.kicked;
       this.#runSlice();
-      if (executed === undefined) this.#slices.adapt(clock.now() - start);
-      this.#count();
+      const elapsed = clock.now() - start;
+      if (executed === undefined) this.#slices.adapt(elapsed);
+      const instructions = this.#count();
+      if (timed === true) this.#share(instructions, elapsed);
+      const passed = executed === undefined ? elapsed : instructions;
+      profile?.(passed, () => readRegisters(this.processor));
     }
   }
 
@@ -151,7 +159,9 @@ export class FallbackCpu implements Cpu {
   }
 
   get notes(): readonly (readonly [string, string])[] {
-    const executed = ["executed", `${this.instructions} instructions`] as const;
+    const speed = this.instructions / (this.times.cpu / MICROSECOND);
+    const pace = this.times.cpu === 0 ? "" : `, ${speed.toFixed(0)} million a second`;
+    const executed = ["executed", `${this.instructions} instructions${pace}`] as const;
     const { jit } = this.#engine;
     if (jit === undefined) return [executed];
     const { regions, instructions, bytes, time, dropped } = jit.figures;
@@ -160,10 +170,31 @@ export class FallbackCpu implements Cpu {
     return [executed, ["jit", `${made}, ${took}; ${dropped} dropped`]];
   }
 
-  #count(): void {
+  #share(instructions: number, elapsed: number): void {
+    const { inRegions, jit } = this.#engine;
+    const translating = jit?.figures.time ?? 0;
+    const translated = inRegions - this.#seen.inRegions;
+    const rest = elapsed - (translating - this.#seen.translating);
+    this.#seen = { inRegions, translating };
+    this.#shares.add(translated, instructions - translated, rest);
+  }
+
+  get guestTime(): GuestTime | undefined {
+    if (this.#options.timed !== true) return undefined;
+    const { interpreted, time } = this.#shares;
+    return {
+      translated: time * (1 - interpreted),
+      interpreted: time * interpreted,
+      translating: this.#seen.translating,
+    };
+  }
+
+  /** Returns how many instructions have been executed since the last time. */
+  #count(): number {
     const executed = this.#slices.count();
     this.#promotion.executed(this.#slices.instructions);
     this.#options.executed?.(executed);
+    return executed;
   }
 
   interrupt(vector: number): void {

@@ -1,4 +1,5 @@
 import type { Clock } from "../src/core/clock.ts";
+import type { Registers } from "../src/core/cpu.ts";
 import type { DecodedInstruction } from "./interpreter/decoder.ts";
 import type { OpcodeMap } from "./isa/opcode-map.ts";
 import type { JitOptions } from "./jit/jit.ts";
@@ -22,6 +23,11 @@ export interface FallbackCpuOptions {
   readonly hostWaits: () => boolean;
   /** Whether to measure where the time goes. */
   readonly timed?: boolean;
+  /**
+   * Hears what a slice of execution took, in nanoseconds, and may ask where the guest stands: a few
+   * times a millisecond while it runs.
+   */
+  readonly profile?: ((elapsed: number, registers: () => Registers) => void) | undefined;
   /** The time stamp counter before the guest writes it; the clock's nanoseconds unless given. */
   readonly timeStamp?: () => bigint;
   /** 64 random bits for the guest; the host's unless given. */

@@ -4,7 +4,7 @@ import { createFallbackCpu, type FallbackDescription } from "../fallback/index.t
 import { AssistedCpu } from "./assisted/assisted-cpu.ts";
 import { leavesToKvm } from "./assisted/leaves.ts";
 import { type Clock, CountedClock } from "./core/clock.ts";
-import type { Cpu } from "./core/cpu.ts";
+import type { Cpu, Registers } from "./core/cpu.ts";
 import { HostError } from "./core/errors.ts";
 import { splitMix64 } from "./core/split-mix.ts";
 import { MICROSECOND } from "./core/units.ts";
@@ -37,6 +37,8 @@ export interface ProcessorRequest {
   readonly timed: boolean;
   /** Whether the processor in TypeScript translates what is hot. */
   readonly jit: boolean;
+  /** Of the processor in TypeScript: see `FallbackCpuOptions.profile`. */
+  readonly profile?: ((elapsed: number, registers: () => Registers) => void) | undefined;
   /** Hears in one line why `auto` decided against KVM. */
   readonly explain: (reason: string) => void;
 }
@@ -139,7 +141,7 @@ function fallback(request: ProcessorRequest): ChosenProcessor {
 }
 
 function fallbackCpu(
-  { memory, clock, timed, jit }: ProcessorRequest,
+  { memory, clock, timed, jit, profile }: ProcessorRequest,
   waitForEvents: WaitForEvents | undefined,
   role: Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> = {},
 ): FallbackCpu {
@@ -153,6 +155,7 @@ function fallbackCpu(
       waitForEvents === undefined ? everyMillisecond() : occasionally(clock, waitForEvents),
     timed,
     keptInterpreter: readInterpreter,
+    profile,
     jit: jit ? { threshold: JIT_THRESHOLD } : undefined,
     ...role,
   });

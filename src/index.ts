@@ -7,6 +7,7 @@ import type { BootMode } from "./boot/boot-plan.ts";
 import type { ByteSource } from "./boot/byte-source.ts";
 import type { Manifest } from "./boot/solo5/manifest.ts";
 import { type AlarmQueue, type Clock, CountedClock } from "./core/clock.ts";
+import type { Registers } from "./core/cpu.ts";
 import { HostClock } from "./host/clock.ts";
 import { CountedEventLoop, NodeEventLoop } from "./host/event-loop.ts";
 import type { Decorations } from "./machine/decorations.ts";
@@ -61,6 +62,11 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   /** Whether the processor in TypeScript translates what is hot to WebAssembly; unless not wanted. */
   readonly jit?: boolean;
   /**
+   * Hears, from the processor in TypeScript, how many nanoseconds the guest has run since the last
+   * call, and may ask where it stands.
+   */
+  readonly profile?: ((elapsed: number, registers: () => Registers) => void) | undefined;
+  /**
    * Opens what the guest's devices are connected to. Called when the image is in memory and the
    * processor is there, so that files and networks stay as they are for a guest that cannot run.
    * @param manifest the devices that the image wants, if it says so
@@ -93,6 +99,7 @@ export function createMachine(description: MachineDescription): Machine {
     clock,
     timed,
     jit,
+    profile: description.profile,
     explain,
   });
   try {

@@ -10,6 +10,8 @@ const dist = (name) => join(root, "dist", name);
 const common = {
   absWorkingDir: root,
   bundle: true,
+  // Names stay, for reports of errors.
+  minifyWhitespace: true,
   platform: "node",
   target: "node20",
   logLevel: "warning",

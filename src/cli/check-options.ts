@@ -7,7 +7,7 @@ import type { RunOptions } from "./run.ts";
  * @throws HostError
  */
 export function checkOptions(image: string, options: RunOptions): void {
-  const { block = [], net = [], serial, pcap, initrd, core, trace } = options;
+  const { block = [], net = [], serial, pcap, initrd, core, trace, perf } = options;
   for (const [option, specs] of [
     ["--net", net],
     ["--block", block],
@@ -17,6 +17,11 @@ export function checkOptions(image: string, options: RunOptions): void {
   }
   const tap = repeated(net.flatMap((spec) => (spec.kind === "tap" ? spec.interface : [])));
   if (tap !== undefined) throw new HostError(`two --net devices are on tap ${tap}`);
+  if (perf !== undefined && options.accel === "kvm") {
+    throw new HostError("--perf needs the processor in TypeScript", {
+      remedy: "use it with --accel emu",
+    });
+  }
   if (options.deterministic) checkDeterministic(options);
   if (options.freeze && options.gdb === undefined) {
     throw new HostError("with -S the guest waits for a debugger", { remedy: "add --gdb" });
@@ -28,6 +33,7 @@ export function checkOptions(image: string, options: RunOptions): void {
     ...(serial.kind === "file" ? [{ use: "--serial", path: serial.path, written: true }] : []),
     ...(trace?.file === undefined ? [] : [{ use: "--trace", path: trace.file, written: true }]),
     ...(core === undefined ? [] : [{ use: "--core", path: core, written: true }]),
+    ...(perf === undefined ? [] : [{ use: "--perf", path: perf, written: true }]),
     ...(pcap === undefined ? [] : [{ use: "--pcap", path: pcap, written: true }]),
   ]);
 }

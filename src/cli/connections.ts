@@ -2,7 +2,7 @@ import type { ConsoleBackend } from "../core/backends.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HostError } from "../core/errors.ts";
 import { BlockFile } from "../host/block-file.ts";
-import { openOutputs } from "../host/output-files.ts";
+import { type OutputFile, openOutputs } from "../host/output-files.ts";
 import { PcapFile } from "../host/pcap-file.ts";
 import type { Connections, Manifest } from "../index.ts";
 import { Capture } from "../net/capture.ts";
@@ -23,6 +23,8 @@ export interface ConnectionEvents extends ConsoleEvents {
 export interface OpenConnections extends Connections {
   /** With `--ping`: the network to ping from. */
   readonly pinged: UserNetwork | undefined;
+  /** With `--perf`: where the profile goes. */
+  readonly profile: OutputFile | undefined;
 }
 
 /**
@@ -48,6 +50,7 @@ export function openConnections(
   const pinged = options.ping === undefined ? undefined : networks.pingable();
   const files = openOutputs({
     capture: options.pcap,
+    profile: options.perf,
     "serial file": options.serial.kind === "file" ? options.serial.path : undefined,
   });
   const pcap = files.capture && closers.opened(new PcapFile(files.capture, events.failed));
@@ -64,6 +67,7 @@ export function openConnections(
     virtioConsole: options.virtioConsole === true,
     entropy: options.virtioRng && (options.deterministic ? madeUpEntropy() : hostEntropy),
     pinged,
+    profile: files.profile,
   };
 }
 

@@ -2,8 +2,10 @@ import type { ByteSource } from "../boot/byte-source.ts";
 import { type Clock, CountedClock } from "../core/clock.ts";
 import { nanos, SECOND } from "../core/units.ts";
 import { SIGNAL } from "../debug/core-file.ts";
+import { Profile } from "../debug/profile.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
+import { type OutputFile, writeOutput } from "../host/output-files.ts";
 import { createMachine, type Machine } from "../index.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import type { UserNetwork } from "../net/user-network.ts";
@@ -11,7 +13,7 @@ import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
 import { openConnections } from "./connections.ts";
 import { onQuit, writeCore } from "./core.ts";
-import { reportCrash } from "./crash.ts";
+import { reportCrash, symbolsOf } from "./crash.ts";
 import { openDebugging } from "./debugging.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, printError, say } from "./messages.ts";
@@ -59,6 +61,9 @@ export async function runImage(
     const letDebuggersIn = await openDebugging(options, image, closers);
     const clock = options.deterministic ? new CountedClock(DETERMINISTIC_START) : new HostClock();
     let pinged: UserNetwork | undefined;
+    let profileFile: OutputFile | undefined;
+    const profile =
+      options.perf === undefined ? undefined : new Profile(symbolsOf(image), () => clock.now());
     const machine = createMachine({
       image,
       clock,
@@ -66,11 +71,13 @@ export async function runImage(
       memoryMib: options.mem,
       bootMode: options.boot,
       initrd: initrdFile,
-      accelerator: options.accel,
+      accelerator: profile === undefined ? options.accel : "emu",
       explain: say,
       timed: options.stats === true,
       decorations: options.trace && openTrace(options.trace, clock, closers, failed),
       jit: options.jit,
+      profile:
+        profile && ((elapsed, registers) => profile.passed(elapsed, registers, machine.memory)),
       connect: (manifest) => {
         const connections = openConnections(options, manifest, clock, closers, {
           asked: (command) => {
@@ -81,6 +88,7 @@ export async function runImage(
           failed,
         });
         pinged = connections.pinged;
+        profileFile = connections.profile;
         return connections;
       },
       report: limited(MAX_REPORTS, (error) => say(error.message)),
@@ -100,6 +108,9 @@ export async function runImage(
         ? startPinging(pinged, options.ping, clock, stop)
         : () => false;
     const outcome = await finish(machine, image, options);
+    if (profile !== undefined && profileFile !== undefined) {
+      writeOutput(profileFile, "profile", profile.collapsed());
+    }
     status = exitStatus(outcome, endPinging());
   } finally {
     closers.close();

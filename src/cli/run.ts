@@ -40,6 +40,7 @@ export interface RunOptions {
   readonly timeout?: number;
   readonly core?: string;
   readonly trace?: TraceSpec;
+  readonly perf?: string;
   readonly stats?: true;
   readonly gdb?: DebugAddress;
   readonly freeze?: true;
@@ -138,6 +139,7 @@ function addRunOptions(command: Command): Command {
         `tell of ${TRACE_KINDS.join(", ")}: port=3f8-3ff,irq:FILE`,
       ).argParser(argument(parseTrace)),
     )
+    .option("--perf <file>", "write where the guest spent its time, for flame graphs (--accel emu)")
     .option("--core <file>", "write an ELF core of a guest that crashed; also by SIGQUIT and C-a d")
     .addOption(
       new Option("--gdb [port|unix:path]", "let gdb or lldb in (port 1234), on this machine only")

@@ -1,3 +1,4 @@
+import type { GuestTime } from "../core/cpu.ts";
 import { MICROSECOND, MILLISECOND } from "../core/units.ts";
 import type { Machine } from "../machine/machine.ts";
 
@@ -29,6 +30,7 @@ export function describeStatistics(machine: Machine, names: DeviceNames): string
     `time        guest ${milliseconds(times.cpu)}, devices ${milliseconds(devices)}, ` +
       `back ends ${milliseconds(machine.backendTime)}, ` +
       `host ${milliseconds(Math.max(0, busy - times.cpu - times.exits))}, idle ${milliseconds(idle)}`,
+    ...shares(machine.cpu.guestTime, devices + machine.backendTime),
     `per access  ${perAccess.toFixed(2)} us in devices`,
     ...machine.board.nets.map(
       ({ stats }, i) =>
@@ -40,6 +42,18 @@ export function describeStatistics(machine: Machine, names: DeviceNames): string
         `${label(names.blocks[i] ?? `block ${i}`)}${stats.requests} requests, read ${stats.bytesRead} bytes, ` +
         `wrote ${stats.bytesWritten} bytes, errors ${stats.errors}`,
     ),
+  ];
+}
+
+/** What of the time that was spent on something went to what. */
+function shares(guest: GuestTime | undefined, devices: number): string[] {
+  if (guest === undefined) return [];
+  const { translated, interpreted, translating } = guest;
+  const all = translated + interpreted + translating + devices;
+  const percent = (time: number): string => `${((100 * time) / Math.max(all, 1)).toFixed(0)} %`;
+  return [
+    `shares      translated code ${percent(translated)}, interpreter ${percent(interpreted)}, ` +
+      `translating ${percent(translating)}, devices and back ends ${percent(devices)}`,
   ];
 }
 

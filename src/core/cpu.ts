@@ -148,6 +148,13 @@ export interface CpuTimes {
   readonly exits: number;
 }
 
+/** Of a processor that translates the guest's code: what {@link CpuTimes.cpu} went to, nanoseconds. */
+export interface GuestTime {
+  readonly translated: number;
+  readonly interpreted: number;
+  readonly translating: number;
+}
+
 /**
  * One virtual processor. It knows guest memory and nothing of devices: whatever it cannot do alone
  * leaves it as a {@link VmExit}.
@@ -156,6 +163,8 @@ export interface Cpu {
   /** For messages: `kvm` or `emu`. */
   readonly name: string;
   readonly times: CpuTimes;
+  /** If the CPU was asked to measure, and can tell. */
+  readonly guestTime?: GuestTime | undefined;
   /** What else there is to tell of a run: a label and a text each. */
   readonly notes?: readonly (readonly [label: string, text: string])[];
 

@@ -35,9 +35,11 @@ export class GuestCode {
   readonly size: CodeSize;
   readonly registers: Registers;
   readonly #memory: GuestMemory;
-  readonly #disassembler = createDisassembler();
+  readonly #disassembler: ReturnType<typeof createDisassembler>;
 
-  constructor(registers: Registers, memory: GuestMemory) {
+  /** @param disassembler one that is there already: making it takes a moment */
+  constructor(registers: Registers, memory: GuestMemory, disassembler = createDisassembler()) {
+    this.#disassembler = disassembler;
     this.registers = registers;
     this.size = codeSizeOf(registers);
     this.#memory = memory;

@@ -6,6 +6,7 @@ import {
   openSync,
   realpathSync,
   unlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { HostError } from "../core/errors.ts";
 import { errnoOf } from "./errno.ts";
@@ -46,6 +47,20 @@ export function openOutputs<What extends string>(
   }
   for (const { fd } of opened) if (fstatSync(fd).isFile()) ftruncateSync(fd);
   return files;
+}
+
+/**
+ * Writes all of a file, and closes it.
+ * @throws HostError
+ */
+export function writeOutput({ path, fd }: OutputFile, what: string, text: string): void {
+  try {
+    writeFileSync(fd, text);
+  } catch (cause) {
+    throw new HostError(`cannot write the ${what} ${path}`, { errno: errnoOf(cause), cause });
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function openOutput(path: string, what: string): Opened {

@@ -3,13 +3,14 @@ import { access } from "./access.ts";
 import { bootTime } from "./boot.ts";
 import { cpu } from "./cpu.ts";
 import { exits } from "./exits.ts";
+import { gdb } from "./gdb.ts";
 import { idle } from "./idle.ts";
 import { memory } from "./memory.ts";
 import { ping } from "./ping.ts";
 import { solo5Kvm } from "./support/monitors.ts";
 import { udp } from "./udp.ts";
 
-const BENCHMARKS = [cpu, exits, access, bootTime, memory, idle, ping, udp];
+const BENCHMARKS = [cpu, exits, access, bootTime, memory, idle, gdb, ping, udp];
 
 const USAGE = `usage: npm run bench -- [--rounds N] [--baseline FILE] [NAME…]
 

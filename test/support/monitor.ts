@@ -88,9 +88,18 @@ export class Process {
   }
 
   /** Waits for `text` on standard output; returns how long it took from the start, in ms. */
-  async printed(text: string | RegExp): Promise<number> {
+  printed(text: string | RegExp): Promise<number> {
+    return this.#until(text, () => this.stdout);
+  }
+
+  /** As {@link printed}, on standard error. */
+  said(text: string | RegExp): Promise<number> {
+    return this.#until(text, () => this.stderr);
+  }
+
+  async #until(text: string | RegExp, output: () => string): Promise<number> {
     const found = (): boolean =>
-      typeof text === "string" ? this.stdout.includes(text) : text.test(this.stdout);
+      typeof text === "string" ? output().includes(text) : text.test(output());
     while (!found()) {
       expect(this.#running, `ended before printing ${text}:\n${this.stdout}${this.stderr}`).toBe(
         true,

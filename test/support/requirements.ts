@@ -18,6 +18,7 @@ const REQUIREMENTS = {
   /** A processor of the kind that we imitate: see `test/conformance`. */
   silicon: () => process.platform === "linux" && process.arch === "x64" && runs("cc", "--version"),
   gdb: () => runs("gdb", "--version"),
+  lldb: () => runs("lldb", "--version"),
   objdump: () => runs("objdump", "--version"),
   addr2line: () => runs("addr2line", "--version"),
   cmake: () => runs("cmake", "--version"),

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 
 /**
- * What tests need of the host. In CI everything must be there: a missing requirement then fails
- * instead of skipping.
+ * What tests need of the host. In CI everything must be there that the host can have: a missing
+ * requirement then fails instead of skipping.
  */
 const REQUIREMENTS = {
   kvm: () => usable("/dev/kvm"),
@@ -39,12 +39,22 @@ function usable(path: string): boolean {
 const runs = (command: string, argument: string): boolean =>
   spawnSync(command, [argument], { stdio: "ignore" }).status === 0;
 
+/**
+ * Whether no package and no permission could bring a requirement: the kernel that runs here has no
+ * KVM, as in a virtual machine without nested virtualisation. A KVM that is there and cannot be
+ * opened is another matter.
+ */
+const unobtainable = (name: Requirement): boolean =>
+  name === "kvm" && !/^\s*\d+ kvm$/m.test(readFileSync("/proc/misc", "utf8"));
+
 /** Whether to skip for want of a requirement; says so aloud. */
 export function missing(...requirements: readonly Requirement[]): boolean {
   const absent = requirements.filter((name) => !REQUIREMENTS[name]());
   if (absent.length === 0) return false;
   const list = absent.join(", ");
-  if (process.env.CI) throw new Error(`CI must not skip: this host lacks ${list}`);
+  if (process.env.CI && !absent.every(unobtainable)) {
+    throw new Error(`CI must not skip: this host lacks ${list}`);
+  }
   console.warn(`SKIPPED, since this host lacks: ${list}`);
   return true;
 }

@@ -8,8 +8,7 @@ const ALL_ONES = 0xffff_ffff;
 
 /** What pages deny: bits of a byte for each page. */
 const DENIES = { READ: 1, WRITE: 2, EXECUTE: 4 } as const;
-/** Pages in 2 MiB. */
-const CHUNK_PAGES = 512;
+const CHUNK = 2 * 1024 * 1024;
 
 /**
  * Guest RAM as the processor's own tables see it: addresses outside read as all ones. Pages may be
@@ -29,6 +28,8 @@ export class PhysicalMemory {
   }
 
   #denied: Uint8Array | undefined;
+  /** Numbers of the 2 MiB that have a protected page. */
+  readonly #deniedChunks = new Set<number>();
 
   contains(address: number, length: number): boolean {
     return address + length <= this.size;
@@ -42,6 +43,9 @@ export class PhysicalMemory {
       const denies =
         (read ? 0 : DENIES.READ) | (write ? 0 : DENIES.WRITE) | (execute ? 0 : DENIES.EXECUTE);
       denied.fill(denies, start / PAGE_SIZE, end / PAGE_SIZE);
+      if (denies === 0) continue;
+      for (let at = start; at < end; at += PAGE_SIZE)
+        this.#deniedChunks.add(Math.floor(at / CHUNK));
     }
     this.#denied = denied;
   }
@@ -58,10 +62,7 @@ export class PhysicalMemory {
 
   /** Whether the aligned 2 MiB at an address are RAM, and no page of it is protected. */
   allowsChunk(address: number): boolean {
-    if (!this.contains(address, CHUNK_PAGES * PAGE_SIZE)) return false;
-    if (this.#denied === undefined) return true;
-    const first = address / PAGE_SIZE;
-    return this.#denied.subarray(first, first + CHUNK_PAGES).every((bits) => bits === 0);
+    return this.contains(address, CHUNK) && !this.#deniedChunks.has(address / CHUNK);
   }
 
   /** The bytes from an address to the end of its page: what code is read from. */

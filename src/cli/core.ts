@@ -21,7 +21,7 @@ export function writeCore(path: string, { cpu, memory }: Machine, signal: number
 
 /** What a Linux program would have died of. */
 export function signalOf({ kind }: Outcome): number {
-  if (kind === "triple-fault") return SIGNAL.SEGV;
+  if (kind === "triple-fault" || kind === "fault") return SIGNAL.SEGV;
   return kind === "cannot-continue" ? SIGNAL.ILL : SIGNAL.ABRT;
 }
 

@@ -1,14 +1,17 @@
 /** The command `solo5-hvt`: takes what Solo5's tender of that name takes, and ends as it does. */
 
+import { join } from "node:path";
 import { HostError } from "../core/errors.ts";
 import { ACCELERATORS, type Accelerator, DEFAULT_MEMORY_MIB } from "../index.ts";
-import { parseBlock, parseNet } from "./device-options.ts";
+import { type BlockSpec, type NetSpec, parseBlock, parseNet } from "./device-options.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
 import { explain, nameProgram, printError, say } from "./messages.ts";
 import type { RunOptions } from "./run.ts";
 import { runImage } from "./run-image.ts";
 import {
+  type BlockSizeSetting,
   expandTenderOptions,
+  type MacSetting,
   MEMORY_LIMIT_MIB,
   parseBlockSize,
   parseMacSetting,
@@ -28,6 +31,7 @@ UNIKERNEL is a unikernel for Solo5's hvt target, ARGUMENTS go to it.
   --net-mac:NAME=MAC              the address of the network NAME
   --block:NAME=PATH               attach the file PATH as the block device NAME
   --block-sector-size:NAME=BYTES  its sector size, a power of two from 512
+  --dumpcore=DIRECTORY            leave a core there if it crashes (as solo5-hvt-debug)
   --help, --version
 The variable ${ACCELERATOR_VARIABLE} (auto, kvm or emu) chooses the processor.
 `;
@@ -71,6 +75,14 @@ function operandIndex(args: readonly string[]): number {
   return args[index] === "--" ? index + 1 : index;
 }
 
+/** The lists that options add to. */
+interface Devices {
+  readonly net: NetSpec[];
+  readonly block: BlockSpec[];
+  readonly netMac: MacSetting[];
+  readonly blockSectorSize: BlockSizeSetting[];
+}
+
 /** @returns undefined when it is said what is wrong, and the usage helps */
 function parse(args: readonly string[]): Invocation | undefined {
   const operand = operandIndex(args);
@@ -79,16 +91,16 @@ function parse(args: readonly string[]): Invocation | undefined {
     say("missing UNIKERNEL operand");
     return undefined;
   }
-  const options = {
+  const options: { -readonly [Name in keyof RunOptions]: RunOptions[Name] } & Devices = {
     accel: accelerator(),
     mem: DEFAULT_MEMORY_MIB,
-    net: [] as NonNullable<RunOptions["net"]>[number][],
-    block: [] as NonNullable<RunOptions["block"]>[number][],
-    netMac: [] as NonNullable<RunOptions["netMac"]>[number][],
-    blockSectorSize: [] as NonNullable<RunOptions["blockSectorSize"]>[number][],
-    boot: "direct" as const,
+    net: [],
+    block: [],
+    netMac: [],
+    blockSectorSize: [],
+    boot: "direct",
     jit: true,
-    serial: { kind: "stdio" } as const,
+    serial: { kind: "stdio" },
   };
   for (const argument of args.slice(0, operand)) {
     if (argument === "--") continue;
@@ -99,6 +111,7 @@ function parse(args: readonly string[]): Invocation | undefined {
       else if (option === "--net-mac") options.netMac.push(parseMacSetting(value));
       else if (option === "--block-sector-size")
         options.blockSectorSize.push(parseBlockSize(value));
+      else if (argument.startsWith("--dumpcore=")) options.core = coreIn(argument.slice(11));
       else if (argument.startsWith("--mem=")) options.mem = parseMemory(argument.slice(6));
       else {
         say(`invalid option: ${argument}`);
@@ -111,6 +124,8 @@ function parse(args: readonly string[]): Invocation | undefined {
   }
   return { image, options, arguments: args.slice(operand + 1) };
 }
+
+const coreIn = (directory: string): string => join(directory, `core.${NAME}.${process.pid}`);
 
 function parseMemory(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : 0;

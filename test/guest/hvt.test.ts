@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -176,6 +176,19 @@ describe("the command solo5-hvt", () => {
     expect(ended).toMatchObject({ status: 1, stdout: "" });
     expect(ended.stderr).toMatch(message);
     if (!ended.stderr.includes("usage:")) expect(ended.stderr.split("\n")).toHaveLength(2);
+  });
+
+  it("leaves a core of a guest that crashed, where it is told to", async () => {
+    const ended = await solo5Hvt(
+      "--mem=8",
+      `--dumpcore=${folder}`,
+      ...devices(),
+      image,
+      "write-code",
+    );
+    const [, core = ""] = /core is in (.*\/core\.solo5-hvt\.\d+)$/m.exec(ended.stderr) ?? [];
+    expect(ended.status).toBe(1);
+    expect(readFileSync(core).subarray(0, 4).toString("latin1")).toBe("\x7fELF");
   });
 
   it("says its name and the ABI's version", async () => {

@@ -14,7 +14,10 @@ const ATTRIBUTE_DEFAULT = 1 << 14;
 
 /** Longest instruction (Intel SDM vol. 2A §2.3.11). */
 const MAX_INSTRUCTION_LENGTH = 15;
-/** Shortest and longest CALL. */
+/** Whatever a stack looks like, a report is there soon: instructions that are decoded, and followed. */
+const MAX_DECODED = 20_000;
+const MAX_FOLLOWED = 100_000;
+/** From the shortest CALL to the longest. */
 const CALL_LENGTHS = [2, 3, 4, 5, 6, 7, 8] as const;
 
 export type CodeSize = 16 | 32 | 64;
@@ -36,6 +39,7 @@ export class GuestCode {
   readonly registers: Registers;
   readonly #memory: GuestMemory;
   readonly #disassembler: ReturnType<typeof createDisassembler>;
+  readonly #decoded = new Map<bigint, DecodedInstruction | undefined>();
 
   /** @param disassembler one that is there already: making it takes a moment */
   constructor(registers: Registers, memory: GuestMemory, disassembler = createDisassembler()) {
@@ -67,8 +71,15 @@ export class GuestCode {
     return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   }
 
+  /** @returns undefined where there is no instruction, or so many have been looked at before */
   decode(address: bigint): DecodedInstruction | undefined {
-    return this.#disassembler.decode(this.read(address, MAX_INSTRUCTION_LENGTH), this.size);
+    const known = this.#decoded.get(address);
+    if (known !== undefined || this.#decoded.has(address)) return known;
+    if (this.#decoded.size >= MAX_DECODED) return undefined;
+    const bytes = this.read(address, MAX_INSTRUCTION_LENGTH);
+    const instruction = this.#disassembler.decode(bytes, this.size);
+    this.#decoded.set(address, instruction);
+    return instruction;
   }
 
   line(address: bigint, symbolAt: (address: bigint) => string | undefined): CodeLine {
@@ -80,6 +91,12 @@ export class GuestCode {
     });
     return { bytes: bytes.subarray(0, length), text };
   }
+
+  /** Counts an instruction that is followed. @returns whether it may be */
+  follow(): boolean {
+    return this.#followed++ < MAX_FOLLOWED;
+  }
+  #followed = 0;
 
   /** The CALL that ends right before an address. @returns where it is; undefined if there is none */
   callBefore(address: bigint): Call | undefined {

@@ -44,11 +44,11 @@ export function frameLayout(
   ];
   /** The layout at a jump to many places, such as a `switch`: where it leads to is not known. */
   let atIndirectJump: FrameLayout | undefined;
-  for (let count = 0; count < MAX_INSTRUCTIONS; ) {
+  for (let count = 0; ; ) {
     const next = work.pop();
     if (next === undefined) break;
     let { at, layout } = next;
-    while (!seen.has(at) && count++ < MAX_INSTRUCTIONS) {
+    while (!seen.has(at) && count++ < MAX_INSTRUCTIONS && code.follow()) {
       seen.add(at);
       if (at === position && !isCaller) return layout;
       const instruction = code.decode(at);

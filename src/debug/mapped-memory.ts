@@ -19,7 +19,7 @@ export interface MappedRange {
 }
 
 /** Tables that lead into each other map more than anybody wants to see. */
-const MAX_PAGES = 1 << 18;
+const MAX_PAGES = 1 << 16;
 
 /** Bits of an address below those that choose an entry, by how many tables were looked at. */
 const SHIFTS: Readonly<Record<Exclude<PagingMode, "none">, readonly bigint[]>> = {

@@ -7,7 +7,7 @@ import type { RunOptions } from "./run.ts";
  * @throws HostError
  */
 export function checkOptions(image: string, options: RunOptions): void {
-  const { block = [], net = [], serial, pcap, initrd, core, trace, perf } = options;
+  const { block = [], net = [], serial, pcap, initrd, core, trace, perf, accel } = options;
   for (const [option, specs] of [
     ["--net", net],
     ["--block", block],
@@ -23,6 +23,11 @@ export function checkOptions(image: string, options: RunOptions): void {
     });
   }
   if (options.deterministic) checkDeterministic(options);
+  if (accel === "kvm" && trace?.kinds.has("cpu")) {
+    throw new HostError("--trace cpu needs the processor in TypeScript", {
+      remedy: "use it with --accel emu",
+    });
+  }
   if (options.freeze && options.gdb === undefined) {
     throw new HostError("with -S the guest waits for a debugger", { remedy: "add --gdb" });
   }

@@ -6,7 +6,7 @@ import { Profile } from "../debug/profile.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { type OutputFile, writeOutput } from "../host/output-files.ts";
-import { createMachine, type Machine } from "../index.ts";
+import { type Accelerator, createMachine, type Machine } from "../index.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import type { UserNetwork } from "../net/user-network.ts";
 import { checkOptions } from "./check-options.ts";
@@ -71,10 +71,10 @@ export async function runImage(
       memoryMib: options.mem,
       bootMode: options.boot,
       initrd: initrdFile,
-      accelerator: profile === undefined ? options.accel : "emu",
+      accelerator: acceleratorFor(options),
       explain: say,
       timed: options.stats === true,
-      decorations: options.trace && openTrace(options.trace, clock, closers, failed),
+      decorations: options.trace && openTrace(options.trace, clock, image, closers, failed),
       jit: options.jit,
       profile:
         profile && ((elapsed, registers) => profile.passed(elapsed, registers, machine.memory)),
@@ -117,6 +117,10 @@ export async function runImage(
   }
   return broken ? EXIT_STATUS.refused : status;
 }
+
+/** Where only the processor in TypeScript can do what is asked for, `auto` is that one. */
+const acceleratorFor = ({ accel, trace, perf }: RunOptions): Accelerator =>
+  accel === "auto" && (perf !== undefined || trace?.kinds.has("cpu")) ? "emu" : accel;
 
 /** A guest that breaks a device's rules again and again does not flood the terminal. */
 function limited<Argument>(

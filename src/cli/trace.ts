@@ -1,4 +1,5 @@
 import { closeSync, writeSync } from "node:fs";
+import type { ByteSource } from "../boot/byte-source.ts";
 import type { Clock } from "../core/clock.ts";
 import { HostError } from "../core/errors.ts";
 import { traceDecorations } from "../debug/trace/trace.ts";
@@ -8,6 +9,7 @@ import { errnoOf } from "../host/errno.ts";
 import { openOutputs } from "../host/output-files.ts";
 import type { Decorations } from "../machine/decorations.ts";
 import type { Closers } from "./closers.ts";
+import { symbolsOf } from "./crash.ts";
 import { printError } from "./messages.ts";
 
 /** Characters that are gathered for a write. */
@@ -20,11 +22,18 @@ const BUFFERED = 1 << 16;
 export function openTrace(
   spec: TraceSpec,
   clock: Clock,
+  image: ByteSource,
   closers: Closers,
   failed: (error: HostError) => void,
 ): Decorations {
   const { file } = spec;
-  if (file === undefined) return traceDecorations(new TraceLog(spec, clock, printError));
+  const decorations = (write: (line: string) => void): Decorations =>
+    traceDecorations({
+      log: new TraceLog(spec, clock, write),
+      clock,
+      symbols: () => symbolsOf(image),
+    });
+  if (file === undefined) return decorations(printError);
   const output = openOutputs({ trace: file }).trace;
   let text = "";
   let broken = false;
@@ -45,10 +54,8 @@ export function openTrace(
     flush();
     if (output !== undefined) closeSync(output.fd);
   });
-  return traceDecorations(
-    new TraceLog(spec, clock, (line) => {
-      text += line;
-      if (text.length > BUFFERED) flush();
-    }),
-  );
+  return decorations((line) => {
+    text += line;
+    if (text.length > BUFFERED) flush();
+  });
 }

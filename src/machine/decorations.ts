@@ -1,5 +1,6 @@
 import type { BlockBackend, NetBackend } from "../core/backends.ts";
 import type { Cpu } from "../core/cpu.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
 import type { IrqLine } from "../core/irq-line.ts";
 import type { Irq } from "../core/units.ts";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
@@ -9,7 +10,7 @@ import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
  * of what it is given, or that itself.
  */
 export interface Decorations {
-  cpu(cpu: Cpu): Cpu;
+  cpu(cpu: Cpu, memory: GuestMemory): Cpu;
   /** A device's wire to the interrupt controllers. */
   line(line: Irq, wire: IrqLine): IrqLine;
   /** @param name for people: `net 0` */

@@ -171,7 +171,7 @@ function pollAll(nets: MachineOptions["nets"]): boolean {
 /** The processor and the back ends, watched; the board sees to the rest. */
 const decorated = (options: MachineOptions, decorations: Decorations): MachineOptions => ({
   ...options,
-  cpu: decorations.cpu(options.cpu),
+  cpu: decorations.cpu(options.cpu, options.memory),
   nets: options.nets.map((net, i) => ({
     ...net,
     backend: decorations.net(net.backend, `net ${i}`),

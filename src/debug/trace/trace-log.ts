@@ -35,6 +35,12 @@ export class TraceLog {
     );
   }
 
+  /** Whether the instructions of a function are told of. @param name undefined: of none that we know */
+  wantsFunction(name: string | undefined): boolean {
+    const { functions } = this.#spec;
+    return functions.length === 0 || (name !== undefined && functions.includes(name));
+  }
+
   line(kind: TraceKind, text: string): void {
     const time = ((this.#clock.now() - this.#start) / SECOND).toFixed(TIME_DIGITS);
     this.#write(`${time.padStart(TIME_WIDTH)} ${kind.padEnd(KIND_WIDTH)} ${text}\n`);

@@ -1,7 +1,7 @@
 /** What is to be traced, as the user says it. */
 
 export const TRACE_KINDS = [
-  ...(["exit", "port", "mmio", "irq", "virtio", "net", "block"] as const),
+  ...(["exit", "port", "mmio", "irq", "virtio", "net", "block", "cpu"] as const),
 ] as const;
 export type TraceKind = (typeof TRACE_KINDS)[number];
 
@@ -15,6 +15,8 @@ export interface TraceSpec {
   readonly kinds: ReadonlySet<TraceKind>;
   /** Ports, guest physical addresses, interrupt lines: those that are told; all unless given. */
   readonly ranges: ReadonlyMap<TraceKind, readonly NumberRange[]>;
+  /** Functions whose instructions are told; all unless given. */
+  readonly functions: readonly string[];
   /** Where the lines go; standard error unless given. */
   readonly file: string | undefined;
 }
@@ -22,7 +24,7 @@ export interface TraceSpec {
 const WITH_RANGES: ReadonlySet<string> = new Set(["port", "mmio", "irq"] satisfies TraceKind[]);
 
 /**
- * @param text for example `port=3f8-3ff,irq:FILE` or `net`; numbers are hexadecimal but those of
+ * @param text for example `port=3f8-3ff,irq:FILE` or `cpu=main`; numbers are hexadecimal but those of
  *   interrupt lines. A kind may be given again, with another range.
  * @throws Error with a sentence for the user
  */
@@ -33,6 +35,7 @@ export function parseTrace(text: string): TraceSpec {
   if (file === "") throw new Error("there is no file after the colon");
   const kinds = new Set<TraceKind>();
   const ranges = new Map<TraceKind, NumberRange[]>();
+  const functions: string[] = [];
   for (const word of list.split(",")) {
     const [name = "", filter] = word.split("=", 2);
     const kind = TRACE_KINDS.find((candidate) => candidate === name);
@@ -41,11 +44,12 @@ export function parseTrace(text: string): TraceSpec {
     }
     kinds.add(kind);
     if (filter === undefined) continue;
-    if (WITH_RANGES.has(kind)) {
+    if (kind === "cpu" && filter !== "") functions.push(filter);
+    else if (WITH_RANGES.has(kind)) {
       ranges.set(kind, [...(ranges.get(kind) ?? []), parseRange(filter, kind)]);
     } else throw new Error(`${kind} has no filter`);
   }
-  return { kinds, ranges, file };
+  return { kinds, ranges, functions, file };
 }
 
 function parseRange(text: string, kind: TraceKind): NumberRange {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { VirtualClock } from "../../../src/core/clock.ts";
 import type { VmExit } from "../../../src/core/cpu.ts";
+import { GuestMemory } from "../../../src/core/guest-memory.ts";
 import { gpa, irq, nanos } from "../../../src/core/units.ts";
+import { SymbolTable } from "../../../src/debug/symbols.ts";
 import { traceDecorations } from "../../../src/debug/trace/trace.ts";
 import { TraceLog } from "../../../src/debug/trace/trace-log.ts";
 import { parseTrace } from "../../../src/debug/trace/trace-spec.ts";
@@ -12,8 +14,11 @@ function traced(spec: string) {
   const clock = new VirtualClock();
   const lines: string[] = [];
   const log = new TraceLog(parseTrace(spec), clock, (line) => lines.push(line.trimEnd()));
-  return { clock, lines, decorations: traceDecorations(log) };
+  const decorations = traceDecorations({ log, clock, symbols: () => new SymbolTable([]) });
+  return { clock, lines, decorations };
 }
+
+const memory = new GuestMemory(new ArrayBuffer(0x1000));
 
 const words = (lines: readonly string[]): string[] =>
   lines.map((line) =>
@@ -33,7 +38,7 @@ const mmioRead = (address: number): VmExit => ({
 describe("a trace", () => {
   it("has the time, the kind, and what happened", () => {
     const { clock, lines, decorations } = traced("port");
-    const cpu = decorations.cpu(new ScriptedCpu(portWrite(0x3f8, 1, 0x41)));
+    const cpu = decorations.cpu(new ScriptedCpu(portWrite(0x3f8, 1, 0x41)), memory);
     clock.advance(1_234_567);
     cpu.run(nanos(0));
     expect(lines).toEqual(["    0.001235 port   out 0x03f8 <- 0x41 'A'"]);
@@ -44,6 +49,7 @@ describe("a trace", () => {
     const read: number[] = [];
     const cpu = decorations.cpu(
       new ScriptedCpu(portRead(0x60, 1, read), portRead(0x70, 1, read), portWrite(0x64, 2, 1, 2)),
+      memory,
     );
     for (let i = 0; i < 3; i++) {
       const exit = cpu.run(nanos(0));
@@ -57,7 +63,7 @@ describe("a trace", () => {
 
   it("tells what memory reads were answered with", () => {
     const { lines, decorations } = traced("mmio,exit");
-    const cpu = decorations.cpu(new ScriptedCpu(mmioRead(0xfee00020), { kind: "kicked" }));
+    const cpu = decorations.cpu(new ScriptedCpu(mmioRead(0xfee00020), { kind: "kicked" }), memory);
     const exit = cpu.run(nanos(0));
     if (exit.kind === "mmio-read") exit.data.set([0x78, 0x56, 0x34, 0x12]);
     cpu.run(nanos(0));
@@ -76,7 +82,7 @@ describe("a trace", () => {
     for (const level of [true, true, false]) com1.set(level);
     expect(levels).toEqual([true, true, false]);
     expect(decorations.line(irq(5), wire)).toBe(wire);
-    decorations.cpu(new ScriptedCpu()).interrupt(0x24);
+    decorations.cpu(new ScriptedCpu(), memory).interrupt(0x24);
     expect(words(lines)).toEqual([
       "irq line 4 up",
       "irq line 4 down",
@@ -102,7 +108,7 @@ describe("a trace", () => {
     const { decorations } = traced("virtio");
     const cpu = new ScriptedCpu();
     const net = new FakeLink();
-    expect(decorations.cpu(cpu)).toBe(cpu);
+    expect(decorations.cpu(cpu, memory)).toBe(cpu);
     expect(decorations.net(net, "net 0")).toBe(net);
   });
 });

@@ -33,10 +33,61 @@ export interface Block {
   readonly unitControls: number | undefined;
   /** Bytes of all its instructions. */
   readonly length: number;
-  readonly instructions: readonly DecodedInstruction[];
-  /** Of each instruction: bytes from the block's start, and memory offset of its first record. */
+  /** Of each instruction: bytes from the block's start. */
   readonly offsets: readonly number[];
-  readonly records: readonly number[];
+  /** Memory offset of the end of its instructions' records. */
+  readonly recordsEnd: number;
+  /** Decoded anew when they are asked for, if they have not been kept. */
+  readonly instructions: readonly DecodedInstruction[];
+}
+
+/**
+ * A block whose instructions may be forgotten: most code is executed once or twice, and nobody asks
+ * for them again. Then the garbage collector has a tenth of the objects to carry.
+ */
+export class DecodedBlock implements Block {
+  readonly header: number;
+  readonly rip: bigint;
+  readonly linear: bigint;
+  readonly codeSize: 16 | 32 | 64;
+  readonly limit: bigint;
+  readonly address: number;
+  readonly pages: readonly number[];
+  readonly unitControls: number | undefined;
+  readonly length: number;
+  readonly offsets: readonly number[];
+  readonly recordsEnd: number;
+  readonly #decode: (block: Block) => readonly DecodedInstruction[];
+  #instructions: readonly DecodedInstruction[] | undefined;
+
+  /**
+   * @param decode decodes them again from the bytes that they are made of, which have not changed
+   * @param kept the instructions, if they are worth it
+   */
+  constructor(
+    facts: Omit<Block, "instructions">,
+    decode: (block: Block) => readonly DecodedInstruction[],
+    kept: readonly DecodedInstruction[] | undefined,
+  ) {
+    this.header = facts.header;
+    this.rip = facts.rip;
+    this.linear = facts.linear;
+    this.codeSize = facts.codeSize;
+    this.limit = facts.limit;
+    this.address = facts.address;
+    this.pages = facts.pages;
+    this.unitControls = facts.unitControls;
+    this.length = facts.length;
+    this.offsets = facts.offsets;
+    this.recordsEnd = facts.recordsEnd;
+    this.#decode = decode;
+    this.#instructions = kept;
+  }
+
+  get instructions(): readonly DecodedInstruction[] {
+    this.#instructions ??= this.#decode(this);
+    return this.#instructions;
+  }
 }
 
 /** Bytes that are told apart by a look at whether there is code: 8. */
@@ -133,6 +184,7 @@ export class BlockCache {
     if (this.#remembered.length > MANY_JUMPS) this.#emptyJumps();
     else for (const entry of this.#remembered) this.#empty(entry);
     this.#remembered.length = 0;
+    this.onForget();
   }
 
   #emptyJumps(): void {
@@ -217,7 +269,8 @@ export class BlockCache {
       if (blocks?.size === 0) this.#byPage.delete(page);
     }
     this.forgetJump(block.linear);
-    for (const record of block.records) {
+    const first = block.header + RECORD_SIZE;
+    for (let record = first; record < block.recordsEnd; record += RECORD_SIZE) {
       this.#view.setUint16(record + RECORD.HANDLER, microIndex("leave"), true);
     }
   }

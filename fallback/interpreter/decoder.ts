@@ -38,8 +38,11 @@ export interface DecodedInstruction {
   readonly immediates: readonly bigint[];
 }
 
-/** The byte source ran out: what the CPU makes of it (a fault, or the next page) is its business. */
-export class NeedMoreBytes extends Error {}
+/**
+ * The byte source ran out: what the CPU makes of it (a fault, or the next page) is its business. No
+ * `Error`: every page of code ends like this, and a trace of the stack takes longer than a page.
+ */
+export class NeedMoreBytes {}
 /** No instruction: #UD. */
 export class InvalidOpcode extends Error {}
 /** Over fifteen bytes: #GP(0). */

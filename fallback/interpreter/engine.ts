@@ -254,7 +254,7 @@ export class Engine {
     const instruction = block.instructions[index];
     if (instruction === undefined) throw new Error("a record without its instruction");
     this.#view.setBigUint64(STATE.RIP, ripAfter(block, index), true);
-    this.#ahead = block.instructions.length - index;
+    this.#ahead = block.offsets.length - index;
     const done = this.#attempt(() => this.#host.procedure(instruction));
     this.#ahead = 0;
     if (!done) return OUTCOME.LEAVE;
@@ -310,11 +310,11 @@ export class Engine {
       this.#changed = false;
       return { kind: "changed" };
     }
-    this.budget += block.instructions.length - index;
+    this.budget += block.offsets.length - index;
     this.#view.setBigUint64(STATE.RIP, ripAt(block, index), true);
-    const instruction = block.instructions[index];
-    if (this.#thrown instanceof NonCanonical && instruction !== undefined) {
-      this.#thrown = this.#host.nonCanonical(instruction);
+    if (this.#thrown instanceof NonCanonical) {
+      const instruction = block.instructions[index];
+      if (instruction !== undefined) this.#thrown = this.#host.nonCanonical(instruction);
     }
     return this.#stop();
   }
@@ -358,7 +358,7 @@ const atOffset = (block: Block, offset: number): bigint =>
 const ripAt = (block: Block, index: number): bigint => atOffset(block, block.offsets[index] ?? 0);
 
 const ripAfter = (block: Block, index: number): bigint =>
-  atOffset(block, (block.offsets[index] ?? 0) + (block.instructions[index]?.length ?? 0));
+  atOffset(block, block.offsets[index + 1] ?? block.length);
 
 /** Contents of a custom section. */
 export function section(module: WebAssembly.Module, name: string): ArrayBuffer {

@@ -2,7 +2,7 @@ import { generalProtection } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
-import type { Block, BlockCache } from "./block.ts";
+import { type Block, type BlockCache, DecodedBlock } from "./block.ts";
 import {
   type Address,
   type DecodedInstruction,
@@ -129,7 +129,6 @@ export class Translator {
     const pages = [Math.floor(address / PAGE_SIZE)];
     const instructions: DecodedInstruction[] = [];
     const offsets: number[] = [];
-    const records: number[] = [];
     const bytes = withinLimit(place, this.#source.page(address));
     let offset = 0;
     let record = header + RECORD_SIZE;
@@ -140,12 +139,12 @@ export class Translator {
       if (instruction === undefined) break;
       const next = nextRip(place, offset + instruction.length);
       offsets.push(offset);
-      records.push(record);
       record = this.#write(record, instruction, instructions.length, place, next);
       instructions.push(instruction);
       offset += instruction.length;
       ended = instruction.form.instruction.ends !== undefined;
     }
+    const recordsEnd = record;
     if (!ended) this.#writeGo(record, nextRip(place, offset));
     this.#blocks.release(record + RECORD_SIZE);
     this.#view.setInt32(header + HEADER.COUNT, instructions.length, true);
@@ -153,15 +152,22 @@ export class Translator {
     this.#view.setInt32(header + HEADER.REGION, 0, true);
     const { rip, codeSize, limit } = place;
     const usesUnits = instructions.some(({ form }) => form.unit !== undefined);
-    const block = {
-      ...{ header, rip, linear, codeSize, limit, address, pages, instructions, offsets, records },
+    const facts = {
+      ...{ header, rip, linear, codeSize, limit, address, pages, offsets, recordsEnd },
       length: offset,
       unitControls: usesUnits ? readUnitControls(this.#view) : undefined,
     };
+    const kept = pages.length > 1 || instructions.some(isProcedure) ? instructions : undefined;
+    const block = new DecodedBlock(facts, this.#decodeAgain, kept);
     for (const page of pages) this.#source.mark(page);
     this.#blocks.add(block);
     return block;
   }
+
+  readonly #decodeAgain = ({ address, codeSize, offsets }: Block): DecodedInstruction[] => {
+    const bytes = this.#source.page(address);
+    return offsets.map((offset) => this.#decoder.decode(bytes, codeSize, offset));
+  };
 
   /**
    * One instruction. The first of a block may reach into the next page, a later one ends the block
@@ -330,6 +336,10 @@ export class Translator {
     this.#view.setUint16(record + RECORD.INDEX_REGISTER, STATE.ZERO, true);
   }
 }
+
+/** Without code of its own: the engine asks the block for the instruction. */
+const isProcedure = ({ form }: DecodedInstruction): boolean =>
+  form.instruction.meaning === undefined;
 
 const widthOf = ({ codeSize }: CodePlace): number => (codeSize === 64 ? 64 : 32);
 

@@ -18,7 +18,7 @@ export function discover(
 ): Graph {
   const nodes = new Map<bigint, Node>([[entry.rip, makeNode(entry)]]);
   const waiting = [nodes.get(entry.rip) as Node];
-  let instructions = entry.instructions.length;
+  let instructions = entry.offsets.length;
   for (let node = waiting.shift(); node !== undefined; node = waiting.shift()) {
     for (const rip of successorsOf(node.block)) {
       let next = nodes.get(rip);
@@ -26,7 +26,7 @@ export function discover(
         if (instructions >= MAX_INSTRUCTIONS || nodes.size >= MAX_NODES) continue;
         const block = executed(rip, node.block);
         if (block === undefined) continue;
-        instructions += block.instructions.length;
+        instructions += block.offsets.length;
         next = makeNode(block);
         nodes.set(rip, next);
         waiting.push(next);

@@ -185,7 +185,7 @@ export class Jit {
       slot: this.#table.slotOf(block.linear),
       pages: pagesOf(blocks),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
-      instructions: blocks.reduce((sum, one) => sum + one.instructions.length, 0),
+      instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
       bytes: bytes.length,
       function: instance.exports.region,
     };

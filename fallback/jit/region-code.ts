@@ -91,7 +91,7 @@ export class RegionCode {
       interpret: () => this.#interpret(),
       jump: (target) => this.#jump(target),
     });
-    this.#longest = graph.nodes.reduce((sum, { block }) => sum + block.instructions.length, 0);
+    this.#longest = graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0);
   }
 
   /** The function's body. */
@@ -194,7 +194,7 @@ export class RegionCode {
 
   /** Leaves before the instruction under way. */
   #interpret(): void {
-    const unused = this.#node.block.instructions.length - this.#index;
+    const unused = this.#node.block.offsets.length - this.#index;
     this.#leaveBy(this.#env.exitRecord(this.#ripAt(this.#index), unused));
   }
 
@@ -288,7 +288,7 @@ export class RegionCode {
   #procedure(instruction: DecodedInstruction): void {
     const fn = this.#fn;
     const zero = i32.const(0);
-    const unused = this.#node.block.instructions.length - this.#index;
+    const unused = this.#node.block.offsets.length - this.#index;
     this.#flags.tell();
     fn.set(this.#budget, i32.add(this.#budget, i32.const(unused)));
     this.#save();

@@ -10,6 +10,7 @@ static const struct {
     {"fib", fib},   {"sieve", sieve},         {"quicksort", quicksort},
     {"mix", mix},   {"bytecode", bytecode},   {"sha256", sha256},
     {"copy", copy}, {"rep", rep},             {"nbody", nbody},
+    {"cold", cold},
 };
 
 static int equal(const char *a, const char *b)

@@ -35,4 +35,7 @@ uint64_t fib(void);
 uint64_t bytecode(void);
 uint64_t nbody(void);
 
+/* For the start of cold code, and no loop. */
+uint64_t cold(void);
+
 #endif

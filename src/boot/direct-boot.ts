@@ -22,6 +22,7 @@ import { findMultibootHeader, type KernelLayout, kernelLayout } from "./multiboo
 import { buildInformation, informationSize, type ModuleInfo } from "./multiboot-info.ts";
 import { layoutSymbols, type SymbolLayout } from "./multiboot-symbols.ts";
 import { Placement } from "./placement.ts";
+import { loadPvh } from "./pvh.ts";
 import { printable } from "./text.ts";
 
 export interface LoadRequest {
@@ -65,10 +66,16 @@ const MAX_MODULES = 256;
  */
 export function loadImage(request: LoadRequest): LoadedImage {
   const { source, memory, commandLine, initrd } = request;
-  if (identify(source).kind === "linux") {
-    return loadLinux({ source, memory, commandLine: commandLine.join(" "), initrd });
+  const { kind } = identify(source);
+  const parts = { source, memory, commandLine: commandLine.join(" "), initrd };
+  if (kind === "linux") return loadLinux(parts);
+  if (kind === "pvh") return loadPvh(parts);
+  if (initrd !== undefined) {
+    throw new GuestError(
+      "image",
+      "an initrd is for a Linux kernel (bzImage, or ELF with PVH) only",
+    );
   }
-  if (initrd !== undefined) throw new GuestError("image", "an initrd is for a Linux kernel only");
   return loadMultiboot(request);
 }
 

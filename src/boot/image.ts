@@ -8,12 +8,13 @@ import { EM_386, EM_X86_64, ET_EXEC, isElf, parseElf, readInterpreter } from "./
 import { isIso9660 } from "./iso9660.ts";
 import { isLinux } from "./linux.ts";
 import { findMultibootHeader } from "./multiboot.ts";
+import { findPvhEntry } from "./pvh.ts";
 import { isForTender, readAbi, targetName } from "./solo5/abi.ts";
 import { looksLikeUkvm } from "./solo5/tender-image.ts";
 import { decodeAscii, printable } from "./text.ts";
 
 export interface Identification {
-  readonly kind: "iso9660" | "multiboot" | "linux" | "tender" | "other";
+  readonly kind: "iso9660" | "multiboot" | "linux" | "pvh" | "tender" | "other";
   /** A noun phrase with its article: `an ISO 9660 image`. */
   readonly description: string;
 }
@@ -119,6 +120,9 @@ function identifyElf(source: ByteSource): Identification {
     }
     if (looksLikeUkvm(source, elf)) {
       return { kind: "tender", description: `${description}, linked like Solo5's for ukvm` };
+    }
+    if (findPvhEntry(source, elf) !== undefined) {
+      return { kind: "pvh", description: `${description} with a PVH entry` };
     }
     if (readInterpreter(source, elf) !== undefined)
       return other(`${description} that an operating system loads`);

@@ -135,11 +135,22 @@ function flatLayout(source: ByteSource, headerOffset: number, fields: AddressFie
 
 function elfLayout(source: ByteSource): KernelLayout {
   const elf = parseElf(source);
+  const segments = elfSegments(source, elf);
+  const entry = physicalEntry(elf);
+  requireEntry(entry, segments);
+  return { entry, segments, elf };
+}
+
+/**
+ * What a kernel's program headers want loaded, by physical addresses.
+ * @throws GuestError `image`
+ */
+export function elfSegments(source: ByteSource, elf: ElfFile): LoadSegment[] {
   const machine = elf.class === 64 ? EM_X86_64 : EM_386;
   if (elf.machine !== machine || elf.type !== ET_EXEC) {
     throw new GuestError(
       "image",
-      `Multiboot kernel is not an x86 executable (ELF type ${elf.type}, machine ${elf.machine})`,
+      `kernel is not an x86 executable (ELF type ${elf.type}, machine ${elf.machine})`,
     );
   }
   const loadable = elf.segments.filter(
@@ -148,7 +159,7 @@ function elfLayout(source: ByteSource): KernelLayout {
   if (loadable.length === 0 || loadable.length > MAX_SEGMENTS) {
     throw new GuestError("image", `ELF kernel has ${loadable.length} segments to load`);
   }
-  const segments = loadable.map((segment): LoadSegment => {
+  return loadable.map((segment): LoadSegment => {
     checkRange(source, segment.offset, segment.fileSize, "truncated ELF: segment");
     if (segment.fileSize > segment.memorySize) {
       throw new GuestError(
@@ -163,9 +174,6 @@ function elfLayout(source: ByteSource): KernelLayout {
       memorySize: segment.memorySize,
     };
   });
-  const entry = physicalEntry(elf);
-  requireEntry(entry, segments);
-  return { entry, segments, elf };
 }
 
 /**
@@ -182,7 +190,8 @@ function physicalEntry(elf: ElfFile): number {
   return Number(elf.entry);
 }
 
-function requireEntry(entry: number, segments: readonly LoadSegment[]): void {
+/** @throws GuestError `image` when it is not in any of them */
+export function requireEntry(entry: number, segments: readonly LoadSegment[]): void {
   const inside = segments.some(
     ({ address, memorySize }) => entry >= address && entry < address + memorySize,
   );

@@ -123,8 +123,14 @@ export class Bios {
     const vector = vectorAt(Number(registers.rip & 0xffffn));
     const service = vector === undefined ? undefined : this.#services.get(vector);
     if (vector === undefined || service === undefined) return;
-    const again = service(new BiosCall(registers, this.#env.memory));
-    if (again !== undefined) registers.rip = BigInt(againOffset(vector, again === WAIT));
+    try {
+      const again = service(new BiosCall(registers, this.#env.memory));
+      if (again !== undefined) registers.rip = BigInt(againOffset(vector, again === WAIT));
+    } catch (error) {
+      // Called from another mode, with a stack that is nowhere: nothing is done.
+      if (!(error instanceof GuestError)) throw error;
+      return;
+    }
     cpu.writeRegisters(registers);
   }
 

@@ -55,16 +55,22 @@ export function plainState(): CpuState {
   return state;
 }
 
-/** A state full of random values that any instruction can start from. */
-export function backgroundState(seed: number): CpuState {
+/**
+ * A state full of random values that any instruction can start from.
+ * @param bases whether FS and GS may have any base; zero otherwise
+ */
+export function backgroundState(seed: number, bases = true): CpuState {
   const random = new SeededRandom(seed);
   const state = plainState();
   for (let register = 0; register < 16; register++) state.setGpr(register, values.integer(random));
   // Registers that instructions use as pointers without being told.
   for (const pointer of [3, 4, 5, 6, 7]) state.setGpr(pointer, values.dataAddress(random));
   state.rflags = randomFlags(random);
-  state.fsBase = values.segmentBase(random);
-  state.gsBase = values.segmentBase(random);
+  const [fsBase, gsBase] = [values.segmentBase(random), values.segmentBase(random)];
+  if (bases) {
+    state.fsBase = fsBase;
+    state.gsBase = gsBase;
+  }
   randomizeX87Control(state, random);
   randomizeMxcsr(state, random);
   for (let register = 0; register < 8; register++) {
@@ -85,8 +91,11 @@ export function backgroundState(seed: number): CpuState {
 export class Backgrounds {
   readonly states: readonly CpuState[];
 
-  constructor(seed: number, count: number) {
-    this.states = Array.from({ length: count }, (_, index) => backgroundState(seed * 1009 + index));
+  /** @param bases as for {@link backgroundState} */
+  constructor(seed: number, count: number, bases = true) {
+    this.states = Array.from({ length: count }, (_, index) =>
+      backgroundState(seed * 1009 + index, bases),
+    );
   }
 
   pick(random: SeededRandom): CpuState {

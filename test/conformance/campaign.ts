@@ -5,6 +5,7 @@ import type { Judge, Mode, SnippetCpu, SnippetResult } from "./driver.ts";
 import type { TestForm } from "./forms.ts";
 import { type GeneratedTest, generate } from "./generate.ts";
 import { undefinedResult } from "./undefined-results.ts";
+import { differsByVendor } from "./vendor.ts";
 
 const BATCH = 512;
 
@@ -51,7 +52,10 @@ export function* judgedTests(options: CampaignOptions, judge: Judge): Generator<
       const random = new SeededRandom(Math.imul(seed, 0x9e37_79b1) ^ (start + offset));
       const form = random.pick(forms);
       const mode = random.pick(form.modes.filter((candidate) => modes.includes(candidate)));
-      return generate(form, mode, random, backgrounds);
+      for (;;) {
+        const test = generate(form, mode, random, backgrounds);
+        if (!differsByVendor(test)) return test;
+      }
     });
     const results = judge.runAll(tests.map(({ snippet }) => snippet));
     for (const [offset, test] of tests.entries()) {

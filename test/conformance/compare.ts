@@ -22,6 +22,9 @@ export const NOTHING_UNDEFINED: Undefined = {
   memory: [],
 };
 
+const TOP = 0x3800;
+const TOP_SHIFT = 11;
+
 const OTHER_FLAGS: Readonly<Record<string, bigint>> = {
   DF: 0x400n,
   NT: 0x4000n,
@@ -77,7 +80,7 @@ export function compare(
   check("gs base", a.gsBase === b.gsBase, ({ state }) => hex(state.gsBase));
   compareX87(a, b, undefinedParts, check);
   for (let register = 0; register < 16; register++) {
-    const same = sameVector(a.xmm(register), b.xmm(register), undefinedParts.singleError);
+    const same = sameVector(a.xmm(register), b.xmm(register), undefinedParts);
     check(`xmm${register}`, same, ({ state }) => describeBytes(state.xmm(register)));
   }
   check("mxcsr", a.mxcsr === b.mxcsr, ({ state }) => hex(state.mxcsr, 4));
@@ -88,38 +91,68 @@ type Check = (what: string, same: boolean, show: (result: SnippetResult) => stri
 
 function compareX87(a: CpuState, b: CpuState, undefinedParts: Undefined, check: Check): void {
   check("x87 control", a.controlWord === b.controlWord, ({ state }) => hex(state.controlWord, 4));
-  const status = (a.statusWord ^ b.statusWord) & ~undefinedParts.statusWord;
+  const top = undefinedParts.top === true;
+  const status = (a.statusWord ^ b.statusWord) & ~undefinedParts.statusWord & (top ? ~TOP : ~0);
   check("x87 status", status === 0, ({ state }) => hex(state.statusWord, 4));
-  check("x87 tags", a.tagWord === b.tagWord, ({ state }) => hex(state.tagWord, 2));
+  check("x87 tags", top || a.tagWord === b.tagWord, ({ state }) => hex(state.tagWord, 2));
   const pointers = ({ bytes }: CpuState): Uint8Array => bytes.subarray(IMAGE.OPCODE, IMAGE.MXCSR);
   if (!undefinedParts.pointers) {
     check("x87 pointers", Buffer.compare(pointers(a), pointers(b)) === 0, ({ state }) =>
       describeBytes(pointers(state)),
     );
   }
+  const turned = top ? topOf(b) - topOf(a) : 0;
   for (let register = 0; register < 8; register++) {
-    const same = sameExtended(a.st(register), b.st(register), undefinedParts.ulps);
+    const [one, other] = [a.st(register), b.st((register - turned) & 7)];
+    const same = sameExtended(one, other, undefinedParts.ulps);
     check(`st${register}`, same, ({ state }) => describeBytes(state.st(register)));
   }
 }
 
+const topOf = (state: CpuState): number => (state.statusWord & TOP) >> TOP_SHIFT;
+
 function sameExtended(a: Uint8Array, b: Uint8Array, ulps: number): boolean {
   if (Buffer.compare(a, b) === 0) return true;
   if (ulps === 0) return false;
-  // Sign, exponent and significand in one number: neighbours differ by one, but at powers of two.
-  const distance = BigInt(`0x${describeBytes(a)}`) - BigInt(`0x${describeBytes(b)}`);
+  const distance = positionOf(a) - positionOf(b);
   return distance <= BigInt(ulps) && distance >= -BigInt(ulps);
 }
 
-function sameVector(a: Uint8Array, b: Uint8Array, singleError: number): boolean {
+/** Sign, exponent and fraction in one number: neighbours differ by one. */
+function positionOf(bytes: Uint8Array): bigint {
+  const value = BigInt(`0x${describeBytes(bytes)}`);
+  return ((value >> 64n) << 63n) | BigInt.asUintN(63, value);
+}
+
+function sameVector(
+  a: Uint8Array,
+  b: Uint8Array,
+  { singleError, nans = false }: Undefined,
+): boolean {
   if (Buffer.compare(a, b) === 0) return true;
-  if (singleError === 0) return false;
   const [first, second] = [viewOf(a), viewOf(b)];
+  if (nans && sameButForNans(first, second)) return true;
+  if (singleError === 0) return false;
   return [0, 4, 8, 12].every((lane) => {
     if (first.getUint32(lane, true) === second.getUint32(lane, true)) return true;
     const [x, y] = [first.getFloat32(lane, true), second.getFloat32(lane, true)];
     return Number.isFinite(x) && Math.abs(x - y) <= Math.abs(x) * singleError;
   });
+}
+
+/** Elements of either precision. */
+function sameButForNans(a: DataView, b: DataView): boolean {
+  const singles = [0, 4, 8, 12].every(
+    (at) =>
+      a.getUint32(at, true) === b.getUint32(at, true) ||
+      (Number.isNaN(a.getFloat32(at, true)) && Number.isNaN(b.getFloat32(at, true))),
+  );
+  const doubles = [0, 8].every(
+    (at) =>
+      a.getBigUint64(at, true) === b.getBigUint64(at, true) ||
+      (Number.isNaN(a.getFloat64(at, true)) && Number.isNaN(b.getFloat64(at, true))),
+  );
+  return singles || doubles;
 }
 
 const viewOf = (bytes: Uint8Array): DataView =>

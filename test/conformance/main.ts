@@ -52,7 +52,7 @@ function campaign(silicon: Silicon): CampaignOptions {
   return {
     ...{ forms, modes, seed, first: number("first"), count: number("count") },
     // Recorded vectors are differences from their backgrounds: few of those make a small file.
-    backgrounds: new Backgrounds(seed, options.record === undefined ? 64 : 4),
+    backgrounds: new Backgrounds(seed, options.record === undefined ? 64 : 4, silicon.segmentBases),
   };
 }
 

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   readSync,
   rmSync,
   statSync,
@@ -30,7 +31,10 @@ const SHARED_MEMORY = "/dev/shm";
  */
 export class Silicon implements SnippetCpu, Judge {
   readonly name = "silicon";
-  readonly modes: readonly Mode[] = [64, 32];
+  /** Not every kernel has 32-bit segments for user code. */
+  readonly modes: readonly Mode[];
+  /** Whether snippets may have bases of FS and GS other than zero: not every kernel lets them. */
+  readonly segmentBases = userSetsBases();
   readonly #timeLimit: number;
   readonly #program: string;
   /** A file without a name, and what was or will be in it. */
@@ -48,7 +52,9 @@ export class Silicon implements SnippetCpu, Judge {
     this.#program = join(root, "dist", "silicon");
     if (isNewer(source, this.#program)) compile(source, this.#program);
     this.#file = openNamelessFile();
-    this.run({ mode: 64, code: Uint8Array.of(NOP), state: plainState() });
+    const runs = (mode: Mode): boolean =>
+      this.run({ mode, code: Uint8Array.of(NOP), state: plainState() }).fault === undefined;
+    this.modes = ([64, 32] as const).filter(runs);
   }
 
   close(): void {
@@ -101,6 +107,19 @@ export class Silicon implements SnippetCpu, Judge {
   }
 }
 
+const AT_HWCAP2 = 26n;
+const HWCAP2_FSGSBASE = 2n;
+
+/** From the auxiliary vector: pairs of a type and a value (getauxval(3)). */
+function userSetsBases(): boolean {
+  const vector = new DataView(Uint8Array.from(readFileSync("/proc/self/auxv")).buffer);
+  for (let at = 0; at + 16 <= vector.byteLength; at += 16) {
+    if (vector.getBigUint64(at, true) !== AT_HWCAP2) continue;
+    return (vector.getBigUint64(at + 8, true) & HWCAP2_FSGSBASE) !== 0n;
+  }
+  return false;
+}
+
 function openNamelessFile(): number {
   const folder = mkdtempSync(
     join(existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir(), "silicon-"),
@@ -118,7 +137,7 @@ function isNewer(source: string, target: string): boolean {
 function compile(source: string, target: string): void {
   mkdirSync(dirname(target), { recursive: true });
   const compiler = process.env.CC ?? "cc";
-  const flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-fno-stack-protector"];
+  const flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-fno-stack-protector", "-Wl,-z,now"];
   const { status, stderr, error } = spawnSync(compiler, [...flags, "-o", target, source]);
   if (error !== undefined || status !== 0) {
     throw new HostError(`${compiler} cannot compile the judge`, {

@@ -2,6 +2,7 @@
 import type { CpuState } from "./cpu-state.ts";
 import type { SnippetResult } from "./driver.ts";
 import type { GeneratedTest } from "./generate.ts";
+import { undefinedByVendor } from "./vendor.ts";
 
 export interface Undefined {
   /** Bits of RFLAGS. */
@@ -16,6 +17,10 @@ export interface Undefined {
   readonly singleError: number;
   /** FOP, FIP and FDP, in registers. */
   readonly pointers: boolean;
+  /** Any NaN in a vector stands for any other. */
+  readonly nans?: boolean;
+  /** TOP, and so which register is ST(0), and the tags. */
+  readonly top?: boolean;
   /** Stretches of memory: linear address and bytes. */
   readonly memory: readonly (readonly [address: bigint, length: number])[];
 }
@@ -115,7 +120,7 @@ export function undefinedResult(test: GeneratedTest, expected: SnippetResult): U
   const { name } = instruction;
   const shifts = SHIFT.test(name) || ROTATE.test(name) || DOUBLE_SHIFT.test(name);
   const isX87 = map === 0 && (opcode & 0xf8) === 0xd8;
-  return {
+  const undefinedParts: Undefined = {
     flags: shifts ? undefinedShiftFlags(test) : flagBits(instruction.flags?.undefined ?? ""),
     statusWord: isX87 ? undefinedStatus(name, expected.state) : 0,
     gpr: isUndefinedDoubleShift(test) ? test.rm : undefined,
@@ -124,4 +129,5 @@ export function undefinedResult(test: GeneratedTest, expected: SnippetResult): U
     pointers: isX87 && !LOADS_POINTERS.test(name),
     memory: undefinedMemory(test),
   };
+  return undefinedByVendor(undefinedParts, test, expected);
 }

@@ -1,0 +1,78 @@
+/**
+ * Where AMD's processors do otherwise than Intel's, which ours is one of by its CPUID: with such a
+ * judge these are not compared (AMD64 Architecture Programmer's Manual vol. 3 and vol. 1 §11.4.4).
+ */
+import { readFileSync } from "node:fs";
+import type { SnippetResult } from "./driver.ts";
+import type { GeneratedTest } from "./generate.ts";
+import type { Undefined } from "./undefined-results.ts";
+
+const AMD = /^vendor_id\s*:\s*(AuthenticAMD|HygonGenuine)$/m;
+const OPERAND_SIZE = 0x66;
+const LEGACY_PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, OPERAND_SIZE, 0x67, 0xf0]);
+const REX_B = 1;
+const EXCEPTION_SUMMARY = 0x80;
+const GENERAL_PROTECTION = 13;
+const RSP = 4;
+const UNDERFLOW = 0x10;
+
+let amd: boolean | undefined;
+
+/** Whether the host's processor, which judges, is one of AMD's. */
+export function judgeIsAmd(): boolean {
+  try {
+    amd ??= AMD.test(readFileSync("/proc/cpuinfo", "utf8"));
+  } catch {
+    amd = false;
+  }
+  return amd;
+}
+
+/** Whether the judge, being AMD's, is right to execute a snippet otherwise. */
+export function differsByVendor({ form, snippet }: GeneratedTest): boolean {
+  if (!judgeIsAmd() || snippet.mode !== 64) return false;
+  const { name } = form.form.instruction;
+  const { code } = snippet;
+  // Near branches of 64-bit code obey the operand-size prefix there.
+  if (form.form.traits.has("f64") && form.form.instruction.ends && hasPrefix(code, OPERAND_SIZE)) {
+    return true;
+  }
+  // REP NOP is PAUSE with any REX here, there with REX.B an exchange with R8.
+  if (name === "PAUSE") return code.some((byte) => (byte & 0xf0) === 0x40 && (byte & REX_B) !== 0);
+  // PREFETCHW of a register.
+  return name === "NOP" && form.form.text.startsWith("0F 0D") && (code.at(-1) ?? 0) >= 0xc0;
+}
+
+/** What else is undefined with such a judge. */
+export function undefinedByVendor(
+  undefinedParts: Undefined,
+  { form, snippet }: GeneratedTest,
+  expected: SnippetResult,
+): Undefined {
+  if (!judgeIsAmd()) return undefinedParts;
+  const { name } = form.form.instruction;
+  // FXSAVE, by which results are seen, stores the pointers only while an exception is pending.
+  const hidden = (expected.state.statusWord & EXCEPTION_SUMMARY) === 0;
+  // A store that faults has not made x87's registers MMX's yet.
+  const stopped = expected.fault !== undefined && form.form.unit === "mmx";
+  // A call to an address that is not canonical faults before it writes to the stack.
+  const unpushed = name === "CALL" && expected.fault?.vector === GENERAL_PROTECTION;
+  const pushed = [snippet.state.gpr(RSP) - 8n, 8] as const;
+  return {
+    ...undefinedParts,
+    pointers: undefinedParts.pointers || hidden,
+    // Sums are made in another order, so that another of several NaNs comes first.
+    nans: name.startsWith("DPP"),
+    top: stopped,
+    // A transcendental function of a number that is tiny underflows there and is exact here.
+    statusWord: undefinedParts.statusWord | (undefinedParts.ulps > 0 ? UNDERFLOW : 0),
+    memory: unpushed ? [...undefinedParts.memory, pushed] : undefinedParts.memory,
+  };
+}
+
+function hasPrefix(code: Uint8Array, wanted: number): boolean {
+  const end = code.findIndex(
+    (byte) => !LEGACY_PREFIXES.has(byte) && byte !== 0xf2 && byte !== 0xf3,
+  );
+  return code.subarray(0, end).includes(wanted);
+}

@@ -68,7 +68,8 @@ export function compare(
   check("fault", sameFault(expected.fault, actual.fault), ({ fault }) => describeFault(fault));
   check("rip", a.rip === b.rip, ({ state }) => hex(state.rip));
   // A fault leaves flags as they were: nothing is undefined then.
-  const flags = expected.fault === undefined ? undefinedParts.flags : 0n;
+  const flags =
+    expected.fault === undefined ? undefinedParts.flags : (undefinedParts.faultFlags ?? 0n);
   check("rflags", ((a.rflags ^ b.rflags) & ~flags) === 0n, ({ state }) =>
     describeFlags(state.rflags),
   );

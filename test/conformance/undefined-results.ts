@@ -17,6 +17,8 @@ export interface Undefined {
   readonly singleError: number;
   /** FOP, FIP and FDP, in registers. */
   readonly pointers: boolean;
+  /** Bits of RFLAGS if the instruction faults; it leaves all alone unless said otherwise. */
+  readonly faultFlags?: bigint;
   /** Any NaN in a vector stands for any other. */
   readonly nans?: boolean;
   /** TOP, and so which register is ST(0), and the tags. */

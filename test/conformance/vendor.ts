@@ -13,8 +13,11 @@ const LEGACY_PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, OPERAND_SIZ
 const REX_B = 1;
 const EXCEPTION_SUMMARY = 0x80;
 const GENERAL_PROTECTION = 13;
+const RCX = 1;
 const RSP = 4;
+const ADDRESS_SIZE = 0x67;
 const UNDERFLOW = 0x10;
+const STATUS_FLAGS = 0x8d5n;
 
 let amd: boolean | undefined;
 
@@ -57,6 +60,11 @@ export function undefinedByVendor(
   const stopped = expected.fault !== undefined && form.form.unit === "mmx";
   // A call to an address that is not canonical faults before it writes to the stack.
   const unpushed = name === "CALL" && expected.fault?.vector === GENERAL_PROTECTION;
+  // Without a repetition the counter's upper half stays.
+  const unrepeated =
+    form.form.instruction.repeat === true &&
+    hasPrefix(snippet.code, ADDRESS_SIZE) &&
+    BigInt.asUintN(32, snippet.state.gpr(RCX)) === 0n;
   const pushed = [snippet.state.gpr(RSP) - 8n, 8] as const;
   return {
     ...undefinedParts,
@@ -64,6 +72,9 @@ export function undefinedByVendor(
     // Sums are made in another order, so that another of several NaNs comes first.
     nans: name.startsWith("DPP"),
     top: stopped,
+    // CMPS and SCAS that fault amid repetitions leave the flags of the last one.
+    faultFlags: form.form.instruction.repeat === true ? STATUS_FLAGS : 0n,
+    gpr: unrepeated ? RCX : undefinedParts.gpr,
     // A transcendental function of a number that is tiny underflows there and is exact here.
     statusWord: undefinedParts.statusWord | (undefinedParts.ulps > 0 ? UNDERFLOW : 0),
     memory: unpushed ? [...undefinedParts.memory, pushed] : undefinedParts.memory,

@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { HostileTrials } from "./trial.ts";
+
+const GUESTS = 40;
+/** Guests that have done harm once. */
+const REMEMBERED: readonly number[] = [];
+
+/** The long run is `npm run test:hostile -- --minutes N --seed S`. */
+test("random guests harm nobody but themselves", async () => {
+  const trials = new HostileTrials();
+  const seeds = [...REMEMBERED, ...Array.from({ length: GUESTS }, (_, n) => n)];
+  const failures: string[] = [];
+  let instructions = 0;
+  for (const seed of seeds) {
+    const result = await trials.run(seed);
+    instructions += result.instructions;
+    if (result.failure !== undefined) failures.push(`guest ${seed}: ${result.failure}`);
+  }
+  expect(failures).toEqual([]);
+  // They get somewhere.
+  expect(instructions).toBeGreaterThan(seeds.length * 100);
+}, 120_000);

@@ -1,0 +1,108 @@
+import { FallbackCpu } from "../../fallback/cpu.ts";
+import { interpreterModule } from "../../fallback/index.ts";
+import { OpcodeMap } from "../../fallback/isa/opcode-map.ts";
+import { FAMILIES } from "../../fallback/isa/table.ts";
+import { CountedClock } from "../../src/core/clock.ts";
+import { GuestMemory, RAM_OFFSET } from "../../src/core/guest-memory.ts";
+import { MIB } from "../../src/core/units.ts";
+import { CountedEventLoop } from "../../src/host/event-loop.ts";
+import { Machine } from "../../src/machine/machine.ts";
+import { FakeDisk, FakeLink } from "../support/fake-backends.ts";
+import { FakeConsole } from "../support/fake-console.ts";
+import { SeededRandom } from "../support/random.ts";
+import { HOSTILE_MODES, hostileGuest } from "./guest.ts";
+
+const RAM_SIZE = 2 * MIB;
+/** Behind RAM: nobody may write there. */
+const CANARY_SIZE = MIB / 4;
+const CANARY = 0xa5;
+const WASM_PAGE = 64 * 1024;
+/** Of guest time, which is counted in instructions. */
+const BOUND = 60_000;
+/** Milliseconds that a guest of so few instructions never takes. */
+const LONGEST = 20_000;
+const MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
+
+/** What came of one guest. */
+export interface TrialResult {
+  /** How the run ended. */
+  readonly outcome: string;
+  readonly instructions: number;
+  /** What must not happen, if it did. */
+  readonly failure: string | undefined;
+}
+
+/** Runs random guests one after the other on the same memory. */
+export class HostileTrials {
+  readonly #memory: WebAssembly.Memory;
+  readonly #canary: Uint8Array;
+  readonly #untouched = new Uint8Array(CANARY_SIZE).fill(CANARY);
+  /** Compiled once: most guests do not live long. */
+  readonly #interpreter = new WebAssembly.Module(interpreterModule(false));
+  readonly #inlineInterpreter = new WebAssembly.Module(interpreterModule(true));
+  readonly #map = new OpcodeMap(FAMILIES);
+
+  constructor() {
+    const pages = (RAM_OFFSET + RAM_SIZE + CANARY_SIZE) / WASM_PAGE;
+    this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.#canary = new Uint8Array(this.#memory.buffer, RAM_OFFSET + RAM_SIZE, CANARY_SIZE);
+    this.#canary.fill(CANARY);
+  }
+
+  /** @param seed of the guest: the same guest does the same thing again */
+  async run(seed: number): Promise<TrialResult> {
+    const random = new SeededRandom(seed);
+    const clock = new CountedClock(0);
+    const ram = new GuestMemory(this.#memory.buffer, RAM_OFFSET, RAM_SIZE);
+    const cpu = new FallbackCpu({
+      memory: this.#memory,
+      ramSize: RAM_SIZE,
+      clock,
+      map: this.#map,
+      interpreter: this.#interpreter,
+      inlineInterpreter: () => this.#inlineInterpreter,
+      hostWaits: () => false,
+      executed: (instructions) => clock.pass(instructions),
+      random: () => (BigInt(random.next()) << 32n) | BigInt(random.next()),
+    });
+    ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
+    const machine = new Machine({
+      cpu,
+      clock,
+      memory: ram,
+      eventLoop: new CountedEventLoop(clock),
+      console: new FakeConsole(),
+      nets: [{ backend: new FakeLink(), mac: MAC }],
+      blocks: [{ backend: new FakeDisk(64), id: "disk" }],
+      report: () => {},
+      boot: () => {
+        const bytes = new Uint8Array(this.#memory.buffer, RAM_OFFSET, RAM_SIZE);
+        const set = hostileGuest(random, random.pick(HOSTILE_MODES), bytes);
+        const registers = cpu.readRegisters();
+        set(registers);
+        return registers;
+      },
+    });
+    clock.alarm(() => machine.stop("bound")).set(BOUND as ReturnType<CountedClock["now"]>);
+    return await this.#judge(machine, () => cpu.instructions);
+  }
+
+  async #judge(machine: Machine, instructions: () => number): Promise<TrialResult> {
+    const start = performance.now();
+    let outcome = "thrown";
+    let failure: string | undefined;
+    try {
+      outcome = (await machine.run()).kind;
+      machine.cpu.readRegisters();
+    } catch (error) {
+      failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    }
+    const elapsed = performance.now() - start;
+    if (elapsed > LONGEST) failure ??= `took ${Math.round(elapsed)} ms`;
+    if (Buffer.compare(this.#canary, this.#untouched) !== 0) {
+      failure ??= "wrote behind its memory";
+      this.#canary.fill(CANARY);
+    }
+    return { outcome, instructions: instructions(), failure };
+  }
+}

@@ -256,8 +256,8 @@ export class FallbackCpu implements Cpu {
   }
 
   /**
-   * The instruction at RIP as assemblers call it; undefined if there is none that this processor
-   * knows.
+   * The instruction at RIP as assemblers call it, `(unknown)` for one that would fault as such;
+   * undefined where there is no memory.
    */
   nextInstruction(): string | undefined {
     const { linearRip, size } = this.#code;

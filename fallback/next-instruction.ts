@@ -11,7 +11,13 @@ import { linearOf } from "./memory/linear.ts";
 import type { Mmu } from "./memory/mmu.ts";
 import type { CodeSize } from "./processor.ts";
 
-/** What assemblers call the instruction at a linear address; undefined if there is none we know. */
+/** What stands for bytes that are no instruction of ours, or that cannot be fetched. */
+export const NO_INSTRUCTION = "(unknown)";
+
+/**
+ * What assemblers call the instruction at a linear address.
+ * @returns {@link NO_INSTRUCTION} if executing it raises a fault; undefined where there is no memory
+ */
 export function instructionName(
   decoder: Decoder,
   mmu: Mmu,
@@ -27,11 +33,10 @@ export function instructionName(
     }
     return mnemonicOf(decoder.decode(Uint8Array.from(bytes), codeSize));
   } catch (error) {
-    const unknown =
-      error instanceof InvalidOpcode ||
-      error instanceof InstructionTooLong ||
-      error instanceof NeedMoreBytes;
-    if (unknown || error instanceof CpuException) return undefined;
+    // There is no memory for the bytes that are needed.
+    if (error instanceof NeedMoreBytes) return undefined;
+    const invalid = error instanceof InvalidOpcode || error instanceof InstructionTooLong;
+    if (invalid || error instanceof CpuException) return NO_INSTRUCTION;
     throw error;
   }
 }

@@ -98,7 +98,14 @@ static __attribute__((interrupt)) void on_simd(struct frame *frame)
     frame->ip += 4;
 }
 
-/* ... as is this one. */
+/* Bytes that are no instruction: two of them. */
+static __attribute__((interrupt)) void on_undefined(struct frame *frame)
+{
+    vector_seen = 6;
+    frame->ip += 2;
+}
+
+/* The instruction that faults is four bytes long, too. */
 static __attribute__((interrupt)) void on_page_fault(struct frame *frame, uint64_t code)
 {
     uint64_t address;
@@ -200,6 +207,15 @@ static void sse(void)
     show("unmasked, vector", vector_seen);
 }
 
+/* What neither KVM nor its help knows. */
+static void undefined(void)
+{
+    set_gate(6, on_undefined);
+    vector_seen = 0;
+    __asm__ volatile(".byte 0x0f, 0x04");
+    show("undefined, vector", vector_seen);
+}
+
 static void x87(void)
 {
     long double third;
@@ -279,6 +295,7 @@ void guest_main(void)
     integers();
     traps();
     sse();
+    undefined();
     x87();
     segment_base();
     mapping();

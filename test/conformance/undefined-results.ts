@@ -19,6 +19,8 @@ export interface Undefined {
   readonly pointers: boolean;
   /** Bits of RFLAGS if the instruction faults; it leaves all alone unless said otherwise. */
   readonly faultFlags?: bigint;
+  /** The judge itself is wrong, and nothing is compared. */
+  readonly unjudged?: boolean;
   /** Any NaN in a vector stands for any other. */
   readonly nans?: boolean;
   /** TOP, and so which register is ST(0), and the tags. */

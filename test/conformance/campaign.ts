@@ -4,8 +4,7 @@ import { compare, type Difference } from "./compare.ts";
 import type { Judge, Mode, SnippetCpu, SnippetResult } from "./driver.ts";
 import type { TestForm } from "./forms.ts";
 import { type GeneratedTest, generate } from "./generate.ts";
-import { undefinedResult } from "./undefined-results.ts";
-import { differsByVendor } from "./vendor.ts";
+import { differsByVendor, undefinedHere } from "./vendor.ts";
 
 const BATCH = 512;
 
@@ -80,7 +79,7 @@ export function* failures(
     if (expected.fault !== undefined) counts.faults++;
     coverage.set(test.form.name, counts);
     const actual = suspect.run(test.snippet);
-    const differences = compare(expected, actual, undefinedResult(test, expected));
+    const differences = compare(expected, actual, undefinedHere(test, expected));
     if (differences.length > 0) yield { index, test, differences };
   }
 }

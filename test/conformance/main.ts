@@ -18,8 +18,8 @@ import { minimise } from "./minimise.ts";
 import { PROCESSORS } from "./processors.ts";
 import { describeFailure } from "./report.ts";
 import { Silicon } from "./silicon.ts";
-import { undefinedResult } from "./undefined-results.ts";
 import { encodeVectors, type Vector } from "./vectors.ts";
+import { recordable, undefinedHere } from "./vendor.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -70,7 +70,7 @@ function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions)
     const smallest = minimise(test, silicon, suspect);
     const expected = silicon.run(smallest.snippet);
     const actual = suspect.run(smallest.snippet);
-    const differences = compare(expected, actual, undefinedResult(smallest, expected));
+    const differences = compare(expected, actual, undefinedHere(smallest, expected));
     console.log(
       `test ${index}: ${describeFailure(smallest, [silicon.name, suspect.name], differences)}\n`,
     );
@@ -114,7 +114,8 @@ function record(file: string, silicon: Silicon, tests: CampaignOptions): void {
     const count = taken.get(name) ?? 0;
     if (count >= share) continue;
     taken.set(name, count + 1);
-    const undefinedParts = undefinedResult(test, expected);
+    const undefinedParts = undefinedHere(test, expected);
+    if (!recordable(undefinedParts)) continue;
     vectors.push({ name, snippet: test.snippet, result: expected, undefinedParts });
   }
   const bytes = encodeVectors(vectors, tests.backgrounds.states);

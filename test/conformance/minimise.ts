@@ -3,13 +3,13 @@ import { compare } from "./compare.ts";
 import { type CpuState, IMAGE, IMAGE_SIZE } from "./cpu-state.ts";
 import type { SnippetCpu } from "./driver.ts";
 import type { GeneratedTest } from "./generate.ts";
-import { undefinedResult } from "./undefined-results.ts";
+import { undefinedHere } from "./vendor.ts";
 
 /** Where two processors disagree about a snippet, as far as the result is defined. */
 function disagreements(test: GeneratedTest, judge: SnippetCpu, suspect: SnippetCpu): string[] {
   const expected = judge.run(test.snippet);
   const actual = suspect.run(test.snippet);
-  return compare(expected, actual, undefinedResult(test, expected)).map(({ what }) => what);
+  return compare(expected, actual, undefinedHere(test, expected)).map(({ what }) => what);
 }
 
 /** Offset, length, and the length below which it is not divided. */

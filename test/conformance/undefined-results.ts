@@ -2,7 +2,6 @@
 import type { CpuState } from "./cpu-state.ts";
 import type { SnippetResult } from "./driver.ts";
 import type { GeneratedTest } from "./generate.ts";
-import { undefinedByVendor } from "./vendor.ts";
 
 export interface Undefined {
   /** Bits of RFLAGS. */
@@ -124,7 +123,7 @@ export function undefinedResult(test: GeneratedTest, expected: SnippetResult): U
   const { name } = instruction;
   const shifts = SHIFT.test(name) || ROTATE.test(name) || DOUBLE_SHIFT.test(name);
   const isX87 = map === 0 && (opcode & 0xf8) === 0xd8;
-  const undefinedParts: Undefined = {
+  return {
     flags: shifts ? undefinedShiftFlags(test) : flagBits(instruction.flags?.undefined ?? ""),
     statusWord: isX87 ? undefinedStatus(name, expected.state) : 0,
     gpr: isUndefinedDoubleShift(test) ? test.rm : undefined,
@@ -133,5 +132,4 @@ export function undefinedResult(test: GeneratedTest, expected: SnippetResult): U
     pointers: isX87 && !LOADS_POINTERS.test(name),
     memory: undefinedMemory(test),
   };
-  return undefinedByVendor(undefinedParts, test, expected);
 }

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { isCanonical } from "../../fallback/bits.ts";
 import type { SnippetResult } from "./driver.ts";
 import type { GeneratedTest } from "./generate.ts";
-import type { Undefined } from "./undefined-results.ts";
+import { type Undefined, undefinedResult } from "./undefined-results.ts";
 
 const AMD = /^vendor_id\s*:\s*(AuthenticAMD|HygonGenuine)$/m;
 const OPERAND_SIZE = 0x66;
@@ -48,13 +48,11 @@ export function differsByVendor({ form, snippet }: GeneratedTest): boolean {
   return name === "NOP" && form.form.text.startsWith("0F 0D") && (code.at(-1) ?? 0) >= 0xc0;
 }
 
-/** What else is undefined with such a judge. */
-export function undefinedByVendor(
-  undefinedParts: Undefined,
-  { form, snippet }: GeneratedTest,
-  expected: SnippetResult,
-): Undefined {
+/** What no comparison with this judge may insist on. @param expected its result */
+export function undefinedHere(test: GeneratedTest, expected: SnippetResult): Undefined {
+  const undefinedParts = undefinedResult(test, expected);
   if (!judgeIsAmd()) return undefinedParts;
+  const { form, snippet } = test;
   const { name } = form.form.instruction;
   // FXSAVE, by which results are seen, stores the pointers only while an exception is pending.
   const hidden = (expected.state.statusWord & EXCEPTION_SUMMARY) === 0;
@@ -78,13 +76,18 @@ export function undefinedByVendor(
     unjudged: misled && form.form.unit === "sse",
     top: stopped,
     // CMPS and SCAS that fault amid repetitions leave the flags of the last one.
-    faultFlags: form.form.instruction.repeat === true ? STATUS_FLAGS : 0n,
+    faultFlags:
+      expected.fault !== undefined && form.form.instruction.repeat === true ? STATUS_FLAGS : 0n,
     gpr: unrepeated ? RCX : undefinedParts.gpr,
     // A transcendental function of a number that is tiny underflows there and is exact here.
     statusWord: undefinedParts.statusWord | (undefinedParts.ulps > 0 ? UNDERFLOW : 0),
     memory: unpushed ? [...undefinedParts.memory, pushed] : undefinedParts.memory,
   };
 }
+
+/** Whether a vector for other machines can say all that is undefined. */
+export const recordable = ({ faultFlags, nans, top, unjudged }: Undefined): boolean =>
+  (faultFlags ?? 0n) === 0n && nans !== true && top !== true && unjudged !== true;
 
 function hasPrefix(code: Uint8Array, wanted: number): boolean {
   const end = code.findIndex(

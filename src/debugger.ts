@@ -4,6 +4,7 @@ import { chooseExecutable } from "./debug/executable.ts";
 import { MachineTarget } from "./debug/gdb/machine-target.ts";
 import { GdbStub } from "./debug/gdb/stub.ts";
 import type { OfferedFile } from "./debug/gdb/target.ts";
+import { Monitor, type TraceSwitch } from "./debug/monitor/monitor.ts";
 import { type DebugAddress, DebugListener } from "./host/debug-listener.ts";
 import type { Machine } from "./machine/machine.ts";
 
@@ -12,6 +13,8 @@ export interface DebuggedMachine {
   readonly image: OfferedFile;
   /** Files that may be the image's program with its symbols, which debuggers ask for. */
   readonly programs: readonly OfferedFile[];
+  /** What is traced, if anything is. */
+  readonly trace: TraceSwitch | undefined;
   /** Ends the run at the debugger's word. */
   readonly kill: () => void;
 }
@@ -30,9 +33,9 @@ export class DebugServer {
   }
 
   /** From now on debuggers are let in. Before the machine runs. */
-  serve({ machine, image, programs, kill }: DebuggedMachine): void {
+  serve({ machine, image, programs, trace, kill }: DebuggedMachine): void {
     const executable = chooseExecutable(image, programs);
-    const target = new MachineTarget(machine, executable, kill);
+    const target = new MachineTarget(machine, executable, new Monitor({ machine, trace, kill }));
     let session: GdbStub | undefined;
     machine.control.onStop = (stop) => session?.stopped(stop);
     machine.control.onEnd = (outcome) => session?.ended(outcome);

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import type { TraceSwitch } from "../debug/monitor/monitor.ts";
 import { DebugServer } from "../debugger.ts";
 import type { DebugAddress } from "../host/debug-listener.ts";
 import { ImageFile } from "../host/image-file.ts";
@@ -15,6 +16,13 @@ export interface DebuggingOptions {
   readonly freeze?: true;
 }
 
+/** @param trace what `--trace` writes */
+type LetDebuggersIn = (
+  machine: Machine,
+  stop: (reason: StopReason) => void,
+  trace: TraceSwitch | undefined,
+) => void;
+
 /**
  * Does what they ask for, as far as it can be refused.
  * @returns what lets debuggers in to a machine, before it runs
@@ -24,18 +32,19 @@ export async function openDebugging(
   { gdb, freeze }: DebuggingOptions,
   image: ImageFile,
   closers: Closers,
-): Promise<(machine: Machine, stop: (reason: StopReason) => void) => void> {
+): Promise<LetDebuggersIn> {
   if (gdb === undefined) return () => {};
   const server = closers.opened(await DebugServer.listen(gdb));
   const programs = programsBeside(image.path).map((path) => ({
     path,
     bytes: closers.opened(new ImageFile(path)),
   }));
-  return (machine, stop) => {
+  return (machine, stop, trace) => {
     server.serve({
       machine,
       image: { path: resolve(image.path), bytes: image },
       programs,
+      trace,
       kill: () => stop("terminate"),
     });
     if (freeze) machine.control.stop();

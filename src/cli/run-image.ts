@@ -64,6 +64,7 @@ export async function runImage(
     let profileFile: OutputFile | undefined;
     const profile =
       options.perf === undefined ? undefined : new Profile(symbolsOf(image), () => clock.now());
+    const trace = options.trace && openTrace(options.trace, clock, image, closers, failed);
     const machine = createMachine({
       image,
       clock,
@@ -74,7 +75,7 @@ export async function runImage(
       accelerator: acceleratorFor(options),
       explain: say,
       timed: options.stats === true,
-      decorations: options.trace && openTrace(options.trace, clock, image, closers, failed),
+      decorations: trace?.decorations,
       jit: options.jit,
       profile:
         profile && ((elapsed, registers) => profile.passed(elapsed, registers, machine.memory)),
@@ -101,7 +102,7 @@ export async function runImage(
       closers.add(onQuit(dump));
     }
     forgetSignals = onSignals(stop);
-    letDebuggersIn(machine, stop);
+    letDebuggersIn(machine, stop, trace?.log);
     startTimeout(options, clock, machine);
     const endPinging =
       pinged !== undefined && options.ping !== undefined

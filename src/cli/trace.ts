@@ -15,6 +15,11 @@ import { printError } from "./messages.ts";
 /** Characters that are gathered for a write. */
 const BUFFERED = 1 << 16;
 
+export interface OpenTrace {
+  readonly log: TraceLog;
+  readonly decorations: Decorations;
+}
+
 /**
  * @param failed hears once that the trace cannot be written any more
  * @throws HostError when the file cannot be opened
@@ -25,15 +30,13 @@ export function openTrace(
   image: ByteSource,
   closers: Closers,
   failed: (error: HostError) => void,
-): Decorations {
+): OpenTrace {
   const { file } = spec;
-  const decorations = (write: (line: string) => void): Decorations =>
-    traceDecorations({
-      log: new TraceLog(spec, clock, write),
-      clock,
-      symbols: () => symbolsOf(image),
-    });
-  if (file === undefined) return decorations(printError);
+  const traceTo = (write: (line: string) => void): OpenTrace => {
+    const log = new TraceLog(spec, clock, write);
+    return { log, decorations: traceDecorations({ log, clock, symbols: () => symbolsOf(image) }) };
+  };
+  if (file === undefined) return traceTo(printError);
   const output = openOutputs({ trace: file }).trace;
   let text = "";
   let broken = false;
@@ -54,7 +57,7 @@ export function openTrace(
     flush();
     if (output !== undefined) closeSync(output.fd);
   });
-  return decorations((line) => {
+  return traceTo((line) => {
     text += line;
     if (text.length > BUFFERED) flush();
   });

@@ -11,6 +11,11 @@ export interface BusDevice {
 }
 
 /** Anything that goes back to its power-on state with the machine. */
+/** What can say how it stands, for people: one line or more. Without effect on anything. */
+export interface Describable {
+  describe(): readonly string[];
+}
+
 export interface Resettable {
   reset(): void;
 }

@@ -281,6 +281,14 @@ export class Board implements MachineBoard {
     };
   }
 
+  describeInterrupts(): readonly string[] {
+    return [this.#pic, this.#lapic, this.#ioapic].flatMap((controller) => controller.describe());
+  }
+
+  describeDevices(): readonly string[] {
+    return this.#pci.describe();
+  }
+
   show(): void {
     this.screen.poll();
   }

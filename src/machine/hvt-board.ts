@@ -96,6 +96,15 @@ export class HvtBoard implements MachineBoard {
     if (tender.netRing !== undefined) this.#ring = new NetRing(memory, tender.netRing, nets);
   }
 
+  describeInterrupts(): readonly string[] {
+    return ["no interrupts: the guest polls"];
+  }
+
+  describeDevices(): readonly string[] {
+    const count = (what: string, all: readonly unknown[]): string => `${all.length} ${what}`;
+    return [`hypercalls: ${count("network devices", this.nets)}, ${count("disks", this.blocks)}`];
+  }
+
   get holdsGuest(): boolean {
     return this.#poller.waiting;
   }

@@ -27,6 +27,10 @@ export interface MachineBoard {
   readonly blocks: readonly { readonly stats: BlockStatistics }[];
   /** Whether a device keeps the guest from running until something happens. */
   readonly holdsGuest: boolean;
+  /** The interrupt controllers, for people. */
+  describeInterrupts(): readonly string[];
+  /** The other devices, likewise. */
+  describeDevices(): readonly string[];
   /** A slice of the guest's is over: what it left to be seen goes to the console. */
   show(): void;
   /** The run is over: the same, completely. */

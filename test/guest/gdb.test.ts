@@ -165,7 +165,10 @@ describeOnEach.skipIf(missing("gdb"))("gdb", () => {
 
   test("garbage harms neither guest nor monitor, and gdb comes in afterwards", async () => {
     const socket = socketPath();
-    const guest = start([image("kernel"), "--gdb", `unix:${socket}`, "--ping", "100000"]);
+    const guest = start([
+      ...[image("kernel"), "--gdb", `unix:${socket}`, "--ping", "100000"],
+      ...["--trace", "irq:/dev/null"],
+    ]);
     await guest.printed("bytes from");
     const random = new SeededRandom(1);
     for (let i = 0; i < 20; i++) {
@@ -175,8 +178,25 @@ describeOnEach.skipIf(missing("gdb"))("gdb", () => {
       await delay(20);
       client.destroy();
     }
-    const { stdout } = await gdb(`target remote ${socket}`, "info symbol $pc", "kill").ended;
+    const { stdout, stderr } = await gdb(
+      `target remote ${socket}`,
+      "info symbol $pc",
+      "monitor info devices",
+      "monitor info interrupts",
+      "monitor trace off",
+      part("reset"),
+      "monitor reset",
+      "maintenance flush register-cache",
+      "print/x $pc",
+      "kill",
+    ).ended;
+    const said = parts(stdout);
     expect(stdout).toContain("in section .text");
+    expect(stderr).toMatch(/^PCI 00:02\.0 1af4:1000, ports c000, .*IRQ 11$/m);
+    expect(stderr).toMatch(/virtio-net queue 0: 256 entries, .* waiting\)/);
+    expect(stderr).toMatch(/^8259, lines 15 to 8: .*vectors from 0x28$/m);
+    expect(stderr).toContain("trace: off");
+    expect(said.reset).toContain("$1 = 0x10000c");
     expect((await guest.ended).status).toBe(143);
   });
 });

@@ -3,7 +3,7 @@ import { PAGE_SIZE } from "../../core/units.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Resumption } from "../../machine/run-control.ts";
 import { readLinear, writeLinear } from "../linear-memory.ts";
-import { Monitor } from "../monitor/monitor.ts";
+import type { Monitor } from "../monitor/monitor.ts";
 import { type PagingRegisters, walkPages } from "../page-walk.ts";
 import type { DebugTarget, OfferedFile, Region } from "./target.ts";
 
@@ -15,14 +15,11 @@ export class MachineTarget implements DebugTarget {
   readonly executable: OfferedFile | undefined;
   readonly #machine: Machine;
   readonly #monitor: Monitor;
-  readonly #kill: () => void;
 
-  /** @param kill ends the run at the debugger's word */
-  constructor(machine: Machine, executable: OfferedFile | undefined, kill: () => void) {
+  constructor(machine: Machine, executable: OfferedFile | undefined, monitor: Monitor) {
     this.#machine = machine;
     this.executable = executable;
-    this.#kill = kill;
-    this.#monitor = new Monitor(machine, kill);
+    this.#monitor = monitor;
   }
 
   get standing(): boolean {
@@ -86,7 +83,7 @@ export class MachineTarget implements DebugTarget {
   }
 
   kill(): void {
-    this.#kill();
+    this.#monitor.kill();
   }
 
   monitor(command: string): string {

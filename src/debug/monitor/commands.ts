@@ -19,6 +19,17 @@ const stepInterrupts: MonitorCommand = {
   },
 };
 
+const traceSwitch: MonitorCommand = {
+  usage: "[on|off]",
+  help: "whether what --trace asks for is written",
+  run: ({ trace }, [word]) => {
+    const wanted = parseSwitch(word, "trace [on|off]");
+    if (trace === undefined) return ["nothing is traced: start with --trace KINDS[:FILE]"];
+    if (wanted !== undefined) trace.on = wanted;
+    return [`trace: ${trace.on ? "on" : "off"}`];
+  },
+};
+
 const reset: MonitorCommand = {
   usage: "",
   help: "back to the start of the image, and stop there",
@@ -41,6 +52,7 @@ export const MONITOR_COMMANDS: Readonly<Record<string, MonitorCommand>> = {
   info,
   xp: examinePhysical,
   "step-interrupts": stepInterrupts,
+  trace: traceSwitch,
   reset,
   quit,
 };

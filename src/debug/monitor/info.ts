@@ -15,12 +15,14 @@ const TOPICS: Readonly<Record<string, Topic>> = {
       parseAddress(address, "info mem ADDRESS"),
     ),
   idt: ({ machine }) => describeIdt(machine.cpu.readRegisters(), machine.memory),
+  devices: ({ machine }) => machine.board.describeDevices(),
+  interrupts: ({ machine }) => machine.board.describeInterrupts(),
   gdt: ({ machine }) => describeGdt(machine.cpu.readRegisters(), machine.memory),
 };
 
 export const info: MonitorCommand = {
   usage: `[${Object.keys(TOPICS).join("|")}]`,
-  help: "the processor; an address's page-table walk; descriptor tables",
+  help: "the processor, page tables at an address, descriptor tables, devices",
   run: (monitor, [topic = "cpu", ...words]) => {
     const describe = Object.hasOwn(TOPICS, topic) ? TOPICS[topic] : undefined;
     if (describe === undefined) {

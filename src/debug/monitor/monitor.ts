@@ -10,9 +10,17 @@ export interface MonitorCommand {
   readonly run: (monitor: MonitorContext, words: readonly string[]) => readonly string[];
 }
 
+/** A trace that can be interrupted. */
+export interface TraceSwitch {
+  on: boolean;
+}
+
 /** What commands work on. */
 export interface MonitorContext {
   readonly machine: Machine;
+  /** What is traced, if anything is. */
+  readonly trace: TraceSwitch | undefined;
+  /** Ends the run. */
   readonly kill: () => void;
   interruptsWhileStepping: boolean;
 }
@@ -23,11 +31,13 @@ export class UsageError extends Error {}
 /** What a debugger's protocol has no packets for. Only while the guest stands still. */
 export class Monitor implements MonitorContext {
   readonly machine: Machine;
+  readonly trace: TraceSwitch | undefined;
   readonly kill: () => void;
   interruptsWhileStepping = false;
 
-  constructor(machine: Machine, kill: () => void) {
+  constructor({ machine, trace, kill }: Omit<MonitorContext, "interruptsWhileStepping">) {
     this.machine = machine;
+    this.trace = trace;
     this.kill = kill;
   }
 

@@ -9,6 +9,8 @@ const TIME_DIGITS = 6;
 
 /** Lines with the time since the machine's start, in seconds, and what they are about. */
 export class TraceLog {
+  /** Whether lines are written. */
+  on = true;
   readonly #spec: TraceSpec;
   readonly #clock: Clock;
   readonly #write: (line: string) => void;
@@ -42,6 +44,7 @@ export class TraceLog {
   }
 
   line(kind: TraceKind, text: string): void {
+    if (!this.on) return;
     const time = ((this.#clock.now() - this.#start) / SECOND).toFixed(TIME_DIGITS);
     this.#write(`${time.padStart(TIME_WIDTH)} ${kind.padEnd(KIND_WIDTH)} ${text}\n`);
   }

@@ -2,7 +2,7 @@ import type { AccessSize, BusDevice, Resettable } from "../../core/device.ts";
 import { assert } from "../../core/errors.ts";
 import type { IrqLine } from "../../core/irq-line.ts";
 import { RegisterMap, type RegisterSpec } from "../../core/register-map.ts";
-import { PAGE_SIZE } from "../../core/units.ts";
+import { hex, PAGE_SIZE } from "../../core/units.ts";
 import { type ApicMessage, DELIVERY } from "./apic-message.ts";
 
 /** Intel 82093AA data sheet (290566) §3.1: an index and a window. */
@@ -72,6 +72,17 @@ export class IoApic implements BusDevice, Resettable {
       },
       PAGE_SIZE,
     );
+  }
+
+  /** The pins that are not masked. */
+  describe(): readonly string[] {
+    const open = [...this.#lower].flatMap((entry, pin) => {
+      if ((entry & MASKED) !== 0) return [];
+      const trigger = (entry & LEVEL) !== 0 ? "level" : "edge";
+      const up = (this.#inputs & (1 << pin)) !== 0 ? ", up" : "";
+      return `  pin ${pin}: vector ${hex(entry & VECTOR, 2)}, ${trigger}${up}`;
+    });
+    return [`I/O APIC: ${open.length === 0 ? "all pins masked" : "pins"}`, ...open];
   }
 
   /** The pins keep the levels that devices drive. */

@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { AccessSize, BusDevice, Resettable } from "../../core/device.ts";
 import { floating } from "../../core/device.ts";
 import { RegisterMap, type RegisterSpec } from "../../core/register-map.ts";
-import { PAGE_SIZE } from "../../core/units.ts";
+import { hex, PAGE_SIZE } from "../../core/units.ts";
 import { type ApicMessage, DELIVERY, FIRST_VECTOR } from "./apic-message.ts";
 import { ApicTimer } from "./apic-timer.ts";
 import { LocalPin, LocalVector } from "./local-vector.ts";
@@ -141,6 +141,16 @@ export class LocalApic implements BusDevice, Resettable {
     this.#writeSpurious(BIOS_SVR);
     this.lint0.value = BIOS_LINT0;
     this.lint1.value = BIOS_LINT1;
+  }
+
+  describe(): readonly string[] {
+    const list = ({ all }: VectorSet): string =>
+      all.length === 0 ? "none" : all.map((vector) => hex(vector, 2)).join(" ");
+    const { requests, inService } = this.#arbiter;
+    return [
+      `local APIC: ${this.enabled ? "enabled" : "disabled"}, requests ${list(requests)}, ` +
+        `in service ${list(inService)}, task priority ${hex(this.taskPriority, 2)}`,
+    ];
   }
 
   /** Whether any vector waits, be it for its priority or for the APIC to be enabled. */

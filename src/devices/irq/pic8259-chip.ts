@@ -1,6 +1,7 @@
 import { ByteDevice } from "../../core/byte-device.ts";
 import type { Resettable } from "../../core/device.ts";
 import type { IrqLine } from "../../core/irq-line.ts";
+import { hex } from "../../core/units.ts";
 
 /** Initialisation command words (Intel 8259A data sheet, figure 7). */
 const ICW1_SELECT = 1 << 4;
@@ -71,6 +72,15 @@ export class Pic8259 extends ByteDevice implements Resettable {
     this.#output = output;
     this.#alwaysLevel = cascade;
     this.reset();
+  }
+
+  /** One line. */
+  describe(): string {
+    const bits = (value: number): string => value.toString(2).padStart(8, "0");
+    return (
+      `requests ${bits(this.#requests)}, in service ${bits(this.#inService)}, ` +
+      `masked ${bits(this.#mask)}, vectors from ${hex(this.#base)}`
+    );
   }
 
   /** The inputs keep the levels that devices drive. */

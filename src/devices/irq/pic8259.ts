@@ -1,5 +1,5 @@
 import { byteDevice } from "../../core/byte-device.ts";
-import type { BusDevice, Resettable } from "../../core/device.ts";
+import type { BusDevice, Describable, Resettable } from "../../core/device.ts";
 import { assert } from "../../core/errors.ts";
 import type { IrqLine } from "../../core/irq-line.ts";
 import type { Irq } from "../../core/units.ts";
@@ -21,7 +21,7 @@ const BIOS_BASES = [0x08, 0x70] as const;
 const BIOS_MASKS = [0xb8, 0x8f] as const;
 
 /** The two cascaded interrupt controllers of a PC with their edge/level control registers. */
-export class PicPair implements Resettable {
+export class PicPair implements Resettable, Describable {
   /** Ports 0x20 and 0x21. */
   readonly primary: BusDevice;
   /** Ports 0xa0 and 0xa1. */
@@ -54,6 +54,13 @@ export class PicPair implements Resettable {
     this.primary = this.#primary;
     this.secondary = this.#secondary;
     this.#lines = Array.from({ length: LINES }, (_, line) => this.#chip(line >> 3).input(line & 7));
+  }
+
+  describe(): readonly string[] {
+    return [
+      `8259, lines 7 to 0: ${this.#primary.describe()}`,
+      `8259, lines 15 to 8: ${this.#secondary.describe()}`,
+    ];
   }
 
   reset(): void {

@@ -23,6 +23,13 @@ export class VectorSet {
     this.#words.fill(0);
   }
 
+  /** All of them, in order. */
+  get all(): readonly number[] {
+    return Array.from({ length: 32 * WORDS }, (_, vector) => vector).filter((vector) =>
+      this.has(vector),
+    );
+  }
+
   /** The highest, or {@link NONE}. */
   get highest(): number {
     for (let index = WORDS - 1; index >= 0; index--) {

@@ -1,6 +1,7 @@
 import {
   type AccessSize,
   type BusDevice,
+  type Describable,
   floating,
   type Resettable,
   readBytewise,
@@ -8,10 +9,10 @@ import {
 } from "../../core/device.ts";
 import { assert } from "../../core/errors.ts";
 import type { BaseAddress } from "./base-address.ts";
-import type { ConfigSpace } from "./config-space.ts";
+import { type ConfigSpace, HEADER } from "./config-space.ts";
 
 /** One function of a PCI device: its header, and what its base address registers decode. */
-export interface PciFunction extends Resettable {
+export interface PciFunction extends Resettable, Partial<Describable> {
   readonly config: ConfigSpace;
   readonly bars: readonly BaseAddress[];
   /** The guest wrote to the configuration space. */
@@ -30,6 +31,24 @@ export class HeaderOnlyFunction implements PciFunction {
   reset(): void {
     this.config.reset();
   }
+}
+
+const hexDigits = (value: number, digits: number): string =>
+  value.toString(16).padStart(digits, "0");
+
+/** Who it is, where its ranges are, and its interrupt line. */
+function describeHeader(config: ConfigSpace): string {
+  const ids = [HEADER.VENDOR_ID, HEADER.DEVICE_ID].map((at) => hexDigits(config.read(at, 2), 4));
+  const bars = [0, 1, 2, 3, 4, 5].flatMap((n) => {
+    const bar = config.read(HEADER.BAR0 + 4 * n, 4) >>> 0;
+    if (bar === 0) return [];
+    return (bar & 1) !== 0
+      ? `ports ${hexDigits(bar & ~3, 4)}`
+      : `memory ${hexDigits((bar & ~15) >>> 0, 8)}`;
+  });
+  const pin = config.read(HEADER.INTERRUPT_PIN, 1);
+  const line = pin === 0 ? [] : [`IRQ ${config.read(HEADER.INTERRUPT_LINE, 1)}`];
+  return [ids.join(":"), ...bars, ...line].join(", ");
 }
 
 const SLOTS = 32;
@@ -69,6 +88,18 @@ export class PciBus implements BusDevice, Resettable {
   /** What is plugged in, in order of device and function number. */
   functions(): PciFunction[] {
     return this.#functions.filter((fn) => fn !== undefined);
+  }
+
+  /** Every function, with what it has to say itself. */
+  describe(): readonly string[] {
+    return this.#functions.flatMap((fn, index) => {
+      if (fn === undefined) return [];
+      const slot = Math.floor(index / FUNCTIONS_PER_SLOT);
+      return [
+        `PCI 00:${hexDigits(slot, 2)}.${index % FUNCTIONS_PER_SLOT} ${describeHeader(fn.config)}`,
+        ...(fn.describe?.() ?? []),
+      ];
+    });
   }
 
   /**

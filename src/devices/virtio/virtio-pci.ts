@@ -75,6 +75,10 @@ export class VirtioPci implements PciFunction {
   readonly #interrupts: PciInterrupts;
   readonly #msix: Msix;
 
+  describe(): readonly string[] {
+    return this.#transport.describe();
+  }
+
   constructor(options: VirtioPciOptions) {
     const { device, ports, mmio, irq, sendMessage } = options;
     const { name, pciDevice, classCode } = DEVICE_TYPES[device.deviceId];

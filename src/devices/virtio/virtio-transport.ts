@@ -1,5 +1,6 @@
 import { GuestError, type HostError } from "../../core/errors.ts";
 import type { GuestMemory } from "../../core/guest-memory.ts";
+import { hex } from "../../core/units.ts";
 import { DeviceStatus, type DriverState, STATUS } from "./status.ts";
 import { VIRTIO_F, VIRTIO_F_HIGH, type VirtioDevice, type VirtioDriver } from "./virtio-device.ts";
 import { type QueueLayout, Virtqueue } from "./virtqueue.ts";
@@ -67,6 +68,15 @@ export class VirtioTransport implements VirtioDriver {
   /** Takes those that the device offers; a legacy driver learns of the others by reading back. */
   acceptLegacyFeatures(features: number): void {
     this.#setFeatures((features & this.#device.features) >>> 0, 0);
+  }
+
+  /** Status and queues. */
+  describe(): readonly string[] {
+    const state = `status ${hex(this.status, 2)}, features ${hex(this.features)}`;
+    return [
+      `  ${state}, ${this.stats.notifies} notifications, ${this.stats.interrupts} interrupts`,
+      ...this.queues.map((queue) => `  ${queue.describe()}`),
+    ];
   }
 
   get status(): number {

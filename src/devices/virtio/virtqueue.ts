@@ -85,6 +85,18 @@ export class Virtqueue {
     if (allowed && !this.#ready) this.#size = size;
   }
 
+  /** One line: where the queue is, and how far both sides have got with it. */
+  describe(): string {
+    if (!this.#ready) return `${this.#name}: not in use`;
+    const available = this.#memory.readU16(gpa(this.#available + RING_INDEX));
+    const waiting = (available - this.#nextAvailable) & 0xffff;
+    return (
+      `${this.#name}: ${this.#size} entries, descriptors at ${hex(this.#descriptors)}, ` +
+      `available ${available} (${waiting} waiting) at ${hex(this.#available)}, ` +
+      `used ${this.#nextUsed} at ${hex(this.#used)}`
+    );
+  }
+
   /** Whether the rings are in place. */
   get ready(): boolean {
     return this.#ready;

@@ -1,6 +1,9 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { command, describeOnEach, image } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { atTerminal, onTerminal, type Session } from "../support/terminal.ts";
 import { exit, print, spin, tinyGuest } from "../support/tiny-guest.ts";
 
@@ -52,6 +55,31 @@ describeOnEach.skipIf(missing("python3"))("on a terminal", () => {
     // Neither an interrupt, nor an end of file, nor a suspension, nor a translated return.
     expect(session.output.slice(session.output.indexOf(">") + 1)).toBe("6b0d041a1c7f0103c3a921");
     expect(session.status).toBe(0);
+    expectRestored(session);
+  });
+
+  it("the report of a crash comes in whole lines, and the terminal is restored", async () => {
+    // ud2 without a handler
+    const session = await atTerminal([tinyGuest(print("x\n"), [0x0f, 0x0b])]);
+    expect(session.status).toBe(121);
+    const lines = session.output.trimEnd().split("\r\n");
+    expect(lines[1]).toBe("solo5-kvm: the guest brought its processor down (triple fault)");
+    expect(lines.at(-1)).toMatch(/^#0 +0x[0-9a-f]+$/);
+    expect(session.output.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/);
+    expect(session.after).toEqual(session.before);
+  });
+
+  it("C-a d writes a core, and the run goes on", async () => {
+    const core = join(temporaryFolder(), "core");
+    const session = await atTerminal(
+      [image("kernel"), "-m", "32", "--core", core],
+      ["expect", READY],
+      ["type", "\x01d"],
+      ["expect", "core is in"],
+      ["type", "\x01x"],
+    );
+    expect(session.status).toBe(0);
+    expect(statSync(core).size).toBeGreaterThan(32 * 1024 * 1024);
     expectRestored(session);
   });
 

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { describeChange, describeStatus, NetSetup } from "../../src/host/net-setup.ts";
 import { TapNetwork } from "../../src/host/tap.ts";
 import { SimulatedGuest } from "../net/simulated-guest.ts";
+import { configuration } from "../support/configuration.ts";
 
 const ip = (...args: string[]): string => {
   const { status, stdout, stderr } = spawnSync("ip", args, { encoding: "utf8" });
@@ -60,9 +61,9 @@ describe("net up", () => {
 
   it("twice changes nothing more", () => {
     up();
-    const before = ip("address");
+    const before = configuration(ip("address"));
     expect(up().every((line) => line.endsWith(": there already"))).toBe(true);
-    expect(ip("address")).toBe(before);
+    expect(configuration(ip("address"))).toBe(before);
   });
 
   it("lets a monitor open the tap, and the host ping its guest", async () => {

@@ -7,6 +7,7 @@ import {
   builtImage,
   MEMORY_MIB,
   type Monitor,
+  oursOnBoth,
   packImage,
   qemuAsTyped,
   qemuTrimmed,
@@ -34,7 +35,7 @@ export const memory: Benchmark = {
   rounds: 5,
   async run({ rounds, ours }: BenchmarkOptions) {
     const ping = packImage("ping", "quiet");
-    const rivals = [...ours, qemuAsTyped, qemuTrimmed].map((monitor) => ({
+    const rivals = [...oursOnBoth(ours), qemuAsTyped, qemuTrimmed].map((monitor) => ({
       monitor,
       hello: new Sample(),
       ping: new Sample(),

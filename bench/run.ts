@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { access } from "./access.ts";
+import { apps } from "./apps.ts";
 import { bootTime } from "./boot.ts";
 import { cpu } from "./cpu.ts";
 import { exits } from "./exits.ts";
@@ -10,7 +11,7 @@ import { ping } from "./ping.ts";
 import { solo5Kvm } from "./support/monitors.ts";
 import { udp } from "./udp.ts";
 
-const BENCHMARKS = [cpu, exits, access, bootTime, memory, idle, gdb, ping, udp];
+const BENCHMARKS = [cpu, exits, access, bootTime, apps, memory, idle, gdb, ping, udp];
 
 const USAGE = `usage: npm run bench -- [--rounds N] [--baseline FILE] [NAME…]
 

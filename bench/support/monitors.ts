@@ -43,6 +43,13 @@ export function solo5Kvm(cli: string = CLI, name = "solo5-kvm"): OurMonitor {
   };
 }
 
+/** Our command line on both processors; without KVM on this host that one is left out, aloud. */
+export function oursOnBoth(ours: readonly OurMonitor[]): Monitor[] {
+  if (existsSync("/dev/kvm")) return ours.flatMap((each) => [each, each.emulated]);
+  console.log("  (this host has no KVM)\n");
+  return ours.map((each) => each.emulated);
+}
+
 /**
  * Who is compared over a tap: our command line on both processors, and then QEMU. Without KVM on this
  * host that processor is left out, aloud.

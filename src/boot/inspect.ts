@@ -88,12 +88,14 @@ function inspectIso(source: ByteSource, problems: string[]): IsoReport {
   if (volume.missingBytes > 0) problems.push(truncationOf(volume));
   const found = attempt(() => readIsoMenu(volume));
   const menuEntries = found?.menu.entries ?? [];
-  if (found === undefined && problems.length === 0) {
-    problems.push(`ISO has no kernel to boot: none of ${MENU_PATHS.join(", ")} is in it`);
-  }
   const { bootCatalog } = volume;
   const catalog =
     bootCatalog === undefined ? [] : attempt(() => parseBootCatalog(source, bootCatalog));
+  // With a boot loader of its own, the BIOS starts it.
+  const startable = found !== undefined || catalog?.some(({ bootable }) => bootable) === true;
+  if (!startable && problems.length === 0) {
+    problems.push(`ISO has no kernel to boot: none of ${MENU_PATHS.join(", ")} is in it`);
+  }
   const files: IsoFileReport[] = [];
   attempt(() => {
     const named = bootFilesOf(volume, menuEntries);

@@ -2,6 +2,7 @@ import { GENERAL_REGISTERS, type GeneralRegister, type Segment } from "../src/co
 import { CR0, EFER, IOPL_SHIFT, RFLAGS } from "./bits.ts";
 import type { CpuException } from "./exceptions.ts";
 import { readFlags, writeFlags } from "./flags.ts";
+import { linearOfHalves } from "./memory/linear.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "./state.ts";
 
 /** Numbers of the general registers in encodings. */
@@ -91,6 +92,21 @@ export class Processor {
 
   setGpr(index: number, value: bigint): void {
     this.view.setBigUint64(STATE.GPR + 8 * index, value, true);
+  }
+
+  /** As a linear address (`linear.ts`): exact if it is canonical. */
+  gprLinear(index: number): number {
+    const at = STATE.GPR + 8 * index;
+    return linearOfHalves(this.view.getUint32(at, true), this.view.getUint32(at + 4, true));
+  }
+
+  /** Adds to all 64 bits. @param distance of either sign, below 2^31 */
+  advanceGpr(index: number, distance: number): void {
+    const at = STATE.GPR + 8 * index;
+    const low = this.view.getUint32(at, true) + distance;
+    const carry = Math.floor(low / 0x1_0000_0000);
+    this.view.setUint32(at, low, true);
+    if (carry !== 0) this.view.setUint32(at + 4, this.view.getUint32(at + 4, true) + carry, true);
   }
 
   /** Bits 31 to 0, unsigned. */

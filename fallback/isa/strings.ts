@@ -92,14 +92,21 @@ class StringOperation {
  * Runs `element` once, or as often as the prefix says. It returns whether a comparison was equal,
  * if it compared. A fault leaves the elements before it done.
  * @param bulk does several elements at once if it can, and returns how many
+ * @param quick the same before all else, where {@link mayBeQuick}: no more than one execution does
  */
 function repeating(
   context: ProcedureContext,
   element: (operation: StringOperation) => boolean | undefined,
   bulk?: (operation: StringOperation, limit: number) => number,
+  quick?: (context: ProcedureContext) => number,
 ): void {
-  const operation = new StringOperation(context);
   const { repeat } = context.instruction;
+  const quicklyDone = quick !== undefined && mayBeQuick(context) ? quick(context) : 0;
+  if (quicklyDone > 0) {
+    context.spend(quicklyDone);
+    if (context.processor.gprLinear(RCX) === 0) return;
+  }
+  const operation = new StringOperation(context);
   if (repeat === undefined) {
     element(operation);
     return;
@@ -109,7 +116,7 @@ function repeating(
   const flags = context.saveFlags();
   const before = operation.count;
   try {
-    repeatElements(operation, repeat, element, bulk);
+    repeatElements(operation, repeat, MAX_ELEMENTS - quicklyDone, element, bulk);
   } catch (fault) {
     // Intel SDM vol. 2B, REP: as if no element had been compared.
     context.restoreFlags(flags);
@@ -126,11 +133,12 @@ const trapsEachElement = ({ processor, outside }: ProcedureContext): boolean =>
 function repeatElements(
   operation: StringOperation,
   repeat: number,
+  most: number,
   element: (operation: StringOperation) => boolean | undefined,
   bulk?: (operation: StringOperation, limit: number) => number,
 ): void {
   // Traps come after each element.
-  let left = trapsEachElement(operation.context) ? 1 : MAX_ELEMENTS;
+  let left = trapsEachElement(operation.context) ? 1 : most;
   while (left > 0) {
     const { count } = operation;
     if (count === 0n) return;
@@ -210,6 +218,85 @@ function storeBulk(operation: StringOperation, limit: number): number {
   return to.elements;
 }
 
+/**
+ * Whether nothing but RAM can be in the way, in the case that most guests' copies are: there 64-bit
+ * arithmetic, which costs more than a short copy, is not needed.
+ */
+function mayBeQuick(context: ProcedureContext): boolean {
+  const { repeat, addressSize, segment } = context.instruction;
+  return (
+    repeat !== undefined &&
+    addressSize === 64 &&
+    segment !== SEGMENT_INDEX.fs &&
+    segment !== SEGMENT_INDEX.gs &&
+    (context.processor.systemFlags & RFLAGS.DF) === 0 &&
+    !trapsEachElement(context)
+  );
+}
+
+const elementBytes = ({ instruction, operandSize }: ProcedureContext): number =>
+  (instruction.form.opcode & 1) === 0 ? 1 : operandSize / 8;
+
+/** Elements from a linear address to the end of its page; 0 if a slower way has to look at it. */
+function elementsInPage(linear: number, bytes: number): number {
+  if (!isCanonicalLinear(linear)) return 0;
+  return Math.floor((PAGE_SIZE - (linear & (PAGE_SIZE - 1))) / bytes);
+}
+
+function moveQuickly(context: ProcedureContext): number {
+  const { processor, mmu } = context;
+  const bytes = elementBytes(context);
+  let done = 0;
+  while (done < MAX_ELEMENTS) {
+    const left = Math.min(processor.gprLinear(RCX), MAX_ELEMENTS - done);
+    const source = processor.gprLinear(RSI);
+    const destination = processor.gprLinear(RDI);
+    const elements = Math.min(
+      left,
+      elementsInPage(source, bytes),
+      elementsInPage(destination, bytes),
+    );
+    if (elements <= 0) break;
+    const length = elements * bytes;
+    const from = mmu.translate(source, "read");
+    const to = mmu.translate(destination, "write");
+    const plain = mmu.memory.allows("read", from, length) && mmu.memory.allows("write", to, length);
+    // Overlapping so that elements are read after they were written: one by one.
+    if (!plain || (to > from && to < from + length)) break;
+    mmu.noticeWrite(to, length);
+    mmu.memory.bytes.copyWithin(to, from, from + length);
+    processor.advanceGpr(RSI, length);
+    processor.advanceGpr(RDI, length);
+    processor.advanceGpr(RCX, -elements);
+    done += elements;
+  }
+  return done;
+}
+
+function storeQuickly(context: ProcedureContext): number {
+  const { processor, mmu } = context;
+  const bytes = elementBytes(context);
+  const value = processor.gpr32(RAX) & 0xff;
+  // All bytes alike, as they mostly are.
+  if (bytes > 1 && processor.gprLinear(RAX) !== 0) return 0;
+  let done = 0;
+  while (done < MAX_ELEMENTS) {
+    const left = Math.min(processor.gprLinear(RCX), MAX_ELEMENTS - done);
+    const destination = processor.gprLinear(RDI);
+    const elements = Math.min(left, elementsInPage(destination, bytes));
+    if (elements <= 0) break;
+    const length = elements * bytes;
+    const to = mmu.translate(destination, "write");
+    if (!mmu.memory.allows("write", to, length)) break;
+    mmu.noticeWrite(to, length);
+    mmu.memory.bytes.fill(value, to, to + length);
+    processor.advanceGpr(RDI, length);
+    processor.advanceGpr(RCX, -elements);
+    done += elements;
+  }
+  return done;
+}
+
 /** Flags of a comparison, as CMP sets them. */
 function compare(operation: StringOperation, a: bigint, b: bigint): boolean {
   operation.context.setCompareFlags(a, b, 8 * operation.bytes);
@@ -243,6 +330,7 @@ export const strings: Family = [
         return undefined;
       },
       moveBulk,
+      moveQuickly,
     ),
   ),
   string("STOS", ["AA", "AB"], (context) =>
@@ -255,6 +343,7 @@ export const strings: Family = [
         return undefined;
       },
       storeBulk,
+      storeQuickly,
     ),
   ),
   string("LODS", ["AC", "AD"], (context) =>

@@ -76,6 +76,8 @@ exception_entry:
     cld
     movq    %rsp, %rdi
     call    exception_report        /* does not return */
+    /* gdb looks the frame up at the return address, which must be in it. */
+    ud2
     .cfi_endproc
 
     /* A device interrupt: only the registers that a C function may change

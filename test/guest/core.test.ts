@@ -29,14 +29,13 @@ describeOnEach.skipIf(missing("gdb"))("a core of the guest", () => {
     expect(ended.status).toBe(255);
     expect(ended.stderr).toContain(`solo5-kvm: the guest's core is in ${core}\n`);
     const text = gdb(KERNEL_ELF, core, "bt", "x/s kernel_command_line", "p $rip == 0");
-    // gdb has no way across our handlers.
-    expect(functionsOf(text)).toEqual(
-      expect.arrayContaining(["platform_exit", "exception_report"]),
-    );
+    // gdb shows functions that were inlined besides, and the handler as such.
+    const outer = ["divide", "solo5_app_main", "solo5_start", "kernel_main", "_start"];
+    expect(functionsOf(text).slice(-outer.length)).toEqual(outer);
     const reported = [...ended.stderr.matchAll(/^#\d+ +0x[0-9a-f]+ (\w+)/gm)].map(
       ([, name]) => name,
     );
-    expect(reported.slice(0, 2)).toEqual(["platform_exit", "exception_report"]);
+    expect(reported.slice(-outer.length)).toEqual(outer);
     expect(text).toContain('"divide"');
     expect(text).toContain("$1 = 0");
   });

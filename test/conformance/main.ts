@@ -1,6 +1,6 @@
 /**
  * `npm run test:silicon -- [--count N] [--seed S] [--cpu NAME] [--forms REGEXP] [--mode 32|64]
- * [--first INDEX] [--failures N] [--coverage FILE] [--record FILE]`
+ * [--first INDEX] [--failures N] [--document FILE] [--record FILE]`
  *
  * Random single instructions on the real processor and on one of ours. Exit status 1 when they
  * differ anywhere.
@@ -11,6 +11,7 @@ import { FAMILIES } from "../../fallback/isa/table.ts";
 import { Backgrounds } from "./backgrounds.ts";
 import { type CampaignOptions, type FormCoverage, failures, judgedTests } from "./campaign.ts";
 import { compare } from "./compare.ts";
+import { addCampaign } from "./coverage-document.ts";
 import type { SnippetCpu } from "./driver.ts";
 import { type TestForm, testForms } from "./forms.ts";
 import { HAND_WRITTEN } from "./hand-written-forms.ts";
@@ -19,7 +20,7 @@ import { PROCESSORS } from "./processors.ts";
 import { describeFailure } from "./report.ts";
 import { Silicon } from "./silicon.ts";
 import { encodeVectors, type Vector } from "./vectors.ts";
-import { recordable, undefinedHere } from "./vendor.ts";
+import { judgeIsAmd, recordable, undefinedHere } from "./vendor.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -30,7 +31,7 @@ const { values: options } = parseArgs({
     forms: { type: "string", default: "" },
     mode: { type: "string" },
     failures: { type: "string", default: "10" },
-    coverage: { type: "string" },
+    document: { type: "string" },
     record: { type: "string" },
     "hand-written": { type: "boolean", default: false },
   },
@@ -84,24 +85,27 @@ function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions)
       `${tests.count} tests of ${coverage.size} forms (${faults} faults), ${total} differ; ` +
       `${Math.round(tests.count / seconds)} tests a second`,
   );
-  if (options.coverage !== undefined) addCoverage(options.coverage, coverage);
+  if (options.document !== undefined && total === 0) {
+    addToDocument(options.document, coverage, tests);
+  }
   return total === 0;
 }
 
-/** Adds to the counts that are in the file already. */
-function addCoverage(file: string, coverage: ReadonlyMap<string, FormCoverage>): void {
-  let known: Record<string, FormCoverage> = {};
+/** Adds the counts of a campaign without differences to the document. */
+function addToDocument(
+  file: string,
+  coverage: ReadonlyMap<string, FormCoverage>,
+  { seed, count, modes }: CampaignOptions,
+): void {
+  let before = "";
   try {
-    known = JSON.parse(readFileSync(file, "utf8"));
+    before = readFileSync(file, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
   }
-  for (const [name, { compared, faults }] of coverage) {
-    const before = known[name] ?? { compared: 0, faults: 0 };
-    known[name] = { compared: before.compared + compared, faults: before.faults + faults };
-  }
-  const sorted = Object.entries(known).sort(([a], [b]) => (a < b ? -1 : 1));
-  writeFileSync(file, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
+  const vendor = judgeIsAmd() ? "AMD" : "Intel";
+  const campaign = { seed, tests: count, modes: modes.join(" and "), vendor };
+  writeFileSync(file, addCampaign(before, FAMILIES, coverage, campaign));
 }
 
 /** The same number of vectors for each form. */

@@ -19,6 +19,7 @@ const RCX = 1;
 const RSP = 4;
 const ADDRESS_SIZE = 0x67;
 const UNDERFLOW = 0x10;
+const X87_MASKS = 0x3f;
 const STATUS_FLAGS = 0x8d5n;
 
 let amd: boolean | undefined;
@@ -67,13 +68,19 @@ export function undefinedHere(test: GeneratedTest, expected: SnippetResult): Und
     BigInt.asUintN(32, snippet.state.gpr(RCX)) === 0n;
   // Some virtual hosts say #UD of SSE instructions that fault while RSP is not canonical.
   const misled = expected.fault?.vector === INVALID_OPCODE && !isCanonical(snippet.state.gpr(RSP));
+  // x87's stores look at memory first there, here at what their exceptions say of storing at all.
+  const x87Stores = form.form.unit === "x87" && form.form.operands[0]?.place === "memory";
+  const memoryFirst =
+    x87Stores &&
+    expected.fault !== undefined &&
+    (snippet.state.controlWord & X87_MASKS) !== X87_MASKS;
   const pushed = [snippet.state.gpr(RSP) - 8n, 8] as const;
   return {
     ...undefinedParts,
     pointers: undefinedParts.pointers || hidden,
     // Sums are made in another order, so that another of several NaNs comes first.
     nans: name.startsWith("DPP"),
-    unjudged: misled && form.form.unit === "sse",
+    unjudged: (misled && form.form.unit === "sse") || memoryFirst,
     top: stopped,
     // CMPS and SCAS that fault amid repetitions leave the flags of the last one.
     faultFlags:

@@ -91,7 +91,9 @@ export function createMachine(description: MachineDescription): Machine {
   });
   const whole = allocateMemory(plan.memoryMib, true);
   const memory = whole.ram;
+  memory.fresh = true;
   const notice = plan.load(memory);
+  memory.fresh = false;
   if (notice !== undefined) explain(notice);
   const { cpu, waitForEvents } = createProcessor({
     accelerator: description.accelerator ?? "auto",

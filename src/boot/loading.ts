@@ -54,10 +54,12 @@ export function copyFile(
 }
 
 /**
- * Makes memory zero without touching pages that are: fresh guest memory has no host pages behind
- * it, and a large bss should not change that.
+ * Makes memory zero without touching pages that are: they have no host pages behind them, and a large
+ * bss should not change that.
  */
 function clear(memory: GuestMemory, address: number, length: number): void {
+  // Even looking at a page takes the host a moment.
+  if (memory.fresh) return;
   for (let done = 0; done < length; ) {
     const size = Math.min(PAGE_SIZE - ((address + done) % PAGE_SIZE), length - done);
     const page = memory.slice(gpa(address + done), size);

@@ -29,6 +29,8 @@ export class GuestMemory {
   readonly buffer: ArrayBuffer;
   /** Bytes of RAM. */
   readonly size: number;
+  /** While it is known that what nobody has written yet is zero: before the guest first runs. */
+  fresh = false;
   /** Set before there is a processor, which keeps the guest to it as far as it can. */
   protections: readonly MemoryProtection[] = [];
   /**

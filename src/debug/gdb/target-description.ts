@@ -86,12 +86,13 @@ function describeFeature({ name, registers }: Feature): string {
  * 64-bit whatever the mode: so a session may begin in real mode or in a 32-bit loader, and go on
  * into the kernel.
  */
-export const TARGET_DESCRIPTION: string = [
-  '<?xml version="1.0"?>',
-  '<!DOCTYPE target SYSTEM "gdb-target.dtd">',
-  '<target version="1.0">',
-  "<architecture>i386:x86-64</architecture>",
-  ...FEATURES.map(describeFeature),
-  "</target>",
-  "",
-].join("\n");
+export const targetDescription = (): string =>
+  [
+    '<?xml version="1.0"?>',
+    '<!DOCTYPE target SYSTEM "gdb-target.dtd">',
+    '<target version="1.0">',
+    "<architecture>i386:x86-64</architecture>",
+    ...FEATURES.map(describeFeature),
+    "</target>",
+    "",
+  ].join("\n");

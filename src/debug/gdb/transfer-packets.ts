@@ -3,7 +3,7 @@ import { parseLength, utf8 } from "./hex.ts";
 import { latin1, PACKET_SIZE } from "./packet.ts";
 import { ERROR, type Handler, type Handlers, type Session, UNSUPPORTED } from "./session.ts";
 import { THREAD } from "./stop-reply.ts";
-import { TARGET_DESCRIPTION } from "./target-description.ts";
+import { targetDescription } from "./target-description.ts";
 
 /** @returns undefined for an annex that there is not */
 type Document = (session: Session, annex: string) => string | undefined;
@@ -24,7 +24,7 @@ const MEMORY_MAP = [
 const THREADS = `<?xml version="1.0"?>\n<threads><thread id="${THREAD}" core="0" name="cpu0"/></threads>\n`;
 
 const DOCUMENTS: Readonly<Record<string, Document>> = {
-  features: (_session, annex) => (annex === "target.xml" ? TARGET_DESCRIPTION : undefined),
+  features: (_session, annex) => (annex === "target.xml" ? targetDescription() : undefined),
   "memory-map": () => MEMORY_MAP,
   threads: () => THREADS,
   "exec-file": ({ target }) => target.executable && latin1(utf8(target.executable.path)),

@@ -8,7 +8,7 @@ import {
   type Registers,
   type VmExit,
 } from "../../core/cpu.ts";
-import { type DebugStops, NO_STOPS } from "../../core/debug.ts";
+import { type DebugExit, type DebugStops, instructionAddress, NO_STOPS } from "../../core/debug.ts";
 import type { GuestMemory } from "../../core/guest-memory.ts";
 import { MILLISECOND, type Nanos } from "../../core/units.ts";
 import { GuestCode } from "../code.ts";
@@ -27,6 +27,7 @@ const GOES_ON: ReadonlySet<VmExit["kind"]> = new Set([
 ]);
 
 const KICKED: Kicked = { kind: "kicked" };
+const AT_BREAKPOINT: DebugExit = { kind: "debug", cause: "breakpoint", watchpoint: undefined };
 
 export interface StepTraceParts {
   readonly log: TraceLog;
@@ -47,7 +48,12 @@ export function tracedSteps(cpu: Cpu, parts: StepTraceParts): Cpu {
     run(deadline: Nanos): VmExit {
       const end = clock.now() + TURN;
       for (;;) {
-        teller.before(cpu.readRegisters());
+        const registers = cpu.readRegisters();
+        teller.before(registers);
+        // A step would go past it.
+        if (!wanted.step && wanted.breakpoints.has(instructionAddress(registers))) {
+          return AT_BREAKPOINT;
+        }
         cpu.stopAt({ ...wanted, step: true });
         const exit = cpu.run(deadline);
         const isOurs = exit.kind === "debug" && exit.cause === "step" && !wanted.step;

@@ -1,7 +1,7 @@
 import type { Cpu, GuestTime, Registers, VmExit } from "../src/core/cpu.ts";
 import type { DebugStops } from "../src/core/debug.ts";
 import type { ProcessorState } from "../src/core/processor-state.ts";
-import { MICROSECOND, MILLISECOND, type Nanos } from "../src/core/units.ts";
+import { MICROSECOND, type Nanos } from "../src/core/units.ts";
 import { CodeState } from "./code-state.ts";
 import { Debugging } from "./debugging.ts";
 import { Departure } from "./departure.ts";
@@ -159,15 +159,13 @@ export class FallbackCpu implements Cpu {
   }
 
   get notes(): readonly (readonly [string, string])[] {
-    const speed = this.instructions / (this.times.cpu / MICROSECOND);
+    const { inRegions, jit } = this.#engine;
+    const { instructions } = this;
+    const speed = instructions / (this.times.cpu / MICROSECOND);
     const pace = this.times.cpu === 0 ? "" : `, ${speed.toFixed(0)} million a second`;
-    const executed = ["executed", `${this.instructions} instructions${pace}`] as const;
-    const { jit } = this.#engine;
-    if (jit === undefined) return [executed];
-    const { regions, instructions, bytes, time, dropped } = jit.figures;
-    const made = `${regions} regions of ${instructions} instructions in ${bytes} bytes`;
-    const took = `${(time / MILLISECOND).toFixed(1)} ms`;
-    return [executed, ["jit", `${made}, ${took}; ${dropped} dropped`]];
+    const share = instructions === 0 ? 0 : (100 * inRegions) / instructions;
+    const byJit = jit === undefined ? "" : `, ${share.toFixed(1)} % of them in regions`;
+    return [["executed", `${instructions} instructions${pace}${byJit}`], ...(jit?.notes ?? [])];
   }
 
   #share(instructions: number, elapsed: number): void {

@@ -107,9 +107,15 @@ function jitHost({ processor, mmu }: EngineSurroundings, scratch: Uint8Array): E
     }
   };
   return {
-    codeAt: (linear) => {
-      const address = mmu.codeAt(linearOf(linear));
-      return address >= 0 && mmu.memory.contains(address, 1) ? address : -1;
+    codeAt: (linear) => mmu.probe(linearOf(linear), "execute"),
+    wordAt: (linear) => {
+      const at = linearOf(linear);
+      const address = at % 8 === 0 && isCanonicalLinear(at) ? mmu.probe(at, "read") : -1;
+      return address < 0 ? undefined : mmu.memory.view.getBigUint64(address, true);
+    },
+    moveWindow: (area, access, linear) => {
+      const at = linearOf(linear);
+      return isCanonicalLinear(at) && at >= 0 && mmu.moveWindow(area, access, at);
     },
     load: (low, high, bytes, forWrite) =>
       quietly(low, high, bytes, (at) => {

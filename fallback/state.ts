@@ -69,7 +69,7 @@ export const STATE = {
   /** Linear addresses from BASE, LENGTH long, are guest physical ones, in RAM and permitted. */
   READ_WINDOW_BASE: 0x250,
   READ_WINDOW_LENGTH: 0x258,
-  /** As above, writable, and no code was translated from there. */
+  /** As above, writable, and no code was translated from there. See also {@link windowOffset}. */
   WRITE_WINDOW_BASE: 0x260,
   WRITE_WINDOW_LENGTH: 0x268,
   /** i32: instructions left of this slice. */
@@ -122,6 +122,22 @@ export const STATE = {
   MTRR_FIXED: 0x600,
   MTRR_VARIABLE: 0x660,
 } as const;
+
+/**
+ * What is accessed: code of the JIT has windows of its own for static data and for the stack, which
+ * often lie apart from the rest. The first is that of READ_WINDOW_BASE and what follows it.
+ */
+export const WINDOW_AREAS = ["general", "static", "stack"] as const;
+export type WindowArea = (typeof WINDOW_AREAS)[number];
+const MORE_WINDOWS = 0x340;
+const WINDOW_SIZE = 16;
+
+/** Offset of a window's base; its length is 8 bytes on. */
+export function windowOffset(area: WindowArea, access: "read" | "write"): number {
+  const index = 2 * WINDOW_AREAS.indexOf(area) + (access === "write" ? 1 : 0);
+  if (area === "general") return STATE.READ_WINDOW_BASE + WINDOW_SIZE * index;
+  return MORE_WINDOWS + WINDOW_SIZE * index;
+}
 
 /** A segment register with its descriptor cache. */
 export const SEGMENT = {

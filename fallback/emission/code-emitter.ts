@@ -15,7 +15,7 @@ import {
 } from "../wasm/expression.ts";
 import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
 import { i64x2 } from "../wasm/simd.ts";
-import { GuestAccess, type SlowAccess, type VectorBits } from "./guest-access.ts";
+import { GuestAccess, type Miss, type SlowAccess, type VectorBits } from "./guest-access.ts";
 
 const RSP = 4;
 const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
@@ -35,13 +35,14 @@ export abstract class CodeEmitter implements Emitter {
   protected readonly fn: FunctionBuilder;
   protected readonly access: GuestAccess;
 
-  constructor(fn: FunctionBuilder, slow: SlowAccess) {
+  /** @param slow undefined if accesses outside the windows are to fail */
+  constructor(fn: FunctionBuilder, slow: SlowAccess | undefined) {
     this.fn = fn;
-    this.access = new GuestAccess(fn, slow, () => this.leaveFaulting());
+    this.access = new GuestAccess(fn, slow, (miss) => this.leaveFaulting(miss));
   }
 
   /** Leaves the code at the instruction: an access has failed, or {@link fault} says why. */
-  protected abstract leaveFaulting(): void;
+  protected abstract leaveFaulting(miss?: Miss): void;
   /** The value of an immediate, sign-extended to 64 bits. */
   protected abstract immediate(operand: Operand): I64;
   /** Linear address of a memory operand. */
@@ -75,6 +76,10 @@ export abstract class CodeEmitter implements Emitter {
 
   if(condition: I32, then: () => void, otherwise?: () => void): void {
     this.fn.if(condition, then, otherwise);
+  }
+
+  ifRarely(condition: I32, then: () => void): void {
+    this.if(condition, then);
   }
 
   loop(body: (again: () => void, leave: () => void) => void): void {

@@ -1,7 +1,12 @@
 import type { MemoryBits } from "../isa/emitter.ts";
-import { RAM_BASE, STATE } from "../state.ts";
+import { RAM_BASE, STATE, type WindowArea, windowOffset } from "../state.ts";
 import { type Expression, type I32, type I64, i32, i64, type V128 } from "../wasm/expression.ts";
-import { callResult, type FunctionBuilder, type Local } from "../wasm/function-builder.ts";
+import {
+  callResult,
+  type FunctionBuilder,
+  type Local,
+  withWidth,
+} from "../wasm/function-builder.ts";
 import { i64x2, v128 } from "../wasm/simd.ts";
 
 /** Functions of the module for accesses outside the identity window. */
@@ -39,103 +44,120 @@ export type VectorBits = keyof typeof LOAD_VECTOR;
 
 const NO_FAULT = -1;
 
+/** An access outside the window that it should have been in. */
+export interface Miss {
+  readonly area: WindowArea;
+  readonly access: "read" | "write";
+  readonly address: Local<"i64">;
+}
+
 /** Code for accesses to linear addresses: plain ones inside the identity windows, calls outside. */
 export class GuestAccess {
   readonly #fn: FunctionBuilder;
-  readonly #slow: SlowAccess;
-  readonly #fail: () => void;
+  readonly #slow: SlowAccess | undefined;
+  readonly #fail: (miss?: Miss) => void;
+  /** Which windows the next access is likely to be in. */
+  area: WindowArea = "general";
 
-  /** @param fail what is to be done when the access could not be made */
-  constructor(fn: FunctionBuilder, slow: SlowAccess, fail: () => void) {
+  /**
+   * @param slow undefined if accesses outside the windows are not even tried
+   * @param fail what is to be done when the access could not be made
+   */
+  constructor(fn: FunctionBuilder, slow: SlowAccess | undefined, fail: (miss?: Miss) => void) {
     this.#fn = fn;
     this.#slow = slow;
     this.#fail = fail;
   }
 
   load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
-    return this.#load("READ", address, plainLoad(address, bits), () =>
-      callResult("i64", this.#slow.load[bits], address),
+    return this.#load("read", address, plainLoad(address, bits), (slow) =>
+      callResult("i64", slow.load[bits], address),
     );
   }
 
   /** The same, where the memory is going to be written. */
   loadForWrite(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
-    return this.#load("WRITE", address, plainLoad(address, bits), () =>
-      callResult("i64", this.#slow.loadForWrite[bits], address),
+    return this.#load("write", address, plainLoad(address, bits), (slow) =>
+      callResult("i64", slow.loadForWrite[bits], address),
     );
   }
 
   loadVector(address: Local<"i64">, bits: VectorBits): Local<"v128"> {
     const plain = LOAD_VECTOR[bits](i32.wrap(address), RAM_BASE);
-    return this.#load("READ", address, plain, () => this.#slowLoadVector(address, bits));
+    return this.#load("read", address, plain, (slow) => slowLoadVector(slow, address, bits));
   }
 
   store(address: Local<"i64">, bits: MemoryBits, value: I64): void {
     const stored = this.#fn.let(value);
-    this.#inWindow(
-      "WRITE",
-      address,
-      () => this.#fn.storeNarrow(bits, i32.wrap(address), stored, RAM_BASE),
-      () => this.failUnless(callResult("i32", this.#slow.store[bits], address, stored)),
+    const plain = () => this.#fn.storeNarrow(bits, i32.wrap(address), stored, RAM_BASE);
+    this.#inWindow("write", address, plain, (slow) =>
+      this.#failUnless(callResult("i32", slow.store[bits], address, stored)),
     );
   }
 
   storeVector(address: Local<"i64">, value: V128): void {
     const stored = this.#fn.let(value);
-    this.#inWindow(
-      "WRITE",
-      address,
-      () => this.#fn.store(i32.wrap(address), stored, RAM_BASE),
-      () => this.failUnless(callResult("i32", this.#slow.storeVector, address, stored)),
+    const plain = () => this.#fn.store(i32.wrap(address), stored, RAM_BASE);
+    this.#inWindow("write", address, plain, (slow) =>
+      this.#failUnless(callResult("i32", slow.storeVector, address, stored)),
     );
   }
 
   /** @param limit, offset, length as `SlowAccess.checkSegment` has them */
   checkSegment(limit: I32, offset: I32, length: I32): void {
-    this.failUnless(callResult("i32", this.#slow.checkSegment, limit, offset, length));
+    if (this.#slow === undefined) this.#fail();
+    else this.#failUnless(callResult("i32", this.#slow.checkSegment, limit, offset, length));
   }
 
-  failUnless(done: I32): void {
-    this.#fn.if(i32.eqz(done), this.#fail);
+  #failUnless(done: I32): void {
+    this.#fn.if(i32.eqz(done), () => this.#fail());
   }
 
   #load<Type extends "i64" | "v128">(
-    window: "READ" | "WRITE",
+    window: "read" | "write",
     address: Local<"i64">,
     plain: Expression<Type>,
-    slow: () => Expression<Type>,
+    slowly: (slow: SlowAccess) => Expression<Type>,
   ): Local<Type> {
     const value = this.#fn.local(plain.type);
     this.#inWindow(
       window,
       address,
       () => this.#fn.set(value, plain),
-      () => {
-        this.#fn.set(value, slow());
+      (slow) => {
+        this.#fn.set(value, slowly(slow));
         const fault = i32.load(i32.const(0), STATE.FAULT);
-        this.#fn.if(i32.ne(fault, i32.const(NO_FAULT)), this.#fail);
+        this.#fn.if(i32.ne(fault, i32.const(NO_FAULT)), () => this.#fail());
       },
     );
-    return value;
+    return withWidth(value, plain.width);
   }
 
   #inWindow(
-    access: "READ" | "WRITE",
+    access: "read" | "write",
     address: Local<"i64">,
     inside: () => void,
-    outside: () => void,
+    outside: (slow: SlowAccess) => void,
   ): void {
     const zero = i32.const(0);
-    const base = i64.load(zero, STATE[`${access}_WINDOW_BASE`]);
-    const length = i64.load(zero, STATE[`${access}_WINDOW_LENGTH`]);
-    this.#fn.if(i64.ltU(i64.sub(address, base), length), inside, outside);
+    const slow = this.#slow;
+    const { area } = this;
+    const window = windowOffset(area, access);
+    const base = i64.load(zero, window);
+    const length = i64.load(zero, window + 8);
+    const at = i64.sub(address, base);
+    if (slow !== undefined) {
+      this.#fn.if(i64.ltU(at, length), inside, () => outside(slow));
+      return;
+    }
+    this.#fn.if(i64.geU(at, length), () => this.#fail({ area, access, address }));
+    inside();
   }
+}
 
-  #slowLoadVector(address: Local<"i64">, bits: VectorBits): V128 {
-    if (bits === 128) return callResult("v128", this.#slow.loadVector, address);
-    const low = callResult("i64", this.#slow.load[bits], address);
-    return i64x2.replaceLane(i64x2.const(0), 0, low);
-  }
+function slowLoadVector(slow: SlowAccess, address: Local<"i64">, bits: VectorBits): V128 {
+  if (bits === 128) return callResult("v128", slow.loadVector, address);
+  return i64x2.replaceLane(i64x2.const(0), 0, callResult("i64", slow.load[bits], address));
 }
 
 const plainLoad = (address: Local<"i64">, bits: MemoryBits): I64 =>

@@ -1,6 +1,6 @@
 import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
-import { Jit, type JitOptions } from "../jit/jit.ts";
+import { Jit, type JitOptions, type JitSurroundings } from "../jit/jit.ts";
 import type { JitHost } from "../jit/support.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
@@ -27,7 +27,7 @@ export interface EngineHost extends CodeSource {
   /** Executes an instruction that has no code. STATE.RIP is behind it. */
   procedure(instruction: DecodedInstruction): void;
   /** For the regions of the JIT. */
-  readonly jit: JitHost & { codeAt(linear: bigint): number };
+  readonly jit: JitHost & Pick<JitSurroundings, "codeAt" | "wordAt" | "moveWindow">;
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
   asFault(thrown: unknown): CpuException | Leave | NonCanonical;
   /** #SS(0) or #GP(0). */
@@ -145,6 +145,8 @@ export class Engine {
     return new Jit(options, {
       ...{ memory, shared, table, host, now, settleFlags: this.#settleFlags, blocks: this.blocks },
       codeAt: (linear) => host.codeAt(linear),
+      wordAt: (linear) => host.wordAt(linear),
+      moveWindow: (area, access, linear) => host.moveWindow(area, access, linear),
       known: (rip, address) => this.#translator.known({ ...this.#host.place(), rip }, address),
       recordFault: () => this.#view.setInt32(STATE.FAULT, THROWN, true),
       procedure: (instruction) => this.#regionProcedure(instruction),
@@ -191,6 +193,9 @@ export class Engine {
       switch (this.#run()) {
         case LEFT.HOT:
           this.#compile();
+          break;
+        case LEFT.LOOK:
+          this.jit?.look(this.#view.getInt32(STATE.RECORD, true));
           break;
         case LEFT.BUDGET:
           return { kind: "budget" };

@@ -48,6 +48,8 @@ export const LEFT = {
   IN_REGION: 3,
   /** The block at STATE.RIP has become hot. */
   HOT: 4,
+  /** The JIT should look at why a region has left; STATE.RIP is where to go on. */
+  LOOK: 5,
 } as const;
 
 const WASM_PAGE = 65536;
@@ -253,6 +255,11 @@ class Dispatcher {
       fn.if(i64.eq(next, i64.const(REGION_LEFT.STOP)), () => {
         fn.call(this.#imports.settleFlags);
         fn.set(this.#result, i32.const(LEFT.IN_REGION));
+        fn.branch(leave);
+      });
+      fn.if(i64.eq(next, i64.const(REGION_LEFT.LOOK)), () => {
+        fn.call(this.#imports.settleFlags);
+        fn.set(this.#result, i32.const(LEFT.LOOK));
         fn.branch(leave);
       });
       fn.if(

@@ -25,6 +25,11 @@ export interface Emitter {
   local<Type extends ValueType>(type: Type): Local<Type>;
   set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void;
   if(condition: I32, then: () => void, otherwise?: () => void): void;
+  /**
+   * The same for what seldom is so, and before anything is changed: code that is made for speed may
+   * leave the whole instruction to somebody else instead.
+   */
+  ifRarely(condition: I32, then: () => void): void;
   /** Repeats `body` until it says `leave`. */
   loop(body: (again: () => void, leave: () => void) => void): void;
 

@@ -27,8 +27,10 @@ export function signExtend(value: I64, bits: number): I64 {
 }
 
 /** Zeroes all but the low `bits`. */
-export const zeroExtend = (value: I64, bits: number): I64 =>
-  bits === 64 ? value : i64.and(value, i64.const((1n << BigInt(bits)) - 1n));
+export function zeroExtend(value: I64, bits: number): I64 {
+  if (bits === 64 || (value.width !== undefined && value.width <= bits)) return value;
+  return i64.and(value, i64.const((1n << BigInt(bits)) - 1n));
+}
 
 const AUXILIARY = 0x10;
 const CARRY = 1;

@@ -1,6 +1,6 @@
 /** The four forms of SSE's floating point: packed and scalar, single and double precision. */
 import { BINARY32, BINARY64, type Format } from "../float/format.ts";
-import type { V128 } from "../wasm/expression.ts";
+import { type I32, i32, i64, type V128 } from "../wasm/expression.ts";
 import { type FloatLanes, f32x4, f64x2, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Vector } from "./vector.ts";
 
@@ -55,6 +55,27 @@ export const isInRange = (kind: FloatKind, result: Vector): V128 => {
   const { gt, lt, abs } = kind.lanes;
   return v128.and(gt(abs(result), minNormal(kind)), lt(abs(result), infinity(kind)));
 };
+
+/**
+ * Whether the lowest lane's exponent is neither among the smallest, zero included, nor the largest:
+ * with one added it has a bit beside the `ignored` low ones.
+ */
+function hasExponent({ bits }: FloatKind, value: Vector, ignored: number): I32 {
+  if (bits === 32) {
+    const mask = (0xff >> ignored) << (23 + ignored);
+    const next = i32.add(i32x4.extractLane(value, 0), i32.const(1 << 23));
+    return i32.ne(i32.and(next, i32.const(mask)), i32.const(0));
+  }
+  const mask = (0x7ffn >> BigInt(ignored)) << BigInt(52 + ignored);
+  const next = i64.add(i64x2.extractLane(value, 0), i64.const(1n << 52n));
+  return i64.ne(i64.and(next, i64.const(mask)), i64.const(0));
+}
+
+/** Whether the lowest lane is a normal number: neither zero nor denormal, infinite or NaN. */
+export const isNormal = (kind: FloatKind, value: Vector): I32 => hasExponent(kind, value, 1);
+
+/** Whether it is a normal number, and none of the very smallest ones. */
+export const isInMiddle = (kind: FloatKind, value: Vector): I32 => hasExponent(kind, value, 2);
 
 type Let = (value: V128) => Vector;
 

@@ -97,6 +97,7 @@ function rotateLeft({ e, value, count, bits }: ShiftParts): Shifted {
 /** Rotates the low `bits` left by a count below `bits`. */
 function rotated(e: Emitter, value: Local<"i64">, count: Local<"i64">, bits: number): I64 {
   if (bits === 64) return i64.rotl(value, count);
+  if (bits === 32) return i64.extendU(i32.rotl(i32.wrap(value), i32.wrap(count)));
   const back = e.let(i64.sub(i64.const(bits), count));
   return zeroExtend(i64.or(i64.shl(value, count), i64.shrU(value, back)), bits);
 }

@@ -152,7 +152,12 @@ const narrowing = (kind: FloatKind, to: "SS" | "PS"): Instruction => ({
     // Single precision's range, in lanes of double precision.
     const inRange = i64x2.extendLowS(isInRange(PS, result));
     const ordinary = v128.or(inRange, isZero(kind, value));
-    unlessOrdinary(e, kind, ordinary, () => f64x2.eq(back, value));
+    unlessOrdinary(
+      e,
+      kind,
+      () => ordinary,
+      () => f64x2.eq(back, value),
+    );
     e.writeVector(destination, result);
   },
   procedure: converting(between(BINARY64, BINARY32), 64, 32, kind.scalar ? 1 : 2),
@@ -174,7 +179,12 @@ const packedToIntegers = (
     const single = kind === PS;
     const result = e.let(single ? i32x4.truncSatF32x4(rounded) : i32x4.truncSatF64x2Zero(rounded));
     const back = single ? f32x4.convertI32x4(result) : f64x2.convertLowI32x4(result);
-    unlessOrdinary(e, kind, lt(abs(rounded), twoTo31(kind)), () => eq(back, value));
+    unlessOrdinary(
+      e,
+      kind,
+      () => lt(abs(rounded), twoTo31(kind)),
+      () => eq(back, value),
+    );
     e.writeVector(destination, result);
   },
   procedure: converting(toInteger(kind.format, 32, truncates), kind.bits, 32, 128 / kind.bits),
@@ -186,7 +196,12 @@ const integersToSingles: Meaning = (e: Emitter, destination: Operand, source: Op
   const back = i32x4.truncSatF32x4(result);
   const largest = i32x4.const(0x7fff_ffff);
   const all = i32x4.const(-1);
-  unlessOrdinary(e, PS, all, () => v128.and(i32x4.eq(back, value), i32x4.gtS(largest, value)));
+  unlessOrdinary(
+    e,
+    PS,
+    () => all,
+    () => v128.and(i32x4.eq(back, value), i32x4.gtS(largest, value)),
+  );
   e.writeVector(destination, result);
 };
 

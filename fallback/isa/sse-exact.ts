@@ -10,7 +10,7 @@ import { STATE } from "../state.ts";
 import { type I32, i32, type V128 } from "../wasm/expression.ts";
 import { i32x4, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
-import type { FloatKind } from "./float-kind.ts";
+import { type FloatKind, isInMiddle, isNormal } from "./float-kind.ts";
 import type { Vector } from "./vector.ts";
 
 /** All of MXCSR but the flags from invalid to underflow. */
@@ -28,20 +28,36 @@ export const holds = ({ scalar }: FloatKind, lanes: V128): I32 =>
 /**
  * Leaves the instruction to its procedure unless MXCSR is as it usually is, and every lane is
  * `ordinary` and, as long as no result was ever inexact, `exact`.
+ * @param scalars the operands and the result of a scalar operation, which mostly are normal numbers
  */
 export function unlessOrdinary(
   e: Emitter,
   kind: FloatKind,
-  ordinary: V128,
+  ordinary: () => V128,
   exact: () => V128,
+  scalars?: { readonly operands: readonly Vector[]; readonly result: Vector },
 ): void {
-  const good: Vector = e.let(ordinary);
-  const modes = e.let(i32.and(e.mxcsr(), i32.const(MODES)));
-  e.if(i32.ne(modes, i32.const(DEFAULT_INEXACT)), () => {
-    e.fallbackUnless(i32.eq(modes, i32.const(DEFAULT)));
-    e.set(good, v128.and(good, exact()));
-  });
-  e.fallbackUnless(holds(kind, good));
+  const look = () => {
+    const good: Vector = e.let(ordinary());
+    const modes = e.let(i32.and(e.mxcsr(), i32.const(MODES)));
+    e.if(i32.ne(modes, i32.const(DEFAULT_INEXACT)), () => {
+      e.fallbackUnless(i32.eq(modes, i32.const(DEFAULT)));
+      e.set(good, v128.and(good, exact()));
+    });
+    e.fallbackUnless(holds(kind, good));
+  };
+  if (scalars === undefined || !kind.scalar) {
+    look();
+    return;
+  }
+  const { operands, result } = scalars;
+  const normal = operands.map((value) => isNormal(kind, value)).reduce((a, b) => i32.and(a, b));
+  const modes = i32.and(e.mxcsr(), i32.const(MODES));
+  const usual = i32.and(
+    normal,
+    i32.and(isInMiddle(kind, result), i32.eq(modes, i32.const(DEFAULT_INEXACT))),
+  );
+  e.ifRarely(i32.eqz(usual), look);
 }
 
 /** The same for one result, of which only inexactness is in question. */

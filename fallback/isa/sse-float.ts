@@ -124,8 +124,13 @@ const computing =
       b = e.let(second);
     }
     const result = e.let(arithmetic.quick(kind, a, b));
-    const isOrdinary = arithmetic.ordinary(kind, a, b, result);
-    unlessOrdinary(e, kind, isOrdinary, () => arithmetic.isExact(kind, e, a, b, result));
+    unlessOrdinary(
+      e,
+      kind,
+      () => arithmetic.ordinary(kind, a, b, result),
+      () => arithmetic.isExact(kind, e, a, b, result),
+      { operands: arithmetic === SQUARE_ROOT ? [b] : [a, b], result },
+    );
     e.writeVector(destination, result);
   };
 

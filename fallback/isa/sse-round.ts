@@ -28,7 +28,12 @@ const quickRound =
     // The quick path is for MXCSR's usual mode only, which is to the nearest.
     const result = e.let(select(bit(USE_MXCSR), nearest(value), chosen));
     const quiet = i32x4.splat(i32.sub(i32.const(0), i32.shrU(bit(QUIET), i32.const(3))));
-    unlessOrdinary(e, kind, isPlain(kind, value), () => v128.or(eq(result, value), quiet));
+    unlessOrdinary(
+      e,
+      kind,
+      () => isPlain(kind, value),
+      () => v128.or(eq(result, value), quiet),
+    );
     e.writeVector(destination, result);
   };
 

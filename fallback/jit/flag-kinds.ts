@@ -14,15 +14,17 @@ import type { ModuleBuilder } from "../wasm/module-builder.ts";
  * | operation | first | second | third |
  * |---|---|---|---|
  * | known | result | carries | carry |
- * | subtract, add (with or without a carry) | a | b | result, not cut |
- * | logic | – | – | result, upper bits of no meaning |
- * | increment, decrement | before | carry | result, not cut |
+ * | subtract, add | a | b | – |
+ * | borrow, carry: the same with a borrow or carry | a | b | result, not cut |
+ * | logic | result, upper bits of no meaning | – | – |
+ * | increment, decrement | before | carry | – |
  */
-export type FlagOperation = "known" | "subtract" | "add" | "logic" | "increment" | "decrement";
+const OPERATIONS = [
+  ...(["known", "subtract", "add", "borrow", "carry", "logic"] as const),
+  ...(["increment", "decrement"] as const),
+] as const;
+export type FlagOperation = (typeof OPERATIONS)[number];
 
-const OPERATIONS: readonly FlagOperation[] = [
-  ...(["known", "subtract", "add", "logic", "increment", "decrement"] as const),
-];
 const WIDTHS = [8, 16, 32, 64] as const;
 
 /** What FLAG_KIND says. */
@@ -52,21 +54,23 @@ export function buildSettleFlags(module: ModuleBuilder): number {
   fn.if(i32.eqz(kind), () => fn.return());
   const first = fn.let(i64.load(zero, STATE.FLAG_RESULT));
   const second = fn.let(i64.load(zero, STATE.FLAG_CARRIES));
-  const result = fn.let(i64.load(zero, STATE.FLAG_CARRY));
+  const third = fn.let(i64.load(zero, STATE.FLAG_CARRY));
   const one = fn.let(i64.const(1));
   const flags = new FlagEmitter(flagsInMemory(fn));
   const carry = fn.let(i32.wrap(second));
   const settle: Readonly<Record<FlagOperation, (bits: number) => void>> = {
     known: () => {},
-    subtract: (bits) => flags.subtract(first, second, result, bits),
-    add: (bits) => flags.add(first, second, result, bits),
-    logic: (bits) => flags.logic(signExtend(result, bits), bits),
+    subtract: (bits) => flags.subtract(first, second, fn.let(i64.sub(first, second)), bits),
+    add: (bits) => flags.add(first, second, fn.let(i64.add(first, second)), bits),
+    borrow: (bits) => flags.subtract(first, second, third, bits),
+    carry: (bits) => flags.add(first, second, third, bits),
+    logic: (bits) => flags.logic(signExtend(first, bits), bits),
     increment: (bits) => {
-      flags.add(first, one, result, bits);
+      flags.add(first, one, fn.let(i64.add(first, one)), bits);
       flags.carryOnly(carry);
     },
     decrement: (bits) => {
-      flags.subtract(first, one, result, bits);
+      flags.subtract(first, one, fn.let(i64.sub(first, one)), bits);
       flags.carryOnly(carry);
     },
   };

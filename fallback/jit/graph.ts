@@ -5,7 +5,8 @@ export interface Node {
   readonly block: Block;
   /** Place in reverse postorder: the entry is 0. */
   order: number;
-  /** Offsets in the code segment that control may go on at, of those in the graph. */
+  /** Offsets in the code segment that its jump through a table has been seen to lead to. */
+  readonly targets: readonly bigint[];
   readonly successors: Node[];
   readonly predecessors: Node[];
   /** Control comes back to it: a branch from a node that it dominates. */

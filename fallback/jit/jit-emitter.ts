@@ -1,5 +1,10 @@
 import { CodeEmitter } from "../emission/code-emitter.ts";
-import { LOAD_VECTOR, type SlowAccess, type VectorBits } from "../emission/guest-access.ts";
+import {
+  LOAD_VECTOR,
+  type Miss,
+  type SlowAccess,
+  type VectorBits,
+} from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget, isRelative, registerSlot } from "../interpreter/translator.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
@@ -15,15 +20,16 @@ import {
   type V128,
   type ValueType,
 } from "../wasm/expression.ts";
-import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
+import { type FunctionBuilder, type Local, withWidth } from "../wasm/function-builder.ts";
 import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
+import type { ExitReason } from "./exit-records.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import type { RegisterFile } from "./register-file.ts";
 
 /** How the code of an instruction leaves it. */
 export interface InstructionExits {
   /** The instruction has to be interpreted: it faults, or an access needs TypeScript. */
-  interpret(): void;
+  interpret(reason: ExitReason, miss?: Miss): void;
   /** @param target offset in the code segment */
   jump(target: I64): void;
 }
@@ -31,6 +37,7 @@ export interface InstructionExits {
 /** What MMX writes above the 64 bits of a register is here. */
 const ABOVE_MMX = 8;
 const NO_LOCAL = -1;
+const RSP = 4;
 
 /** Emits instructions of a region: operands are constants, registers are variables. */
 export class JitEmitter extends CodeEmitter {
@@ -38,6 +45,7 @@ export class JitEmitter extends CodeEmitter {
   readonly flags: LazyFlags;
   readonly #registers: RegisterFile;
   readonly #exits: InstructionExits;
+  readonly #thorough: boolean;
   #instruction!: DecodedInstruction;
   #next = 0n;
   /** Offsets in the state of the register operands, in order. */
@@ -45,12 +53,13 @@ export class JitEmitter extends CodeEmitter {
 
   constructor(
     fn: FunctionBuilder,
-    slow: SlowAccess,
+    { slow, thorough }: { readonly slow: SlowAccess | undefined; readonly thorough: boolean },
     flags: LazyFlags,
     registers: RegisterFile,
     exits: InstructionExits,
   ) {
     super(fn, slow);
+    this.#thorough = thorough;
     this.flags = flags;
     this.#registers = registers;
     this.#exits = exits;
@@ -78,9 +87,20 @@ export class JitEmitter extends CodeEmitter {
 
   /** Constants need no variable. They must not be set. */
   override let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
-    const { constant } = value;
-    if (constant === undefined) return super.let(value);
-    return { type: value.type, constant, index: NO_LOCAL, emit: (code) => value.emit(code) };
+    const { type, constant, width } = value;
+    if (constant === undefined) return withWidth(super.let(value), width);
+    return { type, constant, width, index: NO_LOCAL, emit: (code) => value.emit(code) };
+  }
+
+  override local<Type extends ValueType>(type: Type): Local<Type> {
+    return withWidth(super.local(type), 0);
+  }
+
+  /** A variable is as wide as the widest of its values. */
+  override set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void {
+    super.set(local, value);
+    const widest = Math.max(local.width ?? 64, value.width ?? 64);
+    (local as { width?: number }).width = widest;
   }
 
   override if(condition: I32, then: () => void, otherwise?: () => void): void {
@@ -90,19 +110,31 @@ export class JitEmitter extends CodeEmitter {
       return;
     }
     const { flags } = this;
+    const registers = this.#registers;
+    flags.fetch();
     const before = flags.state;
+    const { narrow } = registers;
+    let stillNarrow = narrow;
     // What sets flags here does so in one of two cases: then the variable has to know.
     flags.tell();
     let changed = false;
     const branch = (body: () => void) => () => {
       flags.state = before;
+      registers.narrow = narrow;
       body();
+      stillNarrow &= registers.narrow;
       if (flags.state === before) return;
       changed = true;
       flags.tell();
     };
     super.if(condition, branch(then), otherwise === undefined ? undefined : branch(otherwise));
     flags.state = changed ? undefined : before;
+    registers.narrow = stillNarrow;
+  }
+
+  override ifRarely(condition: I32, then: () => void): void {
+    if (this.#thorough) this.if(condition, then);
+    else this.fn.if(condition, () => this.#exits.interpret("case"));
   }
 
   getRegister(register: number, bits: MemoryBits): I64 {
@@ -136,16 +168,16 @@ export class JitEmitter extends CodeEmitter {
 
   fallbackUnless(condition: I32): void {
     if (condition.constant === undefined || condition.constant === 0n) {
-      this.fn.if(i32.eqz(condition), () => this.#exits.interpret());
+      this.fn.if(i32.eqz(condition), () => this.#exits.interpret("case"));
     }
   }
 
   fault(): void {
-    this.#exits.interpret();
+    this.#exits.interpret("case");
   }
 
-  protected leaveFaulting(): void {
-    this.#exits.interpret();
+  protected leaveFaulting(miss?: Miss): void {
+    this.#exits.interpret("memory", miss);
   }
 
   protected immediate(): I64 {
@@ -154,8 +186,24 @@ export class JitEmitter extends CodeEmitter {
     return i64.const(instruction.immediates[0] ?? 0n);
   }
 
+  override push(bits: MemoryBits, value: I64, check?: () => void): void {
+    this.access.area = "stack";
+    super.push(bits, value, check);
+  }
+
+  override popAt(
+    register: number,
+    bits: MemoryBits,
+    check?: (value: Local<"i64">) => void,
+  ): Local<"i64"> {
+    this.access.area = "stack";
+    return super.popAt(register, bits, check);
+  }
+
   protected place(): Local<"i64"> {
-    const { segment } = this.#instruction;
+    const { segment, address } = this.#instruction;
+    const isStatic = address !== undefined && address.base < 0 && address.index < 0;
+    this.access.area = isStatic ? "static" : address?.base === RSP ? "stack" : "general";
     const offset = this.effectiveAddress();
     if (segment < SEGMENT_INDEX.fs) return this.let(offset);
     const base = i64.load(i32.const(0), segmentOffset(segment) + SEGMENT.BASE);
@@ -226,15 +274,15 @@ export class JitEmitter extends CodeEmitter {
 
   /** 32 bits clear the upper half, fewer keep the rest. */
   #writeGeneral(register: number, shift: number, bits: MemoryBits, value: I64): void {
-    const local = this.#registers.changeGeneral(register);
+    const registers = this.#registers;
     if (bits >= 32) {
-      this.fn.set(local, zeroExtend(value, bits));
+      registers.setGeneral(this.fn, register, zeroExtend(value, bits));
       return;
     }
     const mask = ((1n << BigInt(bits)) - 1n) << BigInt(shift);
-    const kept = i64.and(local, i64.const(~mask));
+    const kept = i64.and(registers.general(register), i64.const(~mask));
     const placed = shift === 0 ? value : i64.shl(value, i64.const(shift));
-    this.fn.set(local, i64.or(kept, i64.and(placed, i64.const(mask))));
+    registers.setGeneral(this.fn, register, i64.or(kept, i64.and(placed, i64.const(mask))));
   }
 
   #slot(operand: Operand): number {

@@ -1,7 +1,9 @@
+import { MILLISECOND } from "../../src/core/units.ts";
 import type { Block, BlockCache } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { HEADER } from "../interpreter/record.ts";
 import { readUnitControls } from "../interpreter/units.ts";
+import { STATE, type WindowArea } from "../state.ts";
 import { discover } from "./discovery.ts";
 import { ExitRecords } from "./exit-records.ts";
 import type { Graph } from "./graph.ts";
@@ -18,6 +20,10 @@ const MAX_BYTES = 32 * 1024 * 1024;
 /** Exit records that a region may need, at most. */
 const EXITS_OF_REGION = 8192;
 const MAX_BACK_OFF = 12;
+/** How much more often a block that is in a region has to be entered to get its own. */
+const COVERED = 4;
+/** How often windows are moved for a region before it gets along without. */
+const MAX_LOOKS = 8;
 
 export interface JitOptions {
   /** How often a block is entered before it is translated. */
@@ -34,11 +40,16 @@ export interface JitSurroundings {
   readonly settleFlags: unknown;
   /** Guest physical address of the code at a linear one; -1 if a fetch would do more than fetch. */
   codeAt(linear: bigint): number;
+  /** The 64 bits at a linear address, if they can be had without any effect. */
+  wordAt(linear: bigint): bigint | undefined;
   /** The block at an offset, if it has been executed before and would be executed from there now. */
   known(rip: bigint, address: number): Block | undefined;
+  /** Lets a window be where accesses miss it. Returns whether it is there now. */
+  moveWindow(area: WindowArea, access: "read" | "write", linear: bigint): boolean;
   recordFault(): void;
   /** Executes an instruction that has no code. Returns whether to go on behind it. */
   procedure(instruction: DecodedInstruction): boolean;
+  /** In nanoseconds. */
   now(): number;
 }
 
@@ -49,7 +60,7 @@ export interface JitFigures {
   regions: number;
   instructions: number;
   bytes: number;
-  /** In the unit of `JitSurroundings.now`. */
+  /** Nanoseconds. */
   time: number;
   dropped: number;
 }
@@ -64,6 +75,10 @@ export class Jit {
   readonly #regions = new RegionCache();
   readonly #records: ExitRecords;
   readonly #procedures: DecodedInstruction[] = [];
+  /** Entries of the regions that access much outside the windows. */
+  readonly #slow = new Set<number>();
+  /** Entries of those in which rare cases are frequent. */
+  readonly #thorough = new Set<number>();
   /** How often the code on a page has been dropped. */
   readonly #drops = new Map<number, number>();
   #imports: JitImports | undefined;
@@ -76,6 +91,18 @@ export class Jit {
     this.#table = new RegionTable(around.table);
     this.#records = new ExitRecords(buffer);
     around.blocks.onForget = () => this.#table.unlinkAll();
+  }
+
+  /** What `--stats` prints. */
+  get notes(): readonly (readonly [string, string])[] {
+    const { regions, instructions, bytes, time, dropped } = this.figures;
+    const made = `${regions} regions of ${instructions} instructions in ${bytes} bytes`;
+    const took = `${(time / MILLISECOND).toFixed(1)} ms`;
+    const exits = this.#records.exits.map(([reason, count]) => `${reason} ${count}`);
+    return [
+      ["jit", `${made}, ${took}; ${dropped} dropped`],
+      ["jit exits", exits.join(", ")],
+    ];
   }
 
   /** A block has been found at its linear address: whether it is interpreted, or a region runs. */
@@ -92,6 +119,14 @@ export class Jit {
     if (block.codeSize === 64) this.#cool(block);
   }
 
+  /** A block is in a region now, and will hardly be entered any more from elsewhere. */
+  #covered({ header }: Block): void {
+    if (this.#view.getInt32(header + HEADER.REGION, true) !== 0) return;
+    const heat = this.#options.threshold * COVERED;
+    this.#view.setInt32(header + HEADER.HEAT, heat, true);
+  }
+
+  /** Lets a block be interpreted for another while. */
   #cool(block: Block): void {
     const drops = Math.max(...block.pages.map((page) => this.#drops.get(page) ?? 0));
     const heat = this.#options.threshold * 2 ** Math.min(drops, MAX_BACK_OFF);
@@ -105,15 +140,52 @@ export class Jit {
     if (this.#regions.count >= MAX_REGIONS || this.#regions.bytes > MAX_BYTES) this.clear();
     if (!this.#records.hasRoom(EXITS_OF_REGION)) this.clear();
     const start = this.#around.now();
-    const graph = discover(block, (rip, from) => this.#executed(rip, from));
+    const graph = discover(block, {
+      executed: (rip, from) => this.#executed(rip, from),
+      wordAt: (linear) => this.#around.wordAt(linear),
+    });
     const region = this.#make(graph);
     this.#regions.add(region);
     this.found(block);
+    for (const node of graph.nodes.slice(1)) this.#covered(node.block);
     const { figures } = this;
     figures.regions++;
     figures.instructions += region.instructions;
     figures.bytes += region.bytes;
     figures.time += this.#around.now() - start;
+  }
+
+  /** A region has often been left by a record. */
+  look(record: number): void {
+    const region = this.#regions.leavingBy(record);
+    if (region === undefined) return;
+    if (this.#records.reason(record) === "case") this.#lookAtCase(region);
+    else this.#lookAtMemory(region, record);
+  }
+
+  /** From now on it does rare cases itself. */
+  #lookAtCase(region: Region): void {
+    if (region.thorough) return;
+    this.#thorough.add(region.address);
+    this.#remake(region);
+  }
+
+  #lookAtMemory(region: Region, record: number): void {
+    if (region.slow) return;
+    const { area, access } = this.#records.missed(record);
+    const linear = this.#view.getBigInt64(STATE.ADDRESS, true);
+    const moved = this.#around.moveWindow(area, access, linear);
+    region.looks += moved ? 1 : MAX_LOOKS / 2;
+    if (region.looks < MAX_LOOKS) return;
+    // From now on it looks into the TLB itself.
+    this.#slow.add(region.address);
+    this.#remake(region);
+  }
+
+  #remake(region: Region): void {
+    this.#drop(region);
+    const entry = this.#around.blocks.at(region.address);
+    if (entry !== undefined) this.compile(entry);
   }
 
   /** The code on a guest physical page has changed. */
@@ -130,6 +202,8 @@ export class Jit {
     this.#table.clear();
     this.#records.clear();
     this.#procedures.length = 0;
+    this.#slow.clear();
+    this.#thorough.clear();
   }
 
   #drop(region: Region): void {
@@ -166,12 +240,17 @@ export class Jit {
     const { shared } = this.#around;
     const { block } = graph.entry;
     const unitControls = readUnitControls(this.#view);
+    const slow = this.#slow.has(block.address);
+    const thorough = this.#thorough.has(block.address);
+    const first = this.#records.next;
     const bytes = regionModule(shared, (imports) =>
       new RegionCode(graph, {
         ...imports,
+        slow: slow ? imports.slow : undefined,
+        thorough,
         unitControls,
         procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
-        exitRecord: (rip, unused) => this.#records.add(rip, unused),
+        exitRecord: (rip, unused, reason, miss) => this.#records.add(rip, unused, reason, miss),
         slotOf: (rip) => this.#table.slotOf(rip),
       }).build(),
     );
@@ -188,6 +267,10 @@ export class Jit {
       instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
       bytes: bytes.length,
       function: instance.exports.region,
+      exits: [first, this.#records.next],
+      slow,
+      thorough,
+      looks: 0,
     };
   }
 

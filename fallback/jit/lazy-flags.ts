@@ -8,14 +8,17 @@ import { type FlagOperation, flagKind } from "./flag-kinds.ts";
 export interface FlagState {
   readonly operation: FlagOperation;
   readonly bits: number;
-  /** A carry or borrow came in: the result is not that of the two operands alone. */
-  readonly carryIn: boolean;
 }
 
 /** The code before may have left any kind: the variable knows. */
 export const ANY_FLAGS = undefined;
+/** The variables have nothing yet: the flags are in the state, as they were when the code began. */
+export const IN_STATE: FlagState = { operation: "known", bits: 0 };
 
-const KNOWN: FlagState = { operation: "known", bits: 64, carryIn: false };
+const KNOWN: FlagState = { operation: "known", bits: 64 };
+
+const adds = (operation: FlagOperation): boolean =>
+  operation === "add" || operation === "carry" || operation === "increment";
 
 /** The variables of a function that hold the flags. */
 export interface FlagLocals {
@@ -61,22 +64,22 @@ export class LazyFlags extends FlagEmitter {
   /** Lets the variable of the kind say what is known here. */
   tell(): void {
     const { state } = this;
-    if (state === undefined) return;
+    if (state === undefined || state === IN_STATE) return;
     this.#fn.set(this.locals.kind, i32.const(flagKind(state.operation, state.bits)));
   }
 
   override add(a: Local<"i64">, b: Local<"i64">, sum: Local<"i64">, bits: number): void {
-    this.#remember("add", a, b, sum, bits);
+    this.#remember(this.carryIn ? "carry" : "add", a, b, sum, bits);
   }
 
   override subtract(a: Local<"i64">, b: Local<"i64">, rest: Local<"i64">, bits: number): void {
-    this.#remember("subtract", a, b, rest, bits);
+    this.#remember(this.carryIn ? "borrow" : "subtract", a, b, rest, bits);
   }
 
   override logic(result: I64, bits: number): void {
     if (this.unseen) return;
-    this.#fn.set(this.locals.third, result);
-    this.state = { operation: "logic", bits, carryIn: false };
+    this.#fn.set(this.locals.first, result);
+    this.state = { operation: "logic", bits };
   }
 
   override resultWith(result: I64, bits: number, overflow: I32, carry: Local<"i32">): void {
@@ -114,10 +117,11 @@ export class LazyFlags extends FlagEmitter {
     const { operation, bits } = this.state as FlagState;
     this.#fn.set(this.locals.second, before);
     const kept = operation === "add" ? "increment" : "decrement";
-    this.state = { operation: kept, bits, carryIn: false };
+    this.state = { operation: kept, bits };
   }
 
   override get(letter: FlagLetter): I32 {
+    this.fetch();
     const { state } = this;
     if (state === undefined || state.operation === "known") return super.get(letter);
     switch (letter) {
@@ -137,7 +141,7 @@ export class LazyFlags extends FlagEmitter {
         return i32.wrap(i64.and(i64.shrU(this.#carries(state), i64.const(4)), i64.const(1)));
       }
       case "P": {
-        const low = i32.and(i32.wrap(this.locals.third), i32.const(0xff));
+        const low = i32.and(i32.wrap(this.#uncut(state)), i32.const(0xff));
         return i32.xor(i32.and(i32.popcnt(low), i32.const(1)), i32.const(1));
       }
     }
@@ -150,7 +154,7 @@ export class LazyFlags extends FlagEmitter {
   /** A condition on the operands themselves, where there is one. */
   #fused(encoding: number): I32 | undefined {
     const { state } = this;
-    if (state === undefined || state.carryIn) return undefined;
+    if (state === undefined) return undefined;
     if (state.operation === "subtract" || state.operation === "decrement") {
       return this.#comparison(state, encoding);
     }
@@ -210,7 +214,7 @@ export class LazyFlags extends FlagEmitter {
   }
 
   #remember(
-    operation: "add" | "subtract",
+    operation: "add" | "subtract" | "carry" | "borrow",
     a: Local<"i64">,
     b: Local<"i64">,
     result: Local<"i64">,
@@ -220,28 +224,42 @@ export class LazyFlags extends FlagEmitter {
     const { first, second, third } = this.locals;
     this.#fn.set(first, a);
     this.#fn.set(second, b);
-    this.#fn.set(third, result);
-    this.state = { operation, bits, carryIn: this.carryIn };
+    if (this.carryIn) this.#fn.set(third, result);
+    this.state = { operation, bits };
   }
 
-  #isZero({ operation, bits }: FlagState): I32 {
-    const { first, second, third } = this.locals;
-    if (operation === "subtract" && !this.state?.carryIn) return i64.eq(first, second);
-    if (bits === 32) return i32.eqz(i32.wrap(third));
-    return i64.eqz(zeroExtend(third, bits));
+  #isZero(state: FlagState): I32 {
+    const { first, second } = this.locals;
+    if (state.operation === "subtract") return i64.eq(first, second);
+    const uncut = this.#uncut(state);
+    return state.bits === 32 ? i32.eqz(i32.wrap(uncut)) : i64.eqz(zeroExtend(uncut, state.bits));
+  }
+
+  /** The result, with whatever is above its bits. */
+  #uncut({ operation }: FlagState): I64 {
+    const { first, third } = this.locals;
+    if (operation === "logic") return first;
+    if (operation === "carry" || operation === "borrow") return third;
+    return adds(operation)
+      ? i64.add(first, this.#second(operation))
+      : i64.sub(first, this.#second(operation));
+  }
+
+  /** The second operand. */
+  #second(operation: FlagOperation): I64 {
+    const isStep = operation === "increment" || operation === "decrement";
+    return isStep ? i64.const(1) : this.locals.second;
   }
 
   /** Sign-extended. */
-  #result({ bits }: FlagState): I64 {
-    return signExtend(this.locals.third, bits);
+  #result(state: FlagState): I64 {
+    return signExtend(this.#uncut(state), state.bits);
   }
 
   /** As `FlagEmitter` keeps them, but for "logic", which has none. */
-  #carries({ operation, bits }: FlagState): I64 {
-    const { first, second, third } = this.locals;
-    const isStep = operation === "increment" || operation === "decrement";
-    const b = isStep ? i64.const(1) : second;
-    return signExtend(i64.xor(i64.xor(first, b), third), bits);
+  #carries(state: FlagState): I64 {
+    const inputs = i64.xor(this.locals.first, this.#second(state.operation));
+    return signExtend(i64.xor(inputs, this.#uncut(state)), state.bits);
   }
 
   /** CF. */
@@ -252,26 +270,27 @@ export class LazyFlags extends FlagEmitter {
   }
 
   /** The carry or borrow out of the most significant bit, 0 or 1. */
-  #carryOut({ operation, bits, carryIn }: FlagState): I32 {
-    const { first, second, third } = this.locals;
-    const isStep = operation === "increment" || operation === "decrement";
-    const b: I64 = isStep ? i64.const(1) : second;
-    if (operation === "add" || operation === "increment") {
-      if (bits < 64) return i32.wrap(i64.shrU(third, i64.const(bits)));
-      if (!carryIn) return i64.ltU(third, first);
-      const both = i64.and(first, b);
-      const either = i64.and(i64.or(first, b), i64.xor(third, i64.const(-1)));
-      return i32.wrap(i64.shrU(i64.or(both, either), i64.const(63)));
+  #carryOut(state: FlagState): I32 {
+    const { operation, bits } = state;
+    const { first, third } = this.locals;
+    const b = this.#second(operation);
+    const top = (value: I64, at: number) => i32.wrap(i64.shrU(value, i64.const(at)));
+    const inverted = (value: I64) => i64.xor(value, i64.const(-1));
+    if (adds(operation)) {
+      if (bits < 64) return top(this.#uncut(state), bits);
+      if (operation !== "carry") return i64.ltU(this.#uncut(state), first);
+      const either = i64.and(i64.or(first, b), inverted(third));
+      return top(i64.or(i64.and(first, b), either), 63);
     }
-    if (bits < 64) return i32.wrap(i64.shrU(third, i64.const(63)));
-    if (!carryIn) return i64.ltU(first, b);
-    const without = (): I64 => i64.xor(first, i64.const(-1));
-    const borrow = i64.or(i64.and(without(), b), i64.and(i64.or(without(), b), third));
-    return i32.wrap(i64.shrU(borrow, i64.const(63)));
+    if (operation !== "borrow") return i64.ltU(first, b);
+    if (bits < 64) return top(third, 63);
+    const without = i64.and(inverted(first), b);
+    return top(i64.or(without, i64.and(i64.or(inverted(first), b), third)), 63);
   }
 
   /** A variable, once the flags are known. */
   #known(local: Local<"i64">): Local<"i64"> {
+    this.fetch();
     const { state } = this;
     if (state?.operation === "known") return local;
     if (state === undefined) this.#settleAny();
@@ -281,7 +300,7 @@ export class LazyFlags extends FlagEmitter {
   }
 
   #setKnown(local: Local<"i64">, value: I64): void {
-    if (this.state?.operation !== "known") this.#known(local);
+    if (this.state !== KNOWN) this.#known(local);
     this.#fn.set(local, value);
   }
 
@@ -299,11 +318,13 @@ export class LazyFlags extends FlagEmitter {
   #settleAny(): void {
     this.save();
     this.#fn.call(this.#settle);
-    this.load();
+    this.state = IN_STATE;
+    this.fetch();
   }
 
   /** Stores the flags as they are. The kind must have been {@link tell told}. */
   save(): void {
+    if (this.state === IN_STATE) return;
     const fn = this.#fn;
     const zero = i32.const(0);
     const { first, second, third, kind } = this.locals;
@@ -313,8 +334,9 @@ export class LazyFlags extends FlagEmitter {
     fn.store(zero, kind, STATE.FLAG_KIND);
   }
 
-  /** Takes the flags that the state has, of whatever kind. */
-  load(): void {
+  /** Takes the flags that the state has into the variables, if that has not been done. */
+  fetch(): void {
+    if (this.state !== IN_STATE) return;
     const fn = this.#fn;
     const zero = i32.const(0);
     const { first, second, third, kind } = this.locals;

@@ -14,6 +14,7 @@ export interface RegionImports {
   readonly settleFlags: number;
   readonly procedure: number;
   readonly regionType: number;
+  readonly self: number;
 }
 
 /** A module with one function, which {@link emit} makes the body of; exported as `region`. */
@@ -35,7 +36,7 @@ export function regionModule(
     regionType,
   };
   const region = module.addFunction(REGION_SIGNATURE);
-  module.define(region, emit(imports));
+  module.define(region, emit({ ...imports, self: region }));
   module.exportFunction("region", region);
   return module.finish();
 }

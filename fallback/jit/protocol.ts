@@ -10,6 +10,8 @@ export const REGION_TABLE = 0;
 export const REGION_LEFT = {
   /** At STATE.RIP is an instruction that has to be interpreted: it may fault, or the budget ends. */
   INTERPRET: -(2n ** 63n),
+  /** As above; but this has often been so, and the JIT should look into it: STATE.RECORD says where. */
+  LOOK: -(2n ** 63n) + 2n,
   /** A procedure has faulted, or something has changed that concerns the translation of code. */
   STOP: -(2n ** 63n) + 1n,
 } as const;

@@ -1,10 +1,10 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
-import type { SlowAccess } from "../emission/guest-access.ts";
+import type { Miss, SlowAccess } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
 import { STATE } from "../state.ts";
-import { type I64, i32, i64 } from "../wasm/expression.ts";
+import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import {
   callResult,
   FunctionBuilder,
@@ -13,21 +13,26 @@ import {
   type Local,
 } from "../wasm/function-builder.ts";
 import { endOf, isCall } from "./discovery.ts";
-import { EXIT_RECORD } from "./exit-records.ts";
+import { EXIT_RECORD, type ExitReason, FIRST_UNAVOIDABLE, LOOK_EVERY } from "./exit-records.ts";
 import type { Graph, Node } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
-import { type FlagState, LazyFlags } from "./lazy-flags.ts";
+import { ANY_FLAGS, type FlagState, IN_STATE, LazyFlags } from "./lazy-flags.ts";
 import { REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "./protocol.ts";
 import { RegisterFile } from "./register-file.ts";
 import { unseenFlags } from "./unseen-flags.ts";
 
 /** What the code of a region refers to outside of it. */
 export interface RegionEnvironment {
-  readonly slow: SlowAccess;
+  /** Undefined: accesses outside the windows are left to the interpreter. */
+  readonly slow: SlowAccess | undefined;
+  /** Whether what is rare is done by the region too. */
+  readonly thorough: boolean;
   /** Index of the function that makes the flags in the state known. */
   readonly settleFlags: number;
   /** Index of (number: i32) → i32: zero, or the region has to stop. */
   readonly procedure: number;
+  /** Index of the region's own function. */
+  readonly self: number;
   /** Index of the type of regions. */
   readonly regionType: number;
   /** The bits of CR0 and CR4 that decide which units may be used. */
@@ -35,9 +40,33 @@ export interface RegionEnvironment {
   /** Number of an instruction for {@link procedure}. */
   procedureNumber(instruction: DecodedInstruction): number;
   /** A record of where the region leaves. */
-  exitRecord(rip: bigint, unused: number): number;
+  exitRecord(rip: bigint, unused: number, reason: ExitReason, miss?: Miss): number;
   /** The place in the table of regions of what is at an offset. */
   slotOf(rip: bigint): number;
+}
+
+/** Bits of an address by which the targets of a jump are told apart. */
+interface TargetHash {
+  readonly shift: number;
+  readonly mask: number;
+  /** By the bits: the index of the target. */
+  readonly order: readonly number[];
+}
+
+const MAX_HASH_BITS = 8;
+
+/** Looks for bits by which all differ. */
+function findHash(targets: readonly bigint[]): TargetHash | undefined {
+  for (let bits = Math.ceil(Math.log2(targets.length)); bits <= MAX_HASH_BITS; bits++) {
+    const mask = 2 ** bits - 1;
+    for (let shift = 0; shift <= 16; shift++) {
+      const places = targets.map((rip) => Number(rip >> BigInt(shift)) & mask);
+      if (new Set(places).size < targets.length) continue;
+      const order = Array.from({ length: mask + 1 }, (_, place) => places.indexOf(place));
+      return { shift, mask, order };
+    }
+  }
+  return undefined;
 }
 
 const NO_RECORD = 0;
@@ -66,8 +95,12 @@ export class RegionCode {
   readonly #longest: number;
   readonly #labels = new Map<Node, Label>();
   readonly #flagsIn = new Map<Node, FlagState | undefined>();
+  /** Of merges: the registers that are narrow on all ways there. */
+  readonly #narrowIn = new Map<Node, number>();
   readonly #gaps: Gap[] = [];
   #exit!: Label;
+  /** For exits where the flags are those that the state has. */
+  #exitWithoutFlags!: Label;
   #node!: Node;
   #index = 0;
 
@@ -87,8 +120,8 @@ export class RegionCode {
       kind: fn.local("i32"),
     };
     this.#flags = new LazyFlags(fn, locals, env.settleFlags);
-    this.#emitter = new JitEmitter(fn, env.slow, this.#flags, this.#registers, {
-      interpret: () => this.#interpret(),
+    this.#emitter = new JitEmitter(fn, env, this.#flags, this.#registers, {
+      interpret: (reason, miss) => this.#interpret(reason, miss),
       jump: (target) => this.#jump(target),
     });
     this.#longest = graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0);
@@ -104,11 +137,18 @@ export class RegionCode {
       fn.return(i64.const(REGION_LEFT.INTERPRET));
     });
     this.#gap("load");
-    this.#flags.load();
-    fn.block((exit) => {
-      this.#exit = exit;
-      this.#tree(this.#graph.entry);
+    fn.block((outer) => {
+      this.#exitWithoutFlags = outer;
+      fn.block((inner) => {
+        this.#exit = inner;
+        this.#flagsIn.set(this.#graph.entry, IN_STATE);
+        if (this.#graph.entry.isLoop) this.#loadFlags();
+        this.#tree(this.#graph.entry);
+      });
+      this.#flags.state = ANY_FLAGS;
+      this.#flags.save();
     });
+    this.#flags.state = IN_STATE;
     this.#leave();
     this.#fillGaps();
     return fn.finish();
@@ -150,7 +190,9 @@ export class RegionCode {
     const { block } = node;
     const { instructions } = block;
     const fn = this.#fn;
-    this.#flags.state = node.isLoop || node.isMerge ? undefined : this.#flagsIn.get(node);
+    this.#flags.state = node.isLoop || node.isMerge ? ANY_FLAGS : this.#flagsIn.get(node);
+    if (node.isLoop) this.#registers.narrow = 0;
+    else if (node.isMerge) this.#registers.narrow = this.#narrowIn.get(node) ?? 0;
     fn.set(this.#budget, i32.sub(this.#budget, i32.const(instructions.length)));
     const unseen = unseenFlags(instructions);
     for (const [index, instruction] of instructions.entries()) {
@@ -169,7 +211,7 @@ export class RegionCode {
     const { meaning, ends } = form.instruction;
     const faults = unitFault(form.unit, this.#env.unitControls) !== undefined;
     if (faults || (meaning === undefined && ends !== undefined)) {
-      this.#interpret();
+      this.#interpret("instruction");
       return false;
     }
     if (meaning === undefined) {
@@ -193,30 +235,67 @@ export class RegionCode {
   }
 
   /** Leaves before the instruction under way. */
-  #interpret(): void {
+  #interpret(reason: ExitReason, miss?: Miss): void {
     const unused = this.#node.block.offsets.length - this.#index;
-    this.#leaveBy(this.#env.exitRecord(this.#ripAt(this.#index), unused));
+    if (miss !== undefined) this.#fn.store(i32.const(0), miss.address, STATE.ADDRESS);
+    this.#leaveBy(this.#env.exitRecord(this.#ripAt(this.#index), unused, reason, miss));
   }
 
   #leaveBy(record: number): void {
-    this.#flags.tell();
     this.#fn.set(this.#record, i32.const(record));
-    this.#fn.branch(this.#exit);
+    this.#branchOut();
+  }
+
+  #branchOut(): void {
+    this.#flags.tell();
+    const without = this.#flags.state === IN_STATE;
+    this.#fn.branch(without ? this.#exitWithoutFlags : this.#exit);
+  }
+
+  /** Before control comes together, the flags are in the variables. */
+  #loadFlags(): void {
+    this.#flags.fetch();
+    this.#flags.tell();
   }
 
   #leaveTo(rip: I64): void {
-    this.#flags.tell();
     this.#fn.set(this.#rip, rip);
     this.#fn.set(this.#record, i32.const(NO_RECORD));
-    this.#fn.branch(this.#exit);
+    this.#branchOut();
   }
 
   /** A branch of the guest. */
   #jump(target: I64): void {
     const instruction = this.#node.block.instructions[this.#index] as DecodedInstruction;
     if (isCall(instruction)) this.#call(target);
-    else if (target.constant === undefined) this.#leaveTo(target);
+    else if (target.constant === undefined) this.#jumpThroughTable(target);
     else this.#continue(BigInt.asUintN(64, target.constant));
+  }
+
+  /** A jump whose target is only known when it is made: to the nodes that it has led to before. */
+  #jumpThroughTable(target: I64): void {
+    const known = this.#node.targets.filter((rip) => this.#graph.at(rip) !== undefined);
+    const hash = known.length < 2 ? undefined : findHash(known);
+    if (hash === undefined) {
+      this.#leaveTo(target);
+      return;
+    }
+    const fn = this.#fn;
+    const to = fn.let(target);
+    const place = i64.and(i64.shrU(to, i64.const(hash.shift)), i64.const(hash.mask));
+    const nest = (count: number, labels: readonly Label[]): void => {
+      if (count < known.length) {
+        fn.block((label) => nest(count + 1, [...labels, label]));
+        const rip = known[count] as bigint;
+        fn.if(i64.ne(to, i64.const(rip)), () => this.#leaveTo(to));
+        this.#continue(rip);
+        return;
+      }
+      const other = labels[0] as Label;
+      const byPlace = hash.order.map((index) => labels[index] ?? other);
+      fn.branchTable(i32.wrap(place), byPlace, other);
+    };
+    nest(0, []);
   }
 
   /** Goes on at an offset: in this region if it is there. */
@@ -228,11 +307,13 @@ export class RegionCode {
       return;
     }
     if (to.order <= from.order) {
-      this.#flags.tell();
+      this.#loadFlags();
       this.#checkBudget(to.block.rip);
       this.#fn.branch(this.#labels.get(to) as Label);
     } else if (to.isMerge) {
-      this.#flags.tell();
+      this.#loadFlags();
+      const { narrow } = this.#registers;
+      this.#narrowIn.set(to, narrow & (this.#narrowIn.get(to) ?? narrow));
       this.#fn.branch(this.#labels.get(to) as Label);
     } else {
       this.#inline(to);
@@ -242,11 +323,13 @@ export class RegionCode {
   /** The code of a node that control comes to from here alone. */
   #inline(to: Node): void {
     const { state } = this.#flags;
+    const { narrow } = this.#registers;
     const [node, index] = [this.#node, this.#index];
-    if (to.isLoop) this.#flags.tell();
+    if (to.isLoop) this.#loadFlags();
     this.#flagsIn.set(to, state);
     this.#emitter.within(() => this.#tree(to));
     this.#flags.state = state;
+    this.#registers.narrow = narrow;
     this.#node = node;
     this.#index = index;
   }
@@ -255,8 +338,7 @@ export class RegionCode {
   #checkBudget(rip: bigint): void {
     const fn = this.#fn;
     fn.if(i32.ltS(this.#budget, i32.const(this.#longest)), () => {
-      fn.set(this.#record, i32.const(this.#env.exitRecord(rip, 0)));
-      fn.branch(this.#exit);
+      this.#leaveBy(this.#env.exitRecord(rip, 0, "budget"));
     });
   }
 
@@ -276,12 +358,19 @@ export class RegionCode {
     this.#save();
     fn.store(zero, i64.const(rip), STATE.RIP);
     const depth = i32.sub(this.#depth, i32.const(1));
-    const slot = i32.const(this.#env.slotOf(rip));
-    fn.set(this.#rip, indirectResult("i64", REGION_TABLE, this.#env.regionType, slot, depth));
+    fn.set(this.#rip, this.#callRegion(rip, depth));
     fn.if(i64.ne(this.#rip, i64.const(back)), () => fn.return(this.#rip));
     this.#load();
     this.#checkBudget(back);
     this.#continue(back);
+  }
+
+  /** The region itself is called directly, others through the table. */
+  #callRegion(rip: bigint, depth: I32): I64 {
+    const { self, regionType } = this.#env;
+    if (rip === this.#graph.entry.block.rip) return callResult("i64", self, depth);
+    const slot = i32.const(this.#env.slotOf(rip));
+    return indirectResult("i64", REGION_TABLE, regionType, slot, depth);
   }
 
   /** An instruction without code. */
@@ -310,7 +399,8 @@ export class RegionCode {
 
   #load(): void {
     this.#gap("load");
-    this.#flags.load();
+    this.#registers.narrow = 0;
+    this.#flags.state = IN_STATE;
     this.#fn.set(this.#budget, i32.load(i32.const(0), STATE.BUDGET));
   }
 
@@ -319,12 +409,19 @@ export class RegionCode {
     const fn = this.#fn;
     const zero = i32.const(0);
     fn.if(this.#record, () => {
-      const unused = i32.load(this.#record, EXIT_RECORD.UNUSED);
+      const unused = i32.load8U(this.#record, EXIT_RECORD.UNUSED);
       fn.set(this.#budget, i32.add(this.#budget, unused));
       fn.store(zero, i64.load(this.#record, EXIT_RECORD.RIP), STATE.RIP);
-      const count = i32.load(this.#record, EXIT_RECORD.COUNT);
-      fn.store(this.#record, i32.add(count, i32.const(1)), EXIT_RECORD.COUNT);
+      const before = i32.load(this.#record, EXIT_RECORD.COUNT);
+      const count = fn.let(i32.add(before, i32.const(1)));
+      fn.store(this.#record, count, EXIT_RECORD.COUNT);
       fn.set(this.#rip, i64.const(REGION_LEFT.INTERPRET));
+      const isMany = i32.eqz(i32.and(count, i32.const(LOOK_EVERY - 1)));
+      const reason = i32.load8U(this.#record, EXIT_RECORD.REASON);
+      fn.if(i32.and(isMany, i32.ltU(reason, i32.const(FIRST_UNAVOIDABLE))), () => {
+        fn.store(zero, this.#record, STATE.RECORD);
+        fn.set(this.#rip, i64.const(REGION_LEFT.LOOK));
+      });
     });
     this.#save();
     fn.return(this.#rip);
@@ -346,8 +443,7 @@ export class RegionCode {
       for (const byte of codes[registers]) whole.push(byte);
     }
     for (; from < code.length; from++) whole.push(code[from] as number);
-    code.length = 0;
-    for (const byte of whole) code.push(byte);
+    this.#fn.code = whole;
   }
 
   #registersCode(what: "load" | "save"): readonly number[] {

@@ -14,6 +14,14 @@ export interface Region {
   /** Of its module. */
   readonly bytes: number;
   readonly function: unknown;
+  /** Offsets of its exit records: the first, and behind the last. */
+  readonly exits: readonly [number, number];
+  /** Whether it makes accesses outside the windows itself. */
+  readonly slow: boolean;
+  /** Whether it does what is rare itself. */
+  readonly thorough: boolean;
+  /** How often windows have been moved for it, or more where they could not. */
+  looks: number;
 }
 
 /** All regions, by guest physical address of their entries, and by page. */
@@ -51,6 +59,15 @@ export class RegionCache {
       regions?.delete(region);
       if (regions?.size === 0) this.#byPage.delete(page);
     }
+  }
+
+  /** The one that leaves by an exit record. */
+  leavingBy(record: number): Region | undefined {
+    for (const region of this.#byAddress.values()) {
+      const [start, end] = region.exits;
+      if (record >= start && record < end) return region;
+    }
+    return undefined;
   }
 
   /** Those with code on a guest physical page. */

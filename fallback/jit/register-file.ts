@@ -1,6 +1,6 @@
 import { STATE } from "../state.ts";
-import { i32, i64 } from "../wasm/expression.ts";
-import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
+import { type I64, i32, i64 } from "../wasm/expression.ts";
+import { type FunctionBuilder, type Local, withWidth } from "../wasm/function-builder.ts";
 import { v128 } from "../wasm/simd.ts";
 
 const REGISTERS = 16;
@@ -9,6 +9,9 @@ const REGISTERS = 16;
 export class RegisterFile {
   readonly #general: readonly Local<"i64">[];
   readonly #vector: readonly Local<"v128">[];
+  readonly #narrowGeneral: readonly Local<"i64">[];
+  /** A bit for each general register whose upper half is known to be zero where code is made. */
+  narrow = 0;
   #usedGeneral = 0;
   #changedGeneral = 0;
   #usedVector = 0;
@@ -17,18 +20,23 @@ export class RegisterFile {
   constructor(fn: FunctionBuilder) {
     const all = Array.from({ length: REGISTERS });
     this.#general = all.map(() => fn.local("i64"));
+    this.#narrowGeneral = this.#general.map((local) => withWidth(local, 32));
     this.#vector = all.map(() => fn.local("v128"));
   }
 
   general(register: number): Local<"i64"> {
     this.#usedGeneral |= 1 << register;
-    return this.#general[register] as Local<"i64">;
+    const locals = this.narrow & (1 << register) ? this.#narrowGeneral : this.#general;
+    return locals[register] as Local<"i64">;
   }
 
-  /** The variable, to be set. */
-  changeGeneral(register: number): Local<"i64"> {
-    this.#changedGeneral |= 1 << register;
-    return this.general(register);
+  setGeneral(fn: FunctionBuilder, register: number, value: I64): void {
+    const bit = 1 << register;
+    this.#usedGeneral |= bit;
+    this.#changedGeneral |= bit;
+    fn.set(this.#general[register] as Local<"i64">, value);
+    if ((value.width ?? 64) <= 32) this.narrow |= bit;
+    else this.narrow &= ~bit;
   }
 
   vector(register: number): Local<"v128"> {

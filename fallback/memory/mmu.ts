@@ -1,7 +1,7 @@
 import { CR4 } from "../bits.ts";
 import { generalProtection } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
-import { RAM_BASE, STATE } from "../state.ts";
+import { RAM_BASE, type WindowArea, windowOffset } from "../state.ts";
 import { CodePages } from "./code-pages.ts";
 import { isCanonicalLinear } from "./linear.ts";
 import { MmioLog } from "./mmio.ts";
@@ -17,6 +17,9 @@ const USER_LEVEL = 3;
 
 /** Widths of accesses whose value is a number. */
 export type NumberSize = 1 | 2 | 4;
+
+/** The windows for one kind of access. */
+type Windows = Readonly<Record<WindowArea, IdentityWindow>>;
 
 /**
  * Memory as instructions see it: linear addresses, permissions, RAM and what is not RAM. Linear
@@ -39,8 +42,8 @@ export class Mmu {
   readonly #p: Processor;
   readonly #walker: PageWalker;
   readonly #tlb: SoftwareTlb;
-  readonly #readWindow: IdentityWindow;
-  readonly #writeWindow: IdentityWindow;
+  readonly #readWindows: Windows;
+  readonly #writeWindows: Windows;
   readonly #watchpoints = new Watchpoints();
   readonly #fromOutside = new Watchpoints();
   /**
@@ -58,20 +61,15 @@ export class Mmu {
       this.noticeWrite(address, length);
     });
     this.#tlb = new SoftwareTlb(p.buffer);
-    const { READ_WINDOW_BASE, READ_WINDOW_LENGTH } = STATE;
-    const { WRITE_WINDOW_BASE, WRITE_WINDOW_LENGTH } = STATE;
-    this.#readWindow = new IdentityWindow(
-      p.view,
-      READ_WINDOW_BASE,
-      READ_WINDOW_LENGTH,
-      this.#rule("read"),
-    );
-    this.#writeWindow = new IdentityWindow(
-      p.view,
-      WRITE_WINDOW_BASE,
-      WRITE_WINDOW_LENGTH,
-      this.#rule("write"),
-    );
+    this.#readWindows = this.#windows("read");
+    this.#writeWindows = this.#windows("write");
+  }
+
+  #windows(access: "read" | "write"): Windows {
+    const rule = this.#rule(access);
+    const window = (area: WindowArea) =>
+      new IdentityWindow(this.#p.view, windowOffset(area, access), rule);
+    return { general: window("general"), static: window("static"), stack: window("stack") };
   }
 
   /** Rights of the current level. */
@@ -104,16 +102,13 @@ export class Mmu {
     return page + offset;
   }
 
-  /**
-   * Guest physical address of code at a linear one, if a fetch would succeed and change nothing: -1 if
-   * not.
-   */
-  codeAt(linear: number): number {
+  /** Guest physical address of a linear one in RAM, if an access would change no flags; else -1. */
+  probe(linear: number, access: "read" | "execute"): number {
     const walker = this.#walker;
     const mapped = walker.walk(linear) === WALK.MAPPED && walker.accessed;
-    if (!mapped || !walker.permits("execute", this.user)) return -1;
-    if (!this.memory.allows("execute", walker.page, 1)) return -1;
-    return walker.page + (linear & (PAGE_SIZE - 1));
+    if (!mapped || !walker.permits(access, this.user)) return -1;
+    const address = walker.page + (linear & (PAGE_SIZE - 1));
+    return this.memory.allows(access, address, 1) ? address : -1;
   }
 
   /** Whether a write that {@link check} permits goes to translated code. */
@@ -145,8 +140,7 @@ export class Mmu {
   /** Drops the translations of all pages: CR0, CR3, CR4 and EFER changed. */
   flush(): void {
     this.#tlb.flush();
-    this.#readWindow.drop();
-    this.#writeWindow.drop();
+    for (const window of this.#allWindows()) window.drop();
     this.onFlush();
   }
 
@@ -160,12 +154,22 @@ export class Mmu {
   /** INVLPG. @param linear canonical */
   invalidatePage(linear: number): void {
     // Windows grow where the TLB misses: without them it has to go too.
-    if (this.#readWindow.near(linear) || this.#writeWindow.near(linear)) {
+    if (this.#allWindows().some((window) => window.near(linear))) {
       this.flush();
       return;
     }
     this.#tlb.invalidate(linear);
     this.onFlush();
+  }
+
+  /** Lets a window be where accesses miss it. @returns whether it is there now */
+  moveWindow(area: WindowArea, access: "read" | "write", linear: number): boolean {
+    const windows = access === "read" ? this.#readWindows : this.#writeWindows;
+    return windows[area].moveTo(linear - (linear & (PAGE_SIZE - 1)));
+  }
+
+  #allWindows(): IdentityWindow[] {
+    return [...Object.values(this.#readWindows), ...Object.values(this.#writeWindows)];
   }
 
   /** Sets the privilege level. What is remembered holds for user or supervisor rights only. */
@@ -223,7 +227,7 @@ export class Mmu {
   markCode(page: number): void {
     if (!this.codePages.mark(page)) return;
     this.#tlb.protect(RAM_BASE + page * PAGE_SIZE);
-    this.#writeWindow.exclude(page * PAGE_SIZE);
+    for (const window of Object.values(this.#writeWindows)) window.exclude(page * PAGE_SIZE);
   }
 
   /** No translated code is left on a page. @param page number */
@@ -327,8 +331,8 @@ export class Mmu {
       this.memory.allows("write", page, PAGE_SIZE);
     this.#tlb.fill(linear, RAM_BASE + page, writable, this.#walker.span > PAGE_SIZE);
     if (linear !== page) return;
-    this.#readWindow.missed(page);
-    if (write && writable) this.#writeWindow.missed(page);
+    this.#readWindows.general.missed(page);
+    if (write && writable) this.#writeWindows.general.missed(page);
   }
 
   /** What windows may hold: identity-mapped RAM, permitted, with its flags set already. */

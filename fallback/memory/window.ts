@@ -29,11 +29,11 @@ export class IdentityWindow {
   readonly #rule: WindowRule;
   #effort = MIN_EFFORT;
 
-  /** @param baseField offset of the two 64-bit fields that generated code reads */
-  constructor(view: DataView, baseField: number, lengthField: number, rule: WindowRule) {
+  /** @param baseField offset of the two 64-bit fields that generated code reads, base and length */
+  constructor(view: DataView, baseField: number, rule: WindowRule) {
     this.#view = view;
     this.#baseField = baseField;
-    this.#lengthField = lengthField;
+    this.#lengthField = baseField + 8;
     this.#rule = rule;
     this.drop();
   }
@@ -48,10 +48,24 @@ export class IdentityWindow {
     return linear >= this.start - LARGEST_PAGE && linear < this.end + LARGEST_PAGE;
   }
 
-  /** An access missed at this page, which qualifies. */
+  /** An access missed at this page, which qualifies: the window becomes what is larger. */
   missed(page: number): void {
+    const around = this.#around(page);
+    if (around.end - around.start > this.end - this.start) this.#set(around.start, around.end);
+  }
+
+  /** Moves to where accesses are. @returns whether it has: only if the page qualifies */
+  moveTo(page: number): boolean {
+    if (!this.#rule.page(page)) return false;
+    const { start, end } = this.#around(page);
+    this.#set(start, end);
+    return true;
+  }
+
+  /** What qualifies around a page that does, with what the window has there already. */
+  #around(page: number): { start: number; end: number } {
     // The last bytes of a window are outside for accesses that would end behind it.
-    if (page >= this.start && page < this.end) return;
+    if (page >= this.start && page < this.end) return this;
     let left = this.#effort;
     let end = page + PAGE_SIZE;
     for (; left > 0; left--) {
@@ -69,7 +83,7 @@ export class IdentityWindow {
       start -= step;
     }
     if (exhaustedAbove || left === 0) this.#effort = Math.min(this.#effort * 2, MAX_EFFORT);
-    if (end - start > this.end - this.start) this.#set(start, end);
+    return { start, end };
   }
 
   /** Takes a page out, keeping the larger of the two parts left. */

@@ -11,6 +11,36 @@ export function unsignedLeb(value: number): number[] {
   return bytes;
 }
 
+/** Appends {@link unsignedLeb} of a value below 2^31. */
+export function pushUnsigned(code: number[], value: number): void {
+  let rest = value;
+  while (rest >= 0x80) {
+    code.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  code.push(rest);
+}
+
+const SMALL = 2n ** 30n;
+
+/** Appends {@link signedLeb}. */
+export function pushSigned(code: number[], value: bigint): void {
+  if (value >= SMALL || value < -SMALL) {
+    for (const byte of signedLeb(value)) code.push(byte);
+    return;
+  }
+  let rest = Number(value);
+  for (;;) {
+    const low = rest & 0x7f;
+    rest >>= 7;
+    if ((rest === 0 && low < 0x40) || (rest === -1 && low >= 0x40)) {
+      code.push(low);
+      return;
+    }
+    code.push(low | 0x80);
+  }
+}
+
 export function signedLeb(value: bigint): number[] {
   const bytes: number[] = [];
   let rest = value;

@@ -2,7 +2,7 @@
  * WebAssembly expressions as values: each knows its type and how to append its own code. A tree is
  * used once; what is needed twice goes through a local (`FunctionBuilder.let`).
  */
-import { signedLeb, unsignedLeb } from "./encoding.ts";
+import { pushSigned, pushUnsigned } from "./encoding.ts";
 
 export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 
@@ -10,6 +10,8 @@ export interface Expression<Type extends ValueType = ValueType> {
   readonly type: Type;
   /** Its value as a signed number, where that is known now. */
   readonly constant?: bigint | undefined;
+  /** Of an i64: how many of its low bits may be other than zero; undefined if all may. */
+  readonly width?: number | undefined;
   emit(code: number[]): void;
 }
 
@@ -39,15 +41,17 @@ export function operation<Type extends ValueType>(
 class Constant<Type extends "i32" | "i64"> implements Expression<Type> {
   readonly type: Type;
   readonly constant: bigint;
+  readonly width: number | undefined;
 
   constructor(type: Type, value: bigint) {
     this.type = type;
     this.constant = value;
+    this.width = value < 0n ? undefined : value.toString(2).length;
   }
 
   emit(code: number[]): void {
     code.push(this.type === "i32" ? 0x41 : 0x42);
-    for (const byte of signedLeb(this.constant)) code.push(byte);
+    pushSigned(code, this.constant);
   }
 }
 
@@ -56,11 +60,13 @@ const constant = <Type extends "i32" | "i64">(type: Type, value: bigint): Consta
 
 class UnaryOperation<To extends ValueType> implements Expression<To> {
   readonly type: To;
+  readonly width: number | undefined;
   readonly #opcode: number;
   readonly #a: Expression;
 
-  constructor(type: To, opcode: number, a: Expression) {
+  constructor(type: To, opcode: number, a: Expression, width?: number) {
     this.type = type;
+    this.width = width;
     this.#opcode = opcode;
     this.#a = a;
   }
@@ -73,12 +79,14 @@ class UnaryOperation<To extends ValueType> implements Expression<To> {
 
 class BinaryOperation<To extends ValueType> implements Expression<To> {
   readonly type: To;
+  readonly width: number | undefined;
   readonly #opcode: number;
   readonly #a: Expression;
   readonly #b: Expression;
 
-  constructor(type: To, opcode: number, a: Expression, b: Expression) {
+  constructor(type: To, opcode: number, a: Expression, b: Expression, width?: number) {
     this.type = type;
+    this.width = width;
     this.#opcode = opcode;
     this.#a = a;
     this.#b = b;
@@ -103,9 +111,12 @@ const unary =
     type: To,
     opcode: number,
     fold?: (a: bigint) => bigint,
+    width?: number,
   ): Unary<From, To> =>
   (a) => {
-    if (a.constant === undefined || fold === undefined) return new UnaryOperation(type, opcode, a);
+    if (a.constant === undefined || fold === undefined) {
+      return new UnaryOperation(type, opcode, a, width);
+    }
     return constant(type, fold(a.constant));
   };
 
@@ -122,26 +133,70 @@ const binary =
     return constant(type, fold(a.constant, b.constant));
   };
 
-/** An operation that a constant on the right may leave without effect. */
+type Width = (a: Expression, b: Expression) => number | undefined;
+
+/**
+ * An operation that a constant on the right may leave without effect.
+ * @param width of the result, where less is known than that of its type
+ */
 const binaryWith =
   <Type extends "i32" | "i64">(
     type: Type,
     opcode: number,
     neutral: bigint,
     fold: (a: bigint, b: bigint) => bigint,
+    width: Width = () => undefined,
   ): Binary<Type, Type> =>
   (a, b) => {
-    if (b.constant === undefined) return new BinaryOperation(type, opcode, a, b);
+    const known = a.constant !== undefined && b.constant !== undefined;
     if (b.constant === neutral) return a;
-    if (a.constant === undefined) return new BinaryOperation(type, opcode, a, b);
-    return constant(type, fold(a.constant, b.constant));
+    if (known) return constant(type, fold(a.constant as bigint, b.constant as bigint));
+    return new BinaryOperation(type, opcode, a, b, width(a, b));
+  };
+
+const WORD_BITS = 64;
+const widthOf = (value: Expression): number => value.width ?? WORD_BITS;
+const smaller: Width = (a, b) => Math.min(widthOf(a), widthOf(b));
+const larger: Width = (a, b) => Math.max(widthOf(a), widthOf(b));
+const plusOne: Width = (a, b) => Math.min(WORD_BITS, Math.max(widthOf(a), widthOf(b)) + 1);
+const shiftedBy =
+  (direction: 1 | -1): Width =>
+  (a, b) => {
+    if (b.constant === undefined) return direction < 0 ? widthOf(a) : undefined;
+    const shifted = widthOf(a) + direction * Number(count(b.constant));
+    return Math.max(0, Math.min(WORD_BITS, shifted));
   };
 
 /** Load and store take a static offset that costs nothing. */
 const load =
   <Type extends ValueType>(type: Type, opcode: number) =>
   (address: I32, offset = 0): Expression<Type> =>
-    operation(type, [opcode], [address], [0, ...unsignedLeb(offset)]);
+    new Load(type, opcode, address, offset);
+
+/** Of loads that zero-extend. */
+const LOADED_WIDTH: Readonly<Record<number, number>> = { 49: 8, 51: 16, 53: 32 };
+
+class Load<Type extends ValueType> implements Expression<Type> {
+  readonly type: Type;
+  readonly width: number | undefined;
+  readonly #opcode: number;
+  readonly #address: I32;
+  readonly #offset: number;
+
+  constructor(type: Type, opcode: number, address: I32, offset: number) {
+    this.type = type;
+    this.width = LOADED_WIDTH[opcode];
+    this.#opcode = opcode;
+    this.#address = address;
+    this.#offset = offset;
+  }
+
+  emit(code: number[]): void {
+    this.#address.emit(code);
+    code.push(this.#opcode, 0);
+    pushUnsigned(code, this.#offset);
+  }
+}
 
 const truth = (value: boolean): bigint => (value ? 1n : 0n);
 const unsigned = (value: bigint): bigint => BigInt.asUintN(64, value);
@@ -195,23 +250,23 @@ export const i64 = {
   clz: unary<"i64", "i64">("i64", 0x79),
   ctz: unary<"i64", "i64">("i64", 0x7a),
   popcnt: unary<"i64", "i64">("i64", 0x7b),
-  add: binaryWith("i64", 0x7c, 0n, (a, b) => a + b),
+  add: binaryWith("i64", 0x7c, 0n, (a, b) => a + b, plusOne),
   sub: binaryWith("i64", 0x7d, 0n, (a, b) => a - b),
   mul: binary<"i64", "i64">("i64", 0x7e),
   divS: binary<"i64", "i64">("i64", 0x7f),
   divU: binary<"i64", "i64">("i64", 0x80),
   remS: binary<"i64", "i64">("i64", 0x81),
   remU: binary<"i64", "i64">("i64", 0x82),
-  and: binaryWith("i64", 0x83, -1n, (a, b) => a & b),
-  or: binaryWith("i64", 0x84, 0n, (a, b) => a | b),
-  xor: binaryWith("i64", 0x85, 0n, (a, b) => a ^ b),
-  shl: binaryWith("i64", 0x86, 0n, (a, b) => a << count(b)),
+  and: binaryWith("i64", 0x83, -1n, (a, b) => a & b, smaller),
+  or: binaryWith("i64", 0x84, 0n, (a, b) => a | b, larger),
+  xor: binaryWith("i64", 0x85, 0n, (a, b) => a ^ b, larger),
+  shl: binaryWith("i64", 0x86, 0n, (a, b) => a << count(b), shiftedBy(1)),
   shrS: binaryWith("i64", 0x87, 0n, (a, b) => a >> count(b)),
-  shrU: binaryWith("i64", 0x88, 0n, (a, b) => unsigned(a) >> count(b)),
+  shrU: binaryWith("i64", 0x88, 0n, (a, b) => unsigned(a) >> count(b), shiftedBy(-1)),
   rotl: binary<"i64", "i64">("i64", 0x89),
   rotr: binary<"i64", "i64">("i64", 0x8a),
   extendS: unary<"i32", "i64">("i64", 0xac, (a) => a),
-  extendU: unary<"i32", "i64">("i64", 0xad, (a) => BigInt.asUintN(32, a)),
+  extendU: unary<"i32", "i64">("i64", 0xad, (a) => BigInt.asUintN(32, a), 32),
   extend8S: unary<"i64", "i64">("i64", 0xc2, (a) => BigInt.asIntN(8, a)),
   extend16S: unary<"i64", "i64">("i64", 0xc3, (a) => BigInt.asIntN(16, a)),
   extend32S: unary<"i64", "i64">("i64", 0xc4, (a) => BigInt.asIntN(32, a)),

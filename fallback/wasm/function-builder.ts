@@ -1,4 +1,4 @@
-import { unsignedLeb, vector } from "./encoding.ts";
+import { pushUnsigned, unsignedLeb, vector } from "./encoding.ts";
 import type { Expression, I32, ValueType } from "./expression.ts";
 
 export const VALUE_TYPE_CODE: Readonly<Record<ValueType, number>> = {
@@ -31,9 +31,9 @@ export interface Label {
 
 /** Appends statements to one function's body. */
 export class FunctionBuilder {
-  readonly code: number[] = [];
+  code: number[] = [];
   readonly #parameters: number;
-  readonly #locals: ValueType[] = [];
+  readonly #locals: Local[] = [];
   #free: Local[] = [];
   #depth = 0;
 
@@ -47,10 +47,15 @@ export class FunctionBuilder {
   }
 
   local<Type extends ValueType>(type: Type): Local<Type> {
-    const at = this.#free.findIndex((local) => local.type === type);
-    if (at >= 0) return this.#free.splice(at, 1)[0] as Local<Type>;
-    this.#locals.push(type);
-    return makeLocal(this.#parameters + this.#locals.length - 1, type);
+    for (let at = this.#free.length - 1; at >= 0; at--) {
+      const local = this.#free[at] as Local;
+      if (local.type !== type) continue;
+      this.#free.splice(at, 1);
+      return local as Local<Type>;
+    }
+    const local = makeLocal(this.#parameters + this.#locals.length, type);
+    this.#locals.push(local);
+    return local;
   }
 
   /** Lets the locals of independent pieces of code be the same ones. */
@@ -60,7 +65,7 @@ export class FunctionBuilder {
     body();
     this.#free = free;
     for (let i = before; i < this.#locals.length; i++) {
-      this.#free.push(makeLocal(this.#parameters + i, this.#locals[i] as ValueType));
+      this.#free.push(this.#locals[i] as Local);
     }
   }
 
@@ -74,7 +79,8 @@ export class FunctionBuilder {
   set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void {
     if (local.index < 0) throw new Error("a constant is set");
     value.emit(this.code);
-    this.code.push(0x21, ...unsignedLeb(local.index));
+    this.code.push(0x21);
+    pushUnsigned(this.code, local.index);
   }
 
   store(address: I32, value: Expression, offset = 0): void {
@@ -140,7 +146,7 @@ export class FunctionBuilder {
 
   /** The body as it stands in the code section. */
   finish(): number[] {
-    const locals = vector(this.#locals.map((type) => [1, VALUE_TYPE_CODE[type]]));
+    const locals = vector(this.#locals.map(({ type }) => [1, VALUE_TYPE_CODE[type]]));
     const size = locals.length + this.code.length + 1;
     return [...unsignedLeb(size), ...locals, ...this.code, 0x0b];
   }
@@ -148,7 +154,9 @@ export class FunctionBuilder {
   #store(opcode: readonly number[], address: I32, value: Expression, offset: number): void {
     address.emit(this.code);
     value.emit(this.code);
-    this.code.push(...opcode, 0, ...unsignedLeb(offset));
+    for (const byte of opcode) this.code.push(byte);
+    this.code.push(0);
+    pushUnsigned(this.code, offset);
   }
 
   #structured(opening: readonly number[], body: (label: Label) => void): void {
@@ -160,16 +168,31 @@ export class FunctionBuilder {
   }
 }
 
-function makeLocal<Type extends ValueType>(index: number, type: Type): Local<Type> {
-  const bytes = [0x20, ...unsignedLeb(index)];
-  return {
-    index,
-    type,
-    emit(code) {
-      code.push(...bytes);
-    },
-  };
+class Variable<Type extends ValueType> implements Local<Type> {
+  readonly index: number;
+  readonly type: Type;
+  readonly width: number | undefined;
+
+  constructor(index: number, type: Type, width?: number) {
+    this.index = index;
+    this.type = type;
+    this.width = width;
+  }
+
+  emit(code: number[]): void {
+    code.push(0x20);
+    pushUnsigned(code, this.index);
+  }
 }
+
+const makeLocal = <Type extends ValueType>(index: number, type: Type): Local<Type> =>
+  new Variable(index, type);
+
+/** The same variable, where more or less is known of its value. */
+export const withWidth = <Type extends ValueType>(
+  { index, type }: Local<Type>,
+  width: number | undefined,
+): Local<Type> => new Variable(index, type, width);
 
 /** The result of a call. */
 export const callResult = <Type extends ValueType>(

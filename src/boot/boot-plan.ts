@@ -20,7 +20,7 @@ export type BootPlan =
 
 /**
  * `auto`: directly where this is a kernel, or a menu that we understand names one; else as a PC
- * would.
+ * would. The memory must be fresh.
  * @throws GuestError `image` with one line: what is in the way
  */
 export function planBoot(request: LoadRequest, mode: BootMode): BootPlan {
@@ -34,7 +34,7 @@ export function planBoot(request: LoadRequest, mode: BootMode): BootPlan {
     return { kind: "bios", image, reason: undefined };
   }
   try {
-    return { kind: "direct", loaded: loadImage(request) };
+    return { kind: "direct", loaded: loadImage({ ...request, fresh: true }) };
   } catch (error) {
     if (!(error instanceof GuestError) || mode === "direct") throw error;
     const image = bootImageOrNone(request);

@@ -33,6 +33,11 @@ export interface LoadRequest {
   readonly commandLine: readonly string[];
   /** The first files of a Linux kernel. */
   readonly initrd?: ByteSource | undefined;
+  /**
+   * Nobody has written to the memory yet: it is all zero. Looking whether it is takes the host a
+   * page fault a page, which for a large bss is longer than all the rest.
+   */
+  readonly fresh?: boolean;
 }
 
 export interface LoadedImage {
@@ -79,7 +84,7 @@ export function loadImage(request: LoadRequest): LoadedImage {
   return loadMultiboot(request);
 }
 
-function loadMultiboot({ source, memory, commandLine }: LoadRequest): LoadedImage {
+function loadMultiboot({ source, memory, commandLine, fresh }: LoadRequest): LoadedImage {
   const { kernel, modules } = findBootFiles(source);
   const layout = layoutKernel(kernel);
   const placement = new Placement();
@@ -112,7 +117,7 @@ function loadMultiboot({ source, memory, commandLine }: LoadRequest): LoadedImag
     modules: placed.map(toModuleInfo),
     symbols,
   });
-  writeSegments(memory, kernel.source, layout.segments);
+  writeSegments(memory, kernel.source, layout.segments, fresh === true);
   if (symbols !== undefined) writeSymbols(memory, kernel.source, symbols);
   for (const module of placed)
     copyFile(memory, module.address, module.source, 0, module.source.size);

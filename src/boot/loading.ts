@@ -26,14 +26,16 @@ export function placeLow(
   return address;
 }
 
+/** @param fresh nobody has written to the memory yet: it is zero, and need not be looked at */
 export function writeSegments(
   memory: GuestMemory,
   source: ByteSource,
   segments: readonly LoadSegment[],
+  fresh = false,
 ): void {
   for (const { address, fileOffset, fileSize, memorySize } of segments) {
     copyFile(memory, address, source, fileOffset, fileSize);
-    clear(memory, address + fileSize, memorySize - fileSize);
+    if (!fresh) clear(memory, address + fileSize, memorySize - fileSize);
   }
 }
 

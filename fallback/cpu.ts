@@ -245,10 +245,11 @@ export class FallbackCpu implements Cpu {
 
   /**
    * Executes the instruction at RIP, and neither takes interrupts nor delivers its fault.
+   * @param by the JIT, where it can: for tests
    * @returns the fault, and RIP is at the instruction; or undefined, and it has been executed
    */
-  executeOne(): CpuException | undefined {
-    const stop = this.#engine.step();
+  executeOne(by: "interpreter" | "jit" = "interpreter"): CpuException | undefined {
+    const stop = by === "jit" ? this.#engine.stepTranslated() : this.#engine.step();
     this.#code.synchronise();
     return stop.kind === "fault" ? stop.exception : undefined;
   }

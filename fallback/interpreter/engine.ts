@@ -1,6 +1,7 @@
 import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import { Jit, type JitOptions, type JitSurroundings } from "../jit/jit.ts";
+import { REGION_LEFT } from "../jit/protocol.ts";
 import type { JitHost } from "../jit/support.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
@@ -233,6 +234,30 @@ export class Engine {
     this.budget += this.#heldBack;
     this.#heldBack = 0;
     return stop;
+  }
+
+  /** As {@link step}, but by the JIT if it can: for tests. */
+  stepTranslated(): Stop {
+    const place = this.#host.place();
+    let block: Block | undefined;
+    const found = this.#attempt(() => {
+      block = this.#translator.block(place, 1);
+    });
+    this.#clearFault();
+    const { jit } = this;
+    if (!found || block === undefined || jit === undefined || place.codeSize !== 64) {
+      return this.step();
+    }
+    this.#heldBack = this.budget - 1;
+    this.budget = 1;
+    const next = jit.alone(block)(0);
+    this.#settleFlags();
+    this.budget += this.#heldBack;
+    this.#heldBack = 0;
+    if (next === REGION_LEFT.STOP) return this.#leaveRegion();
+    if (next === REGION_LEFT.INTERPRET || next === REGION_LEFT.LOOK) return this.step();
+    this.#view.setBigUint64(STATE.RIP, BigInt.asUintN(64, next), true);
+    return { kind: "budget" };
   }
 
   #findBlock(): number {

@@ -155,6 +155,15 @@ export class Jit {
     figures.time += this.#around.now() - start;
   }
 
+  /** One block as a function that leaves nothing to others that it could do: for tests. */
+  alone(block: Block): (depth: number) => bigint {
+    if (!this.#records.hasRoom(EXITS_OF_REGION)) this.clear();
+    this.#slow.add(block.address);
+    this.#thorough.add(block.address);
+    const graph = discover(block, { executed: () => undefined, wordAt: () => undefined });
+    return this.#make(graph).function as (depth: number) => bigint;
+  }
+
   /** A region has often been left by a record. */
   look(record: number): void {
     const region = this.#regions.leavingBy(record);

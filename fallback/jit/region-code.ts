@@ -141,6 +141,7 @@ export class RegionCode {
       this.#exitWithoutFlags = outer;
       fn.block((inner) => {
         this.#exit = inner;
+        this.#flags.state = IN_STATE;
         this.#flagsIn.set(this.#graph.entry, IN_STATE);
         if (this.#graph.entry.isLoop) this.#loadFlags();
         this.#tree(this.#graph.entry);

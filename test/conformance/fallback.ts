@@ -49,15 +49,24 @@ const FRAME = { RIP: PAGE - 0x28, RFLAGS: PAGE - 0x18, RSP: PAGE - 0x10 } as con
 
 /** The processor written in TypeScript, in the snippets' world. */
 export class Fallback implements SnippetCpu {
-  readonly name = "fallback";
+  readonly name: string;
+  readonly #by: "interpreter" | "jit";
   readonly #cpu: FallbackCpu;
   readonly #code: Uint8Array;
   readonly #data: Uint8Array;
   readonly #stack: DataView;
   readonly #root: Gpa;
 
-  /** @param keptInterpreter the interpreter to use; that of a start unless given */
-  constructor(keptInterpreter: KeptInterpreter = () => undefined) {
+  /**
+   * @param keptInterpreter the interpreter to use; that of a start unless given
+   * @param by what executes: the JIT makes a region of each instruction of 64-bit code
+   */
+  constructor(
+    keptInterpreter: KeptInterpreter = () => undefined,
+    by: "interpreter" | "jit" = "interpreter",
+  ) {
+    this.#by = by;
+    this.name = by === "jit" ? "jit" : "fallback";
     const { whole, ram } = allocateMemory(2);
     this.#cpu = createFallbackCpu({
       memory: whole,
@@ -65,6 +74,7 @@ export class Fallback implements SnippetCpu {
       clock: new VirtualClock(),
       hostWaits: () => false,
       keptInterpreter,
+      jit: by === "jit" ? { threshold: 1 } : undefined,
     });
     const tables = new PageTables(ram, PAGE);
     const place = (linear: number, size: number, flags: bigint): Uint8Array => {
@@ -89,7 +99,7 @@ export class Fallback implements SnippetCpu {
     const start = this.#cpu.processor.rip;
     let fault: CpuException | undefined;
     for (let part = 0; part < MAX_PARTS; part++) {
-      fault = this.#cpu.executeOne();
+      fault = this.#cpu.executeOne(this.#by);
       const repeats = this.#cpu.processor.rip === start && isString(snippet.code);
       if (fault !== undefined || !repeats) break;
     }

@@ -1,0 +1,88 @@
+import { describe, expect, test } from "vitest";
+import { gpa } from "../../../src/core/units.ts";
+import { SeededRandom } from "../../support/random.ts";
+import { CODE, DATA, machine, program, runFor, stateOf } from "./programs.ts";
+
+const PROGRAMS = 40;
+const SLICE = 997;
+const MAX_SLICES = 200;
+
+describe("random programs", () => {
+  test.each(Array.from({ length: PROGRAMS }, (_, seed) => seed))(
+    "program %i does the same in regions as interpreted, slice by slice",
+    (seed) => {
+      const numbers = new SeededRandom(seed);
+      const code = program((below) => numbers.below(below));
+      const [interpreted, translated] = [machine(code, undefined), machine(code, 3)];
+      for (let slice = 0; slice < MAX_SLICES; slice++) {
+        const halted = runFor(interpreted, SLICE);
+        expect(runFor(translated, SLICE)).toBe(halted);
+        expect(stateOf(translated)).toEqual(stateOf(interpreted));
+        if (halted) return;
+      }
+      throw new Error("the program did not end");
+    },
+  );
+});
+
+/** mov ecx, 2000; again: …; dec ecx; jnz again; hlt */
+const loop = (...body: number[]): number[] => {
+  const back = -(body.length + 4);
+  return [0xb9, 0xd0, 0x07, 0, 0, ...body, 0xff, 0xc9, 0x75, back & 0xff, 0xf4];
+};
+
+function both(
+  code: readonly number[],
+  prepare: (m: ReturnType<typeof machine>) => void = () => {},
+) {
+  const machines = [machine(code, undefined), machine(code, 3)] as const;
+  for (const m of machines) {
+    prepare(m);
+    for (let i = 0; i < 100 && !runFor(m, 10_000); i++);
+  }
+  const [interpreted, translated] = machines;
+  expect(stateOf(translated)).toEqual(stateOf(interpreted));
+  return translated;
+}
+
+const note = (m: ReturnType<typeof machine>, name: string): string =>
+  new Map(m.cpu.notes).get(name) ?? "";
+
+test("a loop runs in a region", () => {
+  // add eax, ecx
+  const m = both(loop(0x01, 0xc8));
+  expect(m.cpu.readRegisters().rax).toBe(2_001_000n);
+  expect(note(m, "jit")).toMatch(/^1 regions/);
+});
+
+test("code that changes itself is translated anew", () => {
+  // inc byte [rip + 2] (the immediate of what follows); add eax, 1
+  const m = both(loop(0xfe, 0x05, 2, 0, 0, 0, 0x83, 0xc0, 0x01));
+  expect(m.cpu.instructions).toBe(8002);
+});
+
+test("memory that is mapped elsewhere is reached through the TLB", () => {
+  // add [rbx], ecx
+  const m = both(loop(0x01, 0x0b), ({ cpu }) => {
+    cpu.writeRegisters({ ...cpu.readRegisters(), rbx: 0x4000_0000n + BigInt(DATA) });
+  });
+  expect(m.ram.readU32(gpa(DATA))).toBe(2_001_000);
+  expect(note(m, "executed")).toMatch(/9\d\.\d % of them in regions/);
+});
+
+test("an access that faults leaves exactly the state before it", () => {
+  // add eax, 3; mov edx, [rbx]; add rbx, 0x1000: until RAM ends, and then the processor shuts down.
+  const m = both(loop(0x83, 0xc0, 3, 0x8b, 0x13, 0x48, 0x81, 0xc3, 0, 0x10, 0, 0));
+  const { rip, rax } = m.cpu.readRegisters();
+  expect(rip).toBe(BigInt(CODE + 8));
+  expect(rax % 3n).toBe(0n);
+});
+
+test("calls nest deeper than regions may", () => {
+  // mov ecx, 2000; call f; hlt; f: dec ecx; jz 1f; call f; 1: inc eax; ret
+  const m = both([
+    ...[0xb9, 0xd0, 0x07, 0, 0, 0xe8, 1, 0, 0, 0, 0xf4],
+    ...[0xff, 0xc9, 0x74, 5, 0xe8, 0xf7, 0xff, 0xff, 0xff, 0xff, 0xc0, 0xc3],
+  ]);
+  expect(m.cpu.readRegisters().rax).toBe(2000n);
+});

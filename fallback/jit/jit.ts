@@ -8,7 +8,7 @@ import { discover } from "./discovery.ts";
 import { ExitRecords } from "./exit-records.ts";
 import type { Graph } from "./graph.ts";
 import { regionModule } from "./module.ts";
-import { type Region, RegionCache } from "./region.ts";
+import { type Region, RegionCache, type Span } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import { RegionTable } from "./region-table.ts";
 import { instantiateSupport, type JitHost } from "./support.ts";
@@ -197,11 +197,18 @@ export class Jit {
     if (entry !== undefined) this.compile(entry);
   }
 
-  /** The code on a guest physical page has changed. */
-  dropPage(page: number): void {
+  /**
+   * Bytes of a guest physical page have changed: regions that were made from them are dropped.
+   * @returns whether other regions have code on the page
+   */
+  dropBytes(page: number, from: number, to: number): boolean {
     const regions = this.#regions.on(page);
-    for (const region of regions) this.#drop(region);
-    if (regions.length > 0) this.#drops.set(page, (this.#drops.get(page) ?? 0) + 1);
+    const changed = regions.filter(({ spans }) =>
+      spans.some((span) => span.page === page && span.from < to && from < span.to),
+    );
+    for (const region of changed) this.#drop(region);
+    if (changed.length > 0) this.#drops.set(page, (this.#drops.get(page) ?? 0) + 1);
+    return changed.length < regions.length;
   }
 
   /** Forgets all regions. */
@@ -272,6 +279,7 @@ export class Jit {
       codeSize: block.codeSize,
       slot: this.#table.slotOf(block.linear),
       pages: pagesOf(blocks),
+      spans: blocks.flatMap(spansOf),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
       instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
       bytes: bytes.length,
@@ -305,4 +313,12 @@ function pagesOf(blocks: readonly Block[]): Map<bigint, number> {
     }
   }
   return pages;
+}
+
+/** The bytes that a block was made from. */
+function spansOf({ address, length, pages: [first, second] }: Block): Span[] {
+  const from = address % PAGE_SIZE;
+  const spans = [{ page: first as number, from, to: Math.min(PAGE_SIZE, from + length) }];
+  if (second !== undefined) spans.push({ page: second, from: 0, to: from + length - PAGE_SIZE });
+  return spans;
 }

@@ -1,3 +1,11 @@
+/** Bytes of a guest physical page. */
+export interface Span {
+  readonly page: number;
+  readonly from: number;
+  /** Behind the last. */
+  readonly to: number;
+}
+
 /** A piece of the guest's code as a function, and what it was made from. */
 export interface Region {
   /** Linear, and guest physical, of its first instruction. */
@@ -8,6 +16,8 @@ export interface Region {
   readonly slot: number;
   /** Guest physical page by linear page number: all that its code is on. */
   readonly pages: ReadonlyMap<bigint, number>;
+  /** The bytes of its code. */
+  readonly spans: readonly Span[];
   /** The bits of CR0 and CR4 that it was translated for, if they matter. */
   readonly unitControls: number | undefined;
   readonly instructions: number;

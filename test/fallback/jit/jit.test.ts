@@ -61,6 +61,14 @@ test("code that changes itself is translated anew", () => {
   expect(m.cpu.instructions).toBe(8002);
 });
 
+test("data beside the code leaves the code alone", () => {
+  // add [rip + 64], ecx
+  const m = both(loop(0x01, 0x0d, 64, 0, 0, 0));
+  expect(m.ram.readU32(gpa(CODE + 5 + 6 + 64))).toBe(2_001_000);
+  // What is dropped was made again so that it looks into the TLB.
+  expect(note(m, "jit")).toMatch(/; [0-3] dropped$/);
+});
+
 test("memory that is mapped elsewhere is reached through the TLB", () => {
   // add [rbx], ecx
   const m = both(loop(0x01, 0x0b), ({ cpu }) => {

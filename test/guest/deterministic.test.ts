@@ -9,7 +9,7 @@ const deterministic = (image: string, ...args: readonly string[]): Promise<Ended
 const whatCounts = ({ status, stdout, stderr }: Ended) => ({
   status,
   stdout,
-  executed: /^executed +(\d+) instructions$/m.exec(stderr)?.[1],
+  executed: /^executed +(\d+) instructions\b/m.exec(stderr)?.[1],
   state: /^state +([0-9a-f]{16})$/m.exec(stderr)?.[1],
 });
 

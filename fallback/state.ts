@@ -189,6 +189,10 @@ export const JUMP_CACHE_ENTRY = {
 } as const;
 export const JUMP_CACHE_ENTRY_SIZE = 16;
 
+/** i32 each: which function in the table of regions a slot leads to; 0 if it leads to none. */
+export const REGION_LINKS = 0x10_0000;
+export const REGION_SLOTS = 65536;
+
 /** Records of decoded instructions: see `record.ts`. */
 export const RECORDS = 0x20_0000;
 export const RECORDS_END = 0x1c0_0000;

@@ -154,6 +154,9 @@ private:
 
         /* readable() may close the tap, or drop the last reference to it. */
         Napi::Object self = Value();
+        /* Collected, and the destructor has not run yet. */
+        if (self.IsEmpty())
+            return;
         readable_.Call(self, {});
         /* Not when the thread is ending: JavaScript does not run then. */
         if (env.IsExceptionPending())

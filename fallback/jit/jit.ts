@@ -19,6 +19,8 @@ const MAX_REGIONS = 1500;
 const MAX_BYTES = 32 * 1024 * 1024;
 /** Exit records that a region may need, at most. */
 const EXITS_OF_REGION = 8192;
+/** Calls that a region may make, at most: it has fewer instructions. */
+const SLOTS_OF_REGION = 1024;
 const MAX_BACK_OFF = 12;
 /** How much more often a block that is in a region has to be entered to get its own. */
 const COVERED = 4;
@@ -88,7 +90,7 @@ export class Jit {
     this.#around = around;
     const { buffer } = around.memory;
     this.#view = new DataView(buffer);
-    this.#table = new RegionTable(around.table);
+    this.#table = new RegionTable(around.table, buffer);
     this.#records = new ExitRecords(buffer);
     around.blocks.onForget = () => this.#table.unlinkAll();
   }
@@ -138,7 +140,7 @@ export class Jit {
   compile(block: Block): void {
     if (!this.#isWorthwhile(block)) return;
     if (this.#regions.count >= MAX_REGIONS || this.#regions.bytes > MAX_BYTES) this.clear();
-    if (!this.#records.hasRoom(EXITS_OF_REGION)) this.clear();
+    if (!this.#hasRoom()) this.clear();
     const start = this.#around.now();
     const graph = discover(block, {
       executed: (rip, from) => this.#executed(rip, from),
@@ -157,7 +159,7 @@ export class Jit {
 
   /** One block as a function that leaves nothing to others that it could do: for tests. */
   alone(block: Block): (depth: number) => bigint {
-    if (!this.#records.hasRoom(EXITS_OF_REGION)) this.clear();
+    if (!this.#hasRoom()) this.clear();
     this.#slow.add(block.address);
     this.#thorough.add(block.address);
     const graph = discover(block, { executed: () => undefined, wordAt: () => undefined });
@@ -209,6 +211,11 @@ export class Jit {
     for (const region of changed) this.#drop(region);
     if (changed.length > 0) this.#drops.set(page, (this.#drops.get(page) ?? 0) + 1);
     return changed.length < regions.length;
+  }
+
+  /** Whether there is place for all that one more region may refer to. */
+  #hasRoom(): boolean {
+    return this.#records.hasRoom(EXITS_OF_REGION) && this.#table.hasRoom(SLOTS_OF_REGION);
   }
 
   /** Forgets all regions. */

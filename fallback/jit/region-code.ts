@@ -3,7 +3,7 @@ import type { Miss, SlowAccess } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
-import { STATE } from "../state.ts";
+import { REGION_LINKS, STATE } from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import {
   callResult,
@@ -370,8 +370,8 @@ export class RegionCode {
   #callRegion(rip: bigint, depth: I32): I64 {
     const { self, regionType } = this.#env;
     if (rip === this.#graph.entry.block.rip) return callResult("i64", self, depth);
-    const slot = i32.const(this.#env.slotOf(rip));
-    return indirectResult("i64", REGION_TABLE, regionType, slot, depth);
+    const link = i32.load(i32.const(0), REGION_LINKS + 4 * this.#env.slotOf(rip));
+    return indirectResult("i64", REGION_TABLE, regionType, link, depth);
   }
 
   /** An instruction without code. */

@@ -1,18 +1,36 @@
+import { REGION_LINKS, REGION_SLOTS } from "../state.ts";
 import { unlinkedModule } from "./module.ts";
 import { REGION_LEFT } from "./protocol.ts";
 
-/** Where a region is called: one slot for each linear address that anybody has asked for. */
+/** What calls that lead nowhere arrive at. */
+const UNLINKED = 0;
+
+/**
+ * Where a region is called: one slot for each linear address that anybody has asked for. A call goes
+ * through the slot's link in memory, which is cheap to change: V8 carries a change of the table to
+ * every instance that imports it, and mappings change often.
+ */
 export class RegionTable {
-  readonly table: WebAssembly.Table;
-  readonly #unlinked: unknown;
+  readonly #table: WebAssembly.Table;
+  readonly #links: Int32Array;
   readonly #slots = new Map<bigint, number>();
+  /** What the table has at a slot. */
+  readonly #functions: unknown[] = [];
+  readonly #unlinked: unknown;
   readonly #linked = new Set<number>();
   #next = 1;
 
-  constructor(table: WebAssembly.Table) {
-    this.table = table;
+  constructor(table: WebAssembly.Table, buffer: ArrayBuffer) {
+    this.#table = table;
+    this.#links = new Int32Array(buffer, REGION_LINKS, REGION_SLOTS);
     const module = new WebAssembly.Module(unlinkedModule(REGION_LEFT.INTERPRET));
     this.#unlinked = new WebAssembly.Instance(module).exports.region;
+    table.set(UNLINKED, this.#unlinked);
+  }
+
+  /** Whether `count` more slots can be had. */
+  hasRoom(count: number): boolean {
+    return this.#next + count <= REGION_SLOTS;
   }
 
   /** The slot of a linear address, never 0. */
@@ -20,30 +38,45 @@ export class RegionTable {
     const known = this.#slots.get(linear);
     if (known !== undefined) return known;
     const slot = this.#next++;
-    if (slot >= this.table.length) this.table.grow(Math.max(64, this.table.length));
-    this.table.set(slot, this.#unlinked);
+    if (slot >= this.#table.length) this.#table.grow(Math.max(64, this.#table.length));
     this.#slots.set(linear, slot);
     return slot;
   }
 
   link(slot: number, region: unknown): void {
-    this.table.set(slot, region);
+    if (this.#functions[slot] !== region) {
+      this.#table.set(slot, region);
+      this.#functions[slot] = region;
+    }
+    this.#links[slot] = slot;
     this.#linked.add(slot);
   }
 
+  /** The region at a slot is given up. */
   unlink(slot: number): void {
-    if (this.#linked.delete(slot)) this.table.set(slot, this.#unlinked);
+    this.#forget(slot);
+    this.#linked.delete(slot);
   }
 
+  /** No slot leads anywhere until it is linked again. */
   unlinkAll(): void {
-    for (const slot of this.#linked) this.table.set(slot, this.#unlinked);
+    for (const slot of this.#linked) this.#links[slot] = UNLINKED;
     this.#linked.clear();
   }
 
   /** Gives all slots up. No region may be left that refers to any. */
   clear(): void {
     this.unlinkAll();
+    for (const slot of this.#functions.keys()) this.#forget(slot);
+    this.#functions.length = 0;
     this.#slots.clear();
     this.#next = 1;
+  }
+
+  #forget(slot: number): void {
+    this.#links[slot] = UNLINKED;
+    if (this.#functions[slot] === undefined) return;
+    this.#table.set(slot, this.#unlinked);
+    this.#functions[slot] = undefined;
   }
 }

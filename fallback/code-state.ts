@@ -1,7 +1,8 @@
 import type { CodePlace } from "./interpreter/translator.ts";
 import { readUnitControls } from "./interpreter/units.ts";
 import type { CodeSize, Processor } from "./processor.ts";
-import { SEGMENT_INDEX, STATE } from "./state.ts";
+import { type SegmentTraits, segmentTraits } from "./segment-traits.ts";
+import { GENERAL_REGISTERS_32, SEGMENT_INDEX, STATE } from "./state.ts";
 
 const LAST_ADDRESS = 0xffff_ffff_ffff_ffffn;
 
@@ -12,6 +13,7 @@ export class CodeState {
   #size: CodeSize = 16;
   #base = -1n;
   #limit = 0n;
+  #segments: SegmentTraits = 0;
   #unitControls = 0;
 
   /** @param onChange code at the same addresses may have to be translated in another way */
@@ -26,7 +28,13 @@ export class CodeState {
 
   /** Where RIP is. */
   get place(): CodePlace {
-    return { rip: this.#p.rip, base: this.#base, codeSize: this.#size, limit: this.#limit };
+    return {
+      rip: this.#p.rip,
+      base: this.#base,
+      codeSize: this.#size,
+      limit: this.#limit,
+      segments: this.#segments,
+    };
   }
 
   get linearRip(): bigint {
@@ -48,6 +56,12 @@ export class CodeState {
       view.setBigUint64(STATE.CODE_BASE, base, true);
       this.#onChange();
     }
+    const segments = segmentTraits(p, size);
+    if (segments !== this.#segments) {
+      this.#segments = segments;
+      this.#onChange();
+    }
+    if (!code64) this.#clearUpperHalves();
     const unitControls = readUnitControls(view);
     if (unitControls !== this.#unitControls) {
       this.#unitControls = unitControls;
@@ -55,6 +69,13 @@ export class CodeState {
     }
     const mask = stackSize === 64 ? -1n : stackSize === 32 ? 0xffff_ffffn : 0xffffn;
     view.setBigInt64(STATE.STACK_MASK, BigInt.asIntN(64, mask), true);
-    view.setBigUint64(STATE.STACK_BASE, code64 ? 0n : p.segmentBase(SEGMENT_INDEX.ss), true);
+  }
+
+  /** Of the general registers: undefined outside 64-bit mode (Intel SDM vol. 1 §3.4.1.1), zero here. */
+  #clearUpperHalves(): void {
+    const { view } = this.#p;
+    for (let register = 0; register < GENERAL_REGISTERS_32; register++) {
+      view.setInt32(STATE.GPR + 8 * register + 4, 0, true);
+    }
   }
 }

@@ -27,6 +27,9 @@ export const FXSAVE = {
 } as const;
 const FX_AREA = 0x400;
 
+/** General registers outside 64-bit mode. */
+export const GENERAL_REGISTERS_32 = 8;
+
 /** Byte offsets. Fields are 64-bit little endian unless noted. */
 export const STATE = {
   /** Sixteen general registers, in encoding order. */
@@ -106,9 +109,8 @@ export const STATE = {
   APIC_BASE: 0x328,
   /** What the time stamp counter is ahead of its source. */
   TSC_OFFSET: 0x330,
-  /** Bits of RSP that address the stack, and SS's base: both zero-extended. */
+  /** Bits of RSP that address the stack. */
   STACK_MASK: 0x3f0,
-  STACK_BASE: 0x3f8,
   /** i64: CS's base, zero in 64-bit mode. */
   CODE_BASE: 0x3e8,
   /** i32: whether the code is 64-bit. */

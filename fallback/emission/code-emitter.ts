@@ -18,6 +18,7 @@ import { i64x2 } from "../wasm/simd.ts";
 import { GuestAccess, type Miss, type SlowAccess, type VectorBits } from "./guest-access.ts";
 
 const RSP = 4;
+const WIDE_STACK_MASK = 0xffff_ffffn;
 const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
 const TAG_WORD = STATE.FX_AREA + FXSAVE.TAG_WORD;
 /** Of the x87 status word: an unmasked exception is pending (ES); the stack's top. */
@@ -181,7 +182,7 @@ export abstract class CodeEmitter implements Emitter {
   push(bits: MemoryBits, value: I64, check: () => void = () => {}): void {
     const stored = this.let(value);
     const top = this.let(i64.sub(this.getRegister(RSP, 64), i64.const(bits / 8)));
-    this.store(this.#stackAddress(top, bits, "WRITE"), bits, stored);
+    this.store(this.#stackAddress(top, bits, true), bits, stored);
     check();
     this.#setStackPointer(top);
   }
@@ -196,7 +197,7 @@ export abstract class CodeEmitter implements Emitter {
     check: (value: Local<"i64">) => void = () => {},
   ): Local<"i64"> {
     const top = this.let(this.getRegister(register, 64));
-    const value = this.load(this.#stackAddress(top, bits, "READ"), bits);
+    const value = this.load(this.#stackAddress(top, bits, false), bits);
     check(value);
     this.#setStackPointer(this.let(i64.add(top, i64.const(bits / 8))));
     return value;
@@ -219,20 +220,38 @@ export abstract class CodeEmitter implements Emitter {
     this.faultIf(low, VECTOR.GP, 0);
   }
 
+  /** Bits of RSP that address the stack, outside 64-bit mode. */
+  protected stackMask(): I64 {
+    return i64.load(i32.const(0), STATE.STACK_MASK);
+  }
+
   /**
-   * Linear address of the stack at `top`. Outside 64-bit mode that is cut to the stack's width, and
-   * what the segment's plain limit does not permit is looked at in TypeScript.
+   * Linear address of an offset in a segment, outside 64-bit mode. What the segment's plain limit
+   * does not permit is looked at in TypeScript.
    */
-  #stackAddress(top: Local<"i64">, bits: MemoryBits, access: "READ" | "WRITE"): Local<"i64"> {
-    if (this.long) return top;
+  protected inSegment(
+    segment: number,
+    offset: Local<"i64">,
+    bytes: number,
+    write: boolean,
+  ): Local<"i64"> {
     const zero = i32.const(0);
-    const offset = this.let(i64.and(top, i64.load(zero, STATE.STACK_MASK)));
-    const limit = segmentOffset(SEGMENT_INDEX.ss) + SEGMENT[`${access}_LAST`];
-    const length = bits / 8 - 1;
+    const at = segmentOffset(segment);
+    const limit = at + SEGMENT[write ? "WRITE_LAST" : "READ_LAST"];
+    const length = bytes - 1;
     this.if(i64.gtS(i64.add(offset, i64.const(length)), i64.load(zero, limit)), () => {
       this.access.checkSegment(i32.const(limit), i32.wrap(offset), i32.const(length));
     });
-    return this.let(zeroExtend(i64.add(offset, i64.load(zero, STATE.STACK_BASE)), 32));
+    return this.let(zeroExtend(i64.add(offset, i64.load(zero, at + SEGMENT.BASE)), 32));
+  }
+
+  /** Linear address of the stack at `top`, cut to the stack's width. */
+  #stackAddress(top: Local<"i64">, bits: MemoryBits, write: boolean): Local<"i64"> {
+    if (this.long) return top;
+    const mask = this.stackMask();
+    const isWide = mask.constant === WIDE_STACK_MASK;
+    const offset = this.let(isWide ? zeroExtend(top, 32) : i64.and(top, mask));
+    return this.inSegment(SEGMENT_INDEX.ss, offset, bits / 8, write);
   }
 
   #setStackPointer(top: Local<"i64">): void {
@@ -240,10 +259,14 @@ export abstract class CodeEmitter implements Emitter {
       this.setRegister(RSP, 64, top);
       return;
     }
+    if (this.stackMask().constant === WIDE_STACK_MASK) {
+      this.setRegister(RSP, 32, top);
+      return;
+    }
     // Bits outside the stack's width keep their values.
-    const mask = i64.load(i32.const(0), STATE.STACK_MASK);
-    const kept = i64.and(this.getRegister(RSP, 64), i64.xor(mask, i64.const(-1)));
-    const moved = i64.and(top, i64.load(i32.const(0), STATE.STACK_MASK));
+    const inverted = i64.xor(this.stackMask(), i64.const(-1));
+    const kept = i64.and(this.getRegister(RSP, 64), inverted);
+    const moved = i64.and(top, this.stackMask());
     this.setRegister(RSP, 64, i64.or(kept, moved));
   }
 }

@@ -10,7 +10,7 @@ import { HANDLERS_SECTION, HandlerIndex } from "./handlers.ts";
 import { ACCESSES_SECTION } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./module.ts";
 import { RECORD } from "./record.ts";
-import { type CodePlace, type CodeSource, Translator } from "./translator.ts";
+import { type CodePlace, type CodeSource, linearAddress, Translator } from "./translator.ts";
 
 /** What the interpreter needs of the processor around it. Faults are thrown as CpuException. */
 export interface EngineHost extends CodeSource {
@@ -145,6 +145,7 @@ export class Engine {
     const { jit: host } = this.#host;
     return new Jit(options, {
       ...{ memory, shared, table, host, now, settleFlags: this.#settleFlags, blocks: this.blocks },
+      place: () => this.#host.place(),
       codeAt: (linear) => host.codeAt(linear),
       wordAt: (linear) => host.wordAt(linear),
       moveWindow: (area, access, linear) => host.moveWindow(area, access, linear),
@@ -212,8 +213,7 @@ export class Engine {
 
   /** The block at STATE.RIP is hot. */
   #compile(): void {
-    const { rip, base } = this.#host.place();
-    const address = this.#host.jit.codeAt(rip + base);
+    const address = this.#host.jit.codeAt(linearAddress(this.#host.place(), 0));
     const block = address < 0 ? undefined : this.blocks.at(address);
     if (block !== undefined) this.jit?.compile(block);
   }
@@ -245,9 +245,7 @@ export class Engine {
     });
     this.#clearFault();
     const { jit } = this;
-    if (!found || block === undefined || jit === undefined || place.codeSize !== 64) {
-      return this.step();
-    }
+    if (!found || block === undefined || jit === undefined) return this.step();
     this.#heldBack = this.budget - 1;
     this.budget = 1;
     const next = jit.alone(block)(0);

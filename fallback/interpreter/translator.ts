@@ -1,6 +1,7 @@
 import { generalProtection } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
+import type { SegmentTraits } from "../segment-traits.ts";
 import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import { type Block, type BlockCache, DecodedBlock } from "./block.ts";
 import {
@@ -45,6 +46,8 @@ export interface CodePlace {
   readonly codeSize: 16 | 32 | 64;
   /** The last offset in the code segment. */
   readonly limit: bigint;
+  /** Of the other segments: matters to the JIT only. */
+  readonly segments: SegmentTraits;
 }
 
 const PAGE_SIZE = 4096;
@@ -344,7 +347,7 @@ const isProcedure = ({ form }: DecodedInstruction): boolean =>
 const widthOf = ({ codeSize }: CodePlace): number => (codeSize === 64 ? 64 : 32);
 
 /** @param plus bytes from the place */
-const linearAddress = (place: CodePlace, plus: number): bigint =>
+export const linearAddress = (place: CodePlace, plus: number): bigint =>
   BigInt.asUintN(widthOf(place), place.rip + place.base + BigInt(plus));
 
 /** RIP wraps at the code's width. */

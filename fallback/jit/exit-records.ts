@@ -30,6 +30,8 @@ export const EXIT_REASONS = [
   "budget",
   /** The instruction is not translated. */
   "instruction",
+  /** Offset or segment need a closer look. */
+  "segment",
 ] as const;
 /** The first of the reasons that the JIT does not look into. */
 export const FIRST_UNAVOIDABLE = 2;

@@ -10,6 +10,7 @@ import { branchTarget, isRelative, registerSlot } from "../interpreter/translato
 import type { MemoryBits } from "../isa/emitter.ts";
 import { zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
+import { type SegmentTraits, WIDE_STACK } from "../segment-traits.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import {
   type Expression,
@@ -34,14 +35,24 @@ export interface InstructionExits {
   jump(target: I64): void;
 }
 
+/** What the code of a region is translated for. */
+export interface RegionMode {
+  readonly codeSize: 16 | 32 | 64;
+  /** The last offset in the code segment. */
+  readonly limit: bigint;
+  readonly segments: SegmentTraits;
+}
+
 /** What MMX writes above the 64 bits of a register is here. */
 const ABOVE_MMX = 8;
 const NO_LOCAL = -1;
 const RSP = 4;
+const FLAT_LIMIT = 0xffff_ffffn;
 
 /** Emits instructions of a region: operands are constants, registers are variables. */
 export class JitEmitter extends CodeEmitter {
-  readonly long = true;
+  readonly long: boolean;
+  readonly #mode: RegionMode;
   readonly flags: LazyFlags;
   readonly #registers: RegisterFile;
   readonly #exits: InstructionExits;
@@ -54,12 +65,15 @@ export class JitEmitter extends CodeEmitter {
   constructor(
     fn: FunctionBuilder,
     { slow, thorough }: { readonly slow: SlowAccess | undefined; readonly thorough: boolean },
+    mode: RegionMode,
     flags: LazyFlags,
     registers: RegisterFile,
     exits: InstructionExits,
   ) {
     super(fn, slow);
     this.#thorough = thorough;
+    this.#mode = mode;
+    this.long = mode.codeSize === 64;
     this.flags = flags;
     this.#registers = registers;
     this.#exits = exits;
@@ -182,7 +196,8 @@ export class JitEmitter extends CodeEmitter {
 
   protected immediate(): I64 {
     const instruction = this.#instruction;
-    if (isRelative(instruction)) return i64.const(branchTarget(instruction, 64, this.#next));
+    const { codeSize } = this.#mode;
+    if (isRelative(instruction)) return i64.const(branchTarget(instruction, codeSize, this.#next));
     return i64.const(instruction.immediates[0] ?? 0n);
   }
 
@@ -200,14 +215,42 @@ export class JitEmitter extends CodeEmitter {
     return super.popAt(register, bits, check);
   }
 
-  protected place(): Local<"i64"> {
+  override checkTarget(target: Local<"i64">): void {
+    if (this.long) super.checkTarget(target);
+    else if (this.#mode.limit < FLAT_LIMIT || (target.width ?? 64) > 32) {
+      const wrong = i64.gtU(target, i64.const(this.#mode.limit));
+      this.fn.if(wrong, () => this.#exits.interpret("segment"));
+    }
+  }
+
+  protected place(operand: Operand, write: boolean): Local<"i64"> {
     const { segment, address } = this.#instruction;
     const isStatic = address !== undefined && address.base < 0 && address.index < 0;
     this.access.area = isStatic ? "static" : address?.base === RSP ? "stack" : "general";
     const offset = this.effectiveAddress();
+    if (!this.long) return this.inSegment(segment, this.let(offset), operand.bits / 8, write);
     if (segment < SEGMENT_INDEX.fs) return this.let(offset);
     const base = i64.load(i32.const(0), segmentOffset(segment) + SEGMENT.BASE);
     return this.let(i64.add(offset, base));
+  }
+
+  protected override stackMask(): I64 {
+    return i64.const(this.#mode.segments & WIDE_STACK ? 0xffff_ffff : 0xffff);
+  }
+
+  protected override inSegment(
+    segment: number,
+    offset: Local<"i64">,
+    bytes: number,
+    write: boolean,
+  ): Local<"i64"> {
+    if (this.#mode.segments & (1 << segment)) return offset;
+    const zero = i32.const(0);
+    const at = segmentOffset(segment);
+    const last = i64.add(offset, i64.const(bytes - 1));
+    const limit = i64.load(zero, at + SEGMENT[write ? "WRITE_LAST" : "READ_LAST"]);
+    this.fn.if(i64.gtS(last, limit), () => this.#exits.interpret("segment"));
+    return this.let(zeroExtend(i64.add(offset, i64.load(zero, at + SEGMENT.BASE)), 32));
   }
 
   protected readRegister(operand: Operand): I64 {

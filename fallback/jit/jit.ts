@@ -2,6 +2,7 @@ import { MILLISECOND } from "../../src/core/units.ts";
 import type { Block, BlockCache } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { HEADER } from "../interpreter/record.ts";
+import { type CodePlace, linearAddress } from "../interpreter/translator.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import { STATE, type WindowArea } from "../state.ts";
 import { discover } from "./discovery.ts";
@@ -40,6 +41,8 @@ export interface JitSurroundings {
   readonly blocks: BlockCache;
   readonly host: JitHost;
   readonly settleFlags: unknown;
+  /** Where the guest is. */
+  place(): CodePlace;
   /** Guest physical address of the code at a linear one; -1 if a fetch would do more than fetch. */
   codeAt(linear: bigint): number;
   /** The 64 bits at a linear address, if they can be had without any effect. */
@@ -118,7 +121,7 @@ export class Jit {
 
   /** A block is new: it will be {@link compile}d when it is hot. */
   added(block: Block): void {
-    if (block.codeSize === 64) this.#cool(block);
+    this.#cool(block);
   }
 
   /** A block is in a region now, and will hardly be entered any more from elsewhere. */
@@ -244,8 +247,10 @@ export class Jit {
   }
 
   #isFor(region: Region, block: Block): boolean {
-    const { linear, codeSize, unitControls, pages } = region;
+    const { linear, codeSize, rip, limit, segments, unitControls, pages } = region;
     if (linear !== block.linear || codeSize !== block.codeSize) return false;
+    if (rip !== block.rip || limit !== block.limit) return false;
+    if (segments !== this.#around.place().segments) return false;
     if (unitControls !== undefined && unitControls !== readUnitControls(this.#view)) return false;
     for (const [page, physical] of pages) {
       if (this.#around.codeAt(page << PAGE_SHIFT) !== physical * PAGE_SIZE) return false;
@@ -254,7 +259,7 @@ export class Jit {
   }
 
   #executed(rip: bigint, from: Block): Block | undefined {
-    const linear = BigInt.asUintN(64, from.linear - from.rip + rip);
+    const linear = linearIn(from, rip);
     const address = this.#around.codeAt(linear);
     return address < 0 ? undefined : this.#around.known(rip, address);
   }
@@ -263,6 +268,7 @@ export class Jit {
     const { shared } = this.#around;
     const { block } = graph.entry;
     const unitControls = readUnitControls(this.#view);
+    const { segments } = this.#around.place();
     const slow = this.#slow.has(block.address);
     const thorough = this.#thorough.has(block.address);
     const first = this.#records.next;
@@ -272,9 +278,10 @@ export class Jit {
         slow: slow ? imports.slow : undefined,
         thorough,
         unitControls,
+        segments,
         procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
         exitRecord: (rip, unused, reason, miss) => this.#records.add(rip, unused, reason, miss),
-        slotOf: (rip) => this.#table.slotOf(rip),
+        slotOf: (rip) => this.#table.slotOf(linearIn(block, rip)),
       }).build(),
     );
     this.#imports ??= this.#makeImports();
@@ -284,6 +291,9 @@ export class Jit {
       linear: block.linear,
       address: block.address,
       codeSize: block.codeSize,
+      rip: block.rip,
+      limit: block.limit,
+      segments,
       slot: this.#table.slotOf(block.linear),
       pages: pagesOf(blocks),
       spans: blocks.flatMap(spansOf),
@@ -309,6 +319,12 @@ export class Jit {
       },
     };
   }
+}
+
+/** Linear address of an offset in the code segment of a block. */
+function linearIn({ linear, rip: start, codeSize, limit }: Block, rip: bigint): bigint {
+  const base = linear - start;
+  return linearAddress({ base, rip, codeSize, limit, segments: 0 }, 0);
 }
 
 /** The guest physical page of each linear page that blocks are on. */

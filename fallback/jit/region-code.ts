@@ -1,8 +1,10 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { Miss, SlowAccess } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
+import { branchTarget } from "../interpreter/translator.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
+import type { SegmentTraits } from "../segment-traits.ts";
 import { REGION_LINKS, STATE } from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import {
@@ -37,6 +39,7 @@ export interface RegionEnvironment {
   readonly regionType: number;
   /** The bits of CR0 and CR4 that decide which units may be used. */
   readonly unitControls: number;
+  readonly segments: SegmentTraits;
   /** Number of an instruction for {@link procedure}. */
   procedureNumber(instruction: DecodedInstruction): number;
   /** A record of where the region leaves. */
@@ -112,7 +115,8 @@ export class RegionCode {
     this.#budget = fn.local("i32");
     this.#rip = fn.local("i64");
     this.#record = fn.local("i32");
-    this.#registers = new RegisterFile(fn);
+    const { codeSize, limit } = graph.entry.block;
+    this.#registers = new RegisterFile(fn, codeSize !== 64);
     const locals = {
       first: fn.local("i64"),
       second: fn.local("i64"),
@@ -120,7 +124,8 @@ export class RegionCode {
       kind: fn.local("i32"),
     };
     this.#flags = new LazyFlags(fn, locals, env.settleFlags);
-    this.#emitter = new JitEmitter(fn, env, this.#flags, this.#registers, {
+    const code = { codeSize, limit, segments: env.segments };
+    this.#emitter = new JitEmitter(fn, env, code, this.#flags, this.#registers, {
       interpret: (reason, miss) => this.#interpret(reason, miss),
       jump: (target) => this.#jump(target),
     });
@@ -192,7 +197,7 @@ export class RegionCode {
     const { instructions } = block;
     const fn = this.#fn;
     this.#flags.state = node.isLoop || node.isMerge ? ANY_FLAGS : this.#flagsIn.get(node);
-    if (node.isLoop) this.#registers.narrow = 0;
+    if (node.isLoop) this.#registers.forget();
     else if (node.isMerge) this.#registers.narrow = this.#narrowIn.get(node) ?? 0;
     fn.set(this.#budget, i32.sub(this.#budget, i32.const(instructions.length)));
     const unseen = unseenFlags(instructions);
@@ -210,7 +215,10 @@ export class RegionCode {
   #instruction(instruction: DecodedInstruction): boolean {
     const { form, operandSize, address } = instruction;
     const { meaning, ends } = form.instruction;
-    const faults = unitFault(form.unit, this.#env.unitControls) !== undefined;
+    const next = this.#ripAt(this.#index + 1);
+    const { codeSize, limit } = this.#node.block;
+    const leaves = branchTarget(instruction, codeSize, next) > limit;
+    const faults = leaves || unitFault(form.unit, this.#env.unitControls) !== undefined;
     if (faults || (meaning === undefined && ends !== undefined)) {
       this.#interpret("instruction");
       return false;
@@ -219,10 +227,9 @@ export class RegionCode {
       this.#procedure(instruction);
       return true;
     }
-    const next = this.#ripAt(this.#index + 1);
     this.#fn.scoped(() => {
       this.#emitter.begin(instruction, next);
-      const { operands } = variant(form, operandSize, address !== undefined, true);
+      const { operands } = variant(form, operandSize, address !== undefined, codeSize === 64);
       emitMeaning(this.#emitter, meaning, operands);
     });
     return ends === undefined;
@@ -232,7 +239,8 @@ export class RegionCode {
   #ripAt(index: number): bigint {
     const { block } = this.#node;
     const offset = block.offsets[index];
-    return offset === undefined ? endOf(block) : BigInt.asUintN(64, block.rip + BigInt(offset));
+    if (offset === undefined) return endOf(block);
+    return BigInt.asUintN(block.codeSize === 64 ? 64 : 32, block.rip + BigInt(offset));
   }
 
   /** Leaves before the instruction under way. */
@@ -400,7 +408,7 @@ export class RegionCode {
 
   #load(): void {
     this.#gap("load");
-    this.#registers.narrow = 0;
+    this.#registers.forget();
     this.#flags.state = IN_STATE;
     this.#fn.set(this.#budget, i32.load(i32.const(0), STATE.BUDGET));
   }

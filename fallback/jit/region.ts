@@ -1,3 +1,5 @@
+import type { SegmentTraits } from "../segment-traits.ts";
+
 /** Bytes of a guest physical page. */
 export interface Span {
   readonly page: number;
@@ -12,6 +14,11 @@ export interface Region {
   readonly linear: bigint;
   readonly address: number;
   readonly codeSize: 16 | 32 | 64;
+  /** Offset of its first instruction in the code segment, and the last that the segment has. */
+  readonly rip: bigint;
+  readonly limit: bigint;
+  /** Of the other segments. */
+  readonly segments: SegmentTraits;
   /** Place in the table of regions. */
   readonly slot: number;
   /** Guest physical page by linear page number: all that its code is on. */

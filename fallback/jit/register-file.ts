@@ -10,18 +10,27 @@ export class RegisterFile {
   readonly #general: readonly Local<"i64">[];
   readonly #vector: readonly Local<"v128">[];
   readonly #narrowGeneral: readonly Local<"i64">[];
+  readonly #always: number;
   /** A bit for each general register whose upper half is known to be zero where code is made. */
-  narrow = 0;
+  narrow: number;
   #usedGeneral = 0;
   #changedGeneral = 0;
   #usedVector = 0;
   #changedVector = 0;
 
-  constructor(fn: FunctionBuilder) {
+  /** @param narrow whether no upper half ever is anything but zero: outside 64-bit mode */
+  constructor(fn: FunctionBuilder, narrow: boolean) {
+    this.#always = narrow ? 2 ** REGISTERS - 1 : 0;
+    this.narrow = this.#always;
     const all = Array.from({ length: REGISTERS });
     this.#general = all.map(() => fn.local("i64"));
     this.#narrowGeneral = this.#general.map((local) => withWidth(local, 32));
     this.#vector = all.map(() => fn.local("v128"));
+  }
+
+  /** The registers may have got any values. */
+  forget(): void {
+    this.narrow = this.#always;
   }
 
   general(register: number): Local<"i64"> {

@@ -1,24 +1,26 @@
 import { describe, expect, test } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
 import { SeededRandom } from "../../support/random.ts";
-import { CODE, DATA, machine, program, runFor, stateOf } from "./programs.ts";
+import { CODE, DATA, MODES, machine, program, runFor, stateOf } from "./programs.ts";
 
 const PROGRAMS = 40;
 const SLICE = 997;
 const MAX_SLICES = 200;
 
-describe("random programs", () => {
+describe.each(MODES)("random programs of $bits bits, segmented: $segmented", (mode) => {
   test.each(Array.from({ length: PROGRAMS }, (_, seed) => seed))(
     "program %i does the same in regions as interpreted, slice by slice",
     (seed) => {
       const numbers = new SeededRandom(seed);
-      const code = program((below) => numbers.below(below));
-      const [interpreted, translated] = [machine(code, undefined), machine(code, 3)];
+      const code = program((below) => numbers.below(below), mode);
+      const [interpreted, translated] = [machine(code, undefined, mode), machine(code, 3, mode)];
       for (let slice = 0; slice < MAX_SLICES; slice++) {
         const halted = runFor(interpreted, SLICE);
         expect(runFor(translated, SLICE)).toBe(halted);
         expect(stateOf(translated)).toEqual(stateOf(interpreted));
-        if (halted) return;
+        if (!halted) continue;
+        expect(translated.cpu.notes[0]?.[1]).toMatch(/ [1-9]\d?\.\d % of them in regions/);
+        return;
       }
       throw new Error("the program did not end");
     },

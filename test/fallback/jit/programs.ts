@@ -1,8 +1,8 @@
-/** Random programs of 64-bit code: loops over arithmetic, flags, memory and branches. */
+/** Random programs: loops over arithmetic, flags, memory and branches. */
 import type { FallbackCpu } from "../../../fallback/cpu.ts";
 import { createFallbackCpu, interpreterModule } from "../../../fallback/index.ts";
 import { CountedClock } from "../../../src/core/clock.ts";
-import type { Registers } from "../../../src/core/cpu.ts";
+import type { Registers, Segment } from "../../../src/core/cpu.ts";
 import { GuestMemory, RAM_OFFSET } from "../../../src/core/guest-memory.ts";
 import { gpa, MIB, nanos } from "../../../src/core/units.ts";
 
@@ -23,12 +23,31 @@ export interface Machine {
   readonly ram: GuestMemory;
 }
 
+/** In which mode a program runs. */
+export interface Mode {
+  readonly bits: 64 | 32 | 16;
+  /** Whether segments do not begin at 0. */
+  readonly segmented: boolean;
+}
+
+const LONG: Mode = { bits: 64, segmented: false };
+export const MODES: readonly Mode[] = [
+  LONG,
+  { bits: 32, segmented: false },
+  { bits: 32, segmented: true },
+  { bits: 16, segmented: true },
+];
+
 /**
- * A processor in 64-bit mode, whose time is the count of instructions: RAM is mapped onto itself, and
- * once more from 1 GiB on.
+ * A processor whose time is the count of instructions. In 64-bit mode RAM is mapped onto itself, and
+ * once more from 1 GiB on; 32-bit mode has no paging, and 16-bit mode is real mode.
  * @param threshold of the JIT; without it everything is interpreted
  */
-export function machine(code: readonly number[], threshold: number | undefined): Machine {
+export function machine(
+  code: readonly number[],
+  threshold: number | undefined,
+  mode: Mode = LONG,
+): Machine {
   const pages = (RAM_OFFSET + RAM_SIZE) / WASM_PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const ram = new GuestMemory(memory.buffer, RAM_OFFSET);
@@ -52,17 +71,31 @@ export function machine(code: readonly number[], threshold: number | undefined):
     entry(TABLES + 0x2000 + 8 * half, BigInt(half * 0x20_0000) | PRESENT_WRITABLE | LARGE);
   }
   ram.write(gpa(CODE), Uint8Array.from(code));
-  const segment = (attributes: number) => ({
-    ...{ selector: 8, base: 0n, limit: 0xffff_ffff, attributes },
-  });
-  const data = segment(0xc093);
-  cpu.writeRegisters({
-    ...cpu.readRegisters(),
-    ...{ cs: segment(0xa09b), ss: data, ds: data, es: data },
-    ...{ cr0: 0x8001_0033n, cr3: BigInt(TABLES), cr4: 0x620n, efer: 0x500n },
-    ...{ rip: BigInt(CODE), rsp: BigInt(STACK), rbx: BigInt(DATA), rflags: 2n },
-  });
+  cpu.writeRegisters({ ...cpu.readRegisters(), rflags: 2n, ...registersOf(mode) });
   return { cpu, clock, ram };
+}
+
+function registersOf({ bits, segmented }: Mode): Partial<Registers> {
+  const base = (address: number): number => (segmented ? address : 0);
+  const segment = (attributes: number, address: number): Segment => ({
+    ...{ selector: 8, base: BigInt(base(address)), attributes },
+    limit: segmented ? 0xffff : 0xffff_ffff,
+  });
+  const wide = bits === 16 ? 0 : 0xc000;
+  const data = segment(0x93 | wide, DATA);
+  // Its top is DATA_SIZE above the base.
+  const stack = segment(0x93 | wide, STACK - DATA_SIZE);
+  const offsets = {
+    rip: BigInt(CODE - base(CODE)),
+    rsp: BigInt(STACK - base(STACK - DATA_SIZE)),
+    rbx: BigInt(DATA - base(DATA)),
+  };
+  const paging = { cr3: BigInt(TABLES), cr4: 0x620n, efer: 0x500n };
+  return {
+    ...{ ...offsets, ss: stack, ds: data, es: data },
+    cs: segment(0x9b | (bits === 64 ? 0xa000 : wide), CODE),
+    ...(bits === 64 ? { cr0: 0x8001_0033n, ...paging } : { cr0: bits === 32 ? 1n : 0n }),
+  };
 }
 
 /** Runs for some instructions. @returns whether the guest has halted */
@@ -81,80 +114,105 @@ export function stateOf({ cpu, ram }: Machine): {
   return { registers: cpu.readRegisters(), data, instructions: cpu.instructions };
 }
 
-/** Registers that programs compute with: RAX, RDX, RSI, RDI, R8 to R11. */
-const REGISTERS = [0, 2, 6, 7, 8, 9, 10, 11];
-
 type Random = (below: number) => number;
 
-/** ModRM and REX for two registers, or a register and [rbx + displacement]. */
-function operands(random: Random, opcode: readonly number[], reg: number, wide: boolean): number[] {
-  const rm = REGISTERS[random(REGISTERS.length)] as number;
-  const rex = (base: number) => 0x40 | (wide ? 8 : 0) | (reg >= 8 ? 4 : 0) | (base >= 8 ? 1 : 0);
-  if (random(3) > 0) return [rex(rm), ...opcode, 0xc0 | ((reg & 7) << 3) | (rm & 7)];
-  return [rex(0), ...opcode, 0x43 | ((reg & 7) << 3), random(64)];
-}
+/** Makes programs of a mode. */
+class Programmer {
+  readonly #random: Random;
+  readonly #bits: Mode["bits"];
+  /** Registers that programs compute with: RAX, RDX, RSI, RDI, R8 to R11. */
+  readonly #registers: readonly number[];
 
-/** One instruction. */
-export function instruction(random: Random): number[] {
-  const register = REGISTERS[random(REGISTERS.length)] as number;
-  const wide = random(2) === 1;
-  const condition = random(16);
-  switch (random(9)) {
-    case 0:
-    case 1:
-      return operands(random, [8 * random(8) + 1], register, wide);
-    case 2:
-      return operands(random, [8 * random(8) + 3], register, wide);
-    case 3:
-      return operands(random, [random(2) === 0 ? 0x8b : 0x89], register, wide);
-    case 4:
-      return [...operands(random, [0xc1], [0, 1, 4, 5, 7][random(5)] as number, wide), random(64)];
-    case 5:
-      return operands(random, [0xff], random(2), wide);
-    case 6:
-      return operands(random, [0x0f, 0x40 + condition], register, wide);
-    case 7:
-      return operands(random, [0x0f, 0x90 + condition], 0, false);
-    default:
-      return operands(random, [0x0f, 0xaf], register, wide);
+  constructor(random: Random, { bits }: Mode) {
+    this.#random = random;
+    this.#bits = bits;
+    this.#registers = bits === 64 ? [0, 2, 6, 7, 8, 9, 10, 11] : [0, 2, 6, 7];
   }
-}
 
-/** Some instructions, now and then with a branch over some of them. */
-function straight(random: Random, count: number): number[] {
-  const code: number[] = [];
-  for (let i = 0; i < count; i++) {
-    if (random(4) > 0) code.push(...instruction(random));
-    else {
-      const skipped = [...instruction(random), ...instruction(random)];
-      code.push(0x70 + random(16), skipped.length, ...skipped);
+  /** ModRM and prefixes for two registers, or a register and [rbx + displacement]. */
+  #operands(opcode: readonly number[], reg: number, wide: boolean): number[] {
+    const random = this.#random;
+    const rm = this.#registers[random(this.#registers.length)] as number;
+    const low = (reg & 7) << 3;
+    if (random(3) > 0) return [...this.#prefixes(wide, reg, rm), ...opcode, 0xc0 | low | (rm & 7)];
+    const displacement = random(64);
+    const prefixes = this.#prefixes(wide, reg, 0);
+    // With an address of 16 bits, BX is another number.
+    const base = this.#bits === 16 ? 0x47 : 0x43;
+    return [...prefixes, ...opcode, base | low, displacement];
+  }
+
+  /** @param wide 64 bits instead of 32; 32 instead of 16 or the other way round */
+  #prefixes(wide: boolean, reg: number, base: number): number[] {
+    if (this.#bits !== 64) return wide ? [0x66] : [];
+    return [0x40 | (wide ? 8 : 0) | (reg >= 8 ? 4 : 0) | (base >= 8 ? 1 : 0)];
+  }
+
+  /** One instruction. */
+  #instruction(): number[] {
+    const random = this.#random;
+    const register = this.#registers[random(this.#registers.length)] as number;
+    const wide = random(2) === 1;
+    const condition = random(16);
+    switch (random(9)) {
+      case 0:
+      case 1:
+        return this.#operands([8 * random(8) + 1], register, wide);
+      case 2:
+        return this.#operands([8 * random(8) + 3], register, wide);
+      case 3:
+        return this.#operands([random(2) === 0 ? 0x8b : 0x89], register, wide);
+      case 4: {
+        const shift = [0, 1, 4, 5, 7][random(5)] as number;
+        return [...this.#operands([0xc1], shift, wide), random(64)];
+      }
+      case 5:
+        return this.#operands([0xff], random(2), wide);
+      case 6:
+        return this.#operands([0x0f, 0x40 + condition], register, wide);
+      case 7:
+        return this.#operands([0x0f, 0x90 + condition], 0, false);
+      default:
+        return this.#operands([0x0f, 0xaf], register, wide);
     }
   }
-  return code;
-}
 
-const word = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >> shift) & 0xff);
-
-/** A loop, with a function that it calls, and HLT. */
-export function program(random: Random): number[] {
-  const body = [...straight(random, 8), 0xe8, 0, 0, 0, 0, ...straight(random, 4)];
-  const rounds = 50 + random(100);
-  // mov ecx, rounds; body; dec ecx; jnz body; hlt; the function: …; ret
-  const loop = [0xff, 0xc9, 0x0f, 0x85, ...word(-(body.length + 8))];
-  const before = [0xb9, ...word(rounds)];
-  const callee = [...straight(random, 5), 0xc3];
-  const code = [...before, ...body, ...loop, 0xf4, ...callee];
-  const call = code.indexOf(0xe8, before.length);
-  const target = before.length + body.length + loop.length + 1;
-  const at = findCall(code, call, body.length + before.length);
-  code.splice(at + 1, 4, ...word(target - (at + 5)));
-  return code;
-}
-
-/** The call that is still without a target. */
-function findCall(code: readonly number[], from: number, end: number): number {
-  for (let at = from; at < end; at++) {
-    if (code[at] === 0xe8 && [1, 2, 3, 4].every((n) => code[at + n] === 0)) return at;
+  /** Some instructions, now and then with a branch over some of them. */
+  #straight(count: number): number[] {
+    const random = this.#random;
+    const code: number[] = [];
+    for (let i = 0; i < count; i++) {
+      if (random(4) > 0) code.push(...this.#instruction());
+      else {
+        const skipped = [...this.#instruction(), ...this.#instruction()];
+        code.push(0x70 + random(16), skipped.length, ...skipped);
+      }
+    }
+    return code;
   }
-  throw new Error("no call");
+
+  /** An immediate or a distance, as wide as the code's. */
+  #word(value: number): number[] {
+    const bytes = this.#bits === 16 ? [0, 8] : [0, 8, 16, 24];
+    return bytes.map((shift) => (value >> shift) & 0xff);
+  }
+
+  /** A loop, with a function that it calls, and HLT. */
+  program(): number[] {
+    const random = this.#random;
+    // mov ecx, rounds; …; call; …; dec ecx; jnz body; hlt; the function: …; ret
+    const before = [0xb9, ...this.#word(50 + random(100))];
+    const first = this.#straight(8);
+    const rest = this.#straight(4);
+    const distance = (bytes: number) => this.#word(bytes);
+    const near = 1 + this.#word(0).length;
+    const loop = (length: number) => [0xff, 0xc9, 0x0f, 0x85, ...distance(-(length + near + 3))];
+    const length = first.length + near + rest.length;
+    const call = [0xe8, ...distance(rest.length + loop(0).length + 1)];
+    const callee = [...this.#straight(5), 0xc3];
+    return [...before, ...first, ...call, ...rest, ...loop(length), 0xf4, ...callee];
+  }
 }
+
+export const program = (random: Random, mode: Mode): number[] =>
+  new Programmer(random, mode).program();

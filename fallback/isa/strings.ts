@@ -121,9 +121,10 @@ function repeating(
     // Intel SDM vol. 2B, REP: as if no element had been compared.
     context.restoreFlags(flags);
     throw fault;
+  } finally {
+    // Elements take time, so that slices do not get long by them.
+    context.spend(Number(before - operation.count));
   }
-  // Elements take time, so that slices do not get long by them.
-  context.spend(Number(before - operation.count));
   if (operation.unfinished && operation.count !== 0n) restart(context);
 }
 
@@ -153,6 +154,8 @@ function repeatElements(
     operation.count = count - 1n;
     left--;
     if (equal !== undefined && equal !== (repeat === 0xf3)) return;
+    // What devices have answered is done: the next element's accesses are others.
+    if (operation.context.mmu.mmio.replayed) break;
   }
   operation.unfinished = true;
 }

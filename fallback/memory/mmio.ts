@@ -43,6 +43,11 @@ export class MmioLog {
     this.#next = 0;
   }
 
+  /** Whether the instruction, since it began anew, has made an access that is in the log. */
+  get replayed(): boolean {
+    return this.#next > 0;
+  }
+
   /** The device has answered. @param value what it read; for writes what was written */
   complete(access: MmioAccess, value: bigint): void {
     const { address, size, write } = access;

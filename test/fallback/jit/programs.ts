@@ -8,7 +8,7 @@ import { gpa, MIB, nanos } from "../../../src/core/units.ts";
 
 const WASM_PAGE = 64 * 1024;
 const RAM_SIZE = 4 * MIB;
-const TABLES = 0x10_0000;
+export const TABLES = 0x10_0000;
 export const CODE = 0x20_0000;
 export const DATA = 0x30_0000;
 const DATA_SIZE = 0x1000;

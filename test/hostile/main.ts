@@ -1,8 +1,9 @@
 /**
- * `npm run test:hostile -- [--minutes N] [--seed S] [--only SEED]`
+ * `npm run test:hostile -- [--minutes N] [--seed S] [--only SEED] [--interpret]`
  *
- * Random bytes as guests, with random tables, until the time is over. Exit status 1 if one of them
- * harmed the host: an error of ours, a run that does not end, a byte written outside its memory.
+ * Random bytes as guests, with random tables, until the time is over; each is interpreted, and
+ * translated by the JIT. Exit status 1 if one of them harmed the host (an error of ours, a run that
+ * does not end, a byte written outside its memory), or did not do the same both times.
  */
 import { parseArgs } from "node:util";
 import { HostileTrials } from "./trial.ts";
@@ -12,6 +13,7 @@ const { values: options } = parseArgs({
     minutes: { type: "string", default: "10" },
     seed: { type: "string", default: "1" },
     only: { type: "string" },
+    interpret: { type: "boolean", default: false },
   },
 });
 
@@ -28,7 +30,7 @@ let instructions = 0;
 let failures = 0;
 do {
   const seed = first + guests;
-  const result = await trials.run(seed);
+  const result = await (options.interpret ? trials.run(seed) : trials.compare(seed));
   guests++;
   instructions += result.instructions;
   outcomes.set(result.outcome, (outcomes.get(result.outcome) ?? 0) + 1);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { FallbackCpu } from "../../fallback/cpu.ts";
 import { interpreterModule } from "../../fallback/index.ts";
 import { OpcodeMap } from "../../fallback/isa/opcode-map.ts";
@@ -18,6 +19,8 @@ const RAM_SIZE = 2 * MIB;
 const CANARY_SIZE = MIB / 4;
 const CANARY = 0xa5;
 const WASM_PAGE = 64 * 1024;
+/** Times that code is entered before the JIT has it: hostile guests do not live long. */
+const SOON = 2;
 /** Of guest time, which is counted in instructions. */
 const LONG_BOUND = 60_000;
 /** Microseconds of the host's processor that a guest of so few instructions never takes. */
@@ -31,6 +34,8 @@ export interface TrialResult {
   readonly instructions: number;
   /** What must not happen, if it did. */
   readonly failure: string | undefined;
+  /** The guest's state at the end: a hash of registers and RAM. */
+  readonly state: string;
 }
 
 /** Runs random guests one after the other on the same memory. */
@@ -51,10 +56,28 @@ export class HostileTrials {
   }
 
   /**
+   * Runs a guest with the JIT and without: a failure too if these are not the same.
+   * @param seed, bound as for {@link run}
+   */
+  async compare(seed: number, bound = LONG_BOUND): Promise<TrialResult> {
+    const interpreted = await this.run(seed, undefined, bound);
+    const translated = await this.run(seed, SOON, bound);
+    const failed = [interpreted, translated].find(({ failure }) => failure !== undefined);
+    if (failed !== undefined) return failed;
+    const difference = (["outcome", "instructions", "state"] as const).find(
+      (what) => interpreted[what] !== translated[what],
+    );
+    if (difference === undefined) return translated;
+    const values = `${interpreted[difference]} interpreted, ${translated[difference]} translated`;
+    return { ...translated, failure: `${difference}: ${values}` };
+  }
+
+  /**
    * @param seed of the guest: the same guest does the same thing again
+   * @param threshold of the JIT; without it everything is interpreted
    * @param bound instructions that it may execute
    */
-  async run(seed: number, bound = LONG_BOUND): Promise<TrialResult> {
+  async run(seed: number, threshold?: number, bound = LONG_BOUND): Promise<TrialResult> {
     const random = new SeededRandom(seed);
     // A processor starts in memory that is new: what the last one looked up there is not its own.
     new Uint8Array(this.#memory.buffer, 0, RECORDS).fill(0);
@@ -66,6 +89,7 @@ export class HostileTrials {
       clock,
       map: this.#map,
       interpreter: this.#interpreter,
+      jit: threshold === undefined ? undefined : { threshold },
       inlineInterpreter: () => this.#inlineInterpreter,
       hostWaits: () => false,
       executed: (instructions) => clock.pass(instructions),
@@ -90,16 +114,16 @@ export class HostileTrials {
       },
     });
     clock.alarm(() => machine.stop("bound")).set(bound as ReturnType<CountedClock["now"]>);
-    return await this.#judge(machine, () => cpu.instructions);
+    return await this.#judge(machine, cpu);
   }
 
-  async #judge(machine: Machine, instructions: () => number): Promise<TrialResult> {
+  async #judge(machine: Machine, cpu: FallbackCpu): Promise<TrialResult> {
     const start = process.cpuUsage();
     let outcome = "thrown";
     let failure: string | undefined;
     try {
       outcome = (await machine.run()).kind;
-      machine.cpu.readRegisters();
+      cpu.readRegisters();
     } catch (error) {
       failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
     }
@@ -109,6 +133,14 @@ export class HostileTrials {
       failure ??= "wrote behind its memory";
       this.#canary.fill(CANARY);
     }
-    return { outcome, instructions: instructions(), failure };
+    return { outcome, instructions: cpu.instructions, failure, state: this.#stateOf(cpu) };
+  }
+
+  #stateOf(cpu: FallbackCpu): string {
+    const registers = JSON.stringify(cpu.readState(), (_, value) =>
+      typeof value === "bigint" ? value.toString(16) : value,
+    );
+    const bytes = new Uint8Array(this.#memory.buffer, RAM_OFFSET, RAM_SIZE);
+    return createHash("sha256").update(registers).update(bytes).digest("hex");
   }
 }

@@ -12,7 +12,9 @@
         "native/netif.c",
         "native/netif_glue.cc",
         "native/lock_glue.cc",
-        "native/wait_glue.cc"
+        "native/wait_glue.cc",
+        "native/pages.c",
+        "native/pages_glue.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Nothing can be thrown in a thread that is being ended: without the fourth that is fatal.

@@ -1,6 +1,7 @@
 import { HostError } from "../core/errors.ts";
 import { coreFile, SIGNAL } from "../debug/core-file.ts";
 import { writeSparseFile } from "../host/sparse-file.ts";
+import { touchedPages } from "../host/touched-pages.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { say } from "./messages.ts";
@@ -9,7 +10,10 @@ import { say } from "./messages.ts";
 export function writeCore(path: string, { cpu, memory }: Machine, signal: number): void {
   const registers = cpu.readRegisters();
   const fx = cpu.readState?.().fx;
-  const { size, pieces } = coreFile({ registers, fx, memory, signal });
+  const { size, pieces } = coreFile({
+    ...{ registers, fx, memory, signal },
+    touched: touchedPages(memory),
+  });
   try {
     writeSparseFile(path, "core file", size, pieces);
     say(`the guest's core is in ${path}`);

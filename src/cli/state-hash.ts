@@ -1,4 +1,5 @@
 import { gpa, PAGE_SIZE } from "../core/units.ts";
+import { touchedPages } from "../host/touched-pages.ts";
 import type { Machine } from "../machine/machine.ts";
 
 /** Multipliers of MurmurHash3's 32-bit variants (Austin Appleby, public domain). */
@@ -38,14 +39,16 @@ function finish(hash: number): number {
   return (second ^ (second >>> 16)) >>> 0;
 }
 
-/** Of processor and memory. Pages of zeros do not count: they need not be touched. */
+/** Of processor and memory. Pages of zeros do not count. */
 export function stateHash({ cpu, memory }: Machine): string {
   const hash = new StateHash();
   const text = JSON.stringify(cpu.readState(), (_name, value: unknown) =>
     typeof value === "bigint" ? value.toString(16) : value,
   );
   hash.add(Int32Array.from(text, (letter) => letter.charCodeAt(0)));
+  const touched = touchedPages(memory);
   for (let at = 0; at < memory.size; at += PAGE_SIZE) {
+    if (!touched(gpa(at))) continue;
     const { buffer, byteOffset } = memory.slice(gpa(at), PAGE_SIZE);
     const words = new Int32Array(buffer, byteOffset, PAGE_SIZE / 4);
     if (words.every((word) => word === 0)) continue;

@@ -6,7 +6,7 @@
 import { EM_X86_64, PT_LOAD, PT_NOTE } from "../boot/elf.ts";
 import type { GeneralRegister, Registers, SegmentRegister } from "../core/cpu.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
-import { gpa, PAGE_SIZE } from "../core/units.ts";
+import { type Gpa, gpa, PAGE_SIZE } from "../core/units.ts";
 import { type MappedRange, mappedRanges } from "./mapped-memory.ts";
 
 const ET_CORE = 4;
@@ -39,6 +39,8 @@ export interface CoreContents {
   /** FXSAVE's image, or as much of it as there is; undefined where it is not known. */
   readonly fx: Uint8Array | undefined;
   readonly memory: GuestMemory;
+  /** Whether the page at an address may be other than zero. */
+  readonly touched: (address: Gpa) => boolean;
   /** One of {@link SIGNAL}. */
   readonly signal: number;
 }
@@ -57,7 +59,7 @@ export interface CoreFile {
 }
 
 export function coreFile(contents: CoreContents): CoreFile {
-  const { registers, memory } = contents;
+  const { registers, memory, touched } = contents;
   const ranges = mappedRanges(registers, memory).slice(0, MAX_SEGMENTS);
   const notes = noteSegment(contents);
   const notesAt = ELF_HEADER + PROGRAM_HEADER * (1 + ranges.length);
@@ -68,15 +70,20 @@ export function coreFile(contents: CoreContents): CoreFile {
   writeSegment(view, 0, { type: PT_NOTE, flags: 0, offset: notesAt, size: notes.length });
   for (const [i, range] of ranges.entries()) writeSegment(view, 1 + i, loadSegment(range, ramAt));
   head.set(notes, notesAt);
-  return { size: ramAt + memory.size, pieces: piecesOf(head, memory, ramAt) };
+  return { size: ramAt + memory.size, pieces: piecesOf(head, ramAt, memory, touched) };
 }
 
-function* piecesOf(head: Uint8Array, memory: GuestMemory, ramAt: number): Generator<CorePiece> {
+function* piecesOf(
+  head: Uint8Array,
+  ramAt: number,
+  memory: GuestMemory,
+  touched: (address: Gpa) => boolean,
+): Generator<CorePiece> {
   yield { offset: 0, bytes: head };
   let start = 0;
   for (let at = 0; at <= memory.size; at += PAGE_SIZE) {
     const isLast = at === memory.size;
-    if (!isLast && !isZero(memory.slice(gpa(at), PAGE_SIZE))) continue;
+    if (!isLast && touched(gpa(at)) && !isZero(memory.slice(gpa(at), PAGE_SIZE))) continue;
     if (at > start) yield { offset: ramAt + start, bytes: memory.slice(gpa(start), at - start) };
     start = at + PAGE_SIZE;
   }

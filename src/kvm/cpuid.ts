@@ -3,18 +3,20 @@ import { CPUID, SIZE } from "./layout.ts";
 
 const REGISTER_NAMES = ["eax", "ebx", "ecx", "edx"] as const;
 
-type Withheld = { readonly leaf: number } & {
+type Bits = { readonly leaf: number } & {
   readonly [Name in (typeof REGISTER_NAMES)[number]]?: number;
 };
 
 const bit = (n: number): number => 1 << n;
+const ALL = ~0;
 
 /**
  * The bits that the host's processor and KVM offer and this machine does not have: its local APIC
- * is not KVM's and knows xAPIC mode only, it has one processor, and no way to serve KVM's
- * paravirtual interrupts. (Intel SDM vol. 2A, CPUID; Linux Documentation/virt/kvm/x86/cpuid.rst.)
+ * is not KVM's and knows xAPIC mode only, so that performance counters have no interrupt; it has one
+ * processor, and no way to serve KVM's paravirtual interrupts. (Intel SDM vol. 2A, CPUID; AMD APM
+ * vol. 3, appendix E; Linux Documentation/virt/kvm/x86/cpuid.rst.)
  */
-const WITHHELD: readonly Withheld[] = [
+const WITHHELD: readonly Bits[] = [
   {
     leaf: 0x1,
     // MONITOR, x2APIC, TSC-deadline timer
@@ -26,12 +28,28 @@ const WITHHELD: readonly Withheld[] = [
   },
   // How many processors share a cache, and how many cores the package has, both less one.
   { leaf: 0x4, eax: 0xffff_c000 },
+  // Performance counters.
+  { leaf: 0xa, eax: ALL, ebx: ALL, ecx: ALL, edx: ALL },
+  // Topology: some KVMs tell that of the host, with the APIC ID of the processor that was asked.
+  { leaf: 0xb, eax: ALL, ebx: ALL, ecx: ALL, edx: ALL },
+  { leaf: 0x1f, eax: ALL, ebx: ALL, ecx: ALL, edx: ALL },
   {
     leaf: 0x4000_0001,
     // Everything but the clock (CLOCKSOURCE, CLOCKSOURCE2, CLOCKSOURCE_STABLE) and NOP_IO_DELAY.
     eax: ~(bit(0) | bit(1) | bit(3) | bit(24)),
   },
+  // AMD: that the package has several cores; how many processors share a cache, less one.
+  { leaf: 0x8000_0001, ecx: bit(1) },
+  { leaf: 0x8000_001d, eax: 0x03ff_c000 },
+  // AMD: cores less one and the width of APIC IDs; APIC ID; performance counters; topology.
+  { leaf: 0x8000_0008, ecx: 0xf0ff },
+  { leaf: 0x8000_001e, eax: ALL, ebx: ALL, ecx: ALL, edx: ALL },
+  { leaf: 0x8000_0022, eax: ALL, ebx: ALL, ecx: ALL, edx: ALL },
+  { leaf: 0x8000_0026, eax: ALL, ebx: ALL, ecx: ALL, edx: ALL },
 ];
+
+/** What only the machine's maker knows: that there is a hypervisor, and so its leaves. */
+const ADDED: readonly Bits[] = [{ leaf: 0x1, ecx: bit(31) }];
 
 /** More leaves than any processor reports. */
 const MAX_ENTRIES = 256;
@@ -43,11 +61,12 @@ export function configureCpuid(vm: KvmVm): void {
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < entries.length; at += SIZE.cpuid) {
     const leaf = view.getUint32(at + CPUID.function, true);
-    const withheld = WITHHELD.find((w) => w.leaf === leaf);
-    if (withheld === undefined) continue;
+    const withheld = WITHHELD.find((bits) => bits.leaf === leaf);
+    const added = ADDED.find((bits) => bits.leaf === leaf);
     for (const name of REGISTER_NAMES) {
       const value = view.getUint32(at + CPUID[name], true);
-      view.setUint32(at + CPUID[name], value & ~(withheld[name] ?? 0), true);
+      const left = value & ~(withheld?.[name] ?? 0);
+      view.setUint32(at + CPUID[name], left | (added?.[name] ?? 0), true);
     }
   }
   vm.setCpuid(entries);

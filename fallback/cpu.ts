@@ -122,6 +122,16 @@ export class FallbackCpu implements Cpu {
     }
   }
 
+  /** Delivers events outside {@link run}, which then tells of a triple fault. */
+  #shutDownLater(deliver: () => void): void {
+    try {
+      deliver();
+    } catch (error) {
+      if (!(error instanceof TripleFault)) throw error;
+      this.#departure.leaveFor(this.#departure.exits.shutdown(error));
+    }
+  }
+
   #runUntil(deadline: Nanos): VmExit {
     const { clock, executed, hostWaits, timed, profile } = this.#options;
     const { exits } = this.#departure;
@@ -270,10 +280,7 @@ export class FallbackCpu implements Cpu {
   executeForced(): void {
     this.#forced = true;
     try {
-      if (this.#stepper.step()) this.#debugging.executed();
-    } catch (error) {
-      if (!(error instanceof TripleFault)) throw error;
-      this.#departure.leaveFor(this.#departure.exits.shutdown(error));
+      this.#stepOnce();
     } finally {
       this.#forced = false;
     }
@@ -310,9 +317,11 @@ export class FallbackCpu implements Cpu {
     this.#events.nmi = state.pending.nmi;
     this.#code.synchronise();
     const { exception, interrupt } = state.pending;
-    if (exception !== undefined) {
-      this.#stepper.deliver(new CpuException(exception.vector, exception.errorCode));
-    } else if (interrupt !== undefined) this.#events.deliverInterrupt(interrupt);
+    this.#shutDownLater(() => {
+      if (exception !== undefined) {
+        this.#stepper.deliver(new CpuException(exception.vector, exception.errorCode));
+      } else if (interrupt !== undefined) this.#events.deliverInterrupt(interrupt);
+    });
     this.#mappingsChanged = false;
   }
 
@@ -376,8 +385,13 @@ export class FallbackCpu implements Cpu {
 
   /** An access outside RAM has its answer: the instruction is executed again, with it. */
   #completeAccess(): void {
-    if (!this.#departure.completeAccess(this.mmu.mmio)) return;
-    if (this.#stepper.step()) this.#debugging.executed();
+    if (this.#departure.completeAccess(this.mmu.mmio)) this.#stepOnce();
+  }
+
+  #stepOnce(): void {
+    this.#shutDownLater(() => {
+      if (this.#stepper.step()) this.#debugging.executed();
+    });
   }
 
   #forgetCode(): void {

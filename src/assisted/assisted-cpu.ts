@@ -75,7 +75,7 @@ export class AssistedCpu implements Cpu {
     if (this.#kvmSteps) return this.#stepKvm(deadline);
     const debugged = stopsAnywhere(this.#stops);
     if (this.#active === this.#kvm) {
-      if (!debugged) return this.#runKvm(deadline);
+      if (!debugged || !this.#kvm.settle()) return this.#runKvm(deadline);
       this.#takeOver();
     }
     return debugged ? this.#runDebugged(deadline) : this.#runFallback(deadline);

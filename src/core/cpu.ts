@@ -76,6 +76,8 @@ export interface Shutdown {
   readonly kind: "shutdown";
   /** What led to it, in order; none where the processor cannot tell. */
   readonly exceptions: readonly FailedException[];
+  /** Whether the processor has forgotten its state over it, and stands as after a reset. */
+  readonly stateLost?: boolean;
 }
 
 /** The CPU cannot execute the instruction at RIP, or enter the guest with this state. */

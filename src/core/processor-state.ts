@@ -39,7 +39,9 @@ export interface ProcessorState {
   readonly nmiMasked: boolean;
   /** Accepted, and to be delivered before the next instruction. */
   readonly pending: {
-    readonly exception?: { readonly vector: number; readonly errorCode: number | undefined };
+    readonly exception?:
+      | { readonly vector: number; readonly errorCode: number | undefined }
+      | undefined;
     readonly interrupt?: number;
     readonly nmi: boolean;
   };

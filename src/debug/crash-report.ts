@@ -17,6 +17,11 @@ const SCREEN = 24;
 /** However long the rest is. */
 const LEAST_FRAMES = 4;
 
+const STATE_LOST = [
+  "this host's processor (AMD's do so) keeps no registers when it shuts down;",
+  "--accel emu shows where it was, and what led to it",
+];
+
 /** Where the guest stands, and its memory. */
 export interface StoppedGuest {
   readonly registers: Registers;
@@ -34,6 +39,7 @@ export function crashReport(
 ): string[] | undefined {
   const reason = describeOutcome(outcome);
   if (reason === undefined) return undefined;
+  if (outcome.kind === "triple-fault" && outcome.stateLost === true) return [reason, ...STATE_LOST];
   const code = new GuestCode(registers, memory);
   const frames = backtrace(code, symbols);
   const exceptions = exceptionsOf(outcome, code, frames);

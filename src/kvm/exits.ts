@@ -97,7 +97,8 @@ export class KvmExits {
   readonly kicked: Kicked = { kind: "kicked" };
   readonly interruptWindow: InterruptWindow = { kind: "interrupt-window" };
   readonly priorityLowered: PriorityLowered = { kind: "priority-lowered" };
-  readonly shutdown: Shutdown = { kind: "shutdown", exceptions: [] };
+  readonly shutdown: Shutdown = { kind: "shutdown", exceptions: [], stateLost: false };
+  readonly shutdownAndReset: Shutdown = { kind: "shutdown", exceptions: [], stateLost: true };
   readonly stepped: DebugExit = { kind: "debug", cause: "step", watchpoint: undefined };
 
   /** @param run the whole `kvm_run` mapping */

@@ -29,6 +29,8 @@ import { StateFile } from "./state-file.ts";
 const EINTR = -4;
 const EAGAIN = -11;
 const RFLAGS_IF = 1 << 9;
+/** #UD. */
+const INVALID_OPCODE = 6;
 /** Longest instruction (Intel SDM vol. 2A §2.3.11). */
 const MAX_INSTRUCTION_LENGTH = 15;
 
@@ -41,6 +43,13 @@ export interface KvmCpuOptions {
   /** Whether to measure the time spent in the guest. */
   readonly timed: boolean;
 }
+
+/**
+ * Whether it stands at the reset vector (Intel SDM vol. 3A §10.1.4). AMD's processors leave no state
+ * behind when they shut down, and KVM makes it a reset's.
+ */
+const isReset = ({ rip, cs, cr0 }: Registers): boolean =>
+  rip === 0xfff0n && cs.base === 0xffff_0000n && (cr0 & 1n) === 0n;
 
 /** A processor run by KVM, with no interrupt controller in the kernel. */
 export class KvmCpu implements Cpu {
@@ -56,6 +65,8 @@ export class KvmCpu implements Cpu {
   #watching = false;
   /** The last exit left an access that the next KVM_RUN completes. */
   #accessPending = false;
+  /** What completing an access led to, and {@link run} has not told yet. */
+  #unreported = false;
   #refused = false;
   #stepping = false;
   /** Of the machines before the present one: each reset makes a new one. */
@@ -98,6 +109,10 @@ export class KvmCpu implements Cpu {
   }
 
   run(deadline: Nanos): VmExit {
+    if (this.#unreported) {
+      this.#unreported = false;
+      return this.#exit();
+    }
     // An earlier setting will do: it fires, and the next run sets the timer anew. Setting it costs
     // more than a spurious kick now and then.
     if (deadline < this.#armed && !this.#setDeadline(deadline)) return this.#exits.kicked;
@@ -105,9 +120,14 @@ export class KvmCpu implements Cpu {
       this.#vm.watch(true);
       this.#watching = true;
     }
-    this.#refused = false;
     this.#vm.run();
+    return this.#exit();
+  }
+
+  /** What KVM_RUN returned for. */
+  #exit(): VmExit {
     const reason = this.#run.getInt32(RUN.exit_reason, true);
+    this.#refused = false;
     this.#accessPending = reason === EXIT.IO || reason === EXIT.MMIO;
     switch (reason) {
       case EXIT.IO: {
@@ -136,7 +156,7 @@ export class KvmCpu implements Cpu {
         this.#watching = false;
         return this.#exits.kicked;
       case EXIT.SHUTDOWN:
-        return this.#exits.shutdown;
+        return isReset(this.readRegisters()) ? this.#exits.shutdownAndReset : this.#exits.shutdown;
       case EXIT.DEBUG:
         return this.#exits.stepped;
       default:
@@ -181,6 +201,15 @@ export class KvmCpu implements Cpu {
     this.#vm.set(STATE.guestDebug, new Uint8Array(debug.buffer));
   }
 
+  /**
+   * Completes the access that devices have answered.
+   * @returns whether its instruction is done; if not, it makes another one, which {@link run} tells
+   */
+  settle(): boolean {
+    this.#completeAccess();
+    return !this.#unreported;
+  }
+
   readRegisters(): Registers {
     this.#completeAccess();
     const registers = this.#registers.read();
@@ -196,8 +225,14 @@ export class KvmCpu implements Cpu {
 
   /** Everything that another processor needs to go on from here, and the time stamp counter. */
   readState(): ProcessorState & { readonly tsc: bigint } {
+    this.#completeAccess();
+    // Of a fault that is pending, KVM puts CR2 and DR6 into place when it is asked for the fault.
+    this.#state.fetchEvents();
     const registers = this.readRegisters();
-    return this.#state.read(registers, this.#registers.apicBase);
+    const state = this.#state.read(registers, this.#registers.apicBase);
+    if (!this.#refused || state.pending.exception?.vector !== INVALID_OPCODE) return state;
+    // What KVM's emulator does not know it makes a fault, and tells of it all the same.
+    return { ...state, pending: { ...state.pending, exception: undefined } };
   }
 
   /** Goes on where another processor stopped, which began with what {@link readState} told it. */
@@ -243,6 +278,7 @@ export class KvmCpu implements Cpu {
     this.#armed = NEVER;
     this.#watching = false;
     this.#accessPending = false;
+    this.#unreported = false;
     this.#stepping = false;
   }
 
@@ -280,13 +316,15 @@ export class KvmCpu implements Cpu {
 
   /**
    * KVM finishes an `in` or a memory access at the next KVM_RUN only; before that, registers are
-   * those of the middle of the instruction.
+   * those of the middle of the instruction. It may find a further access there: that of an
+   * instruction that reads and writes memory, or the second half of a wide one.
    */
   #completeAccess(): void {
     if (!this.#accessPending) return;
     this.#vm.kick();
     this.#vm.run();
     this.#accessPending = false;
+    this.#unreported = this.#run.getInt32(RUN.exit_reason, true) !== EINTR;
   }
 
   #explain(reason: number): CannotContinue {

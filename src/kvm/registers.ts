@@ -12,6 +12,8 @@ import { REGS, SEGMENT, SIZE, SREGS, STATE } from "./layout.ts";
 const TABLES = { gdtr: SREGS.gdt, idtr: SREGS.idt } as const;
 const SYSTEM_SEGMENTS = { ldtr: SREGS.ldt, tr: SREGS.tr } as const;
 
+const EFER_LMA = 1n << 10n;
+
 /** Where each field of a descriptor's attributes sits: [field, lowest bit, width]. */
 const ATTRIBUTE_FIELDS = [
   ["type", 0, 4],
@@ -104,6 +106,8 @@ export class RegisterFile {
     for (const name of SEGMENT_REGISTERS) {
       writeSegment(this.#sregs, SREGS[name], registers[name]);
     }
+    // KVM takes it for a mistake that code is 64-bit code in another mode, where the bit is nothing.
+    if ((registers.efer & EFER_LMA) === 0n) this.#sregs.setUint8(SREGS.cs + SEGMENT.l, 0);
     writeSegment(this.#sregs, SYSTEM_SEGMENTS.ldtr, registers.ldtr);
     writeSegment(this.#sregs, SYSTEM_SEGMENTS.tr, registers.tr);
     writeTable(this.#sregs, TABLES.gdtr, registers.gdtr);

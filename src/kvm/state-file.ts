@@ -75,8 +75,13 @@ export class StateFile {
     this.#msrNumbers = [...Object.values(STATE_MSRS), IA32_TIME_STAMP_COUNTER];
   }
 
+  /** What is pending. Must come before anything else is read. */
+  fetchEvents(): void {
+    this.#events.fetch();
+  }
+
   read(registers: Registers, apicBase: number): ProcessorState & { readonly tsc: bigint } {
-    for (const copy of [this.#xsave, this.#xcrs, this.#debug, this.#events]) copy.fetch();
+    for (const copy of [this.#xsave, this.#xcrs, this.#debug]) copy.fetch();
     this.#fetchMsrs();
     const debug = this.#debug.view;
     const register = (at: number): bigint => debug.getBigUint64(at, true);
@@ -163,11 +168,10 @@ export class StateFile {
       ? view.getUint32(EVENTS["exception.error_code"], true)
       : undefined;
     const vector = view.getUint8(EVENTS["exception.nr"]);
+    const sti = (shadow & KVM_X86_SHADOW_INT_STI) !== 0;
     return {
-      shadow: {
-        sti: (shadow & KVM_X86_SHADOW_INT_STI) !== 0,
-        movSs: (shadow & KVM_X86_SHADOW_INT_MOV_SS) !== 0,
-      },
+      // AMD's processors do not tell which it is, and KVM says both: STI's is the common one.
+      shadow: { sti, movSs: !sti && (shadow & KVM_X86_SHADOW_INT_MOV_SS) !== 0 },
       nmiMasked: flag("nmi.masked"),
       pending: {
         ...((flag("exception.injected") || flag("exception.pending")) && {

@@ -13,6 +13,8 @@ export type Outcome =
       readonly registers: Registers;
       /** See `Shutdown`. */
       readonly exceptions: readonly FailedException[];
+      /** See `Shutdown`. */
+      readonly stateLost?: boolean;
     }
   | {
       readonly kind: "cannot-continue";

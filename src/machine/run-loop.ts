@@ -297,6 +297,7 @@ export class RunLoop {
           kind: "triple-fault",
           registers: cpu.readRegisters(),
           exceptions: exit.exceptions,
+          stateLost: exit.stateLost === true,
         });
         break;
       case "cannot-continue":

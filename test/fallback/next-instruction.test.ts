@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { FallbackCpu } from "../../fallback/cpu.ts";
 import { createFallbackCpu } from "../../fallback/index.ts";
 import { VirtualClock } from "../../src/core/clock.ts";
-import { gpa } from "../../src/core/units.ts";
+import { gpa, nanos } from "../../src/core/units.ts";
 import { allocateMemory } from "../../src/machine/memory.ts";
 
 const CODE = 0x1000;
@@ -38,6 +38,20 @@ describe("an instruction that another processor gave up", () => {
     expect(cpu.nextInstruction()).toBe("(unknown)");
     cpu.executeForced();
     expect(cpu.readRegisters().rip).toBe(BigInt(INVALID_OPCODE_HANDLER));
+  });
+
+  it("shuts the processor down later if its fault cannot be delivered", () => {
+    const cpu = helper([0xf4]);
+    const state = cpu.readState();
+    const idtr = { base: 0n, limit: 0 };
+    const exception = { vector: 6, errorCode: undefined };
+    cpu.writeState({
+      ...state,
+      registers: { ...state.registers, idtr },
+      pending: { nmi: false, exception },
+    });
+    const exit = cpu.run(nanos(1));
+    expect(exit).toMatchObject({ kind: "shutdown", exceptions: [{ vector: 6 }, {}, {}] });
   });
 
   it("cannot be named where there is no memory", () => {

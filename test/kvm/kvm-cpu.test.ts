@@ -108,6 +108,51 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
     expect(cpu.readRegisters().rbx & 0xffffn).toBe(0x5678n);
   });
 
+  test("makes all accesses of an instruction, whoever looks in between", async () => {
+    // mov ax, 0xffff; mov ds, ax; or word [0x20], 0x1200; movsd from and to there; hlt
+    start(
+      ...[0xb8, 0xff, 0xff, 0x8e, 0xd8, 0x8e, 0xc0],
+      ...[0x81, 0x0e, 0x20, 0x00, 0x00, 0x12],
+      ...[0xbe, 0x30, 0x00, 0xbf, 0x40, 0x00, 0x66, 0xa5, 0xf4],
+    );
+    for (const [address, length, value] of [
+      [0x100010, 2, 0x0034],
+      [0x100020, 4, 0x8765_4321],
+    ] as const) {
+      const read = await run();
+      expect(read).toMatchObject({ kind: "mmio-read", address, length });
+      const data = read.kind === "mmio-read" ? read.data : new Uint8Array(8);
+      for (let i = 0; i < length; i++) data[i] = value >>> (8 * i);
+      expect(cpu.settle()).toBe(false);
+      cpu.readRegisters();
+      const write = await run();
+      expect(write.kind).toBe("mmio-write");
+      const written = write.kind === "mmio-write" ? [...write.data.subarray(0, 4)] : [];
+      expect(written.slice(0, length)).toEqual(
+        length === 2 ? [0x34, 0x12] : [0x21, 0x43, 0x65, 0x87],
+      );
+      expect(cpu.settle()).toBe(true);
+    }
+    expect((await run()).kind).toBe("halt");
+  });
+
+  test("leaves no fault behind of an instruction that it refuses", async () => {
+    // No memory is there to fetch from.
+    const registers = cpu.readRegisters();
+    registers.cs = { ...registers.cs, selector: 0, base: 0xe000_0000n };
+    registers.rip = 0n;
+    cpu.writeRegisters(registers);
+    expect((await run()).kind).toBe("cannot-continue");
+    expect(cpu.refused).toBe(true);
+    expect(cpu.readState().pending).toEqual({ exception: undefined, nmi: false });
+  });
+
+  test("takes any code segment's attributes in any mode", () => {
+    const registers = cpu.readRegisters();
+    const cs = { ...registers.cs, attributes: registers.cs.attributes | 0x2000 };
+    expect(() => cpu.writeRegisters({ ...registers, cs })).not.toThrow();
+  });
+
   test("takes an interrupt while it halts, and comes back from the handler", async () => {
     memory.writeU16(gpa(VECTOR * 4), HANDLER);
     memory.write(gpa(HANDLER), Uint8Array.of(0xe6, 0x80, 0xcf)); // out 0x80, al; iret
@@ -138,6 +183,24 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
     expect(await run()).toMatchObject({ kind: "port-write", port: 0x80 });
     expect(await run()).toMatchObject({ kind: "halt", interruptible: false });
     expect(cpu.readRegisters().rip).toBe(BigInt(CODE + 3));
+  });
+
+  test("tells of itself in CPUID, and of no processors but one", async () => {
+    const out = [0xe6, 0x80];
+    const leaf = (number: number): number[] => [
+      ...[0x66, 0xb8, number & 0xff, (number >> 8) & 0xff, (number >> 16) & 0xff, number >>> 24],
+      ...[0x66, 0x31, 0xc9, 0x0f, 0xa2, ...out], // xor ecx, ecx; cpuid
+    ];
+    start(...leaf(1), ...leaf(0x4000_0000), ...leaf(0xb), ...leaf(0x8000_0008));
+    const answer = async () => {
+      expect((await run()).kind).toBe("port-write");
+      return cpu.readRegisters();
+    };
+    expect((await answer()).rcx & 0x8000_0000n).toBe(0x8000_0000n);
+    const { rbx, rcx, rdx } = await answer();
+    expect([rbx, rcx, rdx]).toEqual([0x4b4d_564bn, 0x564b_4d56n, 0x4dn]); // KVMKVMKVM
+    expect((await answer()).rbx).toBe(0n);
+    expect((await answer()).rcx & 0xf0ffn).toBe(0n);
   });
 
   test("offers the local APIC in CPUID, as long as IA32_APIC_BASE enables it", async () => {

@@ -74,6 +74,7 @@ export class FallbackCpu implements Cpu {
         if (options.leaves === undefined || this.#forced) return false;
         return instruction === undefined || options.leaves(instruction);
       },
+      goesOn: () => this.#undisturbed,
     });
     this.#engine = new Engine(
       { memory, shared, interpreter, map, jit, now: () => clock.now() },
@@ -351,6 +352,13 @@ export class FallbackCpu implements Cpu {
       else if (!this.#runBlocks()) return;
       if (this.#departure.pending || this.#events.windowOpen || this.#events.nmiDue) return;
     }
+  }
+
+  /** Whether the next instruction may follow the one just executed without a look at anything. */
+  get #undisturbed(): boolean {
+    if (this.#departure.pending || this.#debugging.pending || this.#debugging.alone) return false;
+    if (this.#stepper.needed || this.processor.pendingTrap !== undefined) return false;
+    return !this.#events.windowOpen && !this.#events.nmiDue && this.#events.vector === undefined;
   }
 
   /** One instruction, unless a debugger stops before it. */

@@ -30,6 +30,8 @@ export interface EngineSurroundings {
    * here. That is a fault, unless this says otherwise.
    */
   leaves(instruction: DecodedInstruction | undefined): boolean;
+  /** As in {@link EngineHost}. */
+  goesOn(): boolean;
 }
 
 /** Thrown where code is to be fetched from an address that is not RAM. */
@@ -70,6 +72,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
       instruction.form.instruction.procedure?.(context);
     },
     jit: jitHost(parts, scratch),
+    goesOn: () => parts.goesOn(),
     asFault: (thrown) => {
       if (thrown instanceof CpuException || thrown instanceof NonCanonical) return thrown;
       if (thrown instanceof InvalidOpcode) {

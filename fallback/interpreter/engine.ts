@@ -29,6 +29,8 @@ export interface EngineHost extends CodeSource {
   procedure(instruction: DecodedInstruction): void;
   /** For the regions of the JIT. */
   readonly jit: JitHost & Pick<JitSurroundings, "codeAt" | "wordAt" | "moveWindow">;
+  /** Whether nothing has to be looked at before the next instruction. */
+  goesOn(): boolean;
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
   asFault(thrown: unknown): CpuException | Leave | NonCanonical;
   /** #SS(0) or #GP(0). */
@@ -250,10 +252,13 @@ export class Engine {
     this.budget = 1;
     const next = jit.alone(block)(0);
     this.#settleFlags();
+    const isDone = this.budget <= 0;
     this.budget += this.#heldBack;
     this.#heldBack = 0;
     if (next === REGION_LEFT.STOP) return this.#leaveRegion();
-    if (next === REGION_LEFT.INTERPRET || next === REGION_LEFT.LOOK) return this.step();
+    if (next === REGION_LEFT.INTERPRET || next === REGION_LEFT.LOOK) {
+      return isDone ? { kind: "budget" } : this.step();
+    }
     this.#view.setBigUint64(STATE.RIP, BigInt.asUintN(64, next), true);
     return { kind: "budget" };
   }
@@ -294,15 +299,18 @@ export class Engine {
   /** Returns whether a region may go on behind an instruction that it has called for. */
   #regionProcedure(instruction: DecodedInstruction): boolean {
     const dropped = this.jit?.figures.dropped;
+    const next = this.#view.getBigUint64(STATE.RIP, true);
     this.#settleFlags();
     if (!this.#attempt(() => this.#host.procedure(instruction))) {
-      const next = this.#view.getBigUint64(STATE.RIP, true);
       const rip = BigInt.asUintN(64, next - BigInt(instruction.length));
       this.#view.setBigUint64(STATE.RIP, rip, true);
       this.#faulting = instruction;
       return false;
     }
-    if (dropped === this.jit?.figures.dropped) return true;
+    const isDone =
+      instruction.form.instruction.ends === undefined ||
+      (next === this.#view.getBigUint64(STATE.RIP, true) && this.#host.goesOn());
+    if (isDone && dropped === this.jit?.figures.dropped) return true;
     // It may be this region that is out of date.
     this.budget -= 1;
     this.#changed = true;

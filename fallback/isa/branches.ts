@@ -4,7 +4,7 @@
  * procedures: they fault if they are taken.
  */
 import { RFLAGS } from "../bits.ts";
-import { type I32, i64 } from "../wasm/expression.ts";
+import { type I32, i32, i64 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import type { Emitter, MemoryBits } from "./emitter.ts";
 import type { Family, FlagUse, Instruction } from "./instruction.ts";
@@ -13,6 +13,10 @@ import type { Operand } from "./operand.ts";
 
 const RCX = 1;
 const RSP = 4;
+const CONDITION_E = 4;
+const CONDITION_NE = 5;
+/** What a relative branch has as its operand. */
+const TARGET: Operand = { kind: "immediate", bits: 64, field: 0 };
 
 /** A relative branch that is taken, or not. */
 function branchIf(e: Emitter, condition: I32, target: ReturnType<Emitter["read"]>): void {
@@ -44,12 +48,20 @@ function counting(
   opcode: string,
   flags: FlagUse,
   condition: (zero: boolean) => boolean,
+  encoding?: number,
 ): Instruction {
   return {
     name,
     forms: [`${opcode} Jb f64`],
     flags,
     ends: true,
+    translation(e, { addressSize }) {
+      const count = e.let(i64.sub(e.getRegister(RCX, addressSize), i64.const(1)));
+      e.setRegister(RCX, addressSize, count);
+      const more = i32.eqz(i64.eqz(e.getRegister(RCX, addressSize)));
+      const holds = encoding === undefined ? more : i32.and(more, e.flags.condition(encoding));
+      branchIf(e, holds, e.read(TARGET));
+    },
     procedure(context) {
       const { addressSize } = context.instruction;
       const count = context.getRegister(RCX, addressSize) - 1n;
@@ -121,13 +133,16 @@ export const branches: Family = [
     },
   },
   counting("LOOP", "E2", {}, () => true),
-  counting("LOOPE", "E1", { read: "Z" }, (zero) => zero),
-  counting("LOOPNE", "E0", { read: "Z" }, (zero) => !zero),
+  counting("LOOPE", "E1", { read: "Z" }, (zero) => zero, CONDITION_E),
+  counting("LOOPNE", "E0", { read: "Z" }, (zero) => !zero, CONDITION_NE),
   {
     name: "JCXZ",
     // JCXZ, JECXZ, JRCXZ by the address size.
     forms: ["E3 Jb f64"],
     ends: true,
+    translation(e, { addressSize }) {
+      branchIf(e, i64.eqz(e.getRegister(RCX, addressSize)), e.read(TARGET));
+    },
     procedure(context) {
       if (context.getRegister(RCX, context.instruction.addressSize) === 0n) context.branch();
     },

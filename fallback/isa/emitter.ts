@@ -85,3 +85,13 @@ export interface Emitter {
   fault(vector: number, errorCode?: number): void;
   faultIf(condition: I32, vector: number, errorCode?: number): void;
 }
+
+/** Where instructions are known while code is made: see `Instruction.translation`. */
+export interface RegionEmitter extends Emitter {
+  /**
+   * Linear address of what a register points to in a segment, cut to the address size.
+   * @param segment index as in `SEGMENT_INDEX`
+   * @param bytes that are going to be accessed
+   */
+  pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64">;
+}

@@ -1,5 +1,6 @@
+import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import type { Emitter } from "./emitter.ts";
+import type { Emitter, RegionEmitter } from "./emitter.ts";
 import type { Operand } from "./operand.ts";
 
 export type Unit = "x87" | "mmx" | "sse";
@@ -49,6 +50,16 @@ export interface Instruction {
   readonly hot?: true;
   /** The meaning over an emitter: both the interpreter and the JIT are made from it. */
   readonly meaning?: (e: Emitter, ...operands: Operand[]) => void;
+  /**
+   * The meaning for the JIT alone, of what has operands that the interpreter's records have no room
+   * for: it takes the {@link procedure}. Not of string instructions that are repeated.
+   */
+  readonly translation?: (e: RegionEmitter, instruction: DecodedInstruction) => void;
+  /**
+   * Ends a block because of what might follow: where nothing does, a region goes on behind it. It
+   * changes neither segments nor mappings.
+   */
+  readonly resumes?: true;
   /**
    * The meaning as a procedure, for what is rare or intricate; beside a {@link meaning}, for the
    * cases that this one leaves to it (`Emitter.fallbackUnless`).

@@ -135,6 +135,7 @@ export const stack: Family = [
     forms: ["9D d64"],
     flags: { written: "OSZAPC" },
     ends: true,
+    resumes: true,
     procedure({ processor: p, mmu, operandSize }) {
       const stack = Stack.current(p, mmu);
       const image = Number(stack.pop(slotBytes(operandSize)) & 0xffff_ffffn);

@@ -1,11 +1,15 @@
 /** String instructions (Intel SDM vol. 1 §7.3.9): RSI, RDI and RCX, as wide as the address size. */
 
 import { RFLAGS } from "../bits.ts";
+import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
-import { SEGMENT_INDEX } from "../state.ts";
+import { SEGMENT_INDEX, STATE } from "../state.ts";
 import { breakpointsEnabled } from "../system/breakpoints.ts";
 import { preparePortAccess } from "../system/io-permission.ts";
+import { i32, i64 } from "../wasm/expression.ts";
+import type { Local } from "../wasm/function-builder.ts";
+import type { MemoryBits, RegionEmitter } from "./emitter.ts";
 import type { Family, FlagUse, Instruction } from "./instruction.ts";
 
 const RAX = 0;
@@ -306,10 +310,48 @@ function compare(operation: StringOperation, a: bigint, b: bigint): boolean {
   return a === b;
 }
 
+/** One element of a string instruction, as a region of the JIT has it. */
+class StringElement {
+  readonly bits: MemoryBits;
+  readonly #e: RegionEmitter;
+  readonly #instruction: DecodedInstruction;
+
+  constructor(e: RegionEmitter, instruction: DecodedInstruction) {
+    this.#e = e;
+    this.#instruction = instruction;
+    this.bits = (instruction.form.opcode & 1) === 0 ? 8 : instruction.operandSize;
+  }
+
+  /** In DS or an override. */
+  source(): Local<"i64"> {
+    return this.#e.pointedTo(RSI, this.#instruction.segment, this.bits / 8, false);
+  }
+
+  destination(write: boolean): Local<"i64"> {
+    return this.#e.pointedTo(RDI, SEGMENT_INDEX.es, this.bits / 8, write);
+  }
+
+  /** Moves a pointer to the next element: down if DF says so. */
+  advance(register: number): void {
+    const { addressSize } = this.#instruction;
+    const bytes = this.bits / 8;
+    const down = i32.and(i32.load(i32.const(0), STATE.RFLAGS), i32.const(RFLAGS.DF));
+    const twice = i32.shrU(down, i32.const(Math.log2(RFLAGS.DF / (2 * bytes))));
+    const step = i64.extendS(i32.sub(i32.const(bytes), twice));
+    const moved = i64.add(this.#e.getRegister(register, addressSize), step);
+    this.#e.setRegister(register, addressSize, moved);
+  }
+
+  compare(a: Local<"i64">, b: Local<"i64">): void {
+    this.#e.flags.subtract(a, b, this.#e.let(i64.sub(a, b)), this.bits);
+  }
+}
+
 function string(
   name: string,
   opcodes: readonly [string, string],
   procedure: (context: ProcedureContext) => void,
+  translation?: (e: RegionEmitter, element: StringElement) => void,
   flags: FlagUse = {},
 ): Instruction {
   return {
@@ -319,42 +361,71 @@ function string(
     repeat: true,
     ends: true,
     procedure,
+    ...(translation === undefined
+      ? {}
+      : {
+          resumes: true,
+          translation: (e, instruction) => translation(e, new StringElement(e, instruction)),
+        }),
   };
 }
 
 export const strings: Family = [
-  string("MOVS", ["A4", "A5"], (context) =>
-    repeating(
-      context,
-      (operation) => {
-        operation.write(operation.destination, operation.read(operation.source));
+  string(
+    "MOVS",
+    ["A4", "A5"],
+    (context) =>
+      repeating(
+        context,
+        (operation) => {
+          operation.write(operation.destination, operation.read(operation.source));
+          operation.advance(RSI);
+          operation.advance(RDI);
+          return undefined;
+        },
+        moveBulk,
+        moveQuickly,
+      ),
+    (e, element) => {
+      const value = e.load(element.source(), element.bits);
+      e.store(element.destination(true), element.bits, value);
+      element.advance(RSI);
+      element.advance(RDI);
+    },
+  ),
+  string(
+    "STOS",
+    ["AA", "AB"],
+    (context) =>
+      repeating(
+        context,
+        (operation) => {
+          const value = context.getRegister(RAX, 8 * operation.bytes);
+          operation.write(operation.destination, value);
+          operation.advance(RDI);
+          return undefined;
+        },
+        storeBulk,
+        storeQuickly,
+      ),
+    (e, element) => {
+      e.store(element.destination(true), element.bits, e.getRegister(RAX, element.bits));
+      element.advance(RDI);
+    },
+  ),
+  string(
+    "LODS",
+    ["AC", "AD"],
+    (context) =>
+      repeating(context, (operation) => {
+        context.setRegister(RAX, 8 * operation.bytes, operation.read(operation.source));
         operation.advance(RSI);
-        operation.advance(RDI);
         return undefined;
-      },
-      moveBulk,
-      moveQuickly,
-    ),
-  ),
-  string("STOS", ["AA", "AB"], (context) =>
-    repeating(
-      context,
-      (operation) => {
-        const value = context.getRegister(RAX, 8 * operation.bytes);
-        operation.write(operation.destination, value);
-        operation.advance(RDI);
-        return undefined;
-      },
-      storeBulk,
-      storeQuickly,
-    ),
-  ),
-  string("LODS", ["AC", "AD"], (context) =>
-    repeating(context, (operation) => {
-      context.setRegister(RAX, 8 * operation.bytes, operation.read(operation.source));
-      operation.advance(RSI);
-      return undefined;
-    }),
+      }),
+    (e, element) => {
+      e.setRegister(RAX, element.bits, e.load(element.source(), element.bits));
+      element.advance(RSI);
+    },
   ),
   string(
     "SCAS",
@@ -365,6 +436,11 @@ export const strings: Family = [
         operation.advance(RDI);
         return compare(operation, context.getRegister(RAX, 8 * operation.bytes), value);
       }),
+    (e, element) => {
+      const value = e.load(element.destination(false), element.bits);
+      element.advance(RDI);
+      element.compare(e.let(e.getRegister(RAX, element.bits)), value);
+    },
     COMPARE_FLAGS,
   ),
   string(
@@ -379,6 +455,13 @@ export const strings: Family = [
         operation.advance(RDI);
         return compare(operation, first, second);
       }),
+    (e, element) => {
+      const second = e.load(element.destination(false), element.bits);
+      const first = e.load(element.source(), element.bits);
+      element.advance(RSI);
+      element.advance(RDI);
+      element.compare(first, second);
+    },
     COMPARE_FLAGS,
   ),
   string("INS", ["6C", "6D"], (context) => {

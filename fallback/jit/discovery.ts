@@ -63,14 +63,18 @@ export function endOf({ rip, offsets, instructions, codeSize }: Block): bigint {
 /** Whether control goes on behind the instruction when it has come back. */
 export const isCall = ({ form }: DecodedInstruction): boolean => form.instruction.name === "CALL";
 
+/** Whether control mostly goes on behind the instruction, though it ends its block. */
+export const resumes = ({ form }: DecodedInstruction): boolean => form.instruction.resumes === true;
+
 /** The offsets that a block's end leads to directly; that of a call is where it returns to. */
 function successorsOf(block: Block): bigint[] {
   const last = block.instructions.at(-1);
   const next = endOf(block);
   if (last === undefined) return [];
-  const { ends, meaning } = last.form.instruction;
-  if (ends === undefined || isCall(last)) return [next];
-  if (meaning === undefined || !isRelative(last)) return [];
+  const { ends, meaning, translation } = last.form.instruction;
+  if (ends === undefined || isCall(last) || resumes(last)) return [next];
+  const isTranslated = meaning !== undefined || translation !== undefined;
+  if (!isTranslated || !isRelative(last)) return [];
   const target = branchTarget(last, block.codeSize, next);
   return last.form.instruction.name === "JMP" ? [target] : [target, next];
 }

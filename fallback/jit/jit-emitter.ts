@@ -7,7 +7,7 @@ import {
 } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget, isRelative, registerSlot } from "../interpreter/translator.ts";
-import type { MemoryBits } from "../isa/emitter.ts";
+import type { MemoryBits, RegionEmitter } from "../isa/emitter.ts";
 import { zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import { type SegmentTraits, WIDE_STACK } from "../segment-traits.ts";
@@ -50,7 +50,7 @@ const RSP = 4;
 const FLAT_LIMIT = 0xffff_ffffn;
 
 /** Emits instructions of a region: operands are constants, registers are variables. */
-export class JitEmitter extends CodeEmitter {
+export class JitEmitter extends CodeEmitter implements RegionEmitter {
   readonly long: boolean;
   readonly #mode: RegionMode;
   readonly flags: LazyFlags;
@@ -90,9 +90,11 @@ export class JitEmitter extends CodeEmitter {
 
   /** Lets others {@link begin} instructions in the middle of this one: behind its branches. */
   within(others: () => void): void {
-    const [instruction, next] = [this.#instruction, this.#next];
+    const next = this.#next;
+    // There is none as long as all were procedures.
+    const instruction: DecodedInstruction | undefined = this.#instruction;
     others();
-    this.begin(instruction, next);
+    if (instruction !== undefined) this.begin(instruction, next);
   }
 
   get bits(): MemoryBits {
@@ -227,9 +229,18 @@ export class JitEmitter extends CodeEmitter {
     const { segment, address } = this.#instruction;
     const isStatic = address !== undefined && address.base < 0 && address.index < 0;
     this.access.area = isStatic ? "static" : address?.base === RSP ? "stack" : "general";
-    const offset = this.effectiveAddress();
-    if (!this.long) return this.inSegment(segment, this.let(offset), operand.bits / 8, write);
-    if (segment < SEGMENT_INDEX.fs) return this.let(offset);
+    return this.#linear(segment, this.let(this.effectiveAddress()), operand.bits / 8, write);
+  }
+
+  pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64"> {
+    this.access.area = "general";
+    const offset = this.getRegister(register, this.#instruction.addressSize);
+    return this.#linear(segment, this.let(offset), bytes, write);
+  }
+
+  #linear(segment: number, offset: Local<"i64">, bytes: number, write: boolean): Local<"i64"> {
+    if (!this.long) return this.inSegment(segment, offset, bytes, write);
+    if (segment < SEGMENT_INDEX.fs) return offset;
     const base = i64.load(i32.const(0), segmentOffset(segment) + SEGMENT.BASE);
     return this.let(i64.add(offset, base));
   }

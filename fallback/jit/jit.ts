@@ -242,8 +242,9 @@ export class Jit {
 
   /** Something has to be executed before control leaves. */
   #isWorthwhile({ instructions }: Block): boolean {
-    const { meaning, ends } = instructions[0]?.form.instruction ?? {};
-    return meaning !== undefined || ends === undefined;
+    const { meaning, ends, translation, resumes } = instructions[0]?.form.instruction ?? {};
+    const isTranslated = meaning !== undefined || translation !== undefined;
+    return isTranslated || ends === undefined || resumes === true;
   }
 
   #isFor(region: Region, block: Block): boolean {

@@ -14,7 +14,7 @@ import {
   type Label,
   type Local,
 } from "../wasm/function-builder.ts";
-import { endOf, isCall } from "./discovery.ts";
+import { endOf, isCall, resumes } from "./discovery.ts";
 import { EXIT_RECORD, type ExitReason, FIRST_UNAVOIDABLE, LOOK_EVERY } from "./exit-records.ts";
 import type { Graph, Node } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
@@ -214,25 +214,34 @@ export class RegionCode {
   /** Returns whether control may go on behind it. */
   #instruction(instruction: DecodedInstruction): boolean {
     const { form, operandSize, address } = instruction;
-    const { meaning, ends } = form.instruction;
+    const { meaning, ends, translation, repeat } = form.instruction;
+    const isRepeated = repeat !== undefined && instruction.repeat !== undefined;
+    const translated = isRepeated ? undefined : translation;
     const next = this.#ripAt(this.#index + 1);
     const { codeSize, limit } = this.#node.block;
     const leaves = branchTarget(instruction, codeSize, next) > limit;
     const faults = leaves || unitFault(form.unit, this.#env.unitControls) !== undefined;
-    if (faults || (meaning === undefined && ends !== undefined)) {
+    const canResume = ends === undefined || resumes(instruction);
+    if (faults || (meaning === undefined && translated === undefined && !canResume)) {
       this.#interpret("instruction");
       return false;
     }
-    if (meaning === undefined) {
+    if (meaning === undefined && translated === undefined) {
       this.#procedure(instruction);
+      // It may have taken more from the budget than its due.
+      if (ends !== undefined) this.#checkBudget(next);
       return true;
     }
     this.#fn.scoped(() => {
       this.#emitter.begin(instruction, next);
+      if (translated !== undefined) {
+        translated(this.#emitter, instruction);
+        return;
+      }
       const { operands } = variant(form, operandSize, address !== undefined, codeSize === 64);
       emitMeaning(this.#emitter, meaning, operands);
     });
-    return ends === undefined;
+    return canResume;
   }
 
   /** Offset of an instruction of the block. */

@@ -114,6 +114,9 @@ export function stateOf({ cpu, ram }: Machine): {
   return { registers: cpu.readRegisters(), data, instructions: cpu.instructions };
 }
 
+/** MOVS, CMPS, STOS, LODS, SCAS. */
+const STRINGS = [0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf];
+
 type Random = (below: number) => number;
 
 /** Makes programs of a mode. */
@@ -177,12 +180,57 @@ class Programmer {
     }
   }
 
+  /** A string instruction on data, with or without a count: RCX is what it was before. */
+  #string(): number[] {
+    const random = this.#random;
+    const wide = random(2) === 1 ? this.#prefixes(true, 0, 0) : [];
+    const repeat = [[], [0xf3], [0xf2]][random(3)] as number[];
+    const opcode = STRINGS[random(STRINGS.length)] as number;
+    const prefixes = this.#bits === 64 ? [...repeat, ...wide] : [...wide, ...repeat];
+    const down = random(4) === 0;
+    return this.#keepingCount([
+      ...this.#pointTo(6),
+      ...this.#pointTo(7),
+      ...(down ? [0xfd] : []),
+      ...[...prefixes, opcode],
+      ...(down ? [0xfc] : []),
+    ]);
+  }
+
+  /** lea register, [rbx + displacement] */
+  #pointTo(register: number): number[] {
+    const base = this.#bits === 16 ? 0x87 : 0x83;
+    const rex = this.#bits === 64 ? [0x48] : [];
+    return [...rex, 0x8d, base | (register << 3), ...this.#word(0x400 + this.#random(0x100))];
+  }
+
+  /** push rcx; mov ecx, count; …; pop rcx */
+  #keepingCount(body: readonly number[]): number[] {
+    return [0x51, 0xb9, ...this.#word(this.#random(20)), ...body, 0x59];
+  }
+
+  /** A loop by LOOP or one of its kin, or a branch by JCXZ. */
+  #counted(): number[] {
+    const random = this.#random;
+    const body = this.#instruction();
+    const kind = 0xe0 + random(4);
+    if (kind === 0xe3) return this.#keepingCount([kind, body.length, ...body]);
+    const back = -(body.length + 2) & 0xff;
+    // or ecx, 1: from zero it would take very long.
+    return this.#keepingCount([0x83, 0xc9, 1, ...body, kind, back]);
+  }
+
   /** Some instructions, now and then with a branch over some of them. */
   #straight(count: number): number[] {
     const random = this.#random;
     const code: number[] = [];
     for (let i = 0; i < count; i++) {
-      if (random(4) > 0) code.push(...this.#instruction());
+      const kind = random(16);
+      if (kind === 0) code.push(...this.#string());
+      else if (kind === 1) code.push(...this.#counted());
+      // pushf; popf
+      else if (kind === 2) code.push(0x9c, 0x9d);
+      else if (kind < 12) code.push(...this.#instruction());
       else {
         const skipped = [...this.#instruction(), ...this.#instruction()];
         code.push(0x70 + random(16), skipped.length, ...skipped);

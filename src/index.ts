@@ -113,6 +113,7 @@ export function createMachine(description: MachineDescription): Machine {
       memory,
       report,
       timed,
+      media: plan.media,
       decorations: description.decorations,
       eventLoop:
         clock instanceof CountedClock

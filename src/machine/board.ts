@@ -10,6 +10,8 @@ import { type IrqLine, SharedIrqLine } from "../core/irq-line.ts";
 import { type Irq, irq } from "../core/units.ts";
 import { DebugExit, exitStatus, qemuStatus } from "../devices/debug/debug-exit.ts";
 import { TestDevice } from "../devices/debug/test-device.ts";
+import { Dma8237 } from "../devices/dma/dma8237.ts";
+import { pageRegisters } from "../devices/dma/page-registers.ts";
 import { FwCfg } from "../devices/firmware/fw-cfg.ts";
 import { IoApic } from "../devices/irq/ioapic.ts";
 import { LocalApic } from "../devices/irq/lapic.ts";
@@ -37,6 +39,7 @@ import { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
 import { VirtioPci } from "../devices/virtio/virtio-pci.ts";
 import type { Decorations } from "./decorations.ts";
+import { type ImageMedia, ide } from "./ide.ts";
 import { InterruptRouter } from "./interrupt-router.ts";
 import type { MachineBoard } from "./machine-board.ts";
 import type { Outcome } from "./outcome.ts";
@@ -44,14 +47,17 @@ import { SharedConsole } from "./shared-console.ts";
 
 /** The ports of the small PC: an IBM AT's, and for PCI and power those of QEMU's i440FX. */
 const PORT = {
+  DMA_PRIMARY: 0x00,
   PIC_PRIMARY: 0x20,
   PIT: 0x40,
   KEYBOARD_DATA: 0x60,
   SYSTEM_CONTROL_B: 0x61,
   KEYBOARD_COMMAND: 0x64,
   RTC: 0x70,
+  DMA_PAGES: 0x80,
   SYSTEM_CONTROL_A: 0x92,
   PIC_SECONDARY: 0xa0,
+  DMA_SECONDARY: 0xc0,
   VGA: 0x3c0,
   COM1: 0x3f8,
   /** QEMU's pc-testdev, and the debug exit that goes with it. */
@@ -95,6 +101,7 @@ const IRQ = {
 } as const;
 
 const ISA_BRIDGE_SLOT = 1;
+const IDE_FUNCTION = 1;
 const ACPI_FUNCTION = 3;
 const FIRST_VIRTIO_SLOT = 2;
 /** Slots 2 to 31. */
@@ -124,6 +131,8 @@ export interface BoardOptions {
   readonly console: ConsoleBackend;
   readonly nets: readonly NetDevice[];
   readonly blocks: readonly BlockDevice[];
+  /** What the image is a disk or CD of; there is a disk interface with it then. */
+  readonly media?: ImageMedia | undefined;
   /** Whether there is a virtio console beside the serial port, on the same console. */
   readonly virtioConsole?: boolean;
   /** With it there is a virtio entropy device. */
@@ -212,7 +221,12 @@ export class Board implements MachineBoard {
     );
     const fwCfg = new FwCfg({ memoryBytes: memory.size });
     this.#pci = new PciBus(resetControl);
+    const dma = [new Dma8237(1), new Dma8237(2)] as const;
+    const pages = pageRegisters();
 
+    this.ports.claim(PORT.DMA_PRIMARY, dma[0].length, dma[0]);
+    this.ports.claim(PORT.DMA_SECONDARY, dma[1].length, dma[1]);
+    this.ports.claim(PORT.DMA_PAGES, pages.length, pages);
     this.ports.claim(PORT.PIC_PRIMARY, 2, this.#pic.primary);
     this.ports.claim(PORT.PIT, 4, pit.counters);
     this.ports.claim(PORT.KEYBOARD_DATA, 1, keyboard.data);
@@ -261,6 +275,8 @@ export class Board implements MachineBoard {
       resetControl,
       acpi,
       fwCfg,
+      ...dma,
+      pages,
       this.#pci,
     ];
     this.#initialise();
@@ -325,9 +341,11 @@ export class Board implements MachineBoard {
   }
 
   #plugPci(devices: readonly VirtioDevice[]): void {
-    const { memory, report, decorations } = this.#options;
+    const { memory, report, decorations, media = {} } = this.#options;
     this.#pci.plug(0, hostBridge());
     this.#pci.plug(ISA_BRIDGE_SLOT, isaBridge(IRQ.PCI));
+    const disks = ide(media, { memory, ports: this.ports, wire: (line) => this.#wire(line) });
+    if (disks !== undefined) this.#pci.plug(ISA_BRIDGE_SLOT, disks, IDE_FUNCTION);
     this.#pci.plug(ISA_BRIDGE_SLOT, acpiBridge(PORT.ACPI_PM), ACPI_FUNCTION);
     const intx = new SharedIrqLine(this.#wire(IRQ.PCI));
     devices.forEach((device, i) => {

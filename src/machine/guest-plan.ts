@@ -1,10 +1,11 @@
 /** How an image becomes a running guest: what differs between a PC and a tender's machine. */
 
-import type { BootImage } from "../boot/bios/boot-media.ts";
+import { type BootImage, discOf } from "../boot/bios/boot-media.ts";
 import { type BootMode, type BootPlan, planBoot } from "../boot/boot-plan.ts";
 import type { ByteSource } from "../boot/byte-source.ts";
 import { loadImage } from "../boot/direct-boot.ts";
 import { identify } from "../boot/image.ts";
+import { isIso9660 } from "../boot/iso9660.ts";
 import {
   encodeCommandLine,
   HVT_BOOT,
@@ -30,6 +31,7 @@ import { checkBlockSize, DEFAULT_BLOCK_SIZE } from "../devices/hvt/block-port.ts
 import { RING_BYTES } from "../devices/hvt/net-ring.ts";
 import { type BlockDevice, MAX_VIRTIO_DEVICES, type NetDevice } from "./board.ts";
 import type { TenderInterface } from "./hvt-board.ts";
+import type { ImageMedia } from "./ide.ts";
 import { MAX_MEMORY_MIB, MAX_PC_MEMORY_MIB } from "./memory.ts";
 
 /** The guest's devices, in the order in which the machine has them. */
@@ -43,6 +45,8 @@ export interface Devices {
 export interface GuestPlan {
   /** What the image says it wants, if it has a manifest. */
   readonly manifest: Manifest | undefined;
+  /** What the image is to a guest's own drivers. To be asked for when it is loaded. */
+  readonly media: ImageMedia;
   /** MiB of RAM to be allocated. */
   readonly memoryMib: number;
   /**
@@ -96,6 +100,15 @@ class PcPlan implements GuestPlan {
     this.#request = request;
   }
 
+  get media(): ImageMedia {
+    const { source } = this.#request;
+    const image = this.#plan?.kind === "bios" ? this.#plan.image : undefined;
+    return {
+      disk: image?.kind === "disk" ? image.disk : undefined,
+      cd: isIso9660(source) ? discOf(source) : undefined,
+    };
+  }
+
   load(memory: GuestMemory): string | undefined {
     const { bootMode } = this.#request;
     const plan = planBoot({ ...this.#request, memory }, bootMode);
@@ -135,6 +148,7 @@ const GRANULE_MIB = 2;
 const RING_MIB = GRANULE_MIB * Math.ceil(RING_BYTES / (GRANULE_MIB * MIB));
 
 class TenderPlan implements GuestPlan {
+  readonly media: ImageMedia = {};
   readonly manifest: Manifest | undefined;
   readonly memoryMib: number;
   readonly #notice: string | undefined;

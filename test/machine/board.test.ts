@@ -6,6 +6,7 @@ import { GuestError, HostError } from "../../src/core/errors.ts";
 import { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa, MILLISECOND, SECOND } from "../../src/core/units.ts";
 import { Board, MAX_VIRTIO_DEVICES } from "../../src/machine/board.ts";
+import type { ImageMedia } from "../../src/machine/ide.ts";
 import type { Outcome } from "../../src/machine/outcome.ts";
 import { FakeDisk, FakeLink } from "../support/fake-backends.ts";
 import { FakeConsole } from "../support/fake-console.ts";
@@ -19,6 +20,8 @@ const IOAPIC = 0xfec0_0000;
 const NET_SLOT = 2;
 const BLOCK_SLOT = 3;
 
+const CD_SECTORS = 3;
+
 class Rig {
   readonly clock = new VirtualClock(Date.UTC(2026, 1, 3, 4, 5, 6) * MILLISECOND);
   readonly memory = new GuestMemory(new ArrayBuffer(MEMORY));
@@ -29,17 +32,25 @@ class Rig {
   readonly reports: (GuestError | HostError)[] = [];
   resets = 0;
   interrupts = 0;
-  readonly board = new Board({
-    memory: this.memory,
-    clock: this.clock,
-    console: this.console,
-    nets: [{ backend: this.link, mac: MAC }],
-    blocks: [{ backend: this.disk, id: "disk" }],
-    report: (error) => this.reports.push(error),
-    onEnd: (outcome) => this.ends.push(outcome),
-    onReset: () => this.resets++,
-    onInterrupt: () => this.interrupts++,
-  });
+  readonly board: Board;
+
+  constructor(media: ImageMedia = {}) {
+    this.board = this.#board(media);
+  }
+
+  readonly #board = (media: ImageMedia) =>
+    new Board({
+      media,
+      memory: this.memory,
+      clock: this.clock,
+      console: this.console,
+      nets: [{ backend: this.link, mac: MAC }],
+      blocks: [{ backend: this.disk, id: "disk" }],
+      report: (error) => this.reports.push(error),
+      onEnd: (outcome) => this.ends.push(outcome),
+      onReset: () => this.resets++,
+      onInterrupt: () => this.interrupts++,
+    });
 
   read(port: number, size: AccessSize = 1): number {
     return this.board.ports.read(port, size);
@@ -186,7 +197,18 @@ describe("the ports", () => {
   });
 
   it("that nobody has read all ones", () => {
-    for (const port of [0, 0x80, 0x2f8, 0x1f7, 0xbfff, 0xffff]) expect(rig.read(port)).toBe(0xff);
+    const absent = [0x90, 0x170, 0x1f7, 0x2f8, 0x376, 0x3f6, 0xbfff, 0xffff];
+    for (const port of absent) expect(rig.read(port)).toBe(0xff);
+  });
+
+  it("of the DMA controllers keep what they are told, and those of their pages", () => {
+    for (const port of [0x81, 0x83, 0x8f, 0x80]) rig.write(port, port);
+    for (const port of [0x81, 0x83, 0x8f, 0x80]) expect(rig.read(port)).toBe(port);
+    rig.write(0x0f, 5);
+    rig.write(0xde, 9);
+    expect([rig.read(0x0f) & 0xf, rig.read(0xde) & 0xf]).toEqual([5, 9]);
+    rig.board.reset();
+    expect([rig.read(0x81), rig.read(0x0f) & 0xf]).toEqual([0, 0xf]);
   });
 });
 
@@ -603,5 +625,50 @@ describe("memory without RAM", () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe("the image as a disk and as a CD", () => {
+  const image = new FakeDisk(CD_SECTORS * 4);
+  const SLOT = 1;
+  const FUNCTION = 1;
+
+  const start = (media: ImageMedia): FakePciHost => {
+    rig = new Rig(media);
+    return new FakePciHost(rig.board.ports);
+  };
+
+  it("are at the AT's channels, of which the controller decodes those that have something", () => {
+    const pci = start({ cd: image });
+    expect(pci.read(SLOT, 0x00, 4, FUNCTION)).toBe(0x7010_8086);
+    expect(pci.read(SLOT, 0x08, 4, FUNCTION) >>> 8).toBe(0x01_01_80);
+    expect([0x40, 0x42].map((at) => pci.read(SLOT, at, 2, FUNCTION))).toEqual([0, 0x8000]);
+    expect([rig.read(0x174), rig.read(0x175)]).toEqual([0x14, 0xeb]);
+    expect([rig.read(0x1f7), rig.read(0x3f6)]).toEqual([0xff, 0xff]);
+  });
+
+  it("interrupt on lines 14 and 15", () => {
+    start({ disk: image, cd: image });
+    rig.unmaskAll();
+    rig.write(0x1f7, 0xec);
+    expect(rig.takeInterrupt()).toBe(0x76);
+    rig.write(0x177, 0xa1);
+    expect(rig.takeInterrupt()).toBe(0x77);
+  });
+
+  it("are read by DMA through ports that move with their register", () => {
+    image.bytes.fill(0x5a);
+    const pci = start({ disk: image });
+    pci.write(SLOT, 0x20, 4, 0xd000, FUNCTION);
+    rig.memory.writeU32(gpa(0x1000), 0x2000);
+    rig.memory.writeU32(gpa(0x1004), 0x8000_0200);
+    rig.write(0xd004, 0x1000, 4);
+    rig.write(0x1f6, 0xe0);
+    rig.write(0x1f2, 1);
+    rig.write(0x1f7, 0xc8);
+    rig.write(0xd000, 9);
+    expect([rig.read(0xd002), rig.read(0x1f7)]).toEqual([4, 0x50]);
+    expect(rig.memory.readU32(gpa(0x21fc))).toBe(0x5a5a5a5a);
+    expect(rig.read(0xd008)).toBe(0xff);
   });
 });

@@ -68,11 +68,12 @@ export function bootMedia(image: BootImage, disks: readonly BlockBackend[]): Boo
         : [];
   const next = FIRST_HARD_DISK + first.length;
   const hardDisks = [...first, ...disks.map((disk, i) => hardDisk(next + i, disk))];
-  const cds = image.kind === "cd" ? [cdDrive(FIRST_CD, readOnlyDisk(image.source))] : [];
+  const cds = image.kind === "cd" ? [cdDrive(FIRST_CD, discOf(image.source))] : [];
   return { drives: [...floppies, ...hardDisks, ...cds], cd };
 }
 
-const readOnlyDisk = (source: ByteSource): Drive["disk"] => ({
+/** A CD whose image this is. */
+export const discOf = (source: ByteSource): Drive["disk"] => ({
   capacity: source.size,
   readOnly: true,
   read: (offset, into) => into.set(source.read(offset, into.length)),

@@ -1,0 +1,54 @@
+/** The AT's disk interface as the small PC has it: where its channels are, and what is at them. */
+
+import type { BlockBackend } from "../core/backends.ts";
+import type { Bus } from "../core/bus.ts";
+import type { GuestMemory } from "../core/guest-memory.ts";
+import type { IrqLine } from "../core/irq-line.ts";
+import { type Irq, irq } from "../core/units.ts";
+import type { AtaDevice } from "../devices/ata/ata-device.ts";
+import { AtaDisk } from "../devices/ata/ata-disk.ts";
+import { AtapiDrive } from "../devices/ata/atapi-drive.ts";
+import type { Disc } from "../devices/ata/cd-commands.ts";
+import { AtaChannel } from "../devices/ata/channel.ts";
+import { ideController } from "../devices/pci/ide-controller.ts";
+import type { PciFunction } from "../devices/pci/pci-bus.ts";
+
+/** Command block, control block, interrupt: as on an AT. */
+const PRIMARY = { command: 0x1f0, control: 0x3f6, irq: irq(14) } as const;
+const SECONDARY = { command: 0x170, control: 0x376, irq: irq(15) } as const;
+const COMMAND_PORTS = 8;
+
+/** What the image is, for a guest that has drivers of its own. */
+export interface ImageMedia {
+  /** At the primary channel. */
+  readonly disk?: BlockBackend | undefined;
+  /** At the secondary one. */
+  readonly cd?: Disc | undefined;
+}
+
+export interface IdeWiring {
+  readonly ports: Bus;
+  readonly memory: GuestMemory;
+  readonly wire: (line: Irq) => IrqLine;
+}
+
+/** @returns `undefined` when there is nothing to be at it: the ports are then nobody's */
+export function ide(media: ImageMedia, wiring: IdeWiring): PciFunction | undefined {
+  const { disk, cd } = media;
+  const primary = channel(disk && new AtaDisk(disk), PRIMARY, wiring);
+  const secondary = channel(cd && new AtapiDrive(cd), SECONDARY, wiring);
+  if (primary === undefined && secondary === undefined) return undefined;
+  return ideController({ channels: [primary, secondary], ...wiring });
+}
+
+function channel(
+  device: AtaDevice | undefined,
+  at: typeof PRIMARY | typeof SECONDARY,
+  { ports, wire }: IdeWiring,
+): AtaChannel | undefined {
+  if (device === undefined) return undefined;
+  const made = new AtaChannel({ irq: wire(at.irq), devices: [device] });
+  ports.claim(at.command, COMMAND_PORTS, made.commandBlock);
+  ports.claim(at.control, 1, made.controlBlock);
+  return made;
+}

@@ -12,6 +12,7 @@ import { decodeAscii, untilNul } from "./text.ts";
 export const EM_386 = 3;
 export const EM_X86_64 = 62;
 export const ET_EXEC = 2;
+export const ET_DYN = 3;
 export const PT_LOAD = 1;
 export const PT_INTERP = 3;
 export const PT_NOTE = 4;

@@ -1,13 +1,18 @@
 /**
  * The part of GRUB 2's `grub.cfg` that menus of unikernels use (GNU GRUB 2.06 manual, chapters 6
- * and 16): `set`, `menuentry`, `submenu`, `multiboot`, `module`. Conditions are not evaluated and
- * functions not called: what is between `if` and `fi`, or in a function or loop, is passed over.
+ * and 16): `set`, `menuentry`, `submenu`, `multiboot`, `multiboot2`, `module`, `module2`.
+ * Conditions are not evaluated and functions not called: what is between `if` and `fi`, or in a
+ * function or loop, is passed over.
  */
 
 import { tokenise, type Word } from "./grub-script.ts";
 import { type Menu, type MenuFile, withoutDevice } from "./menu.ts";
 
-const UNSUPPORTED = ["multiboot2", "linux", "linux16", "linuxefi", "chainloader", "configfile"];
+const UNSUPPORTED = ["linux", "linux16", "linuxefi", "chainloader", "configfile"];
+
+/** Which version of the protocol a command is of. */
+const KERNEL_COMMANDS: Readonly<Record<string, 1 | 2>> = { multiboot: 1, multiboot2: 2 };
+const MODULE_COMMANDS = ["module", "module2"];
 
 /** Options of `menuentry` that take the next word. */
 const OPTIONS_WITH_VALUE = ["--class", "--users", "--hotkey", "--id"];
@@ -22,6 +27,7 @@ interface OpenEntry {
   readonly id: string | undefined;
   kernel: MenuFile | undefined;
   modules: MenuFile[];
+  version: 1 | 2 | undefined;
   unsupported: string | undefined;
 }
 
@@ -75,8 +81,11 @@ class GrubCfgParser {
 
   #command(command: string, words: readonly string[]): void {
     if (command === "set") this.#assign(words[0] ?? "");
-    else if (command === "multiboot") this.#entry().kernel = toFile(words);
-    else if (command === "module") this.#entry().modules.push(toFile(words));
+    else if (KERNEL_COMMANDS[command] !== undefined) {
+      const entry = this.#entry();
+      entry.kernel = toFile(words);
+      entry.version = KERNEL_COMMANDS[command];
+    } else if (MODULE_COMMANDS.includes(command)) this.#entry().modules.push(toFile(words));
     else if (UNSUPPORTED.includes(command)) this.#entry().unsupported ??= command;
   }
 
@@ -86,7 +95,14 @@ class GrubCfgParser {
   }
 
   #addEntry(title: string, id: string | undefined): OpenEntry {
-    const entry = { title, id, kernel: undefined, modules: [], unsupported: undefined };
+    const entry = {
+      title,
+      id,
+      kernel: undefined,
+      modules: [],
+      version: undefined,
+      unsupported: undefined,
+    };
     this.#entries.push(entry);
     return entry;
   }

@@ -8,6 +8,7 @@ import { EM_386, EM_X86_64, ET_EXEC, isElf, parseElf, readInterpreter } from "./
 import { isIso9660 } from "./iso9660.ts";
 import { isLinux } from "./linux.ts";
 import { findMultibootHeader } from "./multiboot.ts";
+import { hasMultiboot2Header } from "./multiboot2.ts";
 import { findPvhEntry } from "./pvh.ts";
 import { isForTender, readAbi, targetName } from "./solo5/abi.ts";
 import { looksLikeUkvm } from "./solo5/tender-image.ts";
@@ -89,6 +90,9 @@ export function identify(source: ByteSource): Identification {
   if (findMultibootHeader(source)?.addresses !== undefined) {
     return { kind: "multiboot", description: "a flat binary with a Multiboot header" };
   }
+  if (hasMultiboot2Header(source, true)) {
+    return { kind: "multiboot", description: "a flat binary with a Multiboot 2 header" };
+  }
   return other(describeUnknown(source, head));
 }
 
@@ -112,6 +116,9 @@ function identifyElf(source: ByteSource): Identification {
     if (elf.machine !== EM_386 && elf.machine !== EM_X86_64) return other(description);
     if (findMultibootHeader(source) !== undefined) {
       return { kind: "multiboot", description: `${description} with a Multiboot header` };
+    }
+    if (hasMultiboot2Header(source, false)) {
+      return { kind: "multiboot", description: `${description} with a Multiboot 2 header` };
     }
     if (isForTender(source, elf)) {
       const abi = readAbi(source, elf);

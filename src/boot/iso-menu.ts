@@ -49,7 +49,7 @@ function readText(source: ByteSource, path: string): string {
 /**
  * The entry that boots unattended.
  * @param path of the menu, for messages
- * @throws GuestError `image` when it is not a Multiboot 1 kernel's
+ * @throws GuestError `image` when it is not a Multiboot kernel's
  */
 export function defaultEntry({ path, menu }: IsoMenu): MenuEntry & { readonly kernel: MenuFile } {
   const entry = menu.entries[menu.defaultIndex];
@@ -58,7 +58,7 @@ export function defaultEntry({ path, menu }: IsoMenu): MenuEntry & { readonly ke
   if (entry.unsupported !== undefined) {
     throw new GuestError(
       "image",
-      `${where} uses ${entry.unsupported}: only Multiboot 1 kernels are supported`,
+      `${where} uses ${entry.unsupported}: only Multiboot kernels are supported`,
     );
   }
   if (entry.kernel === undefined) throw new GuestError("image", `${where} names no kernel`);

@@ -9,6 +9,7 @@ interface OpenEntry {
   title: string;
   kernel: MenuFile | undefined;
   modules: MenuFile[];
+  readonly version: 1;
   unsupported: string | undefined;
 }
 
@@ -54,6 +55,8 @@ const openEntry = (title: string): OpenEntry => ({
   title,
   kernel: undefined,
   modules: [],
+  // GRUB legacy knows no other.
+  version: 1,
   unsupported: undefined,
 });
 

@@ -12,7 +12,9 @@ export interface MenuEntry {
   readonly title: string;
   readonly kernel: MenuFile | undefined;
   readonly modules: readonly MenuFile[];
-  /** A command of this entry that is not Multiboot 1: `multiboot2`, `linux`, `chainloader`. */
+  /** Of the Multiboot protocol; undefined without a kernel. */
+  readonly version: 1 | 2 | undefined;
+  /** A command of this entry that is not Multiboot: `linux`, `chainloader`. */
   readonly unsupported: string | undefined;
 }
 

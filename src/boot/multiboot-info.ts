@@ -18,7 +18,7 @@ const INFO_SIZE = 116;
 const MAP_ENTRY_SIZE = 24;
 const MODULE_ENTRY_SIZE = 16;
 
-const BOOT_LOADER_NAME = "solo5-kvm";
+export const BOOT_LOADER_NAME = "solo5-kvm";
 
 export interface ModuleInfo {
   readonly start: number;

@@ -95,7 +95,7 @@ export function kernelLayout(source: ByteSource, header: MultibootHeader): Kerne
     );
   }
   return header.addresses === undefined
-    ? elfLayout(source)
+    ? elfLayout(source, parseElf(source))
     : flatLayout(source, header.offset, header.addresses);
 }
 
@@ -109,7 +109,12 @@ function readAddressFields(view: DataView, offset: number): AddressFields {
   };
 }
 
-function flatLayout(source: ByteSource, headerOffset: number, fields: AddressFields): KernelLayout {
+/** @throws GuestError `image` */
+export function flatLayout(
+  source: ByteSource,
+  headerOffset: number,
+  fields: AddressFields,
+): KernelLayout {
   const { headerAddress, loadAddress, loadEndAddress, bssEndAddress, entryAddress } = fields;
   const fileOffset = headerOffset - (headerAddress - loadAddress);
   if (headerAddress < loadAddress || fileOffset < 0) {
@@ -133,10 +138,18 @@ function flatLayout(source: ByteSource, headerOffset: number, fields: AddressFie
   return { entry: entryAddress, segments: [segment], elf: undefined };
 }
 
-function elfLayout(source: ByteSource): KernelLayout {
-  const elf = parseElf(source);
-  const segments = elfSegments(source, elf);
-  const entry = physicalEntry(elf);
+/**
+ * @param options.entry physical address that overrules the file's
+ * @param options.types of ELF files that will do
+ * @throws GuestError `image`
+ */
+export function elfLayout(
+  source: ByteSource,
+  elf: ElfFile,
+  options: { readonly entry?: number | undefined; readonly types?: readonly number[] } = {},
+): KernelLayout {
+  const segments = elfSegments(source, elf, options.types);
+  const entry = options.entry ?? physicalEntry(elf);
   requireEntry(entry, segments);
   return { entry, segments, elf };
 }
@@ -145,9 +158,13 @@ function elfLayout(source: ByteSource): KernelLayout {
  * What a kernel's program headers want loaded, by physical addresses.
  * @throws GuestError `image`
  */
-export function elfSegments(source: ByteSource, elf: ElfFile): LoadSegment[] {
+export function elfSegments(
+  source: ByteSource,
+  elf: ElfFile,
+  types: readonly number[] = [ET_EXEC],
+): LoadSegment[] {
   const machine = elf.class === 64 ? EM_X86_64 : EM_386;
-  if (elf.machine !== machine || elf.type !== ET_EXEC) {
+  if (elf.machine !== machine || !types.includes(elf.type)) {
     throw new GuestError(
       "image",
       `kernel is not an x86 executable (ELF type ${elf.type}, machine ${elf.machine})`,

@@ -135,8 +135,9 @@ class PcPlan implements GuestPlan {
     // The image is in memory for the first start already.
     let loaded = plan?.loaded;
     return () => {
-      const { registers } = loaded ?? loadImage({ ...this.#request, memory });
+      const { registers, complete } = loaded ?? loadImage({ ...this.#request, memory });
       loaded = undefined;
+      complete?.();
       return registers;
     };
   }

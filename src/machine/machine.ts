@@ -61,9 +61,8 @@ export class Machine {
       this.board = board;
       const start = typeof boot === "function" ? boot : this.#installBios(board, boot);
       this.#boot = () => {
-        const registers = start();
         writeAcpiTables(options.memory, board.acpi);
-        return registers;
+        return start();
       };
     } else {
       assert(typeof boot === "function", "a tender's machine has no BIOS");

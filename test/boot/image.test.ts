@@ -126,8 +126,8 @@ describe("refusal of images", () => {
     ],
     [
       "a menu for Multiboot 2",
-      isoWith({ "/boot/grub/grub.cfg": "menuentry x { multiboot2 /k }" }),
-      'entry "x" of /boot/grub/grub.cfg uses multiboot2: only Multiboot 1 kernels are supported',
+      isoWith({ "/boot/grub/grub.cfg": "menuentry x { linux /k }" }),
+      'entry "x" of /boot/grub/grub.cfg uses linux: only Multiboot kernels are supported',
     ],
     [
       "a kernel in the ISO that is text",

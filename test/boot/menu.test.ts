@@ -26,12 +26,14 @@ describe("menu.lst", () => {
         title: "First one",
         kernel: { path: "/boot/loader", arguments: "a b" },
         modules: [{ path: "/boot/kernel", arguments: "" }],
+        version: 1,
         unsupported: undefined,
       },
       {
         title: "Second",
         kernel: { path: "/boot/other", arguments: 'x="1 2" -- y' },
         modules: [{ path: "/data", arguments: "one two" }],
+        version: 1,
         unsupported: undefined,
       },
     ]);
@@ -115,8 +117,8 @@ describe("grub.cfg", () => {
   });
 
   it("marks what is not Multiboot 1", () => {
-    const menu = parseGrubCfg("menuentry x { multiboot2 /k }");
-    expect(menu.entries[0]).toMatchObject({ kernel: undefined, unsupported: "multiboot2" });
+    const menu = parseGrubCfg("menuentry x { linux /k }");
+    expect(menu.entries[0]).toMatchObject({ kernel: undefined, unsupported: "linux" });
   });
 
   it("ends on every unfinished text", () => {

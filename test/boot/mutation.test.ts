@@ -12,6 +12,7 @@ import { GuestError } from "../../src/core/errors.ts";
 import { GuestMemory } from "../../src/core/guest-memory.ts";
 import { MIB } from "../../src/core/units.ts";
 import { buildElf, kernelElf64, multibootElf32, multibootHeader } from "../support/elf-builder.ts";
+import { multiboot2Header } from "../support/multiboot2-header.ts";
 import { hvtImage } from "../support/solo5-builder.ts";
 
 const RAM = 4 * MIB;
@@ -54,7 +55,7 @@ function mutate(
 
 const menuLst = "default 0\ntimeout 0\ntitle x\nkernel /boot/loader a b\nmodule /boot/kernel c\n";
 const grubCfg =
-  'set default="0"\nif true; then\nfi\nmenuentry "x" --id y { multiboot ($root)/boot/loader \'a b\' ; module /boot/kernel $c }\n';
+  'set default="0"\nif true; then\nfi\nmenuentry "x" --id y { multiboot ($root)/boot/loader \'a b\' ; module /boot/kernel $c }\nmenuentry z { multiboot2 /boot/loader\nmodule2 /boot/kernel }\n';
 
 const isoOf = (menuPath: string, menu: string): Uint8Array =>
   writeIso9660({
@@ -73,6 +74,29 @@ const aoutKludge = (): Uint8Array => {
   return buildElf({ class: 64, entry: MIB, segments: [{ physicalAddress: MIB, data }] });
 };
 
+/** With every header tag that is read, in an ISO whose menu wants it. */
+const multiboot2 = (): Uint8Array => {
+  const data = new Uint8Array(512);
+  data.set(
+    multiboot2Header([
+      { type: 1, words: [1, 3, 6, 8] },
+      { type: 10, words: [MIB, 3 * MIB, 4096, 2] },
+      { type: 6, words: [] },
+      { type: 3, words: [MIB + 64] },
+    ]),
+  );
+  const segments = [{ physicalAddress: MIB, data, memorySize: 0x2000 }];
+  const sections = [{ name: ".symtab", type: 2, data: new Uint8Array(64) }];
+  return buildElf({ class: 32, entry: MIB + 128, segments, sections });
+};
+
+const flatMultiboot2 = (): Uint8Array => {
+  const data = new Uint8Array(512);
+  const addresses = { type: 2, words: [MIB + 64, MIB, MIB + 512, MIB + 2048] };
+  data.set(multiboot2Header([addresses, { type: 3, words: [MIB + 256] }]), 64);
+  return data;
+};
+
 const sectors = (...numbers: number[]): number[] => numbers.map((sector) => sector * 2048);
 const isoStructure = sectors(16, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27);
 
@@ -81,6 +105,8 @@ const seeds: readonly (readonly [string, () => Uint8Array, readonly number[], nu
   ["an ISO with grub.cfg", () => isoOf("/boot/grub/grub.cfg", grubCfg), isoStructure, 3000],
   ["a 32-bit Multiboot ELF", () => multibootElf32(), [0, 0x1000, 0x1040, 0x1100], 6000],
   ["a 64-bit ELF with address fields", aoutKludge, [0, 0x1000], 3000],
+  ["a Multiboot 2 ELF", multiboot2, [0, 0x1000], 4000],
+  ["a flat Multiboot 2 kernel", flatMultiboot2, [], 3000],
   ["a unikernel for Solo5's hvt", () => hvtImage(), [0, 64, 120, 232, 344, 0x1200], 6000],
 ];
 

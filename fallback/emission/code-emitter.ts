@@ -153,6 +153,16 @@ export abstract class CodeEmitter implements Emitter {
     return i32.load(i32.const(0), STATE.MXCSR);
   }
 
+  mxcsrIs(mask: number, modes: number): I32 {
+    return i32.eq(i32.and(this.mxcsr(), i32.const(mask)), i32.const(modes));
+  }
+
+  isKnownNormal(_operand: Operand): boolean {
+    return false;
+  }
+
+  assumeNormal(_operand: Operand): void {}
+
   /** Before an instruction with MMX registers: an x87 exception may be pending. */
   beginMmx(): void {
     const status = i32.load16U(i32.const(0), STATUS_WORD);

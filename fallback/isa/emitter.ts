@@ -56,6 +56,12 @@ export interface Emitter {
   writeVector(operand: Operand, value: V128, alignment?: "unaligned"): void;
   /** The control and status register of SSE. */
   mxcsr(): I32;
+  /** Whether MXCSR, of the bits in `mask`, has just those in `modes`. */
+  mxcsrIs(mask: number, modes: number): I32;
+  /** Whether the lowest element of an XMM register operand is known to be a normal number. */
+  isKnownNormal(operand: Operand): boolean;
+  /** {@link ifRarely} has seen to it that it is one, where it did not go on itself. */
+  assumeNormal(operand: Operand): void;
 
   /** A general register by number. @param bits 8 means the low byte */
   getRegister(register: number, bits: MemoryBits): I64;

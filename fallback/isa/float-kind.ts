@@ -61,14 +61,17 @@ export const isInRange = (kind: FloatKind, result: Vector): V128 => {
  * with one added it has a bit beside the `ignored` low ones.
  */
 function hasExponent({ bits }: FloatKind, value: Vector, ignored: number): I32 {
-  if (bits === 32) {
-    const mask = (0xff >> ignored) << (23 + ignored);
-    const next = i32.add(i32x4.extractLane(value, 0), i32.const(1 << 23));
-    return i32.ne(i32.and(next, i32.const(mask)), i32.const(0));
-  }
-  const mask = (0x7ffn >> BigInt(ignored)) << BigInt(52 + ignored);
-  const next = i64.add(i64x2.extractLane(value, 0), i64.const(1n << 52n));
-  return i64.ne(i64.and(next, i64.const(mask)), i64.const(0));
+  const [exponent, fraction] = bits === 32 ? [0xff, 23] : [0x7ff, 20];
+  const mask = (exponent >> ignored) << (fraction + ignored);
+  const next = i32.add(highWord(bits, value), i32.const(1 << fraction));
+  return i32.ne(i32.and(next, i32.const(mask)), i32.const(0));
+}
+
+/** The upper 32 bits of the lowest lane. */
+function highWord(bits: 32 | 64, value: Vector): I32 {
+  if (bits === 32) return i32x4.extractLane(value, 0);
+  const whole = i64.reinterpretF64(f64x2.extractLane(value, 0));
+  return i32.wrap(i64.shrU(whole, i64.const(32)));
 }
 
 /** Whether the lowest lane is a normal number: neither zero nor denormal, infinite or NaN. */

@@ -11,37 +11,44 @@ import { type I32, i32, type V128 } from "../wasm/expression.ts";
 import { i32x4, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import { type FloatKind, isInMiddle, isNormal } from "./float-kind.ts";
+import type { Operand } from "./operand.ts";
 import type { Vector } from "./vector.ts";
 
 /** All of MXCSR but the flags from invalid to underflow. */
-const MODES = 0xffe0;
+export const MODES = 0xffe0;
 /** Everything masked, round to nearest, denormals as they are; nothing was ever inexact. */
 const DEFAULT = 0x1f80;
 const PRECISION_FLAG = 0x20;
 /** As the above: but inexact results have been, and so change nothing any more. */
-const DEFAULT_INEXACT = DEFAULT | PRECISION_FLAG;
+export const DEFAULT_INEXACT = DEFAULT | PRECISION_FLAG;
 
 /** Whether all lanes that count are all ones. */
 export const holds = ({ scalar }: FloatKind, lanes: V128): I32 =>
   scalar ? i32x4.extractLane(lanes, 0) : i32x4.allTrue(lanes);
 
+/** What a scalar operation had and made. */
+interface Scalars {
+  readonly operands: readonly { readonly operand: Operand; readonly value: Vector }[];
+  readonly result: Vector;
+}
+
 /**
  * Leaves the instruction to its procedure unless MXCSR is as it usually is, and every lane is
  * `ordinary` and, as long as no result was ever inexact, `exact`.
- * @param scalars the operands and the result of a scalar operation, which mostly are normal numbers
+ * @param scalars the operands and the result of an operation, which mostly are normal numbers if it
+ *   is scalar
  */
 export function unlessOrdinary(
   e: Emitter,
   kind: FloatKind,
   ordinary: () => V128,
   exact: () => V128,
-  scalars?: { readonly operands: readonly Vector[]; readonly result: Vector },
+  scalars?: Scalars,
 ): void {
   const look = () => {
     const good: Vector = e.let(ordinary());
-    const modes = e.let(i32.and(e.mxcsr(), i32.const(MODES)));
-    e.if(i32.ne(modes, i32.const(DEFAULT_INEXACT)), () => {
-      e.fallbackUnless(i32.eq(modes, i32.const(DEFAULT)));
+    e.if(i32.eqz(e.mxcsrIs(MODES, DEFAULT_INEXACT)), () => {
+      e.fallbackUnless(e.mxcsrIs(MODES, DEFAULT));
       e.set(good, v128.and(good, exact()));
     });
     e.fallbackUnless(holds(kind, good));
@@ -51,20 +58,21 @@ export function unlessOrdinary(
     return;
   }
   const { operands, result } = scalars;
-  const normal = operands.map((value) => isNormal(kind, value)).reduce((a, b) => i32.and(a, b));
-  const modes = i32.and(e.mxcsr(), i32.const(MODES));
-  const usual = i32.and(
-    normal,
-    i32.and(isInMiddle(kind, result), i32.eq(modes, i32.const(DEFAULT_INEXACT))),
-  );
-  e.ifRarely(i32.eqz(usual), look);
+  const unknown = operands.filter(({ operand }) => !e.isKnownNormal(operand));
+  const conditions = [
+    e.mxcsrIs(MODES, DEFAULT_INEXACT),
+    isInMiddle(kind, result),
+    ...unknown.map(({ value }) => isNormal(kind, value)),
+  ].filter(({ constant }) => constant !== 1n);
+  e.ifRarely(i32.eqz(conditions.reduce((a, b) => i32.and(a, b))), look);
+  for (const { operand } of unknown) e.assumeNormal(operand);
 }
 
 /** The same for one result, of which only inexactness is in question. */
 export function unlessExact(e: Emitter, exact: I32): void {
-  const modes = e.let(i32.and(e.mxcsr(), i32.const(MODES)));
-  const isDefault = i32.and(i32.eq(modes, i32.const(DEFAULT)), exact);
-  e.fallbackUnless(i32.or(i32.eq(modes, i32.const(DEFAULT_INEXACT)), isDefault));
+  const isUsual = e.mxcsrIs(MODES, DEFAULT_INEXACT);
+  if (isUsual.constant === 1n) return;
+  e.fallbackUnless(i32.or(isUsual, i32.and(e.mxcsrIs(MODES, DEFAULT), exact)));
 }
 
 const floatContext = new FloatContext();

@@ -129,9 +129,16 @@ const computing =
       kind,
       () => arithmetic.ordinary(kind, a, b, result),
       () => arithmetic.isExact(kind, e, a, b, result),
-      { operands: arithmetic === SQUARE_ROOT ? [b] : [a, b], result },
+      {
+        operands: [
+          ...(arithmetic === SQUARE_ROOT ? [] : [{ operand: destination, value: a }]),
+          { operand: source, value: b },
+        ],
+        result,
+      },
     );
     e.writeVector(destination, result);
+    if (kind.scalar) e.assumeNormal(destination);
   };
 
 /** @param operation by the element's place */

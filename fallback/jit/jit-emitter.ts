@@ -10,6 +10,7 @@ import { branchTarget, isRelative, registerSlot } from "../interpreter/translato
 import type { MemoryBits, RegionEmitter } from "../isa/emitter.ts";
 import { zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
+import { DEFAULT_INEXACT, MODES } from "../isa/sse-exact.ts";
 import { type SegmentTraits, WIDE_STACK } from "../segment-traits.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import {
@@ -22,10 +23,10 @@ import {
   type ValueType,
 } from "../wasm/expression.ts";
 import { type FunctionBuilder, type Local, withWidth } from "../wasm/function-builder.ts";
-import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
+import { f32x4, f64x2, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { ExitReason } from "./exit-records.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
-import type { RegisterFile } from "./register-file.ts";
+import { commonFacts, type RegisterFile } from "./register-file.ts";
 
 /** How the code of an instruction leaves it. */
 export interface InstructionExits {
@@ -41,6 +42,8 @@ export interface RegionMode {
   /** The last offset in the code segment. */
   readonly limit: bigint;
   readonly segments: SegmentTraits;
+  /** MXCSR rounds and masks as usual, and a result has been inexact before. */
+  readonly usualModes: boolean;
 }
 
 /** What MMX writes above the 64 bits of a register is here. */
@@ -129,23 +132,23 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     const registers = this.#registers;
     flags.fetch();
     const before = flags.state;
-    const { narrow } = registers;
-    let stillNarrow = narrow;
+    const { facts } = registers;
+    let still = facts;
     // What sets flags here does so in one of two cases: then the variable has to know.
     flags.tell();
     let changed = false;
     const branch = (body: () => void) => () => {
       flags.state = before;
-      registers.narrow = narrow;
+      registers.facts = facts;
       body();
-      stillNarrow &= registers.narrow;
+      still = commonFacts(still, registers.facts);
       if (flags.state === before) return;
       changed = true;
       flags.tell();
     };
     super.if(condition, branch(then), otherwise === undefined ? undefined : branch(otherwise));
     flags.state = changed ? undefined : before;
-    registers.narrow = stillNarrow;
+    registers.facts = still;
   }
 
   override ifRarely(condition: I32, then: () => void): void {
@@ -264,6 +267,36 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     return this.let(zeroExtend(i64.add(offset, i64.load(zero, at + SEGMENT.BASE)), 32));
   }
 
+  override mxcsrIs(mask: number, modes: number): I32 {
+    const isAssumed = this.#mode.usualModes && mask === MODES && modes === DEFAULT_INEXACT;
+    return isAssumed ? i32.const(1) : super.mxcsrIs(mask, modes);
+  }
+
+  /** What `usualModes` assumes. */
+  hasUsualModes(): I32 {
+    return super.mxcsrIs(MODES, DEFAULT_INEXACT);
+  }
+
+  override isKnownNormal(operand: Operand): boolean {
+    if (operand.kind !== "xmm") return false;
+    return this.#registers.isNormal(this.#vectorRegister(operand), operand.bits);
+  }
+
+  override assumeNormal(operand: Operand): void {
+    if (operand.kind !== "xmm" || this.#thorough) return;
+    this.#registers.setNormal(this.#vectorRegister(operand), operand.bits);
+  }
+
+  /** An element replaces that of a register without a way through general registers. */
+  override writeVector(operand: Operand, value: V128, alignment?: "unaligned"): void {
+    if (operand.kind !== "xmm" || operand.bits < 32) {
+      super.writeVector(operand, value, alignment);
+      return;
+    }
+    const register = this.#registers.changeVector(this.#vectorRegister(operand));
+    this.fn.set(register, merged(register, value, operand.bits));
+  }
+
   protected readRegister(operand: Operand): I64 {
     const slot = this.#slot(operand);
     const bits = operand.bits as MemoryBits;
@@ -305,8 +338,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
   }
 
   protected writeVectorRegister(operand: Operand, value: V128): void {
-    const register = (this.#slot(operand) - STATE.XMM) >> 4;
-    this.fn.set(this.#registers.changeVector(register), value);
+    this.fn.set(this.#registers.changeVector(this.#vectorRegister(operand)), value);
   }
 
   #vector(slot: number): Local<"v128"> {
@@ -339,11 +371,22 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     registers.setGeneral(this.fn, register, i64.or(kept, i64.and(placed, i64.const(mask))));
   }
 
+  #vectorRegister(operand: Operand): number {
+    return (this.#slot(operand) - STATE.XMM) >> 4;
+  }
+
   #slot(operand: Operand): number {
     const slot = this.#slots[operand.field];
     if (slot === undefined) throw new Error("an operand without a register");
     return slot;
   }
+}
+
+/** A vector with the lowest bits of another. */
+function merged(into: V128, value: V128, bits: number): V128 {
+  if (bits === 128) return value;
+  if (bits === 64) return f64x2.replaceLane(into, 0, f64x2.extractLane(value, 0));
+  return f32x4.replaceLane(into, 0, f32x4.extractLane(value, 0));
 }
 
 /** AH, CH, DH and BH are one byte up in their registers. */

@@ -1,5 +1,6 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { Miss, SlowAccess } from "../emission/guest-access.ts";
+import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget } from "../interpreter/translator.ts";
 import { unitFault } from "../interpreter/units.ts";
@@ -20,7 +21,7 @@ import type { Graph, Node } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
 import { ANY_FLAGS, type FlagState, IN_STATE, LazyFlags } from "./lazy-flags.ts";
 import { REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "./protocol.ts";
-import { RegisterFile } from "./register-file.ts";
+import { commonFacts, type RegisterFacts, RegisterFile } from "./register-file.ts";
 import { unseenFlags } from "./unseen-flags.ts";
 
 /** What the code of a region refers to outside of it. */
@@ -74,6 +75,13 @@ function findHash(targets: readonly bigint[]): TargetHash | undefined {
 
 const NO_RECORD = 0;
 
+/** Operand codes of floating point in XMM registers. */
+const FLOAT_CODE = /^[VWU][ps][sd]$/;
+
+/** Whether a block has floating point that MXCSR has a say in. */
+const computes = ({ instructions }: Block): boolean =>
+  instructions.some(({ form }) => form.operands.some(({ code }) => FLOAT_CODE.test(code)));
+
 /** Code that is only known when all of the region's has been made: which registers it uses. */
 interface Gap {
   readonly at: number;
@@ -96,10 +104,12 @@ export class RegionCode {
   readonly #record: Local<"i32">;
   /** Instructions of the region: no path that does not branch back has more. */
   readonly #longest: number;
+  /** Code may rely on MXCSR's usual modes: they are looked at where they could have changed. */
+  readonly #usualModes: boolean;
   readonly #labels = new Map<Node, Label>();
   readonly #flagsIn = new Map<Node, FlagState | undefined>();
-  /** Of merges: the registers that are narrow on all ways there. */
-  readonly #narrowIn = new Map<Node, number>();
+  /** Of merges: what is known of registers on all ways there. */
+  readonly #factsIn = new Map<Node, RegisterFacts>();
   readonly #gaps: Gap[] = [];
   #exit!: Label;
   /** For exits where the flags are those that the state has. */
@@ -124,8 +134,9 @@ export class RegionCode {
       kind: fn.local("i32"),
     };
     this.#flags = new LazyFlags(fn, locals, env.settleFlags);
-    const code = { codeSize, limit, segments: env.segments };
-    this.#emitter = new JitEmitter(fn, env, code, this.#flags, this.#registers, {
+    this.#usualModes = !env.thorough && graph.nodes.some(({ block }) => computes(block));
+    const mode = { codeSize, limit, segments: env.segments, usualModes: this.#usualModes };
+    this.#emitter = new JitEmitter(fn, env, mode, this.#flags, this.#registers, {
       interpret: (reason, miss) => this.#interpret(reason, miss),
       jump: (target) => this.#jump(target),
     });
@@ -148,6 +159,7 @@ export class RegionCode {
         this.#exit = inner;
         this.#flags.state = IN_STATE;
         this.#flagsIn.set(this.#graph.entry, IN_STATE);
+        this.#checkModes(this.#graph.entry.block.rip, 0);
         if (this.#graph.entry.isLoop) this.#loadFlags();
         this.#tree(this.#graph.entry);
       });
@@ -197,8 +209,9 @@ export class RegionCode {
     const { instructions } = block;
     const fn = this.#fn;
     this.#flags.state = node.isLoop || node.isMerge ? ANY_FLAGS : this.#flagsIn.get(node);
-    if (node.isLoop) this.#registers.forget();
-    else if (node.isMerge) this.#registers.narrow = this.#narrowIn.get(node) ?? 0;
+    const facts = node.isMerge && !node.isLoop ? this.#factsIn.get(node) : undefined;
+    if (facts !== undefined) this.#registers.facts = facts;
+    else if (node.isLoop || node.isMerge) this.#registers.forget();
     fn.set(this.#budget, i32.sub(this.#budget, i32.const(instructions.length)));
     const unseen = unseenFlags(instructions);
     for (const [index, instruction] of instructions.entries()) {
@@ -330,8 +343,8 @@ export class RegionCode {
       this.#fn.branch(this.#labels.get(to) as Label);
     } else if (to.isMerge) {
       this.#loadFlags();
-      const { narrow } = this.#registers;
-      this.#narrowIn.set(to, narrow & (this.#narrowIn.get(to) ?? narrow));
+      const { facts } = this.#registers;
+      this.#factsIn.set(to, commonFacts(facts, this.#factsIn.get(to) ?? facts));
       this.#fn.branch(this.#labels.get(to) as Label);
     } else {
       this.#inline(to);
@@ -341,13 +354,13 @@ export class RegionCode {
   /** The code of a node that control comes to from here alone. */
   #inline(to: Node): void {
     const { state } = this.#flags;
-    const { narrow } = this.#registers;
+    const { facts } = this.#registers;
     const [node, index] = [this.#node, this.#index];
     if (to.isLoop) this.#loadFlags();
     this.#flagsIn.set(to, state);
     this.#emitter.within(() => this.#tree(to));
     this.#flags.state = state;
-    this.#registers.narrow = narrow;
+    this.#registers.facts = facts;
     this.#node = node;
     this.#index = index;
   }
@@ -379,6 +392,7 @@ export class RegionCode {
     fn.set(this.#rip, this.#callRegion(rip, depth));
     fn.if(i64.ne(this.#rip, i64.const(back)), () => fn.return(this.#rip));
     this.#load();
+    this.#checkModes(back, 0);
     this.#checkBudget(back);
     this.#continue(back);
   }
@@ -406,6 +420,15 @@ export class RegionCode {
     );
     this.#load();
     fn.set(this.#budget, i32.sub(this.#budget, i32.const(unused)));
+    this.#checkModes(this.#ripAt(this.#index + 1), unused - 1);
+  }
+
+  /** The region is left, before what is at `rip`, if its floating point would not be right. */
+  #checkModes(rip: bigint, unused: number): void {
+    if (!this.#usualModes) return;
+    this.#fn.if(i32.eqz(this.#emitter.hasUsualModes()), () => {
+      this.#leaveBy(this.#env.exitRecord(rip, unused, "case"));
+    });
   }
 
   /** All that the state lacks while the region runs. */

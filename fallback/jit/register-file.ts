@@ -5,14 +5,32 @@ import { v128 } from "../wasm/simd.ts";
 
 const REGISTERS = 16;
 
+/** What is known of registers where code is made; one bit for each register, 1 if it is known. */
+export interface RegisterFacts {
+  /** General registers whose upper half is zero. */
+  readonly narrow: number;
+  /** XMM registers whose lowest 64 bits are a normal number; 16 bits up: the lowest 32 bits. */
+  readonly normal: number;
+}
+
+/** What is known where two ways meet. */
+export const commonFacts = (a: RegisterFacts, b: RegisterFacts): RegisterFacts => ({
+  narrow: a.narrow & b.narrow,
+  normal: a.normal & b.normal,
+});
+
+/** The bit of {@link RegisterFacts.normal}. */
+const normalBit = (register: number, bits: number): number =>
+  1 << (bits === 64 ? register : register + REGISTERS);
+
 /** The guest's registers in variables of a function: those that it uses are loaded at its start. */
 export class RegisterFile {
   readonly #general: readonly Local<"i64">[];
   readonly #vector: readonly Local<"v128">[];
   readonly #narrowGeneral: readonly Local<"i64">[];
-  readonly #always: number;
-  /** A bit for each general register whose upper half is known to be zero where code is made. */
-  narrow: number;
+  /** What is known of registers that nothing is known of. */
+  readonly #nothing: RegisterFacts;
+  facts: RegisterFacts;
   #usedGeneral = 0;
   #changedGeneral = 0;
   #usedVector = 0;
@@ -20,8 +38,8 @@ export class RegisterFile {
 
   /** @param narrow whether no upper half ever is anything but zero: outside 64-bit mode */
   constructor(fn: FunctionBuilder, narrow: boolean) {
-    this.#always = narrow ? 2 ** REGISTERS - 1 : 0;
-    this.narrow = this.#always;
+    this.#nothing = { narrow: narrow ? 2 ** REGISTERS - 1 : 0, normal: 0 };
+    this.facts = this.#nothing;
     const all = Array.from({ length: REGISTERS });
     this.#general = all.map(() => fn.local("i64"));
     this.#narrowGeneral = this.#general.map((local) => withWidth(local, 32));
@@ -30,12 +48,12 @@ export class RegisterFile {
 
   /** The registers may have got any values. */
   forget(): void {
-    this.narrow = this.#always;
+    this.facts = this.#nothing;
   }
 
   general(register: number): Local<"i64"> {
     this.#usedGeneral |= 1 << register;
-    const locals = this.narrow & (1 << register) ? this.#narrowGeneral : this.#general;
+    const locals = this.facts.narrow & (1 << register) ? this.#narrowGeneral : this.#general;
     return locals[register] as Local<"i64">;
   }
 
@@ -44,8 +62,9 @@ export class RegisterFile {
     this.#usedGeneral |= bit;
     this.#changedGeneral |= bit;
     fn.set(this.#general[register] as Local<"i64">, value);
-    if ((value.width ?? 64) <= 32) this.narrow |= bit;
-    else this.narrow &= ~bit;
+    const { narrow, normal } = this.facts;
+    const isNarrow = (value.width ?? 64) <= 32;
+    this.facts = { narrow: isNarrow ? narrow | bit : narrow & ~bit, normal };
   }
 
   vector(register: number): Local<"v128"> {
@@ -55,7 +74,20 @@ export class RegisterFile {
 
   changeVector(register: number): Local<"v128"> {
     this.#changedVector |= 1 << register;
+    const { narrow, normal } = this.facts;
+    const changed = normalBit(register, 64) | normalBit(register, 32);
+    this.facts = { narrow, normal: normal & ~changed };
     return this.vector(register);
+  }
+
+  /** Whether the lowest element of an XMM register is known to be a normal number. */
+  isNormal(register: number, bits: number): boolean {
+    return (this.facts.normal & normalBit(register, bits)) !== 0;
+  }
+
+  setNormal(register: number, bits: number): void {
+    const { narrow, normal } = this.facts;
+    this.facts = { narrow, normal: normal | normalBit(register, bits) };
   }
 
   /** Takes the registers in use from the state. Once all code is made that uses any. */

@@ -270,6 +270,7 @@ export const i64 = {
   extend8S: unary<"i64", "i64">("i64", 0xc2, (a) => BigInt.asIntN(8, a)),
   extend16S: unary<"i64", "i64">("i64", 0xc3, (a) => BigInt.asIntN(16, a)),
   extend32S: unary<"i64", "i64">("i64", 0xc4, (a) => BigInt.asIntN(32, a)),
+  reinterpretF64: (a: F64): I64 => new UnaryOperation("i64", 0xbd, a),
   load: load("i64", 0x29),
   load8U: load("i64", 0x31),
   load16U: load("i64", 0x33),

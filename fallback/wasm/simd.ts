@@ -203,6 +203,7 @@ export const i64x2 = {
 export const f32x4 = {
   splat: splat<"f32">(19),
   extractLane: extractLane("f32", 31),
+  replaceLane: replaceLane<"f32">(32),
   eq: binary(65),
   lt: binary(67),
   gt: binary(68),
@@ -230,6 +231,7 @@ export const f32x4 = {
 export const f64x2 = {
   splat: splat<"f64">(20),
   extractLane: extractLane("f64", 33),
+  replaceLane: replaceLane<"f64">(34),
   eq: binary(71),
   lt: binary(73),
   gt: binary(74),

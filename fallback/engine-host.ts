@@ -116,6 +116,7 @@ function jitHost({ processor, mmu }: EngineSurroundings, scratch: Uint8Array): E
       const address = at % 8 === 0 && isCanonicalLinear(at) ? mmu.probe(at, "read") : -1;
       return address < 0 ? undefined : mmu.memory.view.getBigUint64(address, true);
     },
+    windowLosses: () => mmu.losses,
     moveWindow: (area, access, linear) => {
       const at = linearOf(linear);
       return isCanonicalLinear(at) && at >= 0 && mmu.moveWindow(area, access, at);

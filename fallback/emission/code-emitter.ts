@@ -15,7 +15,13 @@ import {
 } from "../wasm/expression.ts";
 import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
 import { i64x2 } from "../wasm/simd.ts";
-import { GuestAccess, type Miss, type SlowAccess, type VectorBits } from "./guest-access.ts";
+import {
+  type FoundMemory,
+  GuestAccess,
+  type Miss,
+  type SlowAccess,
+  type VectorBits,
+} from "./guest-access.ts";
 
 const RSP = 4;
 const WIDE_STACK_MASK = 0xffff_ffffn;
@@ -36,10 +42,13 @@ export abstract class CodeEmitter implements Emitter {
   protected readonly fn: FunctionBuilder;
   protected readonly access: GuestAccess;
 
-  /** @param slow undefined if accesses outside the windows are to fail */
-  constructor(fn: FunctionBuilder, slow: SlowAccess | undefined) {
+  /**
+   * @param slow undefined if accesses outside the windows are to fail
+   * @param found as {@link GuestAccess} takes it
+   */
+  constructor(fn: FunctionBuilder, slow: SlowAccess | undefined, found?: FoundMemory) {
     this.fn = fn;
-    this.access = new GuestAccess(fn, slow, (miss) => this.leaveFaulting(miss));
+    this.access = new GuestAccess(fn, slow, (miss) => this.leaveFaulting(miss), found);
   }
 
   /** Leaves the code at the instruction: an access has failed, or {@link fault} says why. */

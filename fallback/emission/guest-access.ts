@@ -51,6 +51,18 @@ export interface Miss {
   readonly address: Local<"i64">;
 }
 
+/** Memory that has been found to be inside a window before. */
+export interface FoundMemory {
+  /** Where to access memory at a distance from an address; undefined if that has not been found. */
+  access(distance: number, write: boolean): Place | undefined;
+}
+
+/** An address in the WebAssembly memory, as instructions take it. */
+export interface Place {
+  readonly base: I32;
+  readonly offset: number;
+}
+
 /** Code for accesses to linear addresses: plain ones inside the identity windows, calls outside. */
 export class GuestAccess {
   readonly #fn: FunctionBuilder;
@@ -59,37 +71,51 @@ export class GuestAccess {
   /** Which windows the next access is likely to be in. */
   area: WindowArea = "general";
 
+  readonly #found: FoundMemory | undefined;
+  /** The address that {@link loadForWrite} has found to be inside a window. */
+  #writable: Local<"i64"> | undefined;
+
   /**
    * @param slow undefined if accesses outside the windows are not even tried
    * @param fail what is to be done when the access could not be made
+   * @param found memory that needs no look, by the `frame` of addresses
    */
-  constructor(fn: FunctionBuilder, slow: SlowAccess | undefined, fail: (miss?: Miss) => void) {
+  constructor(
+    fn: FunctionBuilder,
+    slow: SlowAccess | undefined,
+    fail: (miss?: Miss) => void,
+    found?: FoundMemory,
+  ) {
     this.#fn = fn;
     this.#slow = slow;
     this.#fail = fail;
+    this.#found = found;
   }
 
   load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
-    return this.#load("read", address, plainLoad(address, bits), (slow) =>
+    return this.#load("read", address, LOAD_ZERO_EXTENDED[bits], (slow) =>
       callResult("i64", slow.load[bits], address),
     );
   }
 
   /** The same, where the memory is going to be written. */
   loadForWrite(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
-    return this.#load("write", address, plainLoad(address, bits), (slow) =>
+    const value = this.#load("write", address, LOAD_ZERO_EXTENDED[bits], (slow) =>
       callResult("i64", slow.loadForWrite[bits], address),
     );
+    if (this.#slow === undefined) this.#writable = address;
+    return value;
   }
 
   loadVector(address: Local<"i64">, bits: VectorBits): Local<"v128"> {
-    const plain = LOAD_VECTOR[bits](i32.wrap(address), RAM_BASE);
-    return this.#load("read", address, plain, (slow) => slowLoadVector(slow, address, bits));
+    return this.#load("read", address, LOAD_VECTOR[bits], (slow) =>
+      slowLoadVector(slow, address, bits),
+    );
   }
 
   store(address: Local<"i64">, bits: MemoryBits, value: I64): void {
     const stored = this.#fn.let(value);
-    const plain = () => this.#fn.storeNarrow(bits, i32.wrap(address), stored, RAM_BASE);
+    const plain = ({ base, offset }: Place) => this.#fn.storeNarrow(bits, base, stored, offset);
     this.#inWindow("write", address, plain, (slow) =>
       this.#failUnless(callResult("i32", slow.store[bits], address, stored)),
     );
@@ -97,7 +123,7 @@ export class GuestAccess {
 
   storeVector(address: Local<"i64">, value: V128): void {
     const stored = this.#fn.let(value);
-    const plain = () => this.#fn.store(i32.wrap(address), stored, RAM_BASE);
+    const plain = ({ base, offset }: Place) => this.#fn.store(base, stored, offset);
     this.#inWindow("write", address, plain, (slow) =>
       this.#failUnless(callResult("i32", slow.storeVector, address, stored)),
     );
@@ -116,14 +142,15 @@ export class GuestAccess {
   #load<Type extends "i64" | "v128">(
     window: "read" | "write",
     address: Local<"i64">,
-    plain: Expression<Type>,
+    load: (base: I32, offset: number) => Expression<Type>,
     slowly: (slow: SlowAccess) => Expression<Type>,
   ): Local<Type> {
+    const plain = load(i32.wrap(address), RAM_BASE);
     const value = this.#fn.local(plain.type);
     this.#inWindow(
       window,
       address,
-      () => this.#fn.set(value, plain),
+      ({ base, offset }) => this.#fn.set(value, load(base, offset)),
       (slow) => {
         this.#fn.set(value, slowly(slow));
         const fault = i32.load(i32.const(0), STATE.FAULT);
@@ -136,9 +163,17 @@ export class GuestAccess {
   #inWindow(
     access: "read" | "write",
     address: Local<"i64">,
-    inside: () => void,
+    inside: (place: Place) => void,
     outside: (slow: SlowAccess) => void,
   ): void {
+    const distance = address.frame ?? undefined;
+    const found =
+      distance === undefined ? undefined : this.#found?.access(distance, access === "write");
+    const plain = { base: i32.wrap(address), offset: RAM_BASE };
+    if (found !== undefined || address === this.#writable) {
+      inside(found ?? plain);
+      return;
+    }
     const zero = i32.const(0);
     const slow = this.#slow;
     const { area } = this;
@@ -147,11 +182,15 @@ export class GuestAccess {
     const length = i64.load(zero, window + 8);
     const at = i64.sub(address, base);
     if (slow !== undefined) {
-      this.#fn.if(i64.ltU(at, length), inside, () => outside(slow));
+      this.#fn.if(
+        i64.ltU(at, length),
+        () => inside(plain),
+        () => outside(slow),
+      );
       return;
     }
     this.#fn.if(i64.geU(at, length), () => this.#fail({ area, access, address }));
-    inside();
+    inside(plain);
   }
 }
 
@@ -159,6 +198,3 @@ function slowLoadVector(slow: SlowAccess, address: Local<"i64">, bits: VectorBit
   if (bits === 128) return callResult("v128", slow.loadVector, address);
   return i64x2.replaceLane(i64x2.const(0), 0, callResult("i64", slow.load[bits], address));
 }
-
-const plainLoad = (address: Local<"i64">, bits: MemoryBits): I64 =>
-  LOAD_ZERO_EXTENDED[bits](i32.wrap(address), RAM_BASE);

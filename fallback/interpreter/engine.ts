@@ -28,7 +28,11 @@ export interface EngineHost extends CodeSource {
   /** Executes an instruction that has no code. STATE.RIP is behind it. */
   procedure(instruction: DecodedInstruction): void;
   /** For the regions of the JIT. */
-  readonly jit: JitHost & Pick<JitSurroundings, "codeAt" | "wordAt" | "moveWindow">;
+  readonly jit: JitHost &
+    Pick<JitSurroundings, "codeAt" | "wordAt" | "moveWindow"> & {
+      /** How often memory that was in a window may have ceased to qualify. */
+      windowLosses(): number;
+    };
   /** Whether nothing has to be looked at before the next instruction. */
   goesOn(): boolean;
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
@@ -299,6 +303,7 @@ export class Engine {
   /** Returns whether a region may go on behind an instruction that it has called for. */
   #regionProcedure(instruction: DecodedInstruction): boolean {
     const dropped = this.jit?.figures.dropped;
+    const losses = this.#host.jit.windowLosses();
     const next = this.#view.getBigUint64(STATE.RIP, true);
     this.#settleFlags();
     if (!this.#attempt(() => this.#host.procedure(instruction))) {
@@ -310,8 +315,9 @@ export class Engine {
     const isDone =
       instruction.form.instruction.ends === undefined ||
       (next === this.#view.getBigUint64(STATE.RIP, true) && this.#host.goesOn());
-    if (isDone && dropped === this.jit?.figures.dropped) return true;
-    // It may be this region that is out of date.
+    const isLost = losses !== this.#host.jit.windowLosses();
+    if (isDone && dropped === this.jit?.figures.dropped && !isLost) return true;
+    // It may be this region that is out of date, or that has found its stack in a window.
     this.budget -= 1;
     this.#changed = true;
     return false;

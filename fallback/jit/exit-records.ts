@@ -32,6 +32,8 @@ export const EXIT_REASONS = [
   "instruction",
   /** Offset or segment need a closer look. */
   "segment",
+  /** The stack is not where it was before a call. */
+  "stack",
 ] as const;
 /** The first of the reasons that the JIT does not look into. */
 export const FIRST_UNAVOIDABLE = 2;

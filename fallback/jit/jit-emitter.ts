@@ -27,6 +27,7 @@ import { f32x4, f64x2, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { ExitReason } from "./exit-records.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import { commonFacts, type RegisterFile } from "./register-file.ts";
+import type { StackFrame } from "./stack-frame.ts";
 
 /** How the code of an instruction leaves it. */
 export interface InstructionExits {
@@ -44,6 +45,7 @@ export interface RegionMode {
   readonly segments: SegmentTraits;
   /** MXCSR rounds and masks as usual, and a result has been inexact before. */
   readonly usualModes: boolean;
+  readonly frame: StackFrame | undefined;
 }
 
 /** What MMX writes above the 64 bits of a register is here. */
@@ -73,7 +75,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     registers: RegisterFile,
     exits: InstructionExits,
   ) {
-    super(fn, slow);
+    super(fn, slow, mode.frame);
     this.#thorough = thorough;
     this.#mode = mode;
     this.long = mode.codeSize === 64;
@@ -106,20 +108,22 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
 
   /** Constants need no variable. They must not be set. */
   override let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
-    const { type, constant, width } = value;
-    if (constant === undefined) return withWidth(super.let(value), width);
+    const { type, constant, width, frame } = value;
+    if (constant === undefined) return withWidth(super.let(value), width, frame);
     return { type, constant, width, index: NO_LOCAL, emit: (code) => value.emit(code) };
   }
 
   override local<Type extends ValueType>(type: Type): Local<Type> {
-    return withWidth(super.local(type), 0);
+    return withWidth(super.local(type), 0, null);
   }
 
-  /** A variable is as wide as the widest of its values. */
+  /** A variable is as wide as the widest of its values, and where all of them are in a frame. */
   override set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void {
     super.set(local, value);
-    const widest = Math.max(local.width ?? 64, value.width ?? 64);
-    (local as { width?: number }).width = widest;
+    const known = local as { width?: number; frame?: number | null | undefined };
+    known.width = Math.max(local.width ?? 64, value.width ?? 64);
+    if (local.frame === null) known.frame = value.frame;
+    else if (local.frame !== value.frame) known.frame = undefined;
   }
 
   override if(condition: I32, then: () => void, otherwise?: () => void): void {

@@ -2,7 +2,7 @@ import { emitMeaning } from "../emission/code-emitter.ts";
 import type { Miss, SlowAccess } from "../emission/guest-access.ts";
 import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
-import { branchTarget } from "../interpreter/translator.ts";
+import { branchTarget, registerSlot } from "../interpreter/translator.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
@@ -21,7 +21,14 @@ import type { Graph, Node } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
 import { ANY_FLAGS, type FlagState, IN_STATE, LazyFlags } from "./lazy-flags.ts";
 import { REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "./protocol.ts";
-import { commonFacts, type RegisterFacts, RegisterFile } from "./register-file.ts";
+import {
+  commonFacts,
+  NO_STACK,
+  type RegisterFacts,
+  RegisterFile,
+  type StackFacts,
+} from "./register-file.ts";
+import { StackFrame } from "./stack-frame.ts";
 import { unseenFlags } from "./unseen-flags.ts";
 
 /** What the code of a region refers to outside of it. */
@@ -74,9 +81,24 @@ function findHash(targets: readonly bigint[]): TargetHash | undefined {
 }
 
 const NO_RECORD = 0;
+const RSP = 4;
+const RBP = 5;
+/** What a return takes from the stack in 64-bit mode. */
+const RETURN_BYTES = 8;
 
 /** Operand codes of floating point in XMM registers. */
 const FLOAT_CODE = /^[VWU][ps][sd]$/;
+
+/** Whether a loop has an instruction with a general register as its operand. */
+function mayChange(loop: Node, register: number): boolean {
+  const hasOperand = ({ block }: Node): boolean =>
+    block.instructions.some((instruction) =>
+      instruction.form.operands.some(
+        (spec) => registerSlot(spec, instruction) === STATE.GPR + 8 * register,
+      ),
+    );
+  return hasOperand(loop) || loop.dominated.some((node) => mayChange(node, register));
+}
 
 /** Whether a block has floating point that MXCSR has a say in. */
 const computes = ({ instructions }: Block): boolean =>
@@ -85,7 +107,8 @@ const computes = ({ instructions }: Block): boolean =>
 /** Code that is only known when all of the region's has been made: which registers it uses. */
 interface Gap {
   readonly at: number;
-  readonly registers: "load" | "save";
+  readonly depth: number;
+  readonly code: "load" | "save" | "frame";
 }
 
 /** Emits a graph of blocks as one function, structured by dominators (Ramsey, "Beyond Relooper"). */
@@ -110,6 +133,10 @@ export class RegionCode {
   readonly #flagsIn = new Map<Node, FlagState | undefined>();
   /** Of merges: what is known of registers on all ways there. */
   readonly #factsIn = new Map<Node, RegisterFacts>();
+  /** Of loops: what each branch back to them has to find. */
+  readonly #stackOf = new Map<Node, StackFacts>();
+  /** Undefined if accesses are not compared with windows, or outside 64-bit mode. */
+  readonly #frame: StackFrame | undefined;
   readonly #gaps: Gap[] = [];
   #exit!: Label;
   /** For exits where the flags are those that the state has. */
@@ -135,7 +162,13 @@ export class RegionCode {
     };
     this.#flags = new LazyFlags(fn, locals, env.settleFlags);
     this.#usualModes = !env.thorough && graph.nodes.some(({ block }) => computes(block));
-    const mode = { codeSize, limit, segments: env.segments, usualModes: this.#usualModes };
+    const isFramed = codeSize === 64 && env.slow === undefined;
+    this.#frame = isFramed ? new StackFrame(fn.local("i64")) : undefined;
+    if (isFramed) this.#registers.forget({ top: 0, frame: undefined });
+    const mode = {
+      ...{ codeSize, limit, segments: env.segments },
+      ...{ usualModes: this.#usualModes, frame: this.#frame },
+    };
     this.#emitter = new JitEmitter(fn, env, mode, this.#flags, this.#registers, {
       interpret: (reason, miss) => this.#interpret(reason, miss),
       jump: (target) => this.#jump(target),
@@ -159,6 +192,7 @@ export class RegionCode {
         this.#exit = inner;
         this.#flags.state = IN_STATE;
         this.#flagsIn.set(this.#graph.entry, IN_STATE);
+        this.#gap("frame");
         this.#checkModes(this.#graph.entry.block.rip, 0);
         if (this.#graph.entry.isLoop) this.#loadFlags();
         this.#tree(this.#graph.entry);
@@ -209,9 +243,8 @@ export class RegionCode {
     const { instructions } = block;
     const fn = this.#fn;
     this.#flags.state = node.isLoop || node.isMerge ? ANY_FLAGS : this.#flagsIn.get(node);
-    const facts = node.isMerge && !node.isLoop ? this.#factsIn.get(node) : undefined;
-    if (facts !== undefined) this.#registers.facts = facts;
-    else if (node.isLoop || node.isMerge) this.#registers.forget();
+    if (node.isLoop) this.#beginLoop(node);
+    else if (node.isMerge) this.#registers.facts = this.#factsIn.get(node) ?? this.#registers.facts;
     fn.set(this.#budget, i32.sub(this.#budget, i32.const(instructions.length)));
     const unseen = unseenFlags(instructions);
     for (const [index, instruction] of instructions.entries()) {
@@ -222,6 +255,17 @@ export class RegionCode {
       if (!this.#instruction(instruction)) return;
     }
     this.#continue(endOf(block));
+  }
+
+  /**
+   * Of what is known before a loop only the stack's place is kept, which loops hardly ever change: a
+   * branch back that finds it elsewhere leaves the region.
+   */
+  #beginLoop(node: Node): void {
+    const { top, frame } = this.#factsIn.get(node) ?? this.#registers.facts;
+    const stack = { top, frame: mayChange(node, RBP) ? undefined : frame };
+    this.#registers.forget(stack);
+    this.#stackOf.set(node, stack);
   }
 
   /** Returns whether control may go on behind it. */
@@ -338,6 +382,10 @@ export class RegionCode {
       return;
     }
     if (to.order <= from.order) {
+      if (!this.#hasStackOf(to)) {
+        this.#leaveTo(i64.const(rip));
+        return;
+      }
       this.#loadFlags();
       this.#checkBudget(to.block.rip);
       this.#fn.branch(this.#labels.get(to) as Label);
@@ -349,6 +397,14 @@ export class RegionCode {
     } else {
       this.#inline(to);
     }
+  }
+
+  #hasStackOf(loop: Node): boolean {
+    const wanted = this.#stackOf.get(loop) ?? NO_STACK;
+    const { top, frame } = this.#registers.facts;
+    const isSame = (is: number | undefined, be: number | undefined) =>
+      be === undefined || is === be;
+    return isSame(top, wanted.top) && isSame(frame, wanted.frame);
   }
 
   /** The code of a node that control comes to from here alone. */
@@ -391,7 +447,9 @@ export class RegionCode {
     const depth = i32.sub(this.#depth, i32.const(1));
     fn.set(this.#rip, this.#callRegion(rip, depth));
     fn.if(i64.ne(this.#rip, i64.const(back)), () => fn.return(this.#rip));
+    const { top, frame } = this.#registers.facts;
     this.#load();
+    this.#checkStack({ top: top === undefined ? undefined : top + RETURN_BYTES, frame }, back, 0);
     this.#checkModes(back, 0);
     this.#checkBudget(back);
     this.#continue(back);
@@ -418,9 +476,23 @@ export class RegionCode {
     fn.if(callResult("i32", this.#env.procedure, i32.const(number)), () =>
       fn.return(i64.const(REGION_LEFT.STOP)),
     );
+    const { facts } = this.#registers;
     this.#load();
     fn.set(this.#budget, i32.sub(this.#budget, i32.const(unused)));
+    this.#checkStack(facts, this.#ripAt(this.#index + 1), unused - 1);
     this.#checkModes(this.#ripAt(this.#index + 1), unused - 1);
+  }
+
+  /** The region is left, before what is at `rip`, unless the stack is where it is expected. */
+  #checkStack({ top, frame }: StackFacts, rip: bigint, unused: number): void {
+    const check = (register: number, distance: number | undefined): void => {
+      if (distance === undefined || this.#frame === undefined) return;
+      const wrong = i64.ne(this.#registers.general(register), this.#frame.at(distance));
+      this.#fn.if(wrong, () => this.#leaveBy(this.#env.exitRecord(rip, unused, "stack")));
+    };
+    check(RSP, top);
+    check(RBP, frame);
+    this.#registers.forget({ top, frame });
   }
 
   /** The region is left, before what is at `rip`, if its floating point would not be right. */
@@ -469,28 +541,41 @@ export class RegionCode {
     fn.code.push(0x00);
   }
 
-  #gap(registers: Gap["registers"]): void {
-    this.#gaps.push({ at: this.#fn.code.length, registers });
+  #gap(code: Gap["code"]): void {
+    this.#gaps.push({ at: this.#fn.code.length, depth: this.#fn.depth, code });
   }
 
-  /** From the last to the first, so that places stay. */
   #fillGaps(): void {
-    const codes = { load: this.#registersCode("load"), save: this.#registersCode("save") };
-    const { code } = this.#fn;
+    const fn = this.#fn;
+    const frames = this.#gaps.map(({ depth, code }) =>
+      code === "frame" ? fn.apart(depth, () => this.#beginFrame()) : [],
+    );
+    const codes = {
+      load: fn.apart(0, () => this.#registers.load(fn)),
+      save: fn.apart(0, () => this.#registers.save(fn)),
+    };
     const whole: number[] = [];
     let from = 0;
-    for (const { at, registers } of this.#gaps) {
-      for (; from < at; from++) whole.push(code[from] as number);
-      for (const byte of codes[registers]) whole.push(byte);
+    for (const [index, gap] of this.#gaps.entries()) {
+      for (; from < gap.at; from++) whole.push(fn.code[from] as number);
+      const filling = gap.code === "frame" ? frames[index] : codes[gap.code];
+      for (const byte of filling ?? []) whole.push(byte);
     }
-    for (; from < code.length; from++) whole.push(code[from] as number);
-    this.#fn.code = whole;
+    for (; from < fn.code.length; from++) whole.push(fn.code[from] as number);
+    fn.code = whole;
   }
 
-  #registersCode(what: "load" | "save"): readonly number[] {
-    const { code } = this.#fn;
-    const start = code.length;
-    this.#registers[what](this.#fn);
-    return code.splice(start);
+  #beginFrame(): void {
+    const { rip } = this.#graph.entry.block;
+    this.#flags.state = IN_STATE;
+    this.#frame?.begin(
+      this.#fn,
+      () => this.#registers.general(RSP),
+      (access, address) => {
+        const miss: Miss = { area: "stack", access, address };
+        this.#fn.store(i32.const(0), address, STATE.ADDRESS);
+        this.#leaveBy(this.#env.exitRecord(rip, 0, "memory", miss));
+      },
+    );
   }
 }

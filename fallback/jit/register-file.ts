@@ -11,12 +11,24 @@ export interface RegisterFacts {
   readonly narrow: number;
   /** XMM registers whose lowest 64 bits are a normal number; 16 bits up: the lowest 32 bits. */
   readonly normal: number;
+  /** How many bytes RSP is above what it was where the region began, if that is known. */
+  readonly top: number | undefined;
+  /** The same of RBP. */
+  readonly frame: number | undefined;
 }
+
+const RSP = 4;
+const RBP = 5;
+
+export type StackFacts = Pick<RegisterFacts, "top" | "frame">;
+export const NO_STACK: StackFacts = { top: undefined, frame: undefined };
 
 /** What is known where two ways meet. */
 export const commonFacts = (a: RegisterFacts, b: RegisterFacts): RegisterFacts => ({
   narrow: a.narrow & b.narrow,
   normal: a.normal & b.normal,
+  top: a.top === b.top ? a.top : undefined,
+  frame: a.frame === b.frame ? a.frame : undefined,
 });
 
 /** The bit of {@link RegisterFacts.normal}. */
@@ -38,7 +50,12 @@ export class RegisterFile {
 
   /** @param narrow whether no upper half ever is anything but zero: outside 64-bit mode */
   constructor(fn: FunctionBuilder, narrow: boolean) {
-    this.#nothing = { narrow: narrow ? 2 ** REGISTERS - 1 : 0, normal: 0 };
+    this.#nothing = {
+      narrow: narrow ? 2 ** REGISTERS - 1 : 0,
+      normal: 0,
+      top: undefined,
+      frame: undefined,
+    };
     this.facts = this.#nothing;
     const all = Array.from({ length: REGISTERS });
     this.#general = all.map(() => fn.local("i64"));
@@ -46,15 +63,17 @@ export class RegisterFile {
     this.#vector = all.map(() => fn.local("v128"));
   }
 
-  /** The registers may have got any values. */
-  forget(): void {
-    this.facts = this.#nothing;
+  /** The registers may have got any values, but for what is known of the stack. */
+  forget(stack: StackFacts = NO_STACK): void {
+    this.facts = { ...this.#nothing, top: stack.top, frame: stack.frame };
   }
 
   general(register: number): Local<"i64"> {
     this.#usedGeneral |= 1 << register;
     const locals = this.facts.narrow & (1 << register) ? this.#narrowGeneral : this.#general;
-    return locals[register] as Local<"i64">;
+    const local = locals[register] as Local<"i64">;
+    if (register !== RSP && register !== RBP) return local;
+    return withWidth(local, local.width, register === RSP ? this.facts.top : this.facts.frame);
   }
 
   setGeneral(fn: FunctionBuilder, register: number, value: I64): void {
@@ -62,9 +81,14 @@ export class RegisterFile {
     this.#usedGeneral |= bit;
     this.#changedGeneral |= bit;
     fn.set(this.#general[register] as Local<"i64">, value);
-    const { narrow, normal } = this.facts;
+    const { narrow, top, frame } = this.facts;
     const isNarrow = (value.width ?? 64) <= 32;
-    this.facts = { narrow: isNarrow ? narrow | bit : narrow & ~bit, normal };
+    const place = value.frame ?? undefined;
+    this.#learn({
+      narrow: isNarrow ? narrow | bit : narrow & ~bit,
+      top: register === RSP ? place : top,
+      frame: register === RBP ? place : frame,
+    });
   }
 
   vector(register: number): Local<"v128"> {
@@ -74,9 +98,8 @@ export class RegisterFile {
 
   changeVector(register: number): Local<"v128"> {
     this.#changedVector |= 1 << register;
-    const { narrow, normal } = this.facts;
     const changed = normalBit(register, 64) | normalBit(register, 32);
-    this.facts = { narrow, normal: normal & ~changed };
+    this.#learn({ normal: this.facts.normal & ~changed });
     return this.vector(register);
   }
 
@@ -86,8 +109,11 @@ export class RegisterFile {
   }
 
   setNormal(register: number, bits: number): void {
-    const { narrow, normal } = this.facts;
-    this.facts = { narrow, normal: normal | normalBit(register, bits) };
+    this.#learn({ normal: this.facts.normal | normalBit(register, bits) });
+  }
+
+  #learn(facts: Partial<RegisterFacts>): void {
+    this.facts = { ...this.facts, ...facts };
   }
 
   /** Takes the registers in use from the state. Once all code is made that uses any. */

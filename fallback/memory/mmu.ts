@@ -38,6 +38,8 @@ export class Mmu {
   onCodeWrite: (address: number, length: number) => void = () => {};
   /** Linear addresses may mean something else from now on. */
   onFlush: () => void = () => {};
+  /** How often memory that was in a window may have ceased to qualify. */
+  losses = 0;
 
   readonly #p: Processor;
   readonly #walker: PageWalker;
@@ -141,6 +143,7 @@ export class Mmu {
   flush(): void {
     this.#tlb.flush();
     for (const window of this.#allWindows()) window.drop();
+    this.losses++;
     this.onFlush();
   }
 
@@ -159,6 +162,7 @@ export class Mmu {
       return;
     }
     this.#tlb.invalidate(linear);
+    this.losses++;
     this.onFlush();
   }
 
@@ -226,6 +230,7 @@ export class Mmu {
   /** Code was translated from a page: from now on writes to it are noticed. @param page number */
   markCode(page: number): void {
     if (!this.codePages.mark(page)) return;
+    this.losses++;
     this.#tlb.protect(RAM_BASE + page * PAGE_SIZE);
     for (const window of Object.values(this.#writeWindows)) window.exclude(page * PAGE_SIZE);
   }

@@ -12,6 +12,11 @@ export interface Expression<Type extends ValueType = ValueType> {
   readonly constant?: bigint | undefined;
   /** Of an i64: how many of its low bits may be other than zero; undefined if all may. */
   readonly width?: number | undefined;
+  /**
+   * Of an i64: how many bytes it is above what somebody calls a frame, and has marked an expression
+   * as; undefined if that is not known, null if a variable has not been set.
+   */
+  readonly frame?: number | null | undefined;
   emit(code: number[]): void;
 }
 
@@ -80,13 +85,22 @@ class UnaryOperation<To extends ValueType> implements Expression<To> {
 class BinaryOperation<To extends ValueType> implements Expression<To> {
   readonly type: To;
   readonly width: number | undefined;
+  readonly frame: number | undefined;
   readonly #opcode: number;
   readonly #a: Expression;
   readonly #b: Expression;
 
-  constructor(type: To, opcode: number, a: Expression, b: Expression, width?: number) {
+  constructor(
+    type: To,
+    opcode: number,
+    a: Expression,
+    b: Expression,
+    width?: number,
+    frame?: number,
+  ) {
     this.type = type;
     this.width = width;
+    this.frame = frame;
     this.#opcode = opcode;
     this.#a = a;
     this.#b = b;
@@ -135,9 +149,18 @@ const binary =
 
 type Width = (a: Expression, b: Expression) => number | undefined;
 
+/** The distance from a frame that adding or subtracting a constant leads to. */
+const moved =
+  (sign: 1 | -1) =>
+  (a: Expression, b: Expression): number | undefined =>
+    typeof a.frame === "number" && b.constant !== undefined
+      ? a.frame + sign * Number(b.constant)
+      : undefined;
+
 /**
  * An operation that a constant on the right may leave without effect.
  * @param width of the result, where less is known than that of its type
+ * @param frame of the result, where it is known
  */
 const binaryWith =
   <Type extends "i32" | "i64">(
@@ -146,12 +169,13 @@ const binaryWith =
     neutral: bigint,
     fold: (a: bigint, b: bigint) => bigint,
     width: Width = () => undefined,
+    frame: Width = () => undefined,
   ): Binary<Type, Type> =>
   (a, b) => {
     const known = a.constant !== undefined && b.constant !== undefined;
     if (b.constant === neutral) return a;
     if (known) return constant(type, fold(a.constant as bigint, b.constant as bigint));
-    return new BinaryOperation(type, opcode, a, b, width(a, b));
+    return new BinaryOperation(type, opcode, a, b, width(a, b), frame(a, b));
   };
 
 const WORD_BITS = 64;
@@ -250,8 +274,15 @@ export const i64 = {
   clz: unary<"i64", "i64">("i64", 0x79),
   ctz: unary<"i64", "i64">("i64", 0x7a),
   popcnt: unary<"i64", "i64">("i64", 0x7b),
-  add: binaryWith("i64", 0x7c, 0n, (a, b) => a + b, plusOne),
-  sub: binaryWith("i64", 0x7d, 0n, (a, b) => a - b),
+  add: binaryWith("i64", 0x7c, 0n, (a, b) => a + b, plusOne, moved(1)),
+  sub: binaryWith(
+    "i64",
+    0x7d,
+    0n,
+    (a, b) => a - b,
+    () => undefined,
+    moved(-1),
+  ),
   mul: binary<"i64", "i64">("i64", 0x7e),
   divS: binary<"i64", "i64">("i64", 0x7f),
   divU: binary<"i64", "i64">("i64", 0x80),

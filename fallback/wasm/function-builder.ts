@@ -144,6 +144,24 @@ export class FunctionBuilder {
     this.code.push(0x10, ...unsignedLeb(index));
   }
 
+  /** How many structured instructions are open here. */
+  get depth(): number {
+    return this.#depth;
+  }
+
+  /** Code that is going to be put in elsewhere. @param depth that of the place */
+  apart(depth: number, body: () => void): readonly number[] {
+    const { code } = this;
+    const here = this.#depth;
+    this.code = [];
+    this.#depth = depth;
+    body();
+    const made = this.code;
+    this.code = code;
+    this.#depth = here;
+    return made;
+  }
+
   /** The body as it stands in the code section. */
   finish(): number[] {
     const locals = vector(this.#locals.map(({ type }) => [1, VALUE_TYPE_CODE[type]]));
@@ -172,11 +190,13 @@ class Variable<Type extends ValueType> implements Local<Type> {
   readonly index: number;
   readonly type: Type;
   readonly width: number | undefined;
+  readonly frame: number | null | undefined;
 
-  constructor(index: number, type: Type, width?: number) {
+  constructor(index: number, type: Type, width?: number, frame?: number | null) {
     this.index = index;
     this.type = type;
     this.width = width;
+    this.frame = frame;
   }
 
   emit(code: number[]): void {
@@ -192,7 +212,8 @@ const makeLocal = <Type extends ValueType>(index: number, type: Type): Local<Typ
 export const withWidth = <Type extends ValueType>(
   { index, type }: Local<Type>,
   width: number | undefined,
-): Local<Type> => new Variable(index, type, width);
+  frame?: number | null,
+): Local<Type> => new Variable(index, type, width, frame);
 
 /** The result of a call. */
 export const callResult = <Type extends ValueType>(

@@ -2,11 +2,15 @@ import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget, isRelative } from "../interpreter/translator.ts";
 import { SEGMENT_INDEX } from "../state.ts";
-import { Graph, type Node } from "./graph.ts";
+import { Graph, type Inlining, type Node, NodePlaces } from "./graph.ts";
 
 /** Instructions that are translated together, at most. */
 const MAX_INSTRUCTIONS = 400;
 const MAX_NODES = 120;
+/** Instructions of a function that is translated with its callers, at most. */
+const MAX_INLINED = 24;
+/** Calls within calls that are. */
+const MAX_DEPTH = 2;
 
 /** Where blocks come from. */
 export interface GraphSource {
@@ -16,41 +20,108 @@ export interface GraphSource {
   wordAt(linear: bigint): bigint | undefined;
 }
 
+/** A place in the code, as part of the region or of what is inlined there. */
+interface Target {
+  readonly rip: bigint;
+  readonly inlining: Inlining | undefined;
+}
+
 /**
  * The blocks that direct control flow leads to from an entry, as far as they have ever been executed:
- * what has not is left for when it is.
+ * what has not is left for when it is. Small functions that are called are there once for each call.
  */
 export function discover(entry: Block, source: GraphSource): Graph {
-  const makeNode = (block: Block): Node => ({
-    block,
-    order: -1,
-    targets: tableTargets(block, source),
-    successors: [],
-    predecessors: [],
-    isLoop: false,
-    isMerge: false,
-    dominated: [],
-    dominator: undefined,
-  });
-  const nodes = new Map<bigint, Node>([[entry.rip, makeNode(entry)]]);
-  const waiting = [nodes.get(entry.rip) as Node];
-  let instructions = entry.offsets.length;
+  const places = new NodePlaces();
+  const waiting: Node[] = [];
+  let instructions = 0;
+  let count = 0;
+  const add = (block: Block, inlining: Inlining | undefined): Node => {
+    const room = Math.min(MAX_INSTRUCTIONS - instructions, MAX_INLINED);
+    const node: Node = {
+      ...{ block, inlining, call: inlinedCall(block, inlining, source, room) },
+      order: -1,
+      targets: tableTargets(block, source),
+      successors: [],
+      predecessors: [],
+      isLoop: false,
+      isMerge: false,
+      dominated: [],
+      dominator: undefined,
+    };
+    instructions += block.offsets.length;
+    count++;
+    places.add(node);
+    waiting.push(node);
+    return node;
+  };
+  const first = add(entry, undefined);
   for (let node = waiting.shift(); node !== undefined; node = waiting.shift()) {
-    for (const rip of [...successorsOf(node.block), ...node.targets]) {
-      let next = nodes.get(rip);
+    for (const { rip, inlining } of targetsOf(node)) {
+      let next = places.at(rip, inlining);
       if (next === undefined) {
-        if (instructions >= MAX_INSTRUCTIONS || nodes.size >= MAX_NODES) continue;
+        if (instructions >= MAX_INSTRUCTIONS || count >= MAX_NODES) continue;
         const block = source.executed(rip, node.block);
         if (block === undefined) continue;
-        instructions += block.offsets.length;
-        next = makeNode(block);
-        nodes.set(rip, next);
-        waiting.push(next);
+        next = add(block, inlining);
       }
       if (!node.successors.includes(next)) node.successors.push(next);
     }
   }
-  return new Graph(nodes);
+  return new Graph(first, places);
+}
+
+function targetsOf({ block, inlining, call, targets }: Node): Target[] {
+  const last = block.instructions.at(-1);
+  if (last !== undefined && call !== undefined) {
+    return [{ rip: branchTarget(last, block.codeSize, endOf(block)), inlining: call }];
+  }
+  if (last !== undefined && inlining !== undefined && isReturn(last)) {
+    return [{ rip: inlining.back, inlining: inlining.caller }];
+  }
+  return [...successorsOf(block), ...targets].map((rip) => ({ rip, inlining }));
+}
+
+/**
+ * The call that a block ends with, if what it calls is small enough to be translated in its place.
+ * @param room instructions that it may have
+ */
+function inlinedCall(
+  block: Block,
+  inlining: Inlining | undefined,
+  source: GraphSource,
+  room: number,
+): Inlining | undefined {
+  const last = block.instructions.at(-1);
+  if (last === undefined || !isCall(last) || !isRelative(last)) return undefined;
+  if (depthOf(inlining) >= MAX_DEPTH) return undefined;
+  const back = endOf(block);
+  const size = sizeOf(branchTarget(last, block.codeSize, back), block, source, room);
+  return size === undefined ? undefined : { caller: inlining, back };
+}
+
+const depthOf = (inlining: Inlining | undefined): number =>
+  inlining === undefined ? 0 : 1 + depthOf(inlining.caller);
+
+/** Instructions of a function that have been executed; undefined if it is too large, or unknown. */
+function sizeOf(
+  rip: bigint,
+  from: Block,
+  { executed }: GraphSource,
+  room: number,
+): number | undefined {
+  const entry = executed(rip, from);
+  if (entry === undefined) return undefined;
+  const blocks = new Map<bigint, Block>([[rip, entry]]);
+  let size = 0;
+  for (const block of blocks.values()) {
+    size += block.offsets.length;
+    if (size > room) return undefined;
+    for (const next of successorsOf(block)) {
+      const successor = blocks.has(next) ? undefined : executed(next, block);
+      if (successor !== undefined) blocks.set(next, successor);
+    }
+  }
+  return size;
 }
 
 /** Offset of the instruction behind a block. */
@@ -62,6 +133,9 @@ export function endOf({ rip, offsets, instructions, codeSize }: Block): bigint {
 
 /** Whether control goes on behind the instruction when it has come back. */
 export const isCall = ({ form }: DecodedInstruction): boolean => form.instruction.name === "CALL";
+
+/** Whether control goes to where a call came from. */
+export const isReturn = ({ form }: DecodedInstruction): boolean => form.instruction.name === "RET";
 
 /** Whether control mostly goes on behind the instruction, though it ends its block. */
 export const resumes = ({ form }: DecodedInstruction): boolean => form.instruction.resumes === true;

@@ -32,7 +32,7 @@ export const EXIT_REASONS = [
   "instruction",
   /** Offset or segment need a closer look. */
   "segment",
-  /** The stack is not where it was before a call. */
+  /** A call has not come back to where it was made, or not with the same stack. */
   "stack",
 ] as const;
 /** The first of the reasons that the JIT does not look into. */

@@ -1,8 +1,20 @@
 import type { Block } from "../interpreter/block.ts";
 
+/** A call whose callee is translated with the caller, as if it stood in the place of the call. */
+export interface Inlining {
+  /** What the call itself is in; undefined for what the region was entered by. */
+  readonly caller: Inlining | undefined;
+  /** Offset in the code segment where the callee should return to. */
+  readonly back: bigint;
+}
+
 /** Where control goes from a block: another node of the graph, or out of it. */
 export interface Node {
   readonly block: Block;
+  /** Which of the graph's copies of the block this is. */
+  readonly inlining: Inlining | undefined;
+  /** The call that ends the block, if what it calls is in the graph for it alone. */
+  readonly call: Inlining | undefined;
   /** Place in reverse postorder: the entry is 0. */
   order: number;
   /** Offsets in the code segment that its jump through a table has been seen to lead to. */
@@ -18,18 +30,31 @@ export interface Node {
   dominator: Node | undefined;
 }
 
+/** Nodes by their offsets in the code segment, and by what they are inlined for. */
+export class NodePlaces {
+  readonly #nodes = new Map<Inlining | undefined, Map<bigint, Node>>();
+
+  at(rip: bigint, inlining: Inlining | undefined): Node | undefined {
+    return this.#nodes.get(inlining)?.get(rip);
+  }
+
+  add(node: Node): void {
+    const { block, inlining } = node;
+    const nodes = this.#nodes.get(inlining) ?? new Map<bigint, Node>();
+    nodes.set(block.rip, node);
+    this.#nodes.set(inlining, nodes);
+  }
+}
+
 /** Blocks that are translated together, entered at the first. */
 export class Graph {
   /** In reverse postorder. */
   readonly nodes: readonly Node[];
-  readonly #byRip: ReadonlyMap<bigint, Node>;
+  readonly #places: NodePlaces;
 
-  /** @param reachable by offset in the code segment; the first is the entry */
-  constructor(reachable: ReadonlyMap<bigint, Node>) {
-    const [entry] = reachable.values();
-    if (entry === undefined) throw new Error("a graph without nodes");
+  constructor(entry: Node, places: NodePlaces) {
     this.nodes = reversePostorder(entry);
-    this.#byRip = reachable;
+    this.#places = places;
     for (const node of this.nodes) for (const next of node.successors) next.predecessors.push(node);
     findDominators(this.nodes);
     for (const node of this.nodes) {
@@ -44,8 +69,9 @@ export class Graph {
     return this.nodes[0] as Node;
   }
 
-  at(rip: bigint): Node | undefined {
-    return this.#byRip.get(rip);
+  /** @param rip offset in the code segment */
+  at(rip: bigint, inlining: Inlining | undefined): Node | undefined {
+    return this.#places.at(rip, inlining);
   }
 
   /**

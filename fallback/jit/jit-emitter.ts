@@ -64,6 +64,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
   readonly #thorough: boolean;
   #instruction!: DecodedInstruction;
   #next = 0n;
+  #expected: bigint | undefined;
   /** Offsets in the state of the register operands, in order. */
   #slots: readonly number[] = [];
 
@@ -84,9 +85,14 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     this.#exits = exits;
   }
 
-  /** Sets the instruction whose meaning is going to be emitted. @param next offset behind it */
-  begin(instruction: DecodedInstruction, next: bigint): void {
+  /**
+   * Sets the instruction whose meaning is going to be emitted.
+   * @param next offset behind it
+   * @param expected where it has to lead to: otherwise it is left to the interpreter
+   */
+  begin(instruction: DecodedInstruction, next: bigint, expected?: bigint): void {
     this.#instruction = instruction;
+    this.#expected = expected;
     this.#next = next;
     const slots = instruction.form.operands.map((spec) => registerSlot(spec, instruction));
     this.#slots = slots.filter((slot) => slot !== undefined);
@@ -95,11 +101,11 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
 
   /** Lets others {@link begin} instructions in the middle of this one: behind its branches. */
   within(others: () => void): void {
-    const next = this.#next;
+    const [next, expected] = [this.#next, this.#expected];
     // There is none as long as all were procedures.
     const instruction: DecodedInstruction | undefined = this.#instruction;
     others();
-    if (instruction !== undefined) this.begin(instruction, next);
+    if (instruction !== undefined) this.begin(instruction, next, expected);
   }
 
   get bits(): MemoryBits {
@@ -225,7 +231,10 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
   }
 
   override checkTarget(target: Local<"i64">): void {
-    if (this.long) super.checkTarget(target);
+    if (this.#expected !== undefined) {
+      const wrong = i64.ne(target, i64.const(this.#expected));
+      this.fn.if(wrong, () => this.#exits.interpret("stack"));
+    } else if (this.long) super.checkTarget(target);
     else if (this.#mode.limit < FLAT_LIMIT || (target.width ?? 64) > 32) {
       const wrong = i64.gtU(target, i64.const(this.#mode.limit));
       this.fn.if(wrong, () => this.#exits.interpret("segment"));

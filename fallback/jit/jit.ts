@@ -152,7 +152,9 @@ export class Jit {
     const region = this.#make(graph);
     this.#regions.add(region);
     this.found(block);
-    for (const node of graph.nodes.slice(1)) this.#covered(node.block);
+    for (const { block: other, inlining } of graph.nodes.slice(1)) {
+      if (inlining === undefined) this.#covered(other);
+    }
     const { figures } = this;
     figures.regions++;
     figures.instructions += region.instructions;
@@ -287,7 +289,7 @@ export class Jit {
     );
     this.#imports ??= this.#makeImports();
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
-    const blocks = graph.nodes.map((node) => node.block);
+    const blocks = [...new Set(graph.nodes.map((node) => node.block))];
     return {
       linear: block.linear,
       address: block.address,

@@ -15,9 +15,9 @@ import {
   type Label,
   type Local,
 } from "../wasm/function-builder.ts";
-import { endOf, isCall, resumes } from "./discovery.ts";
+import { endOf, isCall, isReturn, resumes } from "./discovery.ts";
 import { EXIT_RECORD, type ExitReason, FIRST_UNAVOIDABLE, LOOK_EVERY } from "./exit-records.ts";
-import type { Graph, Node } from "./graph.ts";
+import type { Graph, Inlining, Node } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
 import { ANY_FLAGS, type FlagState, IN_STATE, LazyFlags } from "./lazy-flags.ts";
 import { REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "./protocol.ts";
@@ -254,7 +254,7 @@ export class RegionCode {
       this.#flags.unseen = unseen[index] === true;
       if (!this.#instruction(instruction)) return;
     }
-    this.#continue(endOf(block));
+    this.#continue(endOf(block), node.inlining);
   }
 
   /**
@@ -290,7 +290,8 @@ export class RegionCode {
       return true;
     }
     this.#fn.scoped(() => {
-      this.#emitter.begin(instruction, next);
+      const { inlining } = this.#node;
+      this.#emitter.begin(instruction, next, isReturn(instruction) ? inlining?.back : undefined);
       if (translated !== undefined) {
         translated(this.#emitter, instruction);
         return;
@@ -342,14 +343,18 @@ export class RegionCode {
   /** A branch of the guest. */
   #jump(target: I64): void {
     const instruction = this.#node.block.instructions[this.#index] as DecodedInstruction;
+    const { inlining } = this.#node;
     if (isCall(instruction)) this.#call(target);
-    else if (target.constant === undefined) this.#jumpThroughTable(target);
-    else this.#continue(BigInt.asUintN(64, target.constant));
+    else if (inlining !== undefined && isReturn(instruction)) {
+      this.#continue(inlining.back, inlining.caller);
+    } else if (target.constant === undefined) this.#jumpThroughTable(target);
+    else this.#continue(BigInt.asUintN(64, target.constant), inlining);
   }
 
   /** A jump whose target is only known when it is made: to the nodes that it has led to before. */
   #jumpThroughTable(target: I64): void {
-    const known = this.#node.targets.filter((rip) => this.#graph.at(rip) !== undefined);
+    const { targets, inlining } = this.#node;
+    const known = targets.filter((rip) => this.#graph.at(rip, inlining) !== undefined);
     const hash = known.length < 2 ? undefined : findHash(known);
     if (hash === undefined) {
       this.#leaveTo(target);
@@ -363,7 +368,7 @@ export class RegionCode {
         fn.block((label) => nest(count + 1, [...labels, label]));
         const rip = known[count] as bigint;
         fn.if(i64.ne(to, i64.const(rip)), () => this.#leaveTo(to));
-        this.#continue(rip);
+        this.#continue(rip, inlining);
         return;
       }
       const other = labels[0] as Label;
@@ -374,9 +379,9 @@ export class RegionCode {
   }
 
   /** Goes on at an offset: in this region if it is there. */
-  #continue(rip: bigint): void {
+  #continue(rip: bigint, inlining: Inlining | undefined): void {
     const from = this.#node;
-    const to = this.#graph.at(rip);
+    const to = this.#graph.at(rip, inlining);
     if (to === undefined || !this.#graph.canBranch(from, to)) {
       this.#leaveTo(i64.const(rip));
       return;
@@ -440,6 +445,11 @@ export class RegionCode {
       return;
     }
     const rip = BigInt.asUintN(64, constant);
+    const { call } = this.#node;
+    if (call !== undefined && this.#graph.at(rip, call) !== undefined) {
+      this.#continue(rip, call);
+      return;
+    }
     fn.if(i32.eqz(this.#depth), () => this.#leaveTo(i64.const(rip)));
     this.#flags.tell();
     this.#save();
@@ -452,7 +462,7 @@ export class RegionCode {
     this.#checkStack({ top: top === undefined ? undefined : top + RETURN_BYTES, frame }, back, 0);
     this.#checkModes(back, 0);
     this.#checkBudget(back);
-    this.#continue(back);
+    this.#continue(back, this.#node.inlining);
   }
 
   /** The region itself is called directly, others through the table. */

@@ -2,6 +2,7 @@
 // compiled for it: `dist/bundle.code` and `dist/fallback.code`. See docs/decisions/0008-code-cache.md.
 const { writeFileSync } = require("node:fs");
 const { join } = require("node:path");
+const { setFlagsFromString } = require("node:v8");
 const vm = require("node:vm");
 
 const root = join(__dirname, "..");
@@ -16,6 +17,8 @@ vm.Script = class extends vm.Script {
 };
 process.on("exit", (status) => {
   if (status !== 0) return;
+  // The flags of a start, which V8 writes into the code: the command has changed them (`start.cjs`).
+  setFlagsFromString("--opt");
   for (const [file, script] of scripts) {
     writeFileSync(file.replace(/\.js$/, ".code"), script.createCachedData());
   }

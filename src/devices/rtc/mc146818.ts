@@ -210,6 +210,8 @@ export class Mc146818 extends ByteDevice implements Resettable {
     this.#collectFlags();
     const flags = this.#flags | (this.#interrupting ? C_INTERRUPT : 0);
     this.#flags = 0;
+    // An event that comes right now is an edge of its own.
+    this.#irq.set(false);
     this.#update();
     return flags;
   }

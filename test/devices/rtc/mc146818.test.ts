@@ -4,6 +4,7 @@ import { GIB, MIB, MICROSECOND, MILLISECOND, SECOND } from "../../../src/core/un
 import { Mc146818 } from "../../../src/devices/rtc/mc146818.ts";
 import { readWriteEverything } from "../../support/bus-fuzz.ts";
 import { FakeIrqLine } from "../../support/fake-irq-line.ts";
+import { LateClock } from "../../support/late-clock.ts";
 
 const [SECONDS, MINUTES, HOURS, DAY, MONTH, YEAR] = [0, 2, 4, 7, 8, 9];
 const [A, B, C, D, CENTURY] = [0x0a, 0x0b, 0x0c, 0x0d, 0x32];
@@ -155,6 +156,28 @@ describe("real-time clock", () => {
   });
 
   describe("periodic interrupt", () => {
+    it("is not lost when the next is due while register C is read", () => {
+      let hurry = 0;
+      class PassingClock extends LateClock {
+        override wall(): number {
+          this.pass(hurry);
+          return super.wall();
+        }
+      }
+      const passing = new PassingClock();
+      rtc = new Mc146818({ clock: passing, irq, memoryBytes: 512 * MIB });
+      write(B, 0x42);
+      passing.pass(MILLISECOND);
+      passing.fireDue();
+      expect(irq.takeRises()).toBe(1);
+      // A busy host: a period goes by between any two looks at the clock.
+      hurry = MILLISECOND;
+      expect(read(C)).toBe(0xc0);
+      hurry = 0;
+      passing.fireDue();
+      expect([irq.takeRises(), irq.level]).toEqual([1, true]);
+    });
+
     it("comes at the rate of register A, as long as the guest answers", () => {
       write(A, 0x26);
       write(B, 0x42);

@@ -183,6 +183,8 @@ export const TLB_ENTRY_SIZE = 32;
 /** Where execution goes from a linear address: direct-mapped. */
 export const JUMP_CACHE = 0x4_0000;
 export const JUMP_CACHE_ENTRIES = 16384;
+/** An address is hashed by what it has from here on. */
+export const JUMP_CACHE_SHIFT = 14;
 export const JUMP_CACHE_ENTRY = {
   /** Linear address, or -1. */
   RIP: 0,

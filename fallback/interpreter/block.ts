@@ -3,6 +3,7 @@ import {
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY,
   JUMP_CACHE_ENTRY_SIZE,
+  JUMP_CACHE_SHIFT,
   RECORDS,
   RECORDS_END,
 } from "../state.ts";
@@ -278,7 +279,7 @@ export class BlockCache {
 
 /** As the interpreter's `enterBlock` computes it. */
 function jumpEntry(linear: bigint): number {
-  const hash = linear ^ (linear >> 14n);
+  const hash = linear ^ (linear >> BigInt(JUMP_CACHE_SHIFT));
   const slot = Number(hash & BigInt(JUMP_CACHE_ENTRIES - 1));
   return JUMP_CACHE + slot * JUMP_CACHE_ENTRY_SIZE;
 }

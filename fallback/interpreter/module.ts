@@ -10,6 +10,7 @@ import {
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY,
   JUMP_CACHE_ENTRY_SIZE,
+  JUMP_CACHE_SHIFT,
   RAM_BASE,
   STATE,
 } from "../state.ts";
@@ -200,7 +201,7 @@ class Dispatcher {
     const fn = this.#fn;
     const zero = i32.const(0);
     fn.set(this.#rip, i64.add(i64.load(zero, STATE.RIP), i64.load(zero, STATE.CODE_BASE)));
-    const hash = i64.xor(this.#rip, i64.shrU(this.#rip, i64.const(14)));
+    const hash = i64.xor(this.#rip, i64.shrU(this.#rip, i64.const(JUMP_CACHE_SHIFT)));
     const slot = i32.and(i32.wrap(hash), i32.const(JUMP_CACHE_ENTRIES - 1));
     const entry = fn.let(i32.mul(slot, i32.const(JUMP_CACHE_ENTRY_SIZE)));
     const known = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), this.#rip);

@@ -16,6 +16,8 @@ const MAX_DEPTH = 2;
 export interface GraphSource {
   /** The block at an offset in the code segment, if it has been executed before. */
   executed(rip: bigint, from: Block): Block | undefined;
+  /** Where the jump that ends a block has been seen to lead, which is not known from the code. */
+  learnt(block: Block): readonly bigint[];
   /** The 64 bits at a linear address, if they can be had without any effect. */
   wordAt(linear: bigint): bigint | undefined;
 }
@@ -40,7 +42,7 @@ export function discover(entry: Block, source: GraphSource): Graph {
     const node: Node = {
       ...{ block, inlining, call: inlinedCall(block, inlining, source, room) },
       order: -1,
-      targets: tableTargets(block, source),
+      targets: [...new Set([...tableTargets(block, source), ...source.learnt(block)])],
       successors: [],
       predecessors: [],
       isLoop: false,

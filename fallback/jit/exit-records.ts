@@ -34,6 +34,8 @@ export const EXIT_REASONS = [
   "segment",
   /** A call has not come back to where it was made, or not with the same stack. */
   "stack",
+  /** A jump to an address from a register or memory, which the region does not have. */
+  "jump",
 ] as const;
 /** The first of the reasons that the JIT does not look into. */
 export const FIRST_UNAVOIDABLE = 2;

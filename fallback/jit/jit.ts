@@ -25,6 +25,8 @@ const SLOTS_OF_REGION = 1024;
 const MAX_BACK_OFF = 12;
 /** How much more often a block that is in a region has to be entered to get its own. */
 const COVERED = 4;
+/** Targets of a jump that are kept, at most. */
+const MAX_TARGETS = 64;
 /** How often windows are moved for a region before it gets along without. */
 const MAX_LOOKS = 8;
 
@@ -86,6 +88,10 @@ export class Jit {
   readonly #thorough = new Set<number>();
   /** How often the code on a page has been dropped. */
   readonly #drops = new Map<number, number>();
+  /** By exit record of a jump: the guest physical address of the block that it ends. */
+  readonly #jumps = new Map<number, number>();
+  /** By that address: where the jump has led to. */
+  readonly #learnt = new Map<number, Set<bigint>>();
   #imports: JitImports | undefined;
 
   constructor(options: JitOptions, around: JitSurroundings) {
@@ -147,6 +153,7 @@ export class Jit {
     const start = this.#around.now();
     const graph = discover(block, {
       executed: (rip, from) => this.#executed(rip, from),
+      learnt: ({ address }) => [...(this.#learnt.get(address) ?? [])],
       wordAt: (linear) => this.#around.wordAt(linear),
     });
     const region = this.#make(graph);
@@ -167,7 +174,9 @@ export class Jit {
     if (!this.#hasRoom()) this.clear();
     this.#slow.add(block.address);
     this.#thorough.add(block.address);
-    const graph = discover(block, { executed: () => undefined, wordAt: () => undefined });
+    const graph = discover(block, {
+      ...{ executed: () => undefined, learnt: () => [], wordAt: () => undefined },
+    });
     return this.#make(graph).function as (depth: number) => bigint;
   }
 
@@ -175,7 +184,9 @@ export class Jit {
   look(record: number): void {
     const region = this.#regions.leavingBy(record);
     if (region === undefined) return;
-    if (this.#records.reason(record) === "case") this.#lookAtCase(region);
+    const reason = this.#records.reason(record);
+    if (reason === "case") this.#lookAtCase(region);
+    else if (reason === "jump") this.#lookAtJump(region, record);
     else this.#lookAtMemory(region, record);
   }
 
@@ -184,6 +195,21 @@ export class Jit {
     if (region.thorough) return;
     this.#thorough.add(region.address);
     this.#remake(region);
+  }
+
+  /**
+   * It is made again with another target of a jump: not for each, for jumps through tables have many
+   * of them.
+   */
+  #lookAtJump(region: Region, record: number): void {
+    const jump = this.#jumps.get(record);
+    if (jump === undefined) return;
+    const targets = this.#learnt.get(jump) ?? new Set();
+    this.#learnt.set(jump, targets);
+    const before = targets.size;
+    if (before < MAX_TARGETS) targets.add(this.#view.getBigUint64(STATE.RIP, true));
+    const isPower = (targets.size & (targets.size - 1)) === 0;
+    if (targets.size > before && isPower) this.#remake(region);
   }
 
   #lookAtMemory(region: Region, record: number): void {
@@ -230,6 +256,8 @@ export class Jit {
     this.#table.clear();
     this.#records.clear();
     this.#procedures.length = 0;
+    this.#jumps.clear();
+    this.#learnt.clear();
     this.#slow.clear();
     this.#thorough.clear();
   }
@@ -284,6 +312,7 @@ export class Jit {
         segments,
         procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
         exitRecord: (rip, unused, reason, miss) => this.#records.add(rip, unused, reason, miss),
+        jumpRecord: (from) => this.#jumpRecord(from),
         slotOf: (rip) => this.#table.slotOf(linearIn(block, rip)),
       }).build(),
     );
@@ -309,6 +338,12 @@ export class Jit {
       thorough,
       looks: 0,
     };
+  }
+
+  #jumpRecord(block: Block): number {
+    const record = this.#records.add(block.rip, 0, "jump");
+    this.#jumps.set(record, block.address);
+    return record;
   }
 
   #makeImports(): JitImports {

@@ -2,11 +2,20 @@ import { emitMeaning } from "../emission/code-emitter.ts";
 import type { Miss, SlowAccess } from "../emission/guest-access.ts";
 import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
+import { HEADER } from "../interpreter/record.ts";
 import { branchTarget, registerSlot } from "../interpreter/translator.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
-import { REGION_LINKS, STATE } from "../state.ts";
+import {
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY,
+  JUMP_CACHE_ENTRY_SIZE,
+  JUMP_CACHE_SHIFT,
+  REGION_LINKS,
+  STATE,
+} from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import {
   callResult,
@@ -52,6 +61,8 @@ export interface RegionEnvironment {
   procedureNumber(instruction: DecodedInstruction): number;
   /** A record of where the region leaves. */
   exitRecord(rip: bigint, unused: number, reason: ExitReason, miss?: Miss): number;
+  /** The same of where a jump leads out of the region that ends a block. */
+  jumpRecord(block: Block): number;
   /** The place in the table of regions of what is at an offset. */
   slotOf(rip: bigint): number;
 }
@@ -68,6 +79,7 @@ const MAX_HASH_BITS = 8;
 
 /** Looks for bits by which all differ. */
 function findHash(targets: readonly bigint[]): TargetHash | undefined {
+  if (targets.length === 0) return undefined;
   for (let bits = Math.ceil(Math.log2(targets.length)); bits <= MAX_HASH_BITS; bits++) {
     const mask = 2 ** bits - 1;
     for (let shift = 0; shift <= 16; shift++) {
@@ -80,7 +92,6 @@ function findHash(targets: readonly bigint[]): TargetHash | undefined {
   return undefined;
 }
 
-const NO_RECORD = 0;
 const RSP = 4;
 const RBP = 5;
 /** What a return takes from the stack in 64-bit mode. */
@@ -103,6 +114,11 @@ function mayChange(loop: Node, register: number): boolean {
 /** Whether a block has floating point that MXCSR has a say in. */
 const computes = ({ instructions }: Block): boolean =>
   instructions.some(({ form }) => form.operands.some(({ code }) => FLOAT_CODE.test(code)));
+/** Instead of a record: the region returns where to go on; or goes on in another one, if there is one. */
+const RETURNS = 0;
+const CHAINS = 1;
+/** As the latter, but the JIT should look at where a jump leads. */
+const LEARNS = 2;
 
 /** Code that is only known when all of the region's has been made: which registers it uses. */
 interface Gap {
@@ -123,7 +139,7 @@ export class RegionCode {
   readonly #budget: Local<"i32">;
   /** Where to go on outside. */
   readonly #rip: Local<"i64">;
-  /** Record of where the region is left in the middle; 0 if it is left behind a block. */
+  /** Record of where the region is left in the middle, or {@link RETURNS} and its like. */
   readonly #record: Local<"i32">;
   /** Instructions of the region: no path that does not branch back has more. */
   readonly #longest: number;
@@ -334,9 +350,9 @@ export class RegionCode {
     this.#flags.tell();
   }
 
-  #leaveTo(rip: I64): void {
+  #leaveTo(rip: I64, how = CHAINS): void {
     this.#fn.set(this.#rip, rip);
-    this.#fn.set(this.#record, i32.const(NO_RECORD));
+    this.#fn.set(this.#record, i32.const(how));
     this.#branchOut();
   }
 
@@ -347,7 +363,8 @@ export class RegionCode {
     if (isCall(instruction)) this.#call(target);
     else if (inlining !== undefined && isReturn(instruction)) {
       this.#continue(inlining.back, inlining.caller);
-    } else if (target.constant === undefined) this.#jumpThroughTable(target);
+    } else if (isReturn(instruction)) this.#leaveTo(target, RETURNS);
+    else if (target.constant === undefined) this.#jumpThroughTable(target);
     else this.#continue(BigInt.asUintN(64, target.constant), inlining);
   }
 
@@ -355,19 +372,19 @@ export class RegionCode {
   #jumpThroughTable(target: I64): void {
     const { targets, inlining } = this.#node;
     const known = targets.filter((rip) => this.#graph.at(rip, inlining) !== undefined);
-    const hash = known.length < 2 ? undefined : findHash(known);
-    if (hash === undefined) {
-      this.#leaveTo(target);
-      return;
-    }
     const fn = this.#fn;
     const to = fn.let(target);
+    const hash = findHash(known);
+    if (hash === undefined) {
+      this.#leaveUnknown(to);
+      return;
+    }
     const place = i64.and(i64.shrU(to, i64.const(hash.shift)), i64.const(hash.mask));
     const nest = (count: number, labels: readonly Label[]): void => {
       if (count < known.length) {
         fn.block((label) => nest(count + 1, [...labels, label]));
         const rip = known[count] as bigint;
-        fn.if(i64.ne(to, i64.const(rip)), () => this.#leaveTo(to));
+        fn.if(i64.ne(to, i64.const(rip)), () => this.#leaveUnknown(to));
         this.#continue(rip, inlining);
         return;
       }
@@ -376,6 +393,19 @@ export class RegionCode {
       fn.branchTable(i32.wrap(place), byPlace, other);
     };
     nest(0, []);
+  }
+
+  /** A jump leads to where it has not been seen to lead yet. */
+  #leaveUnknown(to: Local<"i64">): void {
+    const fn = this.#fn;
+    const record = i32.const(this.#env.jumpRecord(this.#node.block));
+    const count = fn.let(i32.add(i32.load(record, EXIT_RECORD.COUNT), i32.const(1)));
+    fn.store(record, count, EXIT_RECORD.COUNT);
+    fn.if(i32.eqz(i32.and(count, i32.const(LOOK_EVERY - 1))), () => {
+      fn.store(i32.const(0), record, STATE.RECORD);
+      this.#leaveTo(to, LEARNS);
+    });
+    this.#leaveTo(to);
   }
 
   /** Goes on at an offset: in this region if it is there. */
@@ -439,23 +469,24 @@ export class RegionCode {
     const fn = this.#fn;
     const zero = i32.const(0);
     const back = endOf(this.#node.block);
-    const { constant } = target;
-    if (constant === undefined) {
-      this.#leaveTo(target);
-      return;
-    }
-    const rip = BigInt.asUintN(64, constant);
+    const rip = target.constant === undefined ? fn.let(target) : target;
     const { call } = this.#node;
-    if (call !== undefined && this.#graph.at(rip, call) !== undefined) {
-      this.#continue(rip, call);
-      return;
+    if (call !== undefined && rip.constant !== undefined) {
+      const known = BigInt.asUintN(64, rip.constant);
+      if (this.#graph.at(known, call) !== undefined) {
+        this.#continue(known, call);
+        return;
+      }
     }
-    fn.if(i32.eqz(this.#depth), () => this.#leaveTo(i64.const(rip)));
+    fn.if(i32.eqz(this.#depth), () => this.#leaveTo(rip, RETURNS));
+    const slot = rip.constant === undefined ? this.#regionAt(rip) : undefined;
+    if (slot !== undefined) fn.if(i32.eqz(slot), () => this.#leaveTo(rip, RETURNS));
     this.#flags.tell();
     this.#save();
-    fn.store(zero, i64.const(rip), STATE.RIP);
+    fn.store(zero, rip, STATE.RIP);
     const depth = i32.sub(this.#depth, i32.const(1));
-    fn.set(this.#rip, this.#callRegion(rip, depth));
+    const result = slot === undefined ? this.#callKnown(rip, depth) : this.#callAt(slot, depth);
+    fn.set(this.#rip, result);
     fn.if(i64.ne(this.#rip, i64.const(back)), () => fn.return(this.#rip));
     const { top, frame } = this.#registers.facts;
     this.#load();
@@ -466,11 +497,34 @@ export class RegionCode {
   }
 
   /** The region itself is called directly, others through the table. */
-  #callRegion(rip: bigint, depth: I32): I64 {
-    const { self, regionType } = this.#env;
-    if (rip === this.#graph.entry.block.rip) return callResult("i64", self, depth);
+  #callKnown({ constant }: I64, depth: I32): I64 {
+    const rip = BigInt.asUintN(64, constant as bigint);
+    if (rip === this.#graph.entry.block.rip) return callResult("i64", this.#env.self, depth);
     const link = i32.load(i32.const(0), REGION_LINKS + 4 * this.#env.slotOf(rip));
-    return indirectResult("i64", REGION_TABLE, regionType, link, depth);
+    return this.#callAt(link, depth);
+  }
+
+  #callAt(slot: I32, depth: I32): I64 {
+    return indirectResult("i64", REGION_TABLE, this.#env.regionType, slot, depth);
+  }
+
+  /** The slot of the region at an offset, as the dispatch loop finds it; 0 without one. */
+  #regionAt(rip: I64): Local<"i32"> {
+    const fn = this.#fn;
+    const { block } = this.#graph.entry;
+    const base = BigInt.asUintN(64, block.linear - block.rip);
+    const linear = fn.let(i64.add(rip, i64.const(base)));
+    const hash = i64.xor(linear, i64.shrU(linear, i64.const(JUMP_CACHE_SHIFT)));
+    const index = i32.and(i32.wrap(hash), i32.const(JUMP_CACHE_ENTRIES - 1));
+    const entry = fn.let(i32.mul(index, i32.const(JUMP_CACHE_ENTRY_SIZE)));
+    const slot = fn.local("i32");
+    fn.set(slot, i32.const(0));
+    const isKnown = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), linear);
+    fn.if(isKnown, () => {
+      const header = i32.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.BLOCK);
+      fn.set(slot, i32.load(header, HEADER.REGION));
+    });
+    return slot;
   }
 
   /** An instruction without code. */
@@ -531,7 +585,7 @@ export class RegionCode {
   #leave(): void {
     const fn = this.#fn;
     const zero = i32.const(0);
-    fn.if(this.#record, () => {
+    fn.if(i32.gtU(this.#record, i32.const(LEARNS)), () => {
       const unused = i32.load8U(this.#record, EXIT_RECORD.UNUSED);
       fn.set(this.#budget, i32.add(this.#budget, unused));
       fn.store(zero, i64.load(this.#record, EXIT_RECORD.RIP), STATE.RIP);
@@ -547,6 +601,18 @@ export class RegionCode {
       });
     });
     this.#save();
+    fn.if(i32.eq(this.#record, i32.const(LEARNS)), () => {
+      fn.store(zero, this.#rip, STATE.RIP);
+      fn.return(i64.const(REGION_LEFT.LOOK));
+    });
+    const mayChain = i32.ne(this.#depth, zero);
+    fn.if(i32.and(i32.eq(this.#record, i32.const(CHAINS)), mayChain), () => {
+      const slot = this.#regionAt(this.#rip);
+      fn.if(slot, () => {
+        fn.store(zero, this.#rip, STATE.RIP);
+        fn.return(this.#callAt(slot, i32.sub(this.#depth, i32.const(1))));
+      });
+    });
     fn.return(this.#rip);
     fn.code.push(0x00);
   }

@@ -245,19 +245,47 @@ class Programmer {
     return bytes.map((shift) => (value >> shift) & 0xff);
   }
 
+  /** Takes the address of what follows into RAX, some bytes on. */
+  #address(distance: number): number[] {
+    // call 0; pop rax; add eax, …
+    return [0xe8, ...this.#word(0), 0x58, 0x05, ...this.#word(distance)];
+  }
+
+  /** A call through RAX. @param behind bytes from its end to the function */
+  #indirectCall(behind: number): number[] {
+    const call = [0xff, 0xd0];
+    // The address is that of the POP.
+    const rest = this.#address(0).length - 1 - this.#word(0).length;
+    return [...this.#address(rest + call.length + behind), ...call];
+  }
+
+  /** A jump to one of four places, by RCX, whose addresses no table has. */
+  #tableJump(): number[] {
+    const bits = [0x83, 0xe1, 3, 0xc1, 0xe1, 2];
+    // push rcx; and ecx, 3; shl ecx, 2; add eax, ecx; pop rcx; jmp rax
+    const jump = [0x51, ...bits, 0x01, 0xc8, 0x59, 0xff, 0xe0];
+    const rest = this.#address(0).length - 1 - this.#word(0).length;
+    // inc or dec of something; jmp to the end
+    const places = [0xc2, 0xc6, 0xc7, 0xca].flatMap((modRm, n) => [0xff, modRm, 0xeb, 12 - 4 * n]);
+    return [...this.#address(rest + jump.length), ...jump, ...places];
+  }
+
   /** A loop, with a function that it calls, and HLT. */
   program(): number[] {
     const random = this.#random;
     // mov ecx, rounds; …; call; …; dec ecx; jnz body; hlt; the function: …; ret
     const before = [0xb9, ...this.#word(50 + random(100))];
     const first = this.#straight(8);
-    const rest = this.#straight(4);
     const distance = (bytes: number) => this.#word(bytes);
     const near = 1 + this.#word(0).length;
     const loop = (length: number) => [0xff, 0xc9, 0x0f, 0x85, ...distance(-(length + near + 3))];
-    const length = first.length + near + rest.length;
-    const call = [0xe8, ...distance(rest.length + loop(0).length + 1)];
+    const jump = this.#tableJump();
     const callee = [...this.#straight(5), 0xc3];
+    const rest = [...jump, ...this.#straight(4)];
+    const isDirect = random(2) === 0;
+    const behind = rest.length + loop(0).length + 1;
+    const call = isDirect ? [0xe8, ...distance(behind)] : this.#indirectCall(behind);
+    const length = first.length + call.length + rest.length;
     return [...before, ...first, ...call, ...rest, ...loop(length), 0xf4, ...callee];
   }
 }

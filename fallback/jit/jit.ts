@@ -33,6 +33,15 @@ const MAX_LOOKS = 8;
 export interface JitOptions {
   /** How often a block is entered before it is translated. */
   readonly threshold: number;
+  /** Hears of each region that is made. */
+  readonly onRegion?: ((made: MadeRegion) => void) | undefined;
+}
+
+/** What a region was made from and what it became: for `listing.ts`. */
+export interface MadeRegion {
+  /** The first is where it is entered. */
+  readonly blocks: readonly Block[];
+  readonly module: Uint8Array;
 }
 
 /** What the JIT needs of the processor around it. */
@@ -319,6 +328,7 @@ export class Jit {
     this.#imports ??= this.#makeImports();
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
     const blocks = [...new Set(graph.nodes.map((node) => node.block))];
+    this.#options.onRegion?.({ blocks, module: bytes });
     return {
       linear: block.linear,
       address: block.address,

@@ -1,6 +1,7 @@
 /** Random programs: loops over arithmetic, flags, memory and branches. */
 import type { FallbackCpu } from "../../../fallback/cpu.ts";
 import { createFallbackCpu, interpreterModule } from "../../../fallback/index.ts";
+import type { JitOptions } from "../../../fallback/jit/jit.ts";
 import { CountedClock } from "../../../src/core/clock.ts";
 import type { Registers, Segment } from "../../../src/core/cpu.ts";
 import { GuestMemory, RAM_OFFSET } from "../../../src/core/guest-memory.ts";
@@ -47,6 +48,7 @@ export function machine(
   code: readonly number[],
   threshold: number | undefined,
   mode: Mode = LONG,
+  onRegion?: JitOptions["onRegion"],
 ): Machine {
   const pages = (RAM_OFFSET + RAM_SIZE) / WASM_PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -59,7 +61,7 @@ export function machine(
     keptInterpreter: () => interpreter,
     hostWaits: () => false,
     executed: (instructions) => clock.pass(instructions),
-    jit: threshold === undefined ? undefined : { threshold },
+    jit: threshold === undefined ? undefined : { threshold, onRegion },
   });
   const view = new DataView(memory.buffer, RAM_OFFSET);
   const entry = (at: number, value: bigint): void => view.setBigUint64(at, value, true);

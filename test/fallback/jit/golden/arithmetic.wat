@@ -1,0 +1,253 @@
+200005: add rax, rcx
+200008  xor edx, eax
+20000a  dec ecx
+20000c  jne 0x200005
+
+(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
+i32.const 0
+i32.load offset=0x270 ;; BUDGET
+local.set 1
+local.get 1
+i32.const 4
+i32.lt_s
+if
+  i32.const 0
+  i64.const 2097157
+  i64.store offset=0x90 ;; RIP
+  i64.const -9223372036854775808
+  return
+end
+i32.const 0
+i64.load ;; rax
+local.set 4
+i32.const 0
+i64.load offset=0x8 ;; rcx
+local.set 5
+i32.const 0
+i64.load offset=0x10 ;; rdx
+local.set 6
+block
+  block
+    i32.const 0
+    i64.load offset=0x98 ;; FLAG_RESULT
+    local.set 36
+    i32.const 0
+    i64.load offset=0xa0 ;; FLAG_CARRIES
+    local.set 37
+    i32.const 0
+    i64.load offset=0xa8 ;; FLAG_CARRY
+    local.set 38
+    i32.const 0
+    i32.load offset=0xb4 ;; FLAG_KIND
+    local.set 39
+    loop
+      local.get 1
+      i32.const 4
+      i32.sub
+      local.set 1
+      local.get 5
+      local.set 41
+      local.get 4
+      local.set 44
+      local.get 44
+      local.set 42
+      local.get 42
+      local.get 41
+      i64.add
+      local.set 43
+      local.get 43
+      local.set 4
+      local.get 4
+      i64.const 4294967295
+      i64.and
+      local.set 44
+      local.get 6
+      i64.const 4294967295
+      i64.and
+      local.set 41
+      local.get 41
+      local.set 43
+      local.get 43
+      local.get 44
+      i64.xor
+      local.set 42
+      local.get 42
+      local.set 6
+      local.get 42
+      local.set 36
+      local.get 5
+      i64.const 4294967295
+      i64.and
+      local.set 42
+      local.get 42
+      local.set 44
+      local.get 44
+      i64.const 1
+      i64.sub
+      local.set 43
+      local.get 43
+      i64.const 4294967295
+      i64.and
+      local.set 5
+      i64.const 0
+      local.set 41
+      local.get 44
+      local.set 36
+      i64.const 1
+      local.set 37
+      local.get 41
+      local.set 37
+      i32.const 30
+      local.set 39
+      local.get 36
+      i64.const 1
+      i64.ne
+      if
+        i32.const 30
+        local.set 39
+        local.get 1
+        i32.const 4
+        i32.lt_s
+        if
+          i32.const 29360128
+          local.set 3
+          i32.const 30
+          local.set 39
+          br 3
+        end
+        br 1
+      else
+        i64.const 2097166
+        local.set 2
+        i32.const 1
+        local.set 3
+        i32.const 30
+        local.set 39
+        br 2
+      end
+    end
+  end
+  i32.const 0
+  local.get 36
+  i64.store offset=0x98 ;; FLAG_RESULT
+  i32.const 0
+  local.get 37
+  i64.store offset=0xa0 ;; FLAG_CARRIES
+  i32.const 0
+  local.get 38
+  i64.store offset=0xa8 ;; FLAG_CARRY
+  i32.const 0
+  local.get 39
+  i32.store offset=0xb4 ;; FLAG_KIND
+end
+local.get 3
+i32.const 2
+i32.gt_u
+if
+  local.get 1
+  local.get 3
+  i32.load8_u offset=0x8
+  i32.add
+  local.set 1
+  i32.const 0
+  local.get 3
+  i64.load
+  i64.store offset=0x90 ;; RIP
+  local.get 3
+  i32.load offset=0xc
+  i32.const 1
+  i32.add
+  local.set 45
+  local.get 3
+  local.get 45
+  i32.store offset=0xc
+  i64.const -9223372036854775808
+  local.set 2
+  local.get 45
+  i32.const 15
+  i32.and
+  i32.eqz
+  local.get 3
+  i32.load8_u offset=0x9
+  i32.const 2
+  i32.lt_u
+  i32.and
+  if
+    i32.const 0
+    local.get 3
+    i32.store offset=0x27c ;; RECORD
+    i64.const -9223372036854775806
+    local.set 2
+  end
+end
+i32.const 0
+local.get 4
+i64.store ;; rax
+i32.const 0
+local.get 5
+i64.store offset=0x8 ;; rcx
+i32.const 0
+local.get 6
+i64.store offset=0x10 ;; rdx
+i32.const 0
+local.get 1
+i32.store offset=0x270 ;; BUDGET
+local.get 3
+i32.const 2
+i32.eq
+if
+  i32.const 0
+  local.get 2
+  i64.store offset=0x90 ;; RIP
+  i64.const -9223372036854775806
+  return
+end
+local.get 3
+i32.const 1
+i32.eq
+local.get 0
+i32.const 0
+i32.ne
+i32.and
+if
+  local.get 2
+  local.set 44
+  local.get 44
+  local.get 44
+  i64.const 14
+  i64.shr_u
+  i64.xor
+  i32.wrap_i64
+  i32.const 16383
+  i32.and
+  i32.const 16
+  i32.mul
+  local.set 46
+  i32.const 0
+  local.set 47
+  local.get 46
+  i64.load offset=0x40000
+  local.get 44
+  i64.eq
+  if
+    local.get 46
+    i32.load offset=0x40008
+    i32.load offset=0x8
+    local.set 47
+  end
+  local.get 47
+  if
+    i32.const 0
+    local.get 2
+    i64.store offset=0x90 ;; RIP
+    local.get 0
+    i32.const 1
+    i32.sub
+    local.get 47
+    call_indirect (type 0) 0
+    return
+  end
+end
+local.get 2
+return
+unreachable

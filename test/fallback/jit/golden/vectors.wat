@@ -1,0 +1,414 @@
+200005: movups xmm0, xmmword ptr [rbx]
+200008  addps xmm0, xmm1
+20000b  paddd xmm2, xmm0
+20000f  cvttsd2si eax, xmm2
+200013  movups xmmword ptr [rbx], xmm0
+200016  dec ecx
+200018  jne 0x200005
+
+(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 v128 v128 v128 v128 f64 i64 i64 i64 i32 i32 i32)
+i32.const 0
+i32.load offset=0x270 ;; BUDGET
+local.set 1
+local.get 1
+i32.const 7
+i32.lt_s
+if
+  i32.const 0
+  i64.const 2097157
+  i64.store offset=0x90 ;; RIP
+  i64.const -9223372036854775808
+  return
+end
+i32.const 0
+i64.load ;; rax
+local.set 4
+i32.const 0
+i64.load offset=0x8 ;; rcx
+local.set 5
+i32.const 0
+i64.load offset=0x18 ;; rbx
+local.set 7
+i32.const 0
+v128.load offset=0x4a0 ;; xmm0
+local.set 20
+i32.const 0
+v128.load offset=0x4b0 ;; xmm1
+local.set 21
+i32.const 0
+v128.load offset=0x4c0 ;; xmm2
+local.set 22
+block
+  block
+    i32.const 0
+    i32.load offset=0x418 ;; MXCSR
+    i32.const 65504
+    i32.and
+    i32.const 8096
+    i32.eq
+    i32.eqz
+    if
+      i32.const 29360128
+      local.set 3
+      br 2
+    end
+    i32.const 0
+    i64.load offset=0x98 ;; FLAG_RESULT
+    local.set 36
+    i32.const 0
+    i64.load offset=0xa0 ;; FLAG_CARRIES
+    local.set 37
+    i32.const 0
+    i64.load offset=0xa8 ;; FLAG_CARRY
+    local.set 38
+    i32.const 0
+    i32.load offset=0xb4 ;; FLAG_KIND
+    local.set 39
+    loop
+      local.get 1
+      i32.const 7
+      i32.sub
+      local.set 1
+      local.get 7
+      local.set 41
+      local.get 41
+      i32.const 0
+      i64.load offset=0x250 ;; general read window
+      i64.sub
+      i32.const 0
+      i64.load offset=0x258 ;; its length
+      i64.ge_u
+      if
+        i32.const 0
+        local.get 41
+        i64.store offset=0x88 ;; ADDRESS
+        i32.const 29360144
+        local.set 3
+        br 2
+      end
+      local.get 41
+      i32.wrap_i64
+      v128.load offset=0x2000000 ;; RAM
+      local.set 42
+      local.get 42
+      local.set 20
+      local.get 21
+      local.set 42
+      local.get 20
+      local.set 43
+      local.get 43
+      local.get 42
+      f32x4.add
+      local.set 44
+      local.get 43
+      f32x4.abs
+      v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+      f32x4.ge
+      local.get 43
+      v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+      f32x4.eq
+      v128.or
+      local.get 42
+      f32x4.abs
+      v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+      f32x4.ge
+      local.get 42
+      v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+      f32x4.eq
+      v128.or
+      v128.and
+      local.get 44
+      f32x4.abs
+      v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+      f32x4.gt
+      local.get 44
+      f32x4.abs
+      v128.const 0 0 128 127 0 0 128 127 0 0 128 127 0 0 128 127
+      f32x4.lt
+      v128.and
+      local.get 44
+      v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+      f32x4.eq
+      v128.or
+      v128.and
+      local.set 45
+      local.get 45
+      i32x4.all_true
+      i32.eqz
+      if
+        i32.const 29360160
+        local.set 3
+        br 2
+      end
+      local.get 44
+      local.set 20
+      local.get 20
+      local.set 45
+      local.get 22
+      local.set 44
+      local.get 44
+      local.get 45
+      i32x4.add
+      local.set 22
+      local.get 22
+      v128.const 255 255 255 255 255 255 255 255 0 0 0 0 0 0 0 0
+      v128.and
+      local.set 45
+      local.get 45
+      f64x2.extract_lane 0
+      local.set 46
+      local.get 46
+      i64.trunc_sat_f64_s
+      local.set 41
+      local.get 41
+      i64.const -2147483647
+      i64.sub
+      i64.const 4294967294
+      i64.lt_u
+      local.get 46
+      local.get 46
+      f64.eq
+      i32.and
+      i32.eqz
+      if
+        i32.const 29360176
+        local.set 3
+        br 2
+      end
+      local.get 41
+      i64.const 4294967295
+      i64.and
+      local.set 4
+      local.get 20
+      local.set 45
+      local.get 7
+      local.set 41
+      local.get 45
+      local.set 44
+      local.get 41
+      i32.const 0
+      i64.load offset=0x260 ;; general write window
+      i64.sub
+      i32.const 0
+      i64.load offset=0x268 ;; its length
+      i64.ge_u
+      if
+        i32.const 0
+        local.get 41
+        i64.store offset=0x88 ;; ADDRESS
+        i32.const 29360192
+        local.set 3
+        br 2
+      end
+      local.get 41
+      i32.wrap_i64
+      local.get 44
+      v128.store offset=0x2000000 ;; RAM
+      local.get 5
+      i64.const 4294967295
+      i64.and
+      local.set 48
+      local.get 48
+      local.set 41
+      local.get 41
+      i64.const 1
+      i64.sub
+      local.set 47
+      local.get 47
+      i64.const 4294967295
+      i64.and
+      local.set 5
+      i32.const 0
+      local.get 36
+      i64.store offset=0x98 ;; FLAG_RESULT
+      i32.const 0
+      local.get 37
+      i64.store offset=0xa0 ;; FLAG_CARRIES
+      i32.const 0
+      local.get 38
+      i64.store offset=0xa8 ;; FLAG_CARRY
+      i32.const 0
+      local.get 39
+      i32.store offset=0xb4 ;; FLAG_KIND
+      call $settleFlags
+      i32.const 0
+      i64.load offset=0x98 ;; FLAG_RESULT
+      local.set 36
+      i32.const 0
+      i64.load offset=0xa0 ;; FLAG_CARRIES
+      local.set 37
+      i32.const 0
+      i64.load offset=0xa8 ;; FLAG_CARRY
+      local.set 38
+      i32.const 0
+      i32.load offset=0xb4 ;; FLAG_KIND
+      local.set 39
+      local.get 38
+      i32.wrap_i64
+      i32.const 1
+      i32.and
+      i64.extend_i32_u
+      local.set 49
+      local.get 41
+      local.set 36
+      i64.const 1
+      local.set 37
+      local.get 49
+      local.set 37
+      i32.const 30
+      local.set 39
+      local.get 36
+      i64.const 1
+      i64.ne
+      if
+        i32.const 30
+        local.set 39
+        local.get 1
+        i32.const 7
+        i32.lt_s
+        if
+          i32.const 29360208
+          local.set 3
+          i32.const 30
+          local.set 39
+          br 3
+        end
+        br 1
+      else
+        i64.const 2097178
+        local.set 2
+        i32.const 1
+        local.set 3
+        i32.const 30
+        local.set 39
+        br 2
+      end
+    end
+  end
+  i32.const 0
+  local.get 36
+  i64.store offset=0x98 ;; FLAG_RESULT
+  i32.const 0
+  local.get 37
+  i64.store offset=0xa0 ;; FLAG_CARRIES
+  i32.const 0
+  local.get 38
+  i64.store offset=0xa8 ;; FLAG_CARRY
+  i32.const 0
+  local.get 39
+  i32.store offset=0xb4 ;; FLAG_KIND
+end
+local.get 3
+i32.const 2
+i32.gt_u
+if
+  local.get 1
+  local.get 3
+  i32.load8_u offset=0x8
+  i32.add
+  local.set 1
+  i32.const 0
+  local.get 3
+  i64.load
+  i64.store offset=0x90 ;; RIP
+  local.get 3
+  i32.load offset=0xc
+  i32.const 1
+  i32.add
+  local.set 50
+  local.get 3
+  local.get 50
+  i32.store offset=0xc
+  i64.const -9223372036854775808
+  local.set 2
+  local.get 50
+  i32.const 15
+  i32.and
+  i32.eqz
+  local.get 3
+  i32.load8_u offset=0x9
+  i32.const 2
+  i32.lt_u
+  i32.and
+  if
+    i32.const 0
+    local.get 3
+    i32.store offset=0x27c ;; RECORD
+    i64.const -9223372036854775806
+    local.set 2
+  end
+end
+i32.const 0
+local.get 4
+i64.store ;; rax
+i32.const 0
+local.get 5
+i64.store offset=0x8 ;; rcx
+i32.const 0
+local.get 20
+v128.store offset=0x4a0 ;; xmm0
+i32.const 0
+local.get 22
+v128.store offset=0x4c0 ;; xmm2
+i32.const 0
+local.get 1
+i32.store offset=0x270 ;; BUDGET
+local.get 3
+i32.const 2
+i32.eq
+if
+  i32.const 0
+  local.get 2
+  i64.store offset=0x90 ;; RIP
+  i64.const -9223372036854775806
+  return
+end
+local.get 3
+i32.const 1
+i32.eq
+local.get 0
+i32.const 0
+i32.ne
+i32.and
+if
+  local.get 2
+  local.set 49
+  local.get 49
+  local.get 49
+  i64.const 14
+  i64.shr_u
+  i64.xor
+  i32.wrap_i64
+  i32.const 16383
+  i32.and
+  i32.const 16
+  i32.mul
+  local.set 51
+  i32.const 0
+  local.set 52
+  local.get 51
+  i64.load offset=0x40000
+  local.get 49
+  i64.eq
+  if
+    local.get 51
+    i32.load offset=0x40008
+    i32.load offset=0x8
+    local.set 52
+  end
+  local.get 52
+  if
+    i32.const 0
+    local.get 2
+    i64.store offset=0x90 ;; RIP
+    local.get 0
+    i32.const 1
+    i32.sub
+    local.get 52
+    call_indirect (type 0) 0
+    return
+  end
+end
+local.get 2
+return
+unreachable

@@ -17,6 +17,10 @@ export const sameSubnet = (one: Ipv4Address, other: Ipv4Address, prefix: number)
 
 /** Protocol number (IANA, "Protocol Numbers"). */
 export const PROTOCOL_ICMP = 1;
+export const PROTOCOL_UDP = 17;
+
+/** Everybody on the link (RFC 919 §7). */
+export const BROADCAST_ADDRESS = 0xffff_ffff as Ipv4Address;
 
 export const IPV4_MIN_HEADER_LENGTH = 20;
 const VERSION = 4;

@@ -1,5 +1,6 @@
 import type { NetBackend } from "../core/backends.ts";
 import { ARP_REPLY, ARP_REQUEST, type ArpPacket, parseArp, serialiseArp } from "./arp.ts";
+import { answerDhcp, DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "./dhcp.ts";
 import { ETHERTYPE_ARP, ETHERTYPE_IPV4, parseEthernet, serialiseEthernet } from "./ethernet.ts";
 import {
   ICMP_ECHO_REPLY,
@@ -9,19 +10,24 @@ import {
   serialiseIcmpEcho,
 } from "./icmp.ts";
 import {
+  BROADCAST_ADDRESS,
   type Ipv4Address,
   type Ipv4Packet,
   isFragment,
   PROTOCOL_ICMP,
+  PROTOCOL_UDP,
   parseIpv4,
   sameSubnet,
   serialiseIpv4,
 } from "./ipv4.ts";
 import { BROADCAST_MAC, isGroupMac, MAC_LENGTH, type MacAddress, sameMac } from "./mac.ts";
+import { parseUdp, serialiseUdp } from "./udp.ts";
 
 /** 10.0.0.1/24. */
 export const HOST_ADDRESS = 0x0a00_0001 as Ipv4Address;
 export const HOST_PREFIX = 24;
+/** What a guest gets that asks for an address: 10.0.0.2, which is what others take anyway. */
+export const GUEST_ADDRESS = 0x0a00_0002 as Ipv4Address;
 /** Locally administered, with the address in its last four bytes. */
 export const HOST_MAC: MacAddress = Uint8Array.of(0x52, 0x55, 0x0a, 0x00, 0x00, 0x01);
 
@@ -40,7 +46,7 @@ export interface UserNetworkListener {
 
 /**
  * The built-in network: one host at 10.0.0.1/24 at the other end of the guest's link, which needs
- * no privilege. It speaks ARP and ICMP echo, both ways.
+ * no privilege. It speaks ARP and ICMP echo, both ways, and gives the guest an address by DHCP.
  */
 export class UserNetwork implements NetBackend {
   readonly mtu = MTU;
@@ -100,21 +106,7 @@ export class UserNetwork implements NetBackend {
   }
 
   sendEcho(mac: MacAddress, address: Ipv4Address, echo: IcmpEcho): void {
-    this.#identification = (this.#identification + 1) & 0xffff;
-    const packet = serialiseIpv4({
-      service: 0,
-      identification: this.#identification,
-      dontFragment: true,
-      moreFragments: false,
-      fragmentOffset: 0,
-      ttl: TTL,
-      protocol: PROTOCOL_ICMP,
-      source: HOST_ADDRESS,
-      destination: address,
-      options: NO_BYTES,
-      payload: serialiseIcmpEcho(echo),
-    });
-    this.#send(mac, ETHERTYPE_IPV4, packet);
+    this.#sendIpv4(mac, address, PROTOCOL_ICMP, serialiseIcmpEcho(echo));
   }
 
   // --- inside ---
@@ -160,9 +152,9 @@ export class UserNetwork implements NetBackend {
   }
 
   #acceptIpv4(from: MacAddress, packet: Ipv4Packet | undefined): boolean {
-    if (packet === undefined || packet.destination !== HOST_ADDRESS || isFragment(packet)) {
-      return false;
-    }
+    if (packet === undefined || isFragment(packet)) return false;
+    if (packet.protocol === PROTOCOL_UDP) return this.#acceptUdp(packet);
+    if (packet.destination !== HOST_ADDRESS) return false;
     const echo = packet.protocol === PROTOCOL_ICMP ? parseIcmpEcho(packet.payload) : undefined;
     if (echo === undefined) return false;
     if (echo.type === ICMP_ECHO_REQUEST) {
@@ -171,6 +163,49 @@ export class UserNetwork implements NetBackend {
       for (const listener of this.#listeners) listener.echoReply(packet, echo);
     }
     return true;
+  }
+
+  /** DHCP comes from guests without an address, to everybody. */
+  #acceptUdp(packet: Ipv4Packet): boolean {
+    const { destination } = packet;
+    if (destination !== HOST_ADDRESS && destination !== BROADCAST_ADDRESS) return false;
+    const datagram = parseUdp(packet.payload, packet);
+    if (datagram?.destinationPort !== DHCP_SERVER_PORT) return false;
+    const reply = answerDhcp(datagram.payload, {
+      server: HOST_ADDRESS,
+      prefix: HOST_PREFIX,
+      client: GUEST_ADDRESS,
+    });
+    if (reply === undefined) return false;
+    const { mac = BROADCAST_MAC, address = BROADCAST_ADDRESS, message } = reply;
+    const ports = { sourcePort: DHCP_SERVER_PORT, destinationPort: DHCP_CLIENT_PORT };
+    const addresses = { source: HOST_ADDRESS, destination: address };
+    const answer = serialiseUdp({ ...ports, payload: message }, addresses);
+    this.#sendIpv4(mac, address, PROTOCOL_UDP, answer);
+    return true;
+  }
+
+  #sendIpv4(
+    mac: MacAddress,
+    destination: Ipv4Address,
+    protocol: number,
+    payload: Uint8Array,
+  ): void {
+    this.#identification = (this.#identification + 1) & 0xffff;
+    const packet = serialiseIpv4({
+      service: 0,
+      identification: this.#identification,
+      dontFragment: true,
+      moreFragments: false,
+      fragmentOffset: 0,
+      ttl: TTL,
+      protocol,
+      source: HOST_ADDRESS,
+      destination,
+      options: NO_BYTES,
+      payload,
+    });
+    this.#send(mac, ETHERTYPE_IPV4, packet);
   }
 
   #sendArp(to: MacAddress, packet: ArpPacket): void {

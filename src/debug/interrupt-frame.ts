@@ -57,7 +57,9 @@ export function interruptFrameAt(code: GuestCode, address: bigint): Interrupted 
   const rsp = code.word(address + 3n * word);
   const stack = code.word(address + 4n * word);
   if (rsp === undefined || stack === undefined) return undefined;
-  if (stack !== 0n && !isSelector(stack, ss.selector)) return undefined;
+  // A change of level leaves no stack segment behind; on some processors, any change of stack.
+  const isUnknown = ss.selector <= Number(RPL) && stack <= 0xffffn;
+  if (stack !== 0n && !isUnknown && !isSelector(stack, ss.selector)) return undefined;
   // A stack that is used up ends on a page that is not there.
   const isStack = code.word(rsp) !== undefined || code.word(rsp + PAGE) !== undefined;
   return isStack ? { at: address, rip, rsp } : undefined;

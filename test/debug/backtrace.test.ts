@@ -5,6 +5,7 @@ import { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa } from "../../src/core/units.ts";
 import { backtrace } from "../../src/debug/backtrace.ts";
 import { GuestCode } from "../../src/debug/code.ts";
+import { interruptFrameAt } from "../../src/debug/interrupt-frame.ts";
 import { mappedRanges } from "../../src/debug/mapped-memory.ts";
 import { SymbolTable } from "../../src/debug/symbols.ts";
 import { SeededRandom } from "../support/random.ts";
@@ -91,5 +92,27 @@ describe("symbols", () => {
   it("are none in what is no ELF file, and in one that is cut off anywhere", () => {
     expect(none.size).toBe(0);
     expect(new SymbolTable([new MemorySource(new Uint8Array(3))]).size).toBe(0);
+  });
+});
+
+describe("what an interrupt pushed", () => {
+  /** 64-bit code whose handler runs with this stack segment. */
+  function inHandler(ss: number): GuestCode {
+    const memory = new GuestMemory(new ArrayBuffer(MIB));
+    [0x1000, 8, 0x202, 0x9000, 0x10].forEach((word, i) => {
+      memory.writeU64(gpa(0x8000 + 8 * i), word);
+    });
+    const { cs, ...others } = flat(0x2000, 0x7ff8);
+    const registers = { ...others, efer: 0x500n, cs: { ...cs, attributes: 0xa09b } };
+    return new GuestCode({ ...registers, ss: { ...cs, selector: ss } }, memory);
+  }
+
+  it.each([
+    ["the segment that was interrupted", 0x10, true],
+    ["none, as after a change of stack", 0, true],
+    ["another segment", 0x18, false],
+  ])("is told by its form, with %s", (_what, selector, found) => {
+    const frame = found ? { at: 0x8000n, rip: 0x1000n, rsp: 0x9000n } : undefined;
+    expect(interruptFrameAt(inHandler(selector), 0x8000n)).toEqual(frame);
   });
 });

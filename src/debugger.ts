@@ -13,6 +13,8 @@ export interface DebuggedMachine {
   readonly image: OfferedFile;
   /** Files that may be the image's program with its symbols, which debuggers ask for. */
   readonly programs: readonly OfferedFile[];
+  /** The program with its symbols, if the user says which it is. */
+  readonly symbols: OfferedFile | undefined;
   /** What is traced, if anything is. */
   readonly trace: TraceSwitch | undefined;
   /** Ends the run at the debugger's word. */
@@ -33,8 +35,8 @@ export class DebugServer {
   }
 
   /** From now on debuggers are let in. Before the machine runs. */
-  serve({ machine, image, programs, trace, kill }: DebuggedMachine): void {
-    const executable = chooseExecutable(image, programs);
+  serve({ machine, image, programs, symbols, trace, kill }: DebuggedMachine): void {
+    const executable = symbols ?? chooseExecutable(image, programs);
     const target = new MachineTarget(machine, executable, new Monitor({ machine, trace, kill }));
     let session: GdbStub | undefined;
     machine.control.onStop = (stop) => session?.stopped(stop);

@@ -7,7 +7,8 @@ import type { RunOptions } from "./run.ts";
  * @throws HostError
  */
 export function checkOptions(image: string, options: RunOptions): void {
-  const { block = [], net = [], serial, pcap, initrd, core, trace, perf, accel } = options;
+  const { block = [], net = [], serial, pcap, initrd, symbols } = options;
+  const { core, trace, perf, accel } = options;
   for (const [option, specs] of [
     ["--net", net],
     ["--block", block],
@@ -34,6 +35,7 @@ export function checkOptions(image: string, options: RunOptions): void {
   requireDistinct([
     { use: "the image", path: image, written: false },
     ...(initrd === undefined ? [] : [{ use: "--initrd", path: initrd, written: false }]),
+    ...(symbols === undefined ? [] : [{ use: "--symbols", path: symbols, written: false }]),
     ...block.map(({ path, readOnly }) => ({ use: "--block", path, written: !readOnly })),
     ...(serial.kind === "file" ? [{ use: "--serial", path: serial.path, written: true }] : []),
     ...(trace?.file === undefined ? [] : [{ use: "--trace", path: trace.file, written: true }]),

@@ -9,6 +9,7 @@ import type { Closers } from "./closers.ts";
 import type { StopReason } from "./exit-status.ts";
 import { connectCommand } from "./gdb-option.ts";
 import { say } from "./messages.ts";
+import type { GuestSymbols } from "./symbols.ts";
 
 /** What `--gdb` and `-S` say. */
 export interface DebuggingOptions {
@@ -31,6 +32,7 @@ type LetDebuggersIn = (
 export async function openDebugging(
   { gdb, freeze }: DebuggingOptions,
   image: ImageFile,
+  symbols: GuestSymbols,
   closers: Closers,
 ): Promise<LetDebuggersIn> {
   if (gdb === undefined) return () => {};
@@ -44,6 +46,7 @@ export async function openDebugging(
       machine,
       image: { path: resolve(image.path), bytes: image },
       programs,
+      symbols: symbols.file && { path: resolve(symbols.file.path), bytes: symbols.file },
       trace,
       kill: () => stop("terminate"),
     });

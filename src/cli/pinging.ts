@@ -6,6 +6,7 @@ import { standardOutput } from "./standard-output.ts";
 
 /**
  * Does what `--ping` asks for.
+ * @param held whether a debugger keeps the guest from answering
  * @param stop called when all is over
  * @returns what ends it early, with the statistics so far, and says whether replies are missing
  */
@@ -13,6 +14,7 @@ export function startPinging(
   network: UserNetwork,
   count: number,
   clock: Clock,
+  held: () => boolean,
   stop: (reason: StopReason) => void,
 ): () => boolean {
   let lost = false;
@@ -20,6 +22,7 @@ export function startPinging(
     network,
     clock,
     count,
+    held,
     print: (line) => standardOutput.write(`${line}\n`),
     done: ({ received }) => {
       lost = received < count;

@@ -1,4 +1,3 @@
-import type { ByteSource } from "../boot/byte-source.ts";
 import { type Clock, CountedClock } from "../core/clock.ts";
 import { nanos, SECOND } from "../core/units.ts";
 import { SIGNAL } from "../debug/core-file.ts";
@@ -13,7 +12,7 @@ import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
 import { openConnections } from "./connections.ts";
 import { onQuit, writeCore } from "./core.ts";
-import { reportCrash, symbolsOf } from "./crash.ts";
+import { reportCrash } from "./crash.ts";
 import { openDebugging } from "./debugging.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, printError, say } from "./messages.ts";
@@ -22,6 +21,7 @@ import type { RunOptions } from "./run.ts";
 import { insist, onSignals } from "./signals.ts";
 import { stateHash } from "./state-hash.ts";
 import { describeStatistics } from "./statistics.ts";
+import { type GuestSymbols, openSymbols } from "./symbols.ts";
 import { openTrace } from "./trace.ts";
 
 const MAX_REPORTS = 20;
@@ -58,13 +58,14 @@ export async function runImage(
     const image = closers.opened(new ImageFile(path));
     const { initrd } = options;
     const initrdFile = initrd === undefined ? undefined : closers.opened(new ImageFile(initrd));
-    const letDebuggersIn = await openDebugging(options, image, closers);
+    const symbols = openSymbols(options.symbols, image, closers);
+    const letDebuggersIn = await openDebugging(options, image, symbols, closers);
     const clock = options.deterministic ? new CountedClock(DETERMINISTIC_START) : new HostClock();
     let pinged: UserNetwork | undefined;
     let profileFile: OutputFile | undefined;
     const profile =
-      options.perf === undefined ? undefined : new Profile(symbolsOf(image), () => clock.now());
-    const trace = options.trace && openTrace(options.trace, clock, image, closers, failed);
+      options.perf === undefined ? undefined : new Profile(symbols.table(), () => clock.now());
+    const trace = options.trace && openTrace(options.trace, clock, symbols, closers, failed);
     const machine = createMachine({
       image,
       clock,
@@ -106,9 +107,9 @@ export async function runImage(
     startTimeout(options, clock, machine);
     const endPinging =
       pinged !== undefined && options.ping !== undefined
-        ? startPinging(pinged, options.ping, clock, stop)
+        ? startPinging(pinged, options.ping, clock, () => machine.control.standing, stop)
         : () => false;
-    const outcome = await finish(machine, image, options);
+    const outcome = await finish(machine, symbols, options);
     if (profile !== undefined && profileFile !== undefined) {
       writeOutput(profileFile, "profile", profile.collapsed());
     }
@@ -146,9 +147,13 @@ function startTimeout({ timeout }: RunOptions, clock: Clock, machine: Machine): 
   alarm.set(nanos(clock.now() + timeout * SECOND));
 }
 
-async function finish(machine: Machine, image: ByteSource, options: RunOptions): Promise<Outcome> {
+async function finish(
+  machine: Machine,
+  symbols: GuestSymbols,
+  options: RunOptions,
+): Promise<Outcome> {
   const outcome = await machine.run();
-  reportCrash(outcome, machine, image, options.core);
+  reportCrash(outcome, machine, symbols.table, options.core);
   if (options.stats) {
     const nets = (options.net ?? []).filter(({ kind }) => kind !== "none");
     const names = {

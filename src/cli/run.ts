@@ -39,6 +39,7 @@ export interface RunOptions {
   readonly ping?: number;
   readonly timeout?: number;
   readonly core?: string;
+  readonly symbols?: string;
   readonly trace?: TraceSpec;
   readonly perf?: string;
   readonly stats?: true;
@@ -141,6 +142,10 @@ function addRunOptions(command: Command): Command {
     )
     .option("--perf <file>", "write where the guest spent its time, for flame graphs (--accel emu)")
     .option("--core <file>", "write an ELF core of a guest that crashed; also by SIGQUIT and C-a d")
+    .option(
+      "--symbols <file>",
+      "an ELF file with the symbols that the image lacks: for all reports",
+    )
     .addOption(
       new Option("--gdb [port|unix:path]", "let gdb or lldb in (port 1234), on this machine only")
         .argParser(argument(parseDebugAddress))

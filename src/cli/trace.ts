@@ -1,5 +1,4 @@
 import { closeSync, writeSync } from "node:fs";
-import type { ByteSource } from "../boot/byte-source.ts";
 import type { Clock } from "../core/clock.ts";
 import { HostError } from "../core/errors.ts";
 import { traceDecorations } from "../debug/trace/trace.ts";
@@ -9,8 +8,8 @@ import { errnoOf } from "../host/errno.ts";
 import { openOutputs } from "../host/output-files.ts";
 import type { Decorations } from "../machine/decorations.ts";
 import type { Closers } from "./closers.ts";
-import { symbolsOf } from "./crash.ts";
 import { printError } from "./messages.ts";
+import type { GuestSymbols } from "./symbols.ts";
 
 /** Characters that are gathered for a write. */
 const BUFFERED = 1 << 16;
@@ -27,14 +26,14 @@ export interface OpenTrace {
 export function openTrace(
   spec: TraceSpec,
   clock: Clock,
-  image: ByteSource,
+  symbols: GuestSymbols,
   closers: Closers,
   failed: (error: HostError) => void,
 ): OpenTrace {
   const { file } = spec;
   const traceTo = (write: (line: string) => void): OpenTrace => {
     const log = new TraceLog(spec, clock, write);
-    return { log, decorations: traceDecorations({ log, clock, symbols: () => symbolsOf(image) }) };
+    return { log, decorations: traceDecorations({ log, clock, symbols: symbols.table }) };
   };
   if (file === undefined) return traceTo(printError);
   const output = openOutputs({ trace: file }).trace;

@@ -123,6 +123,22 @@ describe.skipIf(missing("addr2line"))("the report of a crash", () => {
     });
   });
 
+  it("has the names of another file, with --symbols", async () => {
+    const elf = elfOf(3, 0);
+    const stripped = join(folder, "without.elf");
+    execFileSync("strip", ["-o", stripped, elf]);
+    const [named, bare] = [await run([elf]), await run([stripped, "--symbols", elf])];
+    expect(framesOf(bare.stderr)).toEqual(framesOf(named.stderr));
+    expect(framesOf(bare.stderr)[0]?.name).toBe("out");
+    const trace = ["--accel", "emu", "--trace", "cpu=give_up", "--symbols", elf];
+    expect((await run([stripped, ...trace])).stderr).toMatch(/ cpu +[0-9a-f]+ give_up\b/);
+    const refused = await run([stripped, "--symbols", stripped]);
+    expect(refused.status).toBe(125);
+    expect(refused.stderr).toMatch(
+      /^solo5-kvm: there are no symbols in .*without\.elf: name an ELF/,
+    );
+  });
+
   it("tells what could not be handled, and the way through the page tables", async () => {
     const { stderr } = await run([elfOf(0, 0), "--accel", "emu"]);
     const lines = stderr.split("\n");

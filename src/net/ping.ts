@@ -32,6 +32,8 @@ export interface PingOptions {
   readonly timeout?: number;
   /** Nanoseconds to wait for the guest to come up, that is, to answer ARP. */
   readonly startTimeout?: number;
+  /** Whether the guest is kept from answering, as by a debugger: it has all the time then. */
+  readonly held?: () => boolean;
   /** Gets lines without their ends. */
   readonly print: (line: string) => void;
   readonly done: (result: PingResult) => void;
@@ -64,6 +66,7 @@ export class Pinger {
       interval: 200 * MILLISECOND,
       timeout: SECOND,
       startTimeout: 10 * SECOND,
+      held: () => false,
       ...options,
     };
     this.#name = formatIpv4(this.#options.target);
@@ -101,7 +104,12 @@ export class Pinger {
   }
 
   #onAlarm(): void {
-    if (this.#mac === undefined) this.#resolve();
+    const { clock, held, interval, startTimeout } = this.#options;
+    if (held()) {
+      const now = clock.now();
+      this.#giveUpStarting = nanos(now + startTimeout);
+      this.#alarm.set(nanos(now + interval));
+    } else if (this.#mac === undefined) this.#resolve();
     else if (this.#sentAt.length < this.#options.count) this.#send(this.#mac);
     else this.stop();
   }

@@ -101,6 +101,28 @@ describe("ping", () => {
     expect(results).toEqual([{ sent: 1, received: 0 }]);
   });
 
+  it("gives a guest that is held all the time, before it is up and after", () => {
+    let held = true;
+    const { clock, guest, results, pinger } = pinging({ held: () => held });
+    let frames = 0;
+    guest.onFrame = (frame) => {
+      frames++;
+      if (held) return;
+      guest.answerArp(frame);
+      guest.answerEcho(frame);
+    };
+    pinger.start();
+    clock.advance(100 * SECOND);
+    expect([frames, results]).toEqual([1, []]);
+    held = false;
+    clock.advance(1.3 * SECOND);
+    held = true;
+    clock.advance(100 * SECOND);
+    held = false;
+    clock.advance(10 * SECOND);
+    expect(results).toEqual([{ sent: 3, received: 3 }]);
+  });
+
   it("counts what is lost, and goes on", () => {
     const { clock, guest, lines, results, pinger } = pinging();
     guest.onFrame = (frame) => {

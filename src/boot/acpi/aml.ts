@@ -1,5 +1,8 @@
 /**
  * Writer of ACPI Machine Language (ACPI 6.5 §20.2): each function returns the bytes of one term.
+ *
+ * Every start writes kilobytes of it, with code that runs once. So terms are joined by `concat`: spread
+ * elements would go through an iterator's objects byte by byte, on each of many levels.
  */
 
 import { encodeUtf8 } from "../text.ts";
@@ -18,8 +21,14 @@ const PACKAGE_OP = 0x12;
 const EXTENDED_PREFIX = 0x5b;
 const DEVICE_OP = 0x82;
 
-const bytesOf = (value: number, count: number): number[] =>
-  Array.from({ length: count }, (_, i) => Math.floor(value / 2 ** (8 * i)) & 0xff);
+const bytesOf = (value: number, count: number): number[] => {
+  const bytes: number[] = [];
+  for (let i = 0; i < count; i++) bytes.push(Math.floor(value / 2 ** (8 * i)) & 0xff);
+  return bytes;
+};
+
+/** Terms one after the other. */
+export const join = (first: Aml, ...terms: Aml[]): Aml => first.concat(...terms);
 
 /** An unsigned number of up to 32 bits. */
 export function integer(value: number): Aml {
@@ -31,34 +40,26 @@ export function integer(value: number): Aml {
 }
 
 /** A name segment of four characters, maybe with `\` before it. */
-const nameString = (name: string): number[] => [...encodeUtf8(name)];
+const nameString = (name: string): Aml => Array.from(encodeUtf8(name));
 
 /** §20.2.4: it counts itself, and its first byte says how long it is. */
-function withLength(content: Aml): number[] {
+function withLength(content: Aml): Aml {
   const size = content.length;
-  if (size + 1 < 0x40) return [size + 1, ...content];
+  if (size + 1 < 0x40) return join([size + 1], content);
   const extra = size + 2 < 0x1000 ? 1 : 2;
   const total = size + 1 + extra;
-  return [(extra << 6) | (total & 0xf), ...bytesOf(Math.floor(total / 16), extra), ...content];
+  return join([(extra << 6) | (total & 0xf)], bytesOf(Math.floor(total / 16), extra), content);
 }
 
-export const name = (path: string, value: Aml): Aml => [NAME_OP, ...nameString(path), ...value];
-export const scope = (path: string, ...terms: Aml[]): Aml => [
-  SCOPE_OP,
-  ...withLength([...nameString(path), ...terms.flat()]),
-];
-export const device = (path: string, ...terms: Aml[]): Aml => [
-  ...[EXTENDED_PREFIX, DEVICE_OP],
-  ...withLength([...nameString(path), ...terms.flat()]),
-];
-export const pack = (...elements: Aml[]): Aml => [
-  PACKAGE_OP,
-  ...withLength([elements.length, ...elements.flat()]),
-];
-const buffer = (bytes: Aml): Aml => [
-  BUFFER_OP,
-  ...withLength([...integer(bytes.length), ...bytes]),
-];
+export const name = (path: string, value: Aml): Aml => join([NAME_OP], nameString(path), value);
+export const scope = (path: string, ...terms: Aml[]): Aml =>
+  join([SCOPE_OP], withLength(join(nameString(path), ...terms)));
+export const device = (path: string, ...terms: Aml[]): Aml =>
+  join([EXTENDED_PREFIX, DEVICE_OP], withLength(join(nameString(path), ...terms)));
+export const pack = (...elements: Aml[]): Aml =>
+  join([PACKAGE_OP], withLength(join([elements.length], ...elements)));
+const buffer = (bytes: Aml): Aml =>
+  join([BUFFER_OP], withLength(join(integer(bytes.length), bytes)));
 
 /** §19.3.4: three letters and four hexadecimal digits in a doubleword, most significant bits first. */
 export function eisaId(id: string): Aml {
@@ -102,4 +103,4 @@ export const memoryRange = (first: number, last: number): Aml =>
   addressSpace(MEMORY_RANGE, 1, 4, first, last);
 
 /** §6.4: resources as a buffer, with the end tag. */
-export const resources = (...items: Aml[]): Aml => buffer([...items.flat(), 0x79, 0]);
+export const resources = (...items: Aml[]): Aml => buffer(join([], ...items, [0x79, 0]));

@@ -14,6 +14,7 @@ import {
   integer,
   ioResource,
   irqResource,
+  join,
   memoryRange,
   name,
   pack,
@@ -85,8 +86,11 @@ function table(signature: string, revision: number, content: Uint8Array): Uint8A
 }
 
 /** What makes the sum of all bytes zero. */
-const checksum = (bytes: Uint8Array): number =>
-  -bytes.reduce((sum, byte) => (sum + byte) & 0xff, 0) & 0xff;
+function checksum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i++) sum += bytes[i] as number;
+  return -sum & 0xff;
+}
 
 /** §5.2.5.3: revision 2, with both a 32-bit and a 64-bit table of tables. */
 function rootPointer(rsdt: number, xsdt: number): Uint8Array {
@@ -215,9 +219,9 @@ function differentiatedDescription(board: AcpiDescription): readonly number[] {
       name("_UID", integer(uid)),
       name("_CRS", resources(...items)),
     );
-  return [
-    ...name("_S5_", pack(integer(s5), integer(s5), integer(0), integer(0))),
-    ...scope(
+  return join(
+    name("_S5_", pack(integer(s5), integer(s5), integer(0), integer(0))),
+    scope(
       "\\_SB_",
       device(
         "PCI0",
@@ -244,5 +248,5 @@ function differentiatedDescription(board: AcpiDescription): readonly number[] {
         ),
       ),
     ),
-  ];
+  );
 }

@@ -183,7 +183,7 @@ class Dispatcher {
     this.#interpret = this.#fn.local("i32");
   }
 
-  build(): number[] {
+  build(): Uint8Array {
     const fn = this.#fn;
     fn.block((leave) => {
       fn.loop((enter) => {

@@ -20,7 +20,7 @@ export interface RegionImports {
 /** A module with one function, which {@link emit} makes the body of; exported as `region`. */
 export function regionModule(
   shared: boolean,
-  emit: (imports: RegionImports) => number[],
+  emit: (imports: RegionImports) => Uint8Array,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const regionType = module.typeIndex(REGION_SIGNATURE);

@@ -16,6 +16,7 @@ import {
   REGION_LINKS,
   STATE,
 } from "../state.ts";
+import { ByteSink } from "../wasm/encoding.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import {
   callResult,
@@ -193,7 +194,7 @@ export class RegionCode {
   }
 
   /** The function's body. */
-  build(): number[] {
+  build(): Uint8Array {
     const fn = this.#fn;
     const zero = i32.const(0);
     fn.set(this.#budget, i32.load(zero, STATE.BUDGET));
@@ -623,21 +624,20 @@ export class RegionCode {
 
   #fillGaps(): void {
     const fn = this.#fn;
-    const frames = this.#gaps.map(({ depth, code }) =>
-      code === "frame" ? fn.apart(depth, () => this.#beginFrame()) : [],
-    );
     const codes = {
       load: fn.apart(0, () => this.#registers.load(fn)),
       save: fn.apart(0, () => this.#registers.save(fn)),
     };
-    const whole: number[] = [];
+    const made = fn.code.bytes;
+    const whole = new ByteSink();
     let from = 0;
-    for (const [index, gap] of this.#gaps.entries()) {
-      for (; from < gap.at; from++) whole.push(fn.code[from] as number);
-      const filling = gap.code === "frame" ? frames[index] : codes[gap.code];
-      for (const byte of filling ?? []) whole.push(byte);
+    for (const { at, depth, code } of this.#gaps) {
+      whole.append(made.subarray(from, at));
+      from = at;
+      if (code === "frame") whole.append(fn.apart(depth, () => this.#beginFrame()));
+      else whole.append(codes[code]);
     }
-    for (; from < fn.code.length; from++) whole.push(fn.code[from] as number);
+    whole.append(made.subarray(from));
     fn.code = whole;
   }
 

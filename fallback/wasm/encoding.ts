@@ -1,5 +1,41 @@
 /** Numbers and strings as WebAssembly's binary format has them (Core Specification §5.2). */
 
+const FIRST_CAPACITY = 1024;
+
+/** Bytes to be appended to. */
+export class ByteSink {
+  #bytes = new Uint8Array(FIRST_CAPACITY);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What has been appended so far: valid until more is. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  push(byte: number): void {
+    if (this.#length === this.#bytes.length) this.#growFor(1);
+    this.#bytes[this.#length++] = byte;
+  }
+
+  append(bytes: ArrayLike<number>): void {
+    const { length } = bytes;
+    if (this.#length + length > this.#bytes.length) this.#growFor(length);
+    if (length > 64) this.#bytes.set(bytes, this.#length);
+    else for (let at = 0; at < length; at++) this.#bytes[this.#length + at] = bytes[at] as number;
+    this.#length += length;
+  }
+
+  #growFor(more: number): void {
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + more));
+    larger.set(this.bytes);
+    this.#bytes = larger;
+  }
+}
+
 export function unsignedLeb(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;
@@ -12,7 +48,7 @@ export function unsignedLeb(value: number): number[] {
 }
 
 /** Appends {@link unsignedLeb} of a value below 2^31. */
-export function pushUnsigned(code: number[], value: number): void {
+export function pushUnsigned(code: ByteSink, value: number): void {
   let rest = value;
   while (rest >= 0x80) {
     code.push((rest & 0x7f) | 0x80);
@@ -24,9 +60,9 @@ export function pushUnsigned(code: number[], value: number): void {
 const SMALL = 2n ** 30n;
 
 /** Appends {@link signedLeb}. */
-export function pushSigned(code: number[], value: bigint): void {
+export function pushSigned(code: ByteSink, value: bigint): void {
   if (value >= SMALL || value < -SMALL) {
-    for (const byte of signedLeb(value)) code.push(byte);
+    code.append(signedLeb(value));
     return;
   }
   let rest = Number(value);

@@ -2,7 +2,7 @@
  * WebAssembly expressions as values: each knows its type and how to append its own code. A tree is
  * used once; what is needed twice goes through a local (`FunctionBuilder.let`).
  */
-import { pushSigned, pushUnsigned } from "./encoding.ts";
+import { type ByteSink, pushSigned, pushUnsigned } from "./encoding.ts";
 
 export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 
@@ -17,7 +17,7 @@ export interface Expression<Type extends ValueType = ValueType> {
    * as; undefined if that is not known, null if a variable has not been set.
    */
   readonly frame?: number | null | undefined;
-  emit(code: number[]): void;
+  emit(code: ByteSink): void;
 }
 
 export type I32 = Expression<"i32">;
@@ -37,8 +37,8 @@ export function operation<Type extends ValueType>(
     type,
     emit(code) {
       for (const operand of operands) operand.emit(code);
-      for (const byte of opcode) code.push(byte);
-      for (const byte of immediates) code.push(byte);
+      code.append(opcode);
+      code.append(immediates);
     },
   };
 }
@@ -54,7 +54,7 @@ class Constant<Type extends "i32" | "i64"> implements Expression<Type> {
     this.width = value < 0n ? undefined : value.toString(2).length;
   }
 
-  emit(code: number[]): void {
+  emit(code: ByteSink): void {
     code.push(this.type === "i32" ? 0x41 : 0x42);
     pushSigned(code, this.constant);
   }
@@ -76,7 +76,7 @@ class UnaryOperation<To extends ValueType> implements Expression<To> {
     this.#a = a;
   }
 
-  emit(code: number[]): void {
+  emit(code: ByteSink): void {
     this.#a.emit(code);
     code.push(this.#opcode);
   }
@@ -106,7 +106,7 @@ class BinaryOperation<To extends ValueType> implements Expression<To> {
     this.#b = b;
   }
 
-  emit(code: number[]): void {
+  emit(code: ByteSink): void {
     this.#a.emit(code);
     this.#b.emit(code);
     code.push(this.#opcode);
@@ -215,9 +215,10 @@ class Load<Type extends ValueType> implements Expression<Type> {
     this.#offset = offset;
   }
 
-  emit(code: number[]): void {
+  emit(code: ByteSink): void {
     this.#address.emit(code);
-    code.push(this.#opcode, 0);
+    code.push(this.#opcode);
+    code.push(0);
     pushUnsigned(code, this.#offset);
   }
 }

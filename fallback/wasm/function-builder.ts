@@ -1,4 +1,4 @@
-import { pushUnsigned, unsignedLeb, vector } from "./encoding.ts";
+import { ByteSink, pushUnsigned, unsignedLeb, vector } from "./encoding.ts";
 import type { Expression, I32, ValueType } from "./expression.ts";
 
 export const VALUE_TYPE_CODE: Readonly<Record<ValueType, number>> = {
@@ -31,7 +31,7 @@ export interface Label {
 
 /** Appends statements to one function's body. */
 export class FunctionBuilder {
-  code: number[] = [];
+  code = new ByteSink();
   readonly #parameters: number;
   readonly #locals: Local[] = [];
   #free: Local[] = [];
@@ -113,18 +113,23 @@ export class FunctionBuilder {
   }
 
   branch(target: Label): void {
-    this.code.push(0x0c, ...unsignedLeb(this.#depth - target.depth));
+    this.code.push(0x0c);
+    pushUnsigned(this.code, this.#depth - target.depth);
   }
 
   branchIf(condition: I32, target: Label): void {
     condition.emit(this.code);
-    this.code.push(0x0d, ...unsignedLeb(this.#depth - target.depth));
+    this.code.push(0x0d);
+    pushUnsigned(this.code, this.#depth - target.depth);
   }
 
   branchTable(index: I32, targets: readonly Label[], otherwise: Label): void {
     index.emit(this.code);
-    const depths = [...targets, otherwise].map((target) => unsignedLeb(this.#depth - target.depth));
-    this.code.push(0x0e, ...vector(depths.slice(0, -1)), ...(depths.at(-1) ?? []));
+    this.code.push(0x0e);
+    pushUnsigned(this.code, targets.length);
+    for (const target of [...targets, otherwise]) {
+      pushUnsigned(this.code, this.#depth - target.depth);
+    }
   }
 
   return(value?: Expression): void {
@@ -141,7 +146,8 @@ export class FunctionBuilder {
   /** A call without a result. */
   call(index: number, ...operands: readonly Expression[]): void {
     for (const operand of operands) operand.emit(this.code);
-    this.code.push(0x10, ...unsignedLeb(index));
+    this.code.push(0x10);
+    pushUnsigned(this.code, index);
   }
 
   /** How many structured instructions are open here. */
@@ -150,40 +156,55 @@ export class FunctionBuilder {
   }
 
   /** Code that is going to be put in elsewhere. @param depth that of the place */
-  apart(depth: number, body: () => void): readonly number[] {
+  apart(depth: number, body: () => void): Uint8Array {
     const { code } = this;
     const here = this.#depth;
-    this.code = [];
+    this.code = new ByteSink();
     this.#depth = depth;
     body();
-    const made = this.code;
+    const made = this.code.bytes;
     this.code = code;
     this.#depth = here;
     return made;
   }
 
   /** The body as it stands in the code section. */
-  finish(): number[] {
-    const locals = vector(this.#locals.map(({ type }) => [1, VALUE_TYPE_CODE[type]]));
-    const size = locals.length + this.code.length + 1;
-    return [...unsignedLeb(size), ...locals, ...this.code, 0x0b];
+  finish(): Uint8Array {
+    const locals = vector(runs(this.#locals.map(({ type }) => VALUE_TYPE_CODE[type])));
+    const body = new ByteSink();
+    pushUnsigned(body, locals.length + this.code.length + 1);
+    body.append(locals);
+    body.append(this.code.bytes);
+    body.push(0x0b);
+    return body.bytes;
   }
 
   #store(opcode: readonly number[], address: I32, value: Expression, offset: number): void {
     address.emit(this.code);
     value.emit(this.code);
-    for (const byte of opcode) this.code.push(byte);
+    this.code.append(opcode);
     this.code.push(0);
     pushUnsigned(this.code, offset);
   }
 
   #structured(opening: readonly number[], body: (label: Label) => void): void {
-    this.code.push(...opening);
+    this.code.append(opening);
     this.#depth++;
     body({ depth: this.#depth });
     this.#depth--;
     this.code.push(0x0b);
   }
+}
+
+/** How often each code follows itself, and the code. */
+function runs(codes: readonly number[]): number[][] {
+  const found: [count: number, code: number][] = [];
+  for (const code of codes) {
+    const last = found.at(-1);
+    if (last?.[1] === code) last[0]++;
+    else found.push([1, code]);
+  }
+  return found.map(([count, code]) => [...unsignedLeb(count), code]);
 }
 
 class Variable<Type extends ValueType> implements Local<Type> {
@@ -199,7 +220,7 @@ class Variable<Type extends ValueType> implements Local<Type> {
     this.frame = frame;
   }
 
-  emit(code: number[]): void {
+  emit(code: ByteSink): void {
     code.push(0x20);
     pushUnsigned(code, this.index);
   }
@@ -224,7 +245,8 @@ export const callResult = <Type extends ValueType>(
   type,
   emit(code) {
     for (const operand of operands) operand.emit(code);
-    code.push(0x10, ...unsignedLeb(index));
+    code.push(0x10);
+    pushUnsigned(code, index);
   },
 });
 
@@ -240,6 +262,8 @@ export const indirectResult = <Type extends ValueType>(
   emit(code) {
     for (const operand of operands) operand.emit(code);
     target.emit(code);
-    code.push(0x11, ...unsignedLeb(signature), ...unsignedLeb(table));
+    code.push(0x11);
+    pushUnsigned(code, signature);
+    pushUnsigned(code, table);
   },
 });

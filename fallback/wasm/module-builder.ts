@@ -1,4 +1,4 @@
-import { asciiName, unsignedLeb, vector } from "./encoding.ts";
+import { asciiName, ByteSink, unsignedLeb, vector } from "./encoding.ts";
 import type { ValueType } from "./expression.ts";
 import { VALUE_TYPE_CODE } from "./function-builder.ts";
 
@@ -30,12 +30,13 @@ const FUNCREF = 0x70;
 /** Of an element segment: it says which table it fills, and with functions. */
 const ACTIVE_WITH_TABLE = 2;
 const ELEMENT_KIND = 0;
+const EMPTY = new Uint8Array();
 
 /** Puts functions, and what they import, into a module (Core Specification §5.5). */
 export class ModuleBuilder {
   readonly #types: number[][] = [];
   readonly #imports: number[][] = [];
-  readonly #functions: { readonly type: number; body: readonly number[] }[] = [];
+  readonly #functions: { readonly type: number; body: Uint8Array }[] = [];
   readonly #exports: number[][] = [];
   readonly #custom: number[][] = [];
   #table: readonly number[] = [];
@@ -77,12 +78,12 @@ export class ModuleBuilder {
 
   /** Declares a function, whose body is {@link define}d later. Returns its index. */
   addFunction(signature: Signature): number {
-    this.#functions.push({ type: this.typeIndex(signature), body: [] });
+    this.#functions.push({ type: this.typeIndex(signature), body: EMPTY });
     return this.#importedFunctions + this.#functions.length - 1;
   }
 
   /** @param body from `FunctionBuilder.finish` */
-  define(index: number, body: readonly number[]): void {
+  define(index: number, body: Uint8Array): void {
     const entry = this.#functions[index - this.#importedFunctions];
     if (entry !== undefined) entry.body = body;
   }
@@ -112,13 +113,15 @@ export class ModuleBuilder {
       ...section(SECTION.export, vector(this.#exports)),
       ...this.#elementSection(),
     ];
-    const code = vector(this.#functions.map((f) => f.body));
-    const head = [SECTION.code, ...unsignedLeb(code.length)];
-    const module = new Uint8Array(bytes.length + head.length + code.length);
-    module.set(bytes);
-    module.set(head, bytes.length);
-    module.set(code, bytes.length + head.length);
-    return module;
+    const count = unsignedLeb(this.#functions.length);
+    const size = this.#functions.reduce((sum, { body }) => sum + body.length, count.length);
+    const module = new ByteSink();
+    module.append(bytes);
+    module.push(SECTION.code);
+    module.append(unsignedLeb(size));
+    module.append(count);
+    for (const { body } of this.#functions) module.append(body);
+    return module.bytes;
   }
 
   #tableSection(): number[] {

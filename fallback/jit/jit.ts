@@ -8,7 +8,7 @@ import { STATE, type WindowArea } from "../state.ts";
 import { discover } from "./discovery.ts";
 import { ExitRecords } from "./exit-records.ts";
 import type { Graph } from "./graph.ts";
-import { regionModule } from "./module.ts";
+import { RegionModules } from "./module.ts";
 import { type Region, RegionCache, type Span } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import { RegionTable } from "./region-table.ts";
@@ -101,6 +101,7 @@ export class Jit {
   readonly #jumps = new Map<number, number>();
   /** By that address: where the jump has led to. */
   readonly #learnt = new Map<number, Set<bigint>>();
+  #modules: RegionModules | undefined;
   #imports: JitImports | undefined;
 
   constructor(options: JitOptions, around: JitSurroundings) {
@@ -161,7 +162,7 @@ export class Jit {
     if (!this.#hasRoom()) this.clear();
     const start = this.#around.now();
     const graph = discover(block, {
-      executed: (rip, from) => this.#executed(rip, from),
+      executed: remembering((rip, from) => this.#executed(rip, from)),
       learnt: ({ address }) => [...(this.#learnt.get(address) ?? [])],
       wordAt: (linear) => this.#around.wordAt(linear),
     });
@@ -305,26 +306,26 @@ export class Jit {
   }
 
   #make(graph: Graph): Region {
-    const { shared } = this.#around;
     const { block } = graph.entry;
     const unitControls = readUnitControls(this.#view);
     const { segments } = this.#around.place();
     const slow = this.#slow.has(block.address);
     const thorough = this.#thorough.has(block.address);
     const first = this.#records.next;
-    const bytes = regionModule(shared, (imports) =>
-      new RegionCode(graph, {
-        ...imports,
-        slow: slow ? imports.slow : undefined,
-        thorough,
-        unitControls,
-        segments,
-        procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
-        exitRecord: (rip, unused, reason, miss) => this.#records.add(rip, unused, reason, miss),
-        jumpRecord: (from) => this.#jumpRecord(from),
-        slotOf: (rip) => this.#table.slotOf(linearIn(block, rip)),
-      }).build(),
-    );
+    this.#modules ??= new RegionModules(this.#around.shared);
+    const { imports } = this.#modules;
+    const body = new RegionCode(graph, {
+      ...imports,
+      slow: slow ? imports.slow : undefined,
+      thorough,
+      unitControls,
+      segments,
+      procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
+      exitRecord: (rip, unused, reason, miss) => this.#records.add(rip, unused, reason, miss),
+      jumpRecord: (from) => this.#jumpRecord(from),
+      slotOf: (rip) => this.#table.slotOf(linearIn(block, rip)),
+    }).build();
+    const bytes = this.#modules.module(body);
     this.#imports ??= this.#makeImports();
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
     const blocks = [...new Set(graph.nodes.map((node) => node.block))];
@@ -373,6 +374,17 @@ export class Jit {
 function linearIn({ linear, rip: start, codeSize, limit }: Block, rip: bigint): bigint {
   const base = linear - start;
   return linearAddress({ base, rip, codeSize, limit, segments: 0 }, 0);
+}
+
+type Find = (rip: bigint, from: Block) => Block | undefined;
+
+/** Looks for what is at an offset once. */
+function remembering(find: Find): Find {
+  const found = new Map<bigint, Block | undefined>();
+  return (rip, from) => {
+    if (!found.has(rip)) found.set(rip, find(rip, from));
+    return found.get(rip);
+  };
 }
 
 /** The guest physical page of each linear page that blocks are on. */

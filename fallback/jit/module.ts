@@ -2,7 +2,7 @@ import type { SlowAccess } from "../emission/guest-access.ts";
 import { RAM_BASE } from "../state.ts";
 import { i64 } from "../wasm/expression.ts";
 import { FunctionBuilder } from "../wasm/function-builder.ts";
-import { ModuleBuilder } from "../wasm/module-builder.ts";
+import { joined, ModuleBuilder } from "../wasm/module-builder.ts";
 import { REGION_SIGNATURE } from "./protocol.ts";
 import { importSupport } from "./support.ts";
 
@@ -17,28 +17,36 @@ export interface RegionImports {
   readonly self: number;
 }
 
-/** A module with one function, which {@link emit} makes the body of; exported as `region`. */
-export function regionModule(
-  shared: boolean,
-  emit: (imports: RegionImports) => Uint8Array,
-): Uint8Array<ArrayBuffer> {
-  const module = new ModuleBuilder();
-  const regionType = module.typeIndex(REGION_SIGNATURE);
-  module.importMemory("jit", "memory", RAM_BASE / WASM_PAGE, shared);
-  module.importTable("jit", "regions");
-  const imports = {
-    slow: importSupport(module),
-    settleFlags: module.importFunction("jit", "settleFlags", { parameters: [], results: [] }),
-    procedure: module.importFunction("jit", "procedure", {
-      parameters: ["i32"],
-      results: ["i32"],
-    }),
-    regionType,
-  };
-  const region = module.addFunction(REGION_SIGNATURE);
-  module.define(region, emit({ ...imports, self: region }));
-  module.exportFunction("region", region);
-  return module.finish();
+/** Modules with one function each, exported as `region`: all alike but for its body. */
+export class RegionModules {
+  readonly imports: RegionImports;
+  readonly #head: Uint8Array;
+
+  /** @param shared whether the memory is a shared one */
+  constructor(shared: boolean) {
+    const module = new ModuleBuilder();
+    const regionType = module.typeIndex(REGION_SIGNATURE);
+    module.importMemory("jit", "memory", RAM_BASE / WASM_PAGE, shared);
+    module.importTable("jit", "regions");
+    const imports = {
+      slow: importSupport(module),
+      settleFlags: module.importFunction("jit", "settleFlags", { parameters: [], results: [] }),
+      procedure: module.importFunction("jit", "procedure", {
+        parameters: ["i32"],
+        results: ["i32"],
+      }),
+      regionType,
+    };
+    const self = module.addFunction(REGION_SIGNATURE);
+    module.exportFunction("region", self);
+    this.imports = { ...imports, self };
+    this.#head = module.head();
+  }
+
+  /** @param body made with {@link imports} */
+  module(body: Uint8Array): Uint8Array<ArrayBuffer> {
+    return joined(this.#head, [body]);
+  }
 }
 
 /** The function that stands for regions that there are not: their code is interpreted. */

@@ -103,7 +103,15 @@ export class ModuleBuilder {
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    const bytes = [
+    return joined(
+      this.head(),
+      this.#functions.map(({ body }) => body),
+    );
+  }
+
+  /** All sections before that of the code. */
+  head(): Uint8Array {
+    return Uint8Array.from([
       ...MAGIC_AND_VERSION,
       ...this.#custom.flat(),
       ...section(SECTION.type, vector(this.#types)),
@@ -112,16 +120,7 @@ export class ModuleBuilder {
       ...this.#tableSection(),
       ...section(SECTION.export, vector(this.#exports)),
       ...this.#elementSection(),
-    ];
-    const count = unsignedLeb(this.#functions.length);
-    const size = this.#functions.reduce((sum, { body }) => sum + body.length, count.length);
-    const module = new ByteSink();
-    module.append(bytes);
-    module.push(SECTION.code);
-    module.append(unsignedLeb(size));
-    module.append(count);
-    for (const { body } of this.#functions) module.append(body);
-    return module.bytes;
+    ]);
   }
 
   #tableSection(): number[] {
@@ -143,3 +142,16 @@ const section = (id: number, content: readonly number[]): number[] => [
   ...unsignedLeb(content.length),
   ...content,
 ];
+
+/** A module of its {@link ModuleBuilder.head} and the functions' bodies, in order. */
+export function joined(head: Uint8Array, bodies: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const count = unsignedLeb(bodies.length);
+  const size = bodies.reduce((sum, { length }) => sum + length, count.length);
+  const module = new ByteSink();
+  module.append(head);
+  module.push(SECTION.code);
+  module.append(unsignedLeb(size));
+  module.append(count);
+  for (const body of bodies) module.append(body);
+  return module.bytes;
+}

@@ -1,4 +1,5 @@
 /** What the operations that we emit are called (Core Specification §6.5), by their encodings. */
+import { ByteSink } from "./encoding.ts";
 import { type Expression, i32, i64 } from "./expression.ts";
 import * as simd from "./simd.ts";
 
@@ -35,15 +36,15 @@ const inText = (property: string): string =>
     .replace(/^extend(\d+)_/, "extend$1_");
 
 /** Appends what an operation is encoded as, with zeros for its immediates. */
-function encodingOf(make: Maker, type: string, property: string): number[] {
+function encodingOf(make: Maker, type: string, property: string): Uint8Array {
   const operands: unknown[] = Array.from({ length: OPERANDS }, () => nothing);
   if (property.startsWith("extractLane")) operands[1] = 0;
   if (property === "replaceLane") operands[1] = 0;
   if (property.startsWith("load")) operands[1] = 0;
   if (type === "i8x16" && property === "shuffle") operands[2] = new Array(16).fill(0);
-  const code: number[] = [];
+  const code = new ByteSink();
   (make as (...all: unknown[]) => Expression)(...operands).emit(code);
-  return code;
+  return code.bytes;
 }
 
 function immediatesOf(property: string): Immediates {

@@ -75,7 +75,7 @@ test("operations are called as the specification does", () => {
 });
 
 test("code that we do not write is refused", () => {
-  const unknown: Expression = { type: "i64", emit: (code) => void code.push(0x42, 0, 0xc5) };
+  const unknown: Expression = { type: "i64", emit: (code) => code.append([0x42, 0, 0xc5]) };
   const module = new ModuleBuilder();
   const index = module.addFunction({ parameters: [], results: [] });
   const fn = new FunctionBuilder([]);

@@ -72,6 +72,12 @@ export abstract class CodeEmitter implements Emitter {
   abstract fallbackUnless(condition: I32): void;
   abstract fault(vector: number, errorCode?: number): void;
 
+  variable<Type extends ValueType>(value: Expression<Type>): Local<Type> {
+    const local = this.local(value.type);
+    this.set(local, value);
+    return local;
+  }
+
   let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
     return this.fn.let(value);
   }

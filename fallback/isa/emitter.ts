@@ -21,6 +21,8 @@ export interface Emitter {
   readonly flags: FlagEmitter;
 
   let<Type extends ValueType>(value: Expression<Type>): Local<Type>;
+  /** As {@link let}, for what is to be set again. */
+  variable<Type extends ValueType>(value: Expression<Type>): Local<Type>;
   /** A variable to be {@link set}. */
   local<Type extends ValueType>(type: Type): Local<Type>;
   set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void;

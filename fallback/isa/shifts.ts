@@ -120,8 +120,8 @@ function throughCarry(
     leftwards ? turns : i64.remU(i64.sub(i64.const(width), turns), i64.const(width)),
   );
   const carryIn = e.let(i64.extendU(e.flags.get("C")));
-  const result = e.let(value);
-  const carry = e.let(i32.wrap(carryIn));
+  const result = e.variable(value);
+  const carry = e.variable(i32.wrap(carryIn));
   // left is 0 to bits. The carry comes in at bit left - 1, the upper bits behind it.
   e.if(i32.eqz(i64.eqz(left)), () => {
     const entering = i64.shl(carryIn, sum(left, -1));
@@ -135,13 +135,13 @@ function throughCarry(
 
 /** Shifts by 0 to 64: WebAssembly takes 64 as 0. */
 function shiftedRight(e: Emitter, value: Local<"i64">, count: Local<"i64">): I64 {
-  const result = e.let(i64.shrU(value, count));
+  const result = e.variable(i64.shrU(value, count));
   e.if(i64.gtU(count, i64.const(63)), () => e.set(result, i64.const(0)));
   return result;
 }
 
 function shiftedLeft(e: Emitter, value: Local<"i64">, count: Local<"i64">): I64 {
-  const result = e.let(i64.shl(value, count));
+  const result = e.variable(i64.shl(value, count));
   e.if(i64.gtU(count, i64.const(63)), () => e.set(result, i64.const(0)));
   return result;
 }

@@ -46,7 +46,7 @@ export function unlessOrdinary(
   scalars?: Scalars,
 ): void {
   const look = () => {
-    const good: Vector = e.let(ordinary());
+    const good: Vector = e.variable(ordinary());
     e.if(i32.eqz(e.mxcsrIs(MODES, DEFAULT_INEXACT)), () => {
       e.fallbackUnless(e.mxcsrIs(MODES, DEFAULT));
       e.set(good, v128.and(good, exact()));

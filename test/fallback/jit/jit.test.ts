@@ -57,6 +57,13 @@ test("a loop runs in a region", () => {
   expect(note(m, "jit")).toMatch(/^1 regions/);
 });
 
+test("what is known before may change: rotations through a known carry, of known values", () => {
+  // xor eax, eax; rcl edx, cl; mov ebx, 5; stc; rcr ebx, cl; add edx, ebx
+  const rotations = [0x31, 0xc0, 0xd3, 0xd2, 0xbb, 5, 0, 0, 0, 0xf9, 0xd3, 0xdb, 0x01, 0xda];
+  const m = both(loop(...rotations));
+  expect(note(m, "jit")).toMatch(/^1 regions/);
+});
+
 test("code that changes itself is translated anew", () => {
   // inc byte [rip + 2] (the immediate of what follows); add eax, 1
   const m = both(loop(0xfe, 0x05, 2, 0, 0, 0, 0x83, 0xc0, 0x01));

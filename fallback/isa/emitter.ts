@@ -102,4 +102,7 @@ export interface RegionEmitter extends Emitter {
    * @param bytes that are going to be accessed
    */
   pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64">;
+  /** All of RFLAGS but the arithmetic flags. */
+  systemFlags(): I32;
+  setSystemFlags(flags: I32): void;
 }

@@ -1,13 +1,18 @@
 /** Stack operations beyond PUSH and POP of general registers (Intel SDM vol. 1 §7.3.1.4). */
+import { ARITHMETIC_FLAGS, RFLAGS } from "../bits.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { GPR, SHADOW } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { flagsToPush, popFlags } from "../system/flags-register.ts";
 import { loadSegment } from "../system/segments.ts";
 import { Stack, slotBytes } from "../system/stack.ts";
+import { i32, i64 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
 
 const PUSHA_REGISTERS = [GPR.rax, GPR.rcx, GPR.rdx, GPR.rbx, GPR.rsp, GPR.rbp, GPR.rsi, GPR.rdi];
+
+/** Flags that POPF may take, at any level. */
+const ALL_FLAGS = 0x3f_ffff;
 
 function push(context: ProcedureContext, value: bigint): void {
   const stack = Stack.current(context.processor, context.mmu);
@@ -128,6 +133,12 @@ export const stack: Family = [
     name: "PUSHF",
     forms: ["9C d64"],
     flags: { read: "OSZAPC" },
+    translation(e) {
+      const system = e.let(e.systemFlags());
+      e.fallbackUnless(i32.eqz(i32.and(system, i32.const(RFLAGS.VM))));
+      const pushed = i32.and(system, i32.const(~RFLAGS.RF));
+      e.push(e.bits, i64.extendU(i32.or(pushed, e.flags.image())));
+    },
     procedure: (context) => push(context, BigInt(flagsToPush(context.processor) >>> 0)),
   },
   {
@@ -136,6 +147,17 @@ export const stack: Family = [
     flags: { written: "OSZAPC" },
     ends: true,
     resumes: true,
+    translation(e) {
+      const image = e.pop(e.bits, (value) => {
+        const system = e.let(e.systemFlags());
+        e.fallbackUnless(i32.eqz(i32.and(system, i32.const(RFLAGS.VM))));
+        // What is more than arithmetic flags may have consequences.
+        const others = ~ARITHMETIC_FLAGS & (e.bits === 16 ? 0xffff : ALL_FLAGS);
+        const differing = i32.and(i32.xor(i32.wrap(value), system), i32.const(others));
+        e.fallbackUnless(i32.eqz(differing));
+      });
+      e.flags.fromImage(e.let(i32.wrap(image)));
+    },
     procedure({ processor: p, mmu, operandSize }) {
       const stack = Stack.current(p, mmu);
       const image = Number(stack.pop(slotBytes(operandSize)) & 0xffff_ffffn);

@@ -1,10 +1,11 @@
 /** Instructions of operating systems, and those that ask the processor about itself. */
-import { RFLAGS } from "../bits.ts";
+import { IOPL_SHIFT, RFLAGS } from "../bits.ts";
 import { undefinedOpcode } from "../exceptions.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import type { Processor } from "../processor.ts";
+import { STATE } from "../state.ts";
 import { watchData } from "../system/breakpoints.ts";
 import {
   clearTaskSwitched,
@@ -26,6 +27,7 @@ import { clearInterruptFlag, setInterruptFlag } from "../system/flags-register.t
 import { rdmsr, wrmsr } from "../system/msr.ts";
 import { swapgs, syscall, sysenter, sysexit, sysret } from "../system/syscall.ts";
 import { rdtsc, rdtscp } from "../system/time-stamp.ts";
+import { i32 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
 
 /** ModRM.rm with REX.B and ModRM.reg with REX.R; the operand is 64-bit in 64-bit mode, else 32. */
@@ -58,7 +60,7 @@ const simple = (
   name: string,
   form: string,
   act: (p: Processor, mmu: Mmu) => void,
-  traits: Partial<Pick<Instruction, "cpl" | "ends">> = {},
+  traits: Partial<Pick<Instruction, "cpl" | "ends" | "resumes" | "translation">> = {},
 ): Instruction => ({
   name,
   forms: [form],
@@ -75,7 +77,17 @@ export const system: Family = [
     ...SYSTEM,
     procedure: ({ outside }) => outside.halt(),
   },
-  simple("CLI", "FA", clearInterruptFlag, { ends: true }),
+  simple("CLI", "FA", clearInterruptFlag, {
+    ends: true,
+    resumes: true,
+    translation(e) {
+      const zero = i32.const(0);
+      const flags = e.let(e.systemFlags());
+      const iopl = i32.and(i32.shrU(flags, i32.const(IOPL_SHIFT)), i32.const(3));
+      e.fallbackUnless(i32.leU(i32.load(zero, STATE.CPL), iopl));
+      e.setSystemFlags(i32.and(flags, i32.const(~RFLAGS.IF)));
+    },
+  }),
   simple("STI", "FB", setInterruptFlag, { ends: true }),
   {
     name: "MOV from control register",

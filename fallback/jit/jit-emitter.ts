@@ -248,6 +248,14 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     return this.#linear(segment, this.let(this.effectiveAddress()), operand.bits / 8, write);
   }
 
+  systemFlags(): I32 {
+    return i32.load(i32.const(0), STATE.RFLAGS);
+  }
+
+  setSystemFlags(flags: I32): void {
+    this.fn.store(i32.const(0), flags, STATE.RFLAGS);
+  }
+
   pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64"> {
     this.access.area = "general";
     const offset = this.getRegister(register, this.#instruction.addressSize);

@@ -222,6 +222,13 @@ class Programmer {
     return this.#keepingCount([0x83, 0xc9, 1, ...body, kind, back]);
   }
 
+  /** PUSHF, something else, POPF; or CLI. */
+  #flags(): number[] {
+    if (this.#random(4) === 0) return [0xfa];
+    const between = [...this.#instruction(), ...(this.#random(4) === 0 ? [0xfd] : [])];
+    return [0x9c, ...between, 0x9d];
+  }
+
   /** Some instructions, now and then with a branch over some of them. */
   #straight(count: number): number[] {
     const random = this.#random;
@@ -230,8 +237,7 @@ class Programmer {
       const kind = random(16);
       if (kind === 0) code.push(...this.#string());
       else if (kind === 1) code.push(...this.#counted());
-      // pushf; popf
-      else if (kind === 2) code.push(0x9c, 0x9d);
+      else if (kind === 2) code.push(...this.#flags());
       else if (kind < 12) code.push(...this.#instruction());
       else {
         const skipped = [...this.#instruction(), ...this.#instruction()];

@@ -1,4 +1,5 @@
 import type { Block } from "../interpreter/block.ts";
+import { makeReducible } from "./irreducible.ts";
 
 /** A call whose callee is translated with the caller, as if it stood in the place of the call. */
 export interface Inlining {
@@ -13,6 +14,13 @@ export interface Node {
   readonly block: Block;
   /** Which of the graph's copies of the block this is. */
   readonly inlining: Inlining | undefined;
+  /**
+   * Control comes to several nodes of a loop from outside it: this one stands before them and leads to
+   * whichever it is. It has no instructions; its block is the first one's.
+   */
+  readonly entries?: readonly Node[];
+  /** The node with {@link entries} that all control comes through, and which of them this is. */
+  via?: { readonly node: Node; readonly index: number };
   /** The call that ends the block, if what it calls is in the graph for it alone. */
   readonly call: Inlining | undefined;
   /** Place in reverse postorder: the entry is 0. */
@@ -53,6 +61,7 @@ export class Graph {
   readonly #places: NodePlaces;
 
   constructor(entry: Node, places: NodePlaces) {
+    makeReducible(entry);
     this.nodes = reversePostorder(entry);
     this.#places = places;
     for (const node of this.nodes) for (const next of node.successors) next.predecessors.push(node);

@@ -142,6 +142,8 @@ export class RegionCode {
   readonly #rip: Local<"i64">;
   /** Record of where the region is left in the middle, or {@link RETURNS} and its like. */
   readonly #record: Local<"i32">;
+  /** Which entry of a loop with several is meant, if there are such loops. */
+  readonly #way: Local<"i32"> | undefined;
   /** Instructions of the region: no path that does not branch back has more. */
   readonly #longest: number;
   /** Code may rely on MXCSR's usual modes: they are looked at where they could have changed. */
@@ -190,6 +192,8 @@ export class RegionCode {
       interpret: (reason, miss) => this.#interpret(reason, miss),
       jump: (target) => this.#jump(target),
     });
+    const hasEntries = graph.nodes.some(({ entries }) => entries !== undefined);
+    this.#way = hasEntries ? fn.local("i32") : undefined;
     this.#longest = graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0);
   }
 
@@ -262,6 +266,10 @@ export class RegionCode {
     this.#flags.state = node.isLoop || node.isMerge ? ANY_FLAGS : this.#flagsIn.get(node);
     if (node.isLoop) this.#beginLoop(node);
     else if (node.isMerge) this.#registers.facts = this.#factsIn.get(node) ?? this.#registers.facts;
+    if (node.entries !== undefined) {
+      this.#chooseEntry(node, node.entries);
+      return;
+    }
     fn.set(this.#budget, i32.sub(this.#budget, i32.const(instructions.length)));
     const unseen = unseenFlags(instructions);
     for (const [index, instruction] of instructions.entries()) {
@@ -409,13 +417,32 @@ export class RegionCode {
     this.#leaveTo(to);
   }
 
+  /** Goes on at the entry of a loop that is meant. */
+  #chooseEntry(node: Node, entries: readonly Node[]): void {
+    const nest = (labels: readonly Label[]): void => {
+      const entry = entries[labels.length];
+      if (entry === undefined) {
+        this.#fn.branchTable(this.#way as Local<"i32">, labels, labels[0] as Label);
+        return;
+      }
+      this.#fn.block((label) => nest([...labels, label]));
+      this.#node = node;
+      this.#inline(entry);
+    };
+    nest([]);
+  }
+
   /** Goes on at an offset: in this region if it is there. */
   #continue(rip: bigint, inlining: Inlining | undefined): void {
     const from = this.#node;
-    const to = this.#graph.at(rip, inlining);
+    const target = this.#graph.at(rip, inlining);
+    const to = target?.via?.node ?? target;
     if (to === undefined || !this.#graph.canBranch(from, to)) {
       this.#leaveTo(i64.const(rip));
       return;
+    }
+    if (target?.via !== undefined) {
+      this.#fn.set(this.#way as Local<"i32">, i32.const(target.via.index));
     }
     if (to.order <= from.order) {
       if (!this.#hasStackOf(to)) {
@@ -423,7 +450,7 @@ export class RegionCode {
         return;
       }
       this.#loadFlags();
-      this.#checkBudget(to.block.rip);
+      this.#checkBudget(rip);
       this.#fn.branch(this.#labels.get(to) as Label);
     } else if (to.isMerge) {
       this.#loadFlags();

@@ -103,3 +103,42 @@ test("calls nest deeper than regions may", () => {
   ]);
   expect(m.cpu.readRegisters().rax).toBe(2000n);
 });
+
+describe("branches into the middle of loops", () => {
+  const BLOCKS = 7;
+  const HEAD = 5;
+  const BLOCK_BYTES = 29;
+  const END = HEAD + BLOCKS * BLOCK_BYTES;
+  const at = (index: number): number => HEAD + index * BLOCK_BYTES;
+  const bytesOf = (value: number): number[] => [...new Uint8Array(Int32Array.of(value).buffer)];
+
+  /** add eax, n; rol eax, 3; dec ecx; jz END; test al, bit; jz one; jmp other */
+  function block(index: number, n: number, one: number, other: number): number[] {
+    const code = [0x05, ...bytesOf(n), 0xc1, 0xc0, 0x03, 0xff, 0xc9];
+    const jump = (opcode: readonly number[], to: number): void => {
+      const next = at(index) + code.length + opcode.length + 4;
+      code.push(...opcode, ...bytesOf(to - next));
+    };
+    jump([0x0f, 0x84], END);
+    code.push(0xa8, 1 << (n % 7));
+    jump([0x0f, 0x84], at(one));
+    jump([0xe9], at(other));
+    return code;
+  }
+
+  test.each(Array.from({ length: 20 }, (_, seed) => seed))(
+    "graph %i does the same in regions as interpreted, and hardly leaves them",
+    (seed) => {
+      const numbers = new SeededRandom(seed);
+      const blocks = Array.from({ length: BLOCKS }, (_, index) =>
+        block(index, numbers.below(1000), numbers.below(BLOCKS), numbers.below(BLOCKS)),
+      );
+      // mov ecx, 20000
+      const m = both([0xb9, ...bytesOf(20_000), ...blocks.flat(), 0xf4]);
+      expect(blocks.every(({ length }) => length === BLOCK_BYTES)).toBe(true);
+      expect(m.cpu.readRegisters().rcx).toBe(0n);
+      // Each block has been an entry at most, and the first is found more than once.
+      expect(Number(/^(\d+) regions/.exec(note(m, "jit"))?.[1])).toBeLessThanOrEqual(BLOCKS + 1);
+    },
+  );
+});

@@ -1,0 +1,78 @@
+/**
+ * Loops with several entries have no structured form. A node is put before their entries that all
+ * control to them comes through: then it is the only one.
+ */
+import type { Node } from "./graph.ts";
+
+/** @param entry where all others can be reached from */
+export function makeReducible(entry: Node): void {
+  divide(reachable(entry), entry);
+}
+
+function reachable(entry: Node): Set<Node> {
+  const found = new Set([entry]);
+  for (const node of found) for (const next of node.successors) found.add(next);
+  return found;
+}
+
+/** Looks for loops within a part of the graph that control comes to through its header alone. */
+function divide(part: ReadonlySet<Node>, header: Node): void {
+  for (const loop of loopsOf(part, header)) {
+    const outside = [...part].filter((node) => !loop.has(node));
+    const entered = new Set(outside.flatMap(({ successors }) => successors));
+    const entries = [...loop].filter((node) => entered.has(node));
+    const [first] = entries;
+    if (first === undefined) throw new Error("a loop that cannot be entered");
+    if (entries.length === 1) {
+      divide(loop, first);
+      continue;
+    }
+    const node = putBefore(entries, part);
+    divide(new Set([node, ...loop]), node);
+  }
+}
+
+function putBefore(entries: readonly Node[], part: ReadonlySet<Node>): Node {
+  const [first] = entries as [Node, ...Node[]];
+  const node: Node = {
+    ...{ block: first.block, inlining: first.inlining, call: undefined },
+    ...{ order: -1, targets: [], successors: [...entries], predecessors: [] },
+    ...{ isLoop: false, isMerge: false, dominated: [], dominator: undefined },
+    entries,
+  };
+  for (const from of part) {
+    const kept = from.successors.filter((next) => !entries.includes(next));
+    if (kept.length < from.successors.length) from.successors.splice(0, Infinity, ...kept, node);
+  }
+  for (const [index, entry] of entries.entries()) entry.via = { node, index };
+  return node;
+}
+
+/**
+ * The strongly connected components of a part that have more than one node, without the ways back to
+ * its header (Tarjan, "Depth-First Search and Linear Graph Algorithms").
+ */
+function loopsOf(part: ReadonlySet<Node>, header: Node): Set<Node>[] {
+  const loops: Set<Node>[] = [];
+  const numbers = new Map<Node, number>();
+  const open: Node[] = [];
+  const visit = (node: Node): number => {
+    const number = numbers.size;
+    let low = number;
+    numbers.set(node, number);
+    open.push(node);
+    for (const next of node.successors) {
+      if (next === header || !part.has(next)) continue;
+      const seen = numbers.get(next);
+      if (seen === undefined) low = Math.min(low, visit(next));
+      else if (open.includes(next)) low = Math.min(low, seen);
+    }
+    if (low === number) {
+      const component = open.splice(open.indexOf(node));
+      if (component.length > 1) loops.push(new Set(component));
+    }
+    return low;
+  };
+  visit(header);
+  return loops;
+}

@@ -249,8 +249,12 @@ export class FallbackCpu implements Cpu {
 
   writeRegisters(registers: Registers): void {
     this.#completeAccess();
-    writeRegisters(this.processor, registers);
-    this.mmu.stateReplaced();
+    const { processor, mmu } = this;
+    const mapped = processor.paging;
+    const { user } = mmu;
+    writeRegisters(processor, registers);
+    // Without paging before and after, as a BIOS's services have it, every mapping stays what it is.
+    if (mapped || processor.paging || mmu.user !== user) mmu.stateReplaced();
     this.#code.synchronise();
   }
 

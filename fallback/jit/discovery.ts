@@ -97,6 +97,7 @@ function inlinedCall(
   if (last === undefined || !isCall(last) || !isRelative(last)) return undefined;
   if (depthOf(inlining) >= MAX_DEPTH) return undefined;
   const back = endOf(block);
+  if (source.executed(back, block) === undefined) return undefined;
   const size = sizeOf(branchTarget(last, block.codeSize, back), block, source, room);
   return size === undefined ? undefined : { caller: inlining, back };
 }
@@ -117,13 +118,24 @@ function sizeOf(
   let size = 0;
   for (const block of blocks.values()) {
     size += block.offsets.length;
-    if (size > room) return undefined;
+    if (size > room || mayNotReturn(block, executed)) return undefined;
     for (const next of successorsOf(block)) {
       const successor = blocks.has(next) ? undefined : executed(next, block);
       if (successor !== undefined) blocks.set(next, successor);
     }
   }
   return size;
+}
+
+/**
+ * Whether a block ends with a jump that nobody knows where to, or a call that has not come back yet:
+ * that is how functions are called through a retpoline, whose own caller they then return to.
+ */
+function mayNotReturn(block: Block, executed: GraphSource["executed"]): boolean {
+  const last = block.instructions.at(-1);
+  if (last === undefined) return false;
+  if (isCall(last)) return executed(endOf(block), block) === undefined;
+  return last.form.instruction.name === "JMP" && !isRelative(last);
 }
 
 /** Offset of the instruction behind a block. */

@@ -515,7 +515,11 @@ export class RegionCode {
     const depth = i32.sub(this.#depth, i32.const(1));
     const result = slot === undefined ? this.#callKnown(rip, depth) : this.#callAt(slot, depth);
     fn.set(this.#rip, result);
-    fn.if(i64.ne(this.#rip, i64.const(back)), () => fn.return(this.#rip));
+    fn.if(i64.ne(this.#rip, i64.const(back)), () => {
+      // A retpoline's call never comes back, but leads on.
+      if (this.#graph.at(back, this.#node.inlining) === undefined) this.#chain();
+      fn.return(this.#rip);
+    });
     const { top, frame } = this.#registers.facts;
     this.#load();
     this.#checkStack({ top: top === undefined ? undefined : top + RETURN_BYTES, frame }, back, 0);
@@ -534,6 +538,16 @@ export class RegionCode {
 
   #callAt(slot: I32, depth: I32): I64 {
     return indirectResult("i64", REGION_TABLE, this.#env.regionType, slot, depth);
+  }
+
+  /** Goes on in the region at the offset to return, if there is one: its result is this one's. */
+  #chain(): void {
+    const fn = this.#fn;
+    const slot = this.#regionAt(this.#rip);
+    fn.if(slot, () => {
+      fn.store(i32.const(0), this.#rip, STATE.RIP);
+      fn.return(this.#callAt(slot, i32.sub(this.#depth, i32.const(1))));
+    });
   }
 
   /** The slot of the region at an offset, as the dispatch loop finds it; 0 without one. */
@@ -634,13 +648,7 @@ export class RegionCode {
       fn.return(i64.const(REGION_LEFT.LOOK));
     });
     const mayChain = i32.ne(this.#depth, zero);
-    fn.if(i32.and(i32.eq(this.#record, i32.const(CHAINS)), mayChain), () => {
-      const slot = this.#regionAt(this.#rip);
-      fn.if(slot, () => {
-        fn.store(zero, this.#rip, STATE.RIP);
-        fn.return(this.#callAt(slot, i32.sub(this.#depth, i32.const(1))));
-      });
-    });
+    fn.if(i32.and(i32.eq(this.#record, i32.const(CHAINS)), mayChain), () => this.#chain());
     fn.return(this.#rip);
     fn.code.push(0x00);
   }

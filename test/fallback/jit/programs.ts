@@ -259,12 +259,23 @@ class Programmer {
     return [0xe8, ...this.#word(0), 0x58, 0x05, ...this.#word(distance)];
   }
 
-  /** A call through RAX. @param behind bytes from its end to the function */
-  #indirectCall(behind: number): number[] {
-    const call = [0xff, 0xd0];
+  /**
+   * A call of what RAX points to.
+   * @param behind bytes from its end to the function
+   * @param thunk bytes from its end to a {@link #retpoline}
+   */
+  #indirectCall(behind: number, thunk: number): number[] {
+    const call = this.#random(2) === 0 ? [0xff, 0xd0] : [0xe8, ...this.#word(thunk)];
     // The address is that of the POP.
     const rest = this.#address(0).length - 1 - this.#word(0).length;
     return [...this.#address(rest + call.length + behind), ...call];
+  }
+
+  /** call 1f; 0: jmp 0b; 1: mov [rsp], rax; ret */
+  #retpoline(): number[] {
+    const prefix = { 64: [0x48], 32: [], 16: [0x67] }[this.#bits];
+    const store = [...prefix, 0x89, 0x04, 0x24];
+    return [0xe8, ...this.#word(2), 0xeb, 0xfe, ...store, 0xc3];
   }
 
   /** A jump to one of four places, by RCX, whose addresses no table has. */
@@ -292,9 +303,19 @@ class Programmer {
     const rest = [...jump, ...this.#straight(4)];
     const isDirect = random(2) === 0;
     const behind = rest.length + loop(0).length + 1;
-    const call = isDirect ? [0xe8, ...distance(behind)] : this.#indirectCall(behind);
+    const thunk = behind + callee.length;
+    const call = isDirect ? [0xe8, ...distance(behind)] : this.#indirectCall(behind, thunk);
     const length = first.length + call.length + rest.length;
-    return [...before, ...first, ...call, ...rest, ...loop(length), 0xf4, ...callee];
+    return [
+      ...before,
+      ...first,
+      ...call,
+      ...rest,
+      ...loop(length),
+      0xf4,
+      ...callee,
+      ...this.#retpoline(),
+    ];
   }
 }
 

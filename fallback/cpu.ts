@@ -20,7 +20,7 @@ import { Processor } from "./processor.ts";
 import { readState, writeState } from "./processor-state.ts";
 import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
 import { Slices } from "./slices.ts";
-import { RAM_BASE, STATE } from "./state.ts";
+import { RAM_BASE, STATE, STATE_BYTES } from "./state.ts";
 import { Stepper } from "./stepping.ts";
 import { TimeShares } from "./time-shares.ts";
 
@@ -328,6 +328,30 @@ export class FallbackCpu implements Cpu {
       } else if (interrupt !== undefined) this.#events.deliverInterrupt(interrupt);
     });
     this.#mappingsChanged = false;
+  }
+
+  /** As {@link readState}, but an access that devices have answered is not completed for it. */
+  peekState(): ProcessorState {
+    return readState(this.processor, this.#events.nmi);
+  }
+
+  /** Copies what {@link replaceState} takes. @param target `STATE_BYTES` bytes */
+  copyState(target: Uint8Array): void {
+    target.set(new Uint8Array(this.processor.buffer, 0, STATE_BYTES));
+  }
+
+  /**
+   * Goes back to where it was between two slices, or to where another of its kind is, with nothing
+   * under way. What was translated stays: memory must be what it was too.
+   */
+  replaceState(image: Uint8Array): void {
+    const { budget } = this.#engine;
+    new Uint8Array(this.processor.buffer).set(image);
+    this.#engine.budget = budget;
+    this.#departure.forget();
+    this.mmu.mmio.clear();
+    this.mmu.flush();
+    this.#code.synchronise();
   }
 
   /** Whether linear addresses may mean something else than when {@link writeState} was called. */

@@ -1,5 +1,6 @@
 /** The processor written in TypeScript, put together. */
 import { FallbackCpu } from "./cpu.ts";
+import { CheckedCpu, type CheckedOptions } from "./cross-check/checked-cpu.ts";
 import { Disassembler } from "./disassembler/disassembler.ts";
 import { section } from "./interpreter/engine.ts";
 import { HandlerTable } from "./interpreter/handlers.ts";
@@ -34,17 +35,31 @@ export function interpreterModule(
 }
 
 export function createFallbackCpu(description: FallbackDescription): FallbackCpu {
+  return new FallbackCpu({ ...description, ...interpreterFor(description) });
+}
+
+/** The table of instructions, and the interpreter made of it. */
+function interpreterFor(
+  description: InterpreterOptions & { readonly keptInterpreter?: KeptInterpreter },
+): Pick<FallbackCpuOptions, "map" | "interpreter" | "inlineInterpreter"> {
   const compile = (inline: boolean): WebAssembly.Module => {
     const kept = description.keptInterpreter?.(inline);
     return new WebAssembly.Module(kept ?? interpreterModule(inline, description));
   };
   const interpreter = compile(false);
-  return new FallbackCpu({
-    ...description,
+  return {
     map: new OpcodeMap(FAMILIES, new FormIndex(section(interpreter, FORMS_SECTION), FAMILIES)),
     interpreter,
     inlineInterpreter: () => compile(true),
-  });
+  };
+}
+
+/** As {@link createFallbackCpu}, and beside it one without the JIT that it is compared with. */
+export function createCheckedCpu(
+  description: Omit<CheckedOptions, "interpreter" | "inlineInterpreter" | "map"> &
+    Pick<FallbackDescription, "keptInterpreter">,
+): CheckedCpu {
+  return new CheckedCpu({ ...description, ...interpreterFor(description) });
 }
 
 /** For the text of instructions, whichever processor executes them. */

@@ -125,6 +125,10 @@ export const STATE = {
   MTRR_VARIABLE: 0x660,
 } as const;
 
+/** Behind the last field of the x87, MMX and SSE state, and of all state. */
+export const FX_AREA_END = STATE.MTRR_FIXED;
+export const STATE_BYTES = 0x700;
+
 /**
  * What is accessed: code of the JIT has windows of its own for static data and for the stack, which
  * often lie apart from the rest. The first is that of READ_WINDOW_BASE and what follows it.

@@ -1,13 +1,18 @@
 /** Which processor runs the guest: KVM's, or the one written in TypeScript. */
 import type { FallbackCpu } from "../fallback/cpu.ts";
-import { createFallbackCpu, type FallbackDescription } from "../fallback/index.ts";
+import type { CheckedCpu } from "../fallback/cross-check/checked-cpu.ts";
+import {
+  createCheckedCpu,
+  createFallbackCpu,
+  type FallbackDescription,
+} from "../fallback/index.ts";
 import { AssistedCpu } from "./assisted/assisted-cpu.ts";
 import { leavesToKvm } from "./assisted/leaves.ts";
 import { type Clock, CountedClock } from "./core/clock.ts";
 import type { Cpu, Registers } from "./core/cpu.ts";
 import { HostError } from "./core/errors.ts";
 import { splitMix64 } from "./core/split-mix.ts";
-import { MICROSECOND } from "./core/units.ts";
+import { MIB, MICROSECOND } from "./core/units.ts";
 import { loadAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
@@ -15,7 +20,7 @@ import { type KvmVerdict, KvmVerdictFile } from "./host/kvm-verdict-file.ts";
 import type { KvmAddon } from "./kvm/addon.ts";
 import { KvmCpu } from "./kvm/kvm-cpu.ts";
 import { probeKvm } from "./kvm/probe.ts";
-import type { MachineMemory } from "./machine/memory.ts";
+import { allocateMemory, type MachineMemory } from "./machine/memory.ts";
 
 export const ACCELERATORS = ["auto", "kvm", "emu"] as const;
 export type Accelerator = (typeof ACCELERATORS)[number];
@@ -37,6 +42,8 @@ export interface ProcessorRequest {
   readonly timed: boolean;
   /** Whether the processor in TypeScript translates what is hot. */
   readonly jit: boolean;
+  /** Whether an interpreter checks what the JIT's code does; needs a `CountedClock`. */
+  readonly crossCheck?: boolean;
   /** Of the processor in TypeScript: see `FallbackCpuOptions.profile`. */
   readonly profile?: ((elapsed: number, registers: () => Registers) => void) | undefined;
   /** Hears in one line why `auto` decided against KVM. */
@@ -69,6 +76,7 @@ function deterministic(request: ProcessorRequest, clock: CountedClock): ChosenPr
       remedy: "use --accel emu with --deterministic",
     });
   }
+  if (request.crossCheck) return { cpu: checkedCpu(request, clock), waitForEvents: undefined };
   const cpu = fallbackCpu(request, undefined, {
     executed: (instructions) => clock.pass(instructions),
     random: splitMix64(),
@@ -161,6 +169,20 @@ function fallbackCpu(
   });
   cpu.mmu.memory.protect(ram.protections);
   ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
+  return cpu;
+}
+
+function checkedCpu({ memory, timed, profile }: ProcessorRequest, clock: CountedClock): CheckedCpu {
+  const { whole, ram, shared } = memory;
+  const cpu = createCheckedCpu({
+    ...{ memory: whole, shared, clock, timed, profile },
+    twinMemory: allocateMemory(ram.size / MIB, shared).whole,
+    ramSize: ram.size,
+    keptInterpreter: readInterpreter,
+    jit: { threshold: JIT_THRESHOLD },
+  });
+  cpu.protect(ram.protections);
+  ram.onWrite = (address, length) => cpu.noticeWrite(address, length);
   return cpu;
 }
 

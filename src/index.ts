@@ -62,6 +62,11 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   /** Whether the processor in TypeScript translates what is hot to WebAssembly; unless not wanted. */
   readonly jit?: boolean;
   /**
+   * Whether an interpreter executes the same and is compared with the JIT; with a `CountedClock`. What
+   * they differ in ends the run as a `Bug`.
+   */
+  readonly crossCheck?: boolean;
+  /**
    * Hears, from the processor in TypeScript, how many nanoseconds the guest has run since the last
    * call, and may ask where it stands.
    */
@@ -101,6 +106,7 @@ export function createMachine(description: MachineDescription): Machine {
     clock,
     timed,
     jit,
+    crossCheck: description.crossCheck ?? false,
     profile: description.profile,
     explain,
   });

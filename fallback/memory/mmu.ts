@@ -48,6 +48,8 @@ export class Mmu {
   readonly #writeWindows: Windows;
   readonly #watchpoints = new Watchpoints();
   readonly #fromOutside = new Watchpoints();
+  /** See {@link trackWrites}. */
+  #written: Set<number> | undefined;
   /**
    * Whether accesses that are watched from outside are not made, but throw `WatchedAccess`: the
    * instruction is then executed by itself, so that one can stop behind it.
@@ -216,6 +218,17 @@ export class Mmu {
     return this.#watchpoints.within(linear, length) || this.#fromOutside.within(linear, length);
   }
 
+  /**
+   * Notes from now on which pages are written: no write may go past this class then.
+   * @returns numbers of guest physical pages, in a set that grows until the next call
+   */
+  trackWrites(): ReadonlySet<number> {
+    this.#written = new Set();
+    this.#tlb.protectAll();
+    for (const window of Object.values(this.#writeWindows)) window.drop();
+    return this.#written;
+  }
+
   #accessed(linear: number, length: number, write: boolean): void {
     if (!this.abandonsWatched) this.#fromOutside.accessed(linear, length, write);
     else if (this.#fromOutside.watches(linear, length, write)) throw new WatchedAccess();
@@ -329,11 +342,14 @@ export class Mmu {
   #remember(linear: number, page: number, user: boolean, write: boolean): void {
     if (this.watched(linear)) return;
     const number = page >>> PAGE_SHIFT;
+    const tracked = this.#written !== undefined;
     const writable =
+      (!tracked || write) &&
       this.#walker.dirty &&
       this.#walker.permits("write", user) &&
       !this.codePages.has(number) &&
       this.memory.allows("write", page, PAGE_SIZE);
+    if (writable) this.#written?.add(number);
     this.#tlb.fill(linear, RAM_BASE + page, writable, this.#walker.span > PAGE_SIZE);
     if (linear !== page) return;
     this.#readWindows.general.missed(page);
@@ -343,6 +359,7 @@ export class Mmu {
   /** What windows may hold: identity-mapped RAM, permitted, with its flags set already. */
   #rule(access: "read" | "write"): WindowRule {
     const write = access === "write";
+    const mayOpen = (): boolean => !write || this.#written === undefined;
     const qualifies = (address: number) => {
       const walker = this.#walker;
       return (
@@ -355,11 +372,13 @@ export class Mmu {
     };
     return {
       page: (address) =>
+        mayOpen() &&
         this.memory.allows(access, address, PAGE_SIZE) &&
         !(write && this.codePages.has(address >>> PAGE_SHIFT)) &&
         !this.watched(address) &&
         qualifies(address),
       chunk: (address) =>
+        mayOpen() &&
         this.memory.allowsChunk(address) &&
         !(write && this.codePages.inChunk(address)) &&
         !this.watched(address, CHUNK) &&
@@ -371,7 +390,11 @@ export class Mmu {
   /** RAM is written, by whomever: code that was translated from there is dropped. */
   noticeWrite(address: number, length: number): void {
     const last = (address + length - 1) >>> PAGE_SHIFT;
-    for (let page = address >>> PAGE_SHIFT; page <= last; page++) {
+    const first = address >>> PAGE_SHIFT;
+    if (this.#written !== undefined) {
+      for (let page = first; page <= last; page++) this.#written.add(page);
+    }
+    for (let page = first; page <= last; page++) {
       if (!this.codePages.has(page)) continue;
       this.onCodeWrite(address, length);
       return;

@@ -82,6 +82,13 @@ export class SoftwareTlb {
     }
   }
 
+  /** Takes the permission to write from all entries. */
+  protectAll(): void {
+    for (let index = 0; index < this.#filledCount; index++) {
+      this.#clearTag((this.#filled[index] as number) * TLB_ENTRY_SIZE, "WRITE_PAGE");
+    }
+  }
+
   #clear(at: number): void {
     this.#clearTag(at, "READ_PAGE");
     this.#clearTag(at, "WRITE_PAGE");

@@ -23,6 +23,11 @@ export function checkOptions(image: string, options: RunOptions): void {
       remedy: "use it with --accel emu",
     });
   }
+  if (options.crossCheck && !options.jit) {
+    throw new HostError("--cross-check compares the JIT's code with what is interpreted", {
+      remedy: "leave --no-jit out",
+    });
+  }
   if (options.deterministic) checkDeterministic(options);
   if (accel === "kvm" && trace?.kinds.has("cpu")) {
     throw new HostError("--trace cpu needs the processor in TypeScript", {

@@ -78,6 +78,7 @@ export async function runImage(
       timed: options.stats === true,
       decorations: trace?.decorations,
       jit: options.jit,
+      crossCheck: options.crossCheck === true,
       profile:
         profile && ((elapsed, registers) => profile.passed(elapsed, registers, machine.memory)),
       connect: (manifest) => {

@@ -47,6 +47,7 @@ export interface RunOptions {
   readonly freeze?: true;
   readonly deterministic?: true;
   readonly jit: boolean;
+  readonly crossCheck?: true;
 }
 
 /**
@@ -154,6 +155,12 @@ function addRunOptions(command: Command): Command {
     .option("-S, --freeze", "with --gdb: do not start the guest before a debugger says so")
     .option("--deterministic", "the same run every time: made-up time, one ns an instruction")
     .option("--no-jit", "the processor in TypeScript interprets everything")
+    .addOption(
+      new Option(
+        "--cross-check",
+        "--deterministic, and an interpreter checks what the JIT's code does (slow)",
+      ).implies({ deterministic: true }),
+    )
     .option("--stats", "print exits by kind and where the time went");
 }
 

@@ -3,7 +3,7 @@ import type { FallbackCpu } from "../../../fallback/cpu.ts";
 import { createFallbackCpu, interpreterModule } from "../../../fallback/index.ts";
 import type { JitOptions } from "../../../fallback/jit/jit.ts";
 import { CountedClock } from "../../../src/core/clock.ts";
-import type { Registers, Segment } from "../../../src/core/cpu.ts";
+import type { Cpu, Registers, Segment } from "../../../src/core/cpu.ts";
 import { GuestMemory, RAM_OFFSET } from "../../../src/core/guest-memory.ts";
 import { gpa, MIB, nanos } from "../../../src/core/units.ts";
 
@@ -16,7 +16,7 @@ const DATA_SIZE = 0x1000;
 const STACK = 0x38_0000;
 const PRESENT_WRITABLE = 3n;
 const LARGE = 0x80n;
-const interpreter = interpreterModule(false);
+export const interpreter = interpreterModule(false);
 
 export interface Machine {
   readonly cpu: FallbackCpu;
@@ -63,7 +63,17 @@ export function machine(
     executed: (instructions) => clock.pass(instructions),
     jit: threshold === undefined ? undefined : { threshold, onRegion },
   });
-  const view = new DataView(memory.buffer, RAM_OFFSET);
+  begin({ cpu, ram }, code, mode);
+  return { cpu, clock, ram };
+}
+
+/** Puts a program into memory, with page tables, and a processor in front of it. */
+export function begin(
+  { cpu, ram }: { readonly cpu: Cpu; readonly ram: GuestMemory },
+  code: readonly number[],
+  mode: Mode = LONG,
+): void {
+  const view = new DataView(ram.buffer, RAM_OFFSET);
   const entry = (at: number, value: bigint): void => view.setBigUint64(at, value, true);
   entry(TABLES, BigInt(TABLES + 0x1000) | PRESENT_WRITABLE);
   for (const gibibyte of [0, 1]) {
@@ -74,7 +84,6 @@ export function machine(
   }
   ram.write(gpa(CODE), Uint8Array.from(code));
   cpu.writeRegisters({ ...cpu.readRegisters(), rflags: 2n, ...registersOf(mode) });
-  return { cpu, clock, ram };
 }
 
 function registersOf({ bits, segmented }: Mode): Partial<Registers> {

@@ -13,7 +13,7 @@ import {
   type V128,
   type ValueType,
 } from "../wasm/expression.ts";
-import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
+import { type FunctionBuilder, isVariable, type Local } from "../wasm/function-builder.ts";
 import { i64x2 } from "../wasm/simd.ts";
 import {
   type FoundMemory,
@@ -205,7 +205,7 @@ export abstract class CodeEmitter implements Emitter {
   }
 
   push(bits: MemoryBits, value: I64, check: () => void = () => {}): void {
-    const stored = this.let(value);
+    const stored = isVariable(value) ? value : this.let(value);
     const top = this.let(i64.sub(this.getRegister(RSP, 64), i64.const(bits / 8)));
     this.store(this.#stackAddress(top, bits, true), bits, stored);
     check();

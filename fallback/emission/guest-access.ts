@@ -4,6 +4,7 @@ import { type Expression, type I32, type I64, i32, i64, type V128 } from "../was
 import {
   callResult,
   type FunctionBuilder,
+  isVariable,
   type Local,
   withWidth,
 } from "../wasm/function-builder.ts";
@@ -114,7 +115,7 @@ export class GuestAccess {
   }
 
   store(address: Local<"i64">, bits: MemoryBits, value: I64): void {
-    const stored = this.#fn.let(value);
+    const stored = variableOf(this.#fn, value);
     const plain = ({ base, offset }: Place) => this.#fn.storeNarrow(bits, base, stored, offset);
     this.#inWindow("write", address, plain, (slow) =>
       this.#failUnless(callResult("i32", slow.store[bits], address, stored)),
@@ -122,7 +123,7 @@ export class GuestAccess {
   }
 
   storeVector(address: Local<"i64">, value: V128): void {
-    const stored = this.#fn.let(value);
+    const stored = variableOf(this.#fn, value);
     const plain = ({ base, offset }: Place) => this.#fn.store(base, stored, offset);
     this.#inWindow("write", address, plain, (slow) =>
       this.#failUnless(callResult("i32", slow.storeVector, address, stored)),
@@ -192,6 +193,14 @@ export class GuestAccess {
     this.#fn.if(i64.geU(at, length), () => this.#fail({ area, access, address }));
     inside(plain);
   }
+}
+
+/** A variable with a value that will not change while it is stored. */
+function variableOf<Type extends "i64" | "v128">(
+  fn: FunctionBuilder,
+  value: Expression<Type>,
+): Expression<Type> {
+  return isVariable(value) ? value : fn.let(value);
 }
 
 function slowLoadVector(slow: SlowAccess, address: Local<"i64">, bits: VectorBits): V128 {

@@ -359,14 +359,11 @@ export class Jit {
 
   #makeImports(): JitImports {
     const { memory, shared, host, settleFlags, table, recordFault, procedure } = this.#around;
-    return {
-      jit: {
-        ...instantiateSupport(memory, shared, host, recordFault),
-        ...{ memory, regions: table, settleFlags },
-        procedure: (number: number) =>
-          procedure(this.#procedures[number] as DecodedInstruction) ? 0 : 1,
-      },
-    };
+    const support = instantiateSupport(memory, shared, host, {
+      recordFault,
+      procedure: (number) => (procedure(this.#procedures[number] as DecodedInstruction) ? 0 : 1),
+    });
+    return { jit: { ...support, memory, regions: table, settleFlags } };
   }
 }
 

@@ -2,6 +2,7 @@ import type { SlowAccess } from "../emission/guest-access.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
 import { RAM_BASE } from "../state.ts";
+import { callResult, FunctionBuilder } from "../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
 
 const WASM_PAGE = 65536;
@@ -16,6 +17,14 @@ export interface JitHost {
   load(low: number, high: number, bytes: number, forWrite: boolean): boolean;
   store(low: number, high: number, bytes: number): boolean;
   checkSegment(limit: number, offset: number, length: number): boolean;
+}
+
+/** What else the module of {@link instantiateSupport} stands before. */
+export interface SupportCalls {
+  /** Is called when a load has failed. */
+  recordFault(): void;
+  /** @returns 0 if the region may go on behind the instruction */
+  procedure(number: number): number;
 }
 
 const LOAD = { parameters: ["i64"], results: ["i64"] } as const;
@@ -42,6 +51,8 @@ function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const three = ["i32", "i32", "i32"] as const;
   module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared);
+  const one = { parameters: ["i32"], results: ["i32"] } as const;
+  const called = module.importFunction("cpu", "procedure", one);
   const slow = buildSlowAccess(module, {
     load: module.importFunction("cpu", "load", { parameters: [...three, "i32"], results: [] }),
     store: module.importFunction("cpu", "store", { parameters: three, results: ["i32"] }),
@@ -50,20 +61,26 @@ function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
       results: ["i32"],
     }),
   });
+  // An import from JavaScript would cost every module of regions code that calls it.
+  const procedure = module.addFunction(one);
+  const fn = new FunctionBuilder(one.parameters);
+  fn.return(callResult("i32", called, fn.parameter(0, "i32")));
+  module.define(procedure, fn.finish());
   for (const [name, , index] of FUNCTIONS) module.exportFunction(name, index(slow));
+  module.exportFunction("procedure", procedure);
   return module.finish();
 }
 
-/** @param recordFault is called when a load has failed */
 export function instantiateSupport(
   memory: WebAssembly.Memory,
   shared: boolean,
   host: JitHost,
-  recordFault: () => void,
+  { recordFault, procedure }: SupportCalls,
 ): Readonly<Record<string, unknown>> {
   return new WebAssembly.Instance(new WebAssembly.Module(buildSupport(shared)), {
     cpu: {
       memory,
+      procedure,
       load: (low: number, high: number, bytes: number, forWrite: number) => {
         if (!host.load(low, high, bytes, forWrite !== 0)) recordFault();
       },

@@ -1,11 +1,16 @@
 /** Numbers and strings as WebAssembly's binary format has them (Core Specification §5.2). */
 
+const LOCAL_GET = 0x20;
+const LOCAL_SET = 0x21;
+const LOCAL_TEE = 0x22;
 const FIRST_CAPACITY = 1024;
 
 /** Bytes to be appended to. */
 export class ByteSink {
   #bytes = new Uint8Array(FIRST_CAPACITY);
   #length = 0;
+  /** Where the last `local.set` begins and ends, and of which variable it is. */
+  #set = { from: 0, to: -1, variable: -1 };
 
   get length(): number {
     return this.#length;
@@ -27,6 +32,26 @@ export class ByteSink {
     if (length > 64) this.#bytes.set(bytes, this.#length);
     else for (let at = 0; at < length; at++) this.#bytes[this.#length + at] = bytes[at] as number;
     this.#length += length;
+  }
+
+  /** Appends `local.set`. */
+  setVariable(variable: number): void {
+    const from = this.#length;
+    this.push(LOCAL_SET);
+    pushUnsigned(this, variable);
+    this.#set = { from, to: this.#length, variable };
+  }
+
+  /** Appends `local.get`, which together with a `local.set` right before it is a `local.tee`. */
+  getVariable(variable: number): void {
+    const { from, to, variable: last } = this.#set;
+    if (to === this.#length && last === variable) {
+      this.#bytes[from] = LOCAL_TEE;
+      this.#set = { from, to: -1, variable };
+      return;
+    }
+    this.push(LOCAL_GET);
+    pushUnsigned(this, variable);
   }
 
   #growFor(more: number): void {

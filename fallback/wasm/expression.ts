@@ -259,6 +259,11 @@ export const i32 = {
   load16U: load("i32", 0x2f),
 } as const;
 
+const LOW_HALF = 0xffff_ffffn;
+const and64 = binaryWith<"i64">("i64", 0x83, -1n, (a, b) => a & b, smaller);
+/** In two bytes, where a mask takes seven. */
+const lowHalf = (a: I64): I64 => i64.extendU(i32.wrap(a));
+
 export const i64 = {
   const: (value: number | bigint): I64 => constant("i64", BigInt(value)),
   eqz: unary<"i64", "i32">("i32", 0x50, (a) => truth(a === 0n)),
@@ -289,7 +294,8 @@ export const i64 = {
   divU: binary<"i64", "i64">("i64", 0x80),
   remS: binary<"i64", "i64">("i64", 0x81),
   remU: binary<"i64", "i64">("i64", 0x82),
-  and: binaryWith("i64", 0x83, -1n, (a, b) => a & b, smaller),
+  and: (a: I64, b: I64): I64 =>
+    b.constant === LOW_HALF && a.constant === undefined ? lowHalf(a) : and64(a, b),
   or: binaryWith("i64", 0x84, 0n, (a, b) => a | b, larger),
   xor: binaryWith("i64", 0x85, 0n, (a, b) => a ^ b, larger),
   shl: binaryWith("i64", 0x86, 0n, (a, b) => a << count(b), shiftedBy(1)),

@@ -79,8 +79,7 @@ export class FunctionBuilder {
   set<Type extends ValueType>(local: Local<Type>, value: Expression<Type>): void {
     if (local.index < 0) throw new Error("a constant is set");
     value.emit(this.code);
-    this.code.push(0x21);
-    pushUnsigned(this.code, local.index);
+    this.code.setVariable(local.index);
   }
 
   store(address: I32, value: Expression, offset = 0): void {
@@ -221,8 +220,7 @@ class Variable<Type extends ValueType> implements Local<Type> {
   }
 
   emit(code: ByteSink): void {
-    code.push(0x20);
-    pushUnsigned(code, this.index);
+    code.getVariable(this.index);
   }
 }
 
@@ -235,6 +233,9 @@ export const withWidth = <Type extends ValueType>(
   width: number | undefined,
   frame?: number | null,
 ): Local<Type> => new Variable(index, type, width, frame);
+
+/** Whether an expression is a variable, or a constant that stands for one. */
+export const isVariable = (value: Expression): value is Local => "index" in value;
 
 /** The result of a call. */
 export const callResult = <Type extends ValueType>(

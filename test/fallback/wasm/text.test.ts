@@ -58,7 +58,7 @@ test("vectors have lanes, bytes and opcodes of two bytes", () => {
   });
   const ones = Array.from({ length: 16 }, () => 1).join(" ");
   expect(lines).toEqual([
-    ...["(local v128)", "local.get 0", "i8x16.splat", "local.set 1", "local.get 1"],
+    ...["(local v128)", "local.get 0", "i8x16.splat", "local.tee 1"],
     ...[`v128.const ${ones}`, "i16x8.add", "i16x8.extract_lane_u 3", "drop"],
     ...["local.get 1", "f32x4.sqrt", "drop"],
   ]);

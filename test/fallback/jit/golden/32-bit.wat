@@ -5,11 +5,10 @@
 20000d  dec ecx
 20000f  jne 0x200005
 
-(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i64 i32 i32 i32)
+(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.set 1
-local.get 1
+local.tee 1
 i32.const 6
 i32.lt_s
 if
@@ -54,8 +53,7 @@ block
       i32.sub
       local.set 1
       local.get 7
-      local.set 40
-      local.get 40
+      local.tee 40
       i32.const 0
       i64.load offset=0x250 ;; general read window
       i64.sub
@@ -75,16 +73,13 @@ block
       i64.load32_u offset=0x2000000 ;; RAM
       local.set 41
       local.get 4
-      local.set 44
-      local.get 44
-      local.set 42
-      local.get 42
+      local.tee 44
+      local.tee 42
       local.get 41
       i64.add
-      local.set 43
-      local.get 43
-      i64.const 4294967295
-      i64.and
+      local.tee 43
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 4
       local.get 42
       local.set 36
@@ -93,10 +88,9 @@ block
       local.get 7
       i64.const 4
       i64.add
-      i64.const 4294967295
-      i64.and
-      local.set 44
-      local.get 44
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 44
       i32.const 0
       i64.load offset=0x250 ;; general read window
       i64.sub
@@ -120,10 +114,8 @@ block
       local.get 4
       i64.const 65535
       i64.and
-      local.set 40
-      local.get 40
-      local.set 42
-      local.get 42
+      local.tee 40
+      local.tee 42
       local.get 43
       i64.add
       local.set 41
@@ -140,23 +132,16 @@ block
       local.get 43
       local.set 37
       local.get 4
-      local.set 44
-      local.get 44
+      local.tee 44
       i64.extend32_s
       local.set 43
-      local.get 43
-      local.set 42
       local.get 8
       i64.const 4
       i64.sub
-      local.set 41
-      local.get 41
-      i64.const 4294967295
-      i64.and
-      local.set 40
-      local.get 42
-      local.set 45
-      local.get 40
+      local.tee 42
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 41
       i32.const 0
       i64.load offset=0x390 ;; stack write window
       i64.sub
@@ -165,7 +150,7 @@ block
       i64.ge_u
       if
         i32.const 0
-        local.get 40
+        local.get 41
         i64.store offset=0x88 ;; ADDRESS
         i32.const 29360160
         local.set 3
@@ -173,19 +158,16 @@ block
         local.set 39
         br 2
       end
-      local.get 40
-      i32.wrap_i64
-      local.get 45
-      i64.store32 offset=0x2000000 ;; RAM
       local.get 41
-      i64.const 4294967295
-      i64.and
-      local.set 8
-      local.get 8
-      local.set 45
-      local.get 45
-      local.set 44
-      local.get 44
+      i32.wrap_i64
+      local.get 43
+      i64.store32 offset=0x2000000 ;; RAM
+      local.get 42
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 8
+      local.tee 44
+      local.tee 43
       i32.const 0
       i64.load offset=0x380 ;; stack read window
       i64.sub
@@ -194,7 +176,7 @@ block
       i64.ge_u
       if
         i32.const 0
-        local.get 44
+        local.get 43
         i64.store offset=0x88 ;; ADDRESS
         i32.const 29360176
         local.set 3
@@ -202,31 +184,27 @@ block
         local.set 39
         br 2
       end
-      local.get 44
+      local.get 43
       i32.wrap_i64
       i64.load32_u offset=0x2000000 ;; RAM
-      local.set 43
-      local.get 45
+      local.set 42
+      local.get 44
       i64.const 4
       i64.add
-      local.set 42
-      local.get 42
-      i64.const 4294967295
-      i64.and
+      local.tee 41
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 8
-      local.get 43
+      local.get 42
       local.set 6
       local.get 5
-      local.set 43
-      local.get 43
-      local.set 45
-      local.get 45
+      local.tee 42
+      local.tee 44
       i64.const 1
       i64.sub
-      local.set 44
-      local.get 44
-      i64.const 4294967295
-      i64.and
+      local.tee 43
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 5
       local.get 36
       local.get 37
@@ -235,12 +213,12 @@ block
       i64.shr_u
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 42
-      local.get 45
+      local.set 41
+      local.get 44
       local.set 36
       i64.const 1
       local.set 37
-      local.get 42
+      local.get 41
       local.set 37
       i32.const 30
       local.set 39
@@ -302,13 +280,13 @@ if
   i32.load offset=0xc
   i32.const 1
   i32.add
-  local.set 46
+  local.set 45
   local.get 3
-  local.get 46
+  local.get 45
   i32.store offset=0xc
   i64.const -9223372036854775808
   local.set 2
-  local.get 46
+  local.get 45
   i32.const 15
   i32.and
   i32.eqz
@@ -359,9 +337,8 @@ i32.ne
 i32.and
 if
   local.get 2
-  local.set 45
-  local.get 45
-  local.get 45
+  local.tee 44
+  local.get 44
   i64.const 14
   i64.shr_u
   i64.xor
@@ -370,20 +347,20 @@ if
   i32.and
   i32.const 16
   i32.mul
-  local.set 47
+  local.set 46
   i32.const 0
-  local.set 48
-  local.get 47
+  local.set 47
+  local.get 46
   i64.load offset=0x40000
-  local.get 45
+  local.get 44
   i64.eq
   if
-    local.get 47
+    local.get 46
     i32.load offset=0x40008
     i32.load offset=0x8
-    local.set 48
+    local.set 47
   end
-  local.get 48
+  local.get 47
   if
     i32.const 0
     local.get 2
@@ -391,7 +368,7 @@ if
     local.get 0
     i32.const 1
     i32.sub
-    local.get 48
+    local.get 47
     call_indirect (type 0) 0
     return
   end

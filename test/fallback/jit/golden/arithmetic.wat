@@ -6,8 +6,7 @@
 (local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.set 1
-local.get 1
+local.tee 1
 i32.const 4
 i32.lt_s
 if
@@ -48,46 +47,36 @@ block
       local.get 5
       local.set 41
       local.get 4
-      local.set 44
-      local.get 44
-      local.set 42
-      local.get 42
+      local.tee 44
+      local.tee 42
       local.get 41
       i64.add
-      local.set 43
-      local.get 43
-      local.set 4
-      local.get 4
-      i64.const 4294967295
-      i64.and
+      local.tee 43
+      local.tee 4
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 44
       local.get 6
-      i64.const 4294967295
-      i64.and
-      local.set 41
-      local.get 41
-      local.set 43
-      local.get 43
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 41
+      local.tee 43
       local.get 44
       i64.xor
-      local.set 42
-      local.get 42
+      local.tee 42
       local.set 6
       local.get 42
       local.set 36
       local.get 5
-      i64.const 4294967295
-      i64.and
-      local.set 42
-      local.get 42
-      local.set 44
-      local.get 44
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 42
+      local.tee 44
       i64.const 1
       i64.sub
-      local.set 43
-      local.get 43
-      i64.const 4294967295
-      i64.and
+      local.tee 43
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 5
       i64.const 0
       local.set 41
@@ -211,8 +200,7 @@ i32.ne
 i32.and
 if
   local.get 2
-  local.set 44
-  local.get 44
+  local.tee 44
   local.get 44
   i64.const 14
   i64.shr_u

@@ -6,11 +6,10 @@
 20000c  dec ecx
 20000e  jne 0x200005
 
-(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i32 i32 i32)
+(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.set 1
-local.get 1
+local.tee 1
 i32.const 7
 i32.lt_s
 if
@@ -35,29 +34,10 @@ local.set 8
 block
   block
     local.get 8
-    local.set 40
-    local.get 40
+    local.tee 40
     i64.const -16
     i64.add
-    local.set 48
-    local.get 48
-    i32.const 0
-    i64.load offset=0x390 ;; stack write window
-    i64.sub
-    i32.const 0
-    i64.load offset=0x398 ;; its length
-    i64.ge_u
-    if
-      i32.const 0
-      local.get 48
-      i64.store offset=0x88 ;; ADDRESS
-      i32.const 29360256
-      local.set 3
-      br 2
-    end
-    local.get 40
-    local.set 47
-    local.get 47
+    local.tee 47
     i32.const 0
     i64.load offset=0x390 ;; stack write window
     i64.sub
@@ -67,6 +47,22 @@ block
     if
       i32.const 0
       local.get 47
+      i64.store offset=0x88 ;; ADDRESS
+      i32.const 29360256
+      local.set 3
+      br 2
+    end
+    local.get 40
+    local.tee 46
+    i32.const 0
+    i64.load offset=0x390 ;; stack write window
+    i64.sub
+    i32.const 0
+    i64.load offset=0x398 ;; its length
+    i64.ge_u
+    if
+      i32.const 0
+      local.get 46
       i64.store offset=0x88 ;; ADDRESS
       i32.const 29360272
       local.set 3
@@ -90,52 +86,41 @@ block
       i32.sub
       local.set 1
       local.get 4
-      local.set 41
-      local.get 41
+      local.tee 41
       local.set 42
-      local.get 42
+      local.get 8
+      i64.const 8
+      i64.sub
       local.set 43
-      local.get 8
-      i64.const 8
-      i64.sub
-      local.set 44
-      local.get 43
-      local.set 45
       local.get 40
       i32.wrap_i64
-      local.get 45
+      local.get 42
       i64.store offset=0x1fffff8
-      local.get 44
-      local.set 8
-      local.get 8
+      local.get 43
+      local.tee 8
       i64.const 8
       i64.sub
-      local.set 45
-      i64.const 2097163
-      local.set 44
+      local.set 43
       local.get 40
       i32.wrap_i64
-      local.get 44
+      i64.const 2097163
       i64.store offset=0x1fffff0
-      local.get 45
+      local.get 43
       local.set 8
       local.get 1
       i32.const 2
       i32.sub
       local.set 1
       local.get 4
-      i64.const 4294967295
-      i64.and
-      local.set 41
-      local.get 41
-      local.set 43
-      local.get 43
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 44
+      local.tee 42
       i64.const 1
       i64.add
-      local.set 42
-      local.get 42
-      i64.const 4294967295
-      i64.and
+      local.tee 41
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 4
       i32.const 0
       local.get 36
@@ -167,20 +152,19 @@ block
       i32.const 1
       i32.and
       i64.extend_i32_u
-      local.set 46
-      local.get 43
+      local.set 45
+      local.get 42
       local.set 36
       i64.const 1
       local.set 37
-      local.get 46
+      local.get 45
       local.set 37
       local.get 8
-      local.set 46
+      local.set 45
       local.get 40
       i32.wrap_i64
       i64.load offset=0x1fffff0
-      local.set 43
-      local.get 43
+      local.tee 44
       i64.const 2097163
       i64.ne
       if
@@ -190,11 +174,10 @@ block
         local.set 39
         br 2
       end
-      local.get 46
+      local.get 45
       i64.const 8
       i64.add
-      local.set 42
-      local.get 42
+      local.tee 42
       local.set 8
       local.get 1
       i32.const 3
@@ -205,38 +188,34 @@ block
       local.get 40
       i32.wrap_i64
       i64.load offset=0x1fffff8
-      local.set 47
+      local.set 46
       local.get 41
       i64.const 8
       i64.add
-      local.set 48
-      local.get 48
+      local.tee 47
       local.set 8
-      local.get 47
+      local.get 46
       local.set 6
       local.get 5
-      i64.const 4294967295
-      i64.and
-      local.set 41
-      local.get 41
-      local.set 48
-      local.get 48
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 41
+      local.tee 47
       i64.const 1
       i64.sub
-      local.set 47
-      local.get 47
-      i64.const 4294967295
-      i64.and
+      local.tee 46
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 5
       local.get 37
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 49
-      local.get 48
+      local.set 48
+      local.get 47
       local.set 36
       i64.const 1
       local.set 37
-      local.get 49
+      local.get 48
       local.set 37
       i32.const 30
       local.set 39
@@ -298,13 +277,13 @@ if
   i32.load offset=0xc
   i32.const 1
   i32.add
-  local.set 50
+  local.set 49
   local.get 3
-  local.get 50
+  local.get 49
   i32.store offset=0xc
   i64.const -9223372036854775808
   local.set 2
-  local.get 50
+  local.get 49
   i32.const 15
   i32.and
   i32.eqz
@@ -355,9 +334,8 @@ i32.ne
 i32.and
 if
   local.get 2
-  local.set 49
-  local.get 49
-  local.get 49
+  local.tee 48
+  local.get 48
   i64.const 14
   i64.shr_u
   i64.xor
@@ -366,20 +344,20 @@ if
   i32.and
   i32.const 16
   i32.mul
-  local.set 51
+  local.set 50
   i32.const 0
-  local.set 52
-  local.get 51
+  local.set 51
+  local.get 50
   i64.load offset=0x40000
-  local.get 49
+  local.get 48
   i64.eq
   if
-    local.get 51
+    local.get 50
     i32.load offset=0x40008
     i32.load offset=0x8
-    local.set 52
+    local.set 51
   end
-  local.get 52
+  local.get 51
   if
     i32.const 0
     local.get 2
@@ -387,7 +365,7 @@ if
     local.get 0
     i32.const 1
     i32.sub
-    local.get 52
+    local.get 51
     call_indirect (type 0) 0
     return
   end

@@ -11,8 +11,7 @@
 (local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.set 1
-local.get 1
+local.tee 1
 i32.const 9
 i32.lt_s
 if
@@ -54,14 +53,13 @@ block
       i32.sub
       local.set 1
       local.get 5
-      i64.const 4294967295
-      i64.and
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 41
       local.get 4
-      i64.const 4294967295
-      i64.and
-      local.set 42
-      local.get 42
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 42
       local.get 41
       i64.sub
       local.set 43
@@ -83,12 +81,12 @@ block
       i64.or
       local.set 6
       local.get 5
-      i64.const 4294967295
-      i64.and
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 43
       local.get 10
-      i64.const 4294967295
-      i64.and
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 42
       local.get 43
       local.get 42
@@ -98,8 +96,8 @@ block
       i64.extend32_s
       i64.gt_s
       select
-      i64.const 4294967295
-      i64.and
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 10
       i32.const 6
       local.set 39
@@ -120,18 +118,15 @@ block
         i32.sub
         local.set 1
         local.get 5
-        i64.const 4294967295
-        i64.and
-        local.set 41
-        local.get 41
-        local.set 43
-        local.get 43
+        i32.wrap_i64
+        i64.extend_i32_u
+        local.tee 41
+        local.tee 43
         i64.const 1
         i64.sub
-        local.set 42
-        local.get 42
-        i64.const 4294967295
-        i64.and
+        local.tee 42
+        i32.wrap_i64
+        i64.extend_i32_u
         local.set 5
         local.get 36
         local.get 37
@@ -178,18 +173,15 @@ block
         i32.sub
         local.set 1
         local.get 4
-        i64.const 4294967295
-        i64.and
-        local.set 42
-        local.get 42
-        local.set 44
-        local.get 44
+        i32.wrap_i64
+        i64.extend_i32_u
+        local.tee 42
+        local.tee 44
         i64.const 1
         i64.add
-        local.set 43
-        local.get 43
-        i64.const 4294967295
-        i64.and
+        local.tee 43
+        i32.wrap_i64
+        i64.extend_i32_u
         local.set 4
         local.get 36
         local.get 37
@@ -203,18 +195,15 @@ block
         local.get 41
         local.set 37
         local.get 5
-        i64.const 4294967295
-        i64.and
-        local.set 42
-        local.get 42
-        local.set 44
-        local.get 44
+        i32.wrap_i64
+        i64.extend_i32_u
+        local.tee 42
+        local.tee 44
         i64.const 1
         i64.sub
-        local.set 43
-        local.get 43
-        i64.const 4294967295
-        i64.and
+        local.tee 43
+        i32.wrap_i64
+        i64.extend_i32_u
         local.set 5
         local.get 37
         i32.wrap_i64
@@ -344,8 +333,7 @@ i32.ne
 i32.and
 if
   local.get 2
-  local.set 44
-  local.get 44
+  local.tee 44
   local.get 44
   i64.const 14
   i64.shr_u

@@ -7,8 +7,7 @@
 (local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.set 1
-local.get 1
+local.tee 1
 i32.const 5
 i32.lt_s
 if
@@ -53,10 +52,8 @@ block
       local.get 4
       i64.const 255
       i64.and
-      local.set 44
-      local.get 44
-      local.set 42
-      local.get 42
+      local.tee 44
+      local.tee 42
       local.get 41
       i64.add
       local.set 43
@@ -77,10 +74,8 @@ block
       i64.shr_u
       i64.const 255
       i64.and
-      local.set 42
-      local.get 42
-      local.set 44
-      local.get 44
+      local.tee 42
+      local.tee 44
       i64.const 3
       i64.add
       local.get 36
@@ -121,18 +116,15 @@ block
       i64.or
       local.set 6
       local.get 5
-      i64.const 4294967295
-      i64.and
-      local.set 42
-      local.get 42
-      local.set 44
-      local.get 44
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 42
+      local.tee 44
       i64.const 1
       i64.sub
-      local.set 43
-      local.get 43
-      i64.const 4294967295
-      i64.and
+      local.tee 43
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 5
       local.get 38
       i64.const 8
@@ -260,8 +252,7 @@ i32.ne
 i32.and
 if
   local.get 2
-  local.set 44
-  local.get 44
+  local.tee 44
   local.get 44
   i64.const 14
   i64.shr_u

@@ -9,8 +9,7 @@
 (local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.set 1
-local.get 1
+local.tee 1
 i32.const 7
 i32.lt_s
 if
@@ -38,10 +37,8 @@ local.set 11
 block
   block
     local.get 8
-    local.set 40
-    local.get 40
-    local.set 43
-    local.get 43
+    local.tee 40
+    local.tee 43
     i32.const 0
     i64.load offset=0x380 ;; stack read window
     i64.sub
@@ -74,14 +71,12 @@ block
       i32.sub
       local.set 1
       local.get 5
-      i64.const 4294967295
-      i64.and
-      local.set 41
-      local.get 41
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 41
       local.set 10
       local.get 7
-      local.set 41
-      local.get 41
+      local.tee 41
       local.set 11
       local.get 1
       i32.const 5
@@ -140,8 +135,7 @@ block
       local.set 11
       i32.const 0
       i32.load offset=0x270 ;; BUDGET
-      local.set 1
-      local.get 1
+      local.tee 1
       i32.const 5
       i32.sub
       local.set 1
@@ -154,26 +148,21 @@ block
         br 3
       end
       local.get 10
-      i64.const 4294967295
-      i64.and
-      local.set 41
-      local.get 41
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 41
       local.set 5
       local.get 11
-      local.set 41
-      local.get 41
+      local.tee 41
       local.set 7
       local.get 5
-      local.set 43
-      local.get 43
-      local.set 41
-      local.get 41
+      local.tee 43
+      local.tee 41
       i64.const 1
       i64.sub
-      local.set 42
-      local.get 42
-      i64.const 4294967295
-      i64.and
+      local.tee 42
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 5
       i32.const 0
       i64.load offset=0x98 ;; FLAG_RESULT
@@ -341,8 +330,7 @@ i32.ne
 i32.and
 if
   local.get 2
-  local.set 44
-  local.get 44
+  local.tee 44
   local.get 44
   i64.const 14
   i64.shr_u

@@ -7,8 +7,7 @@
 (local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.set 1
-local.get 1
+local.tee 1
 i32.const 5
 i32.lt_s
 if
@@ -52,20 +51,17 @@ block
       local.get 5
       i64.const 255
       i64.and
-      local.set 41
-      local.get 41
+      local.tee 41
       i64.const 31
       i64.and
       local.set 42
       local.get 4
-      i64.const 4294967295
-      i64.and
-      local.set 43
-      local.get 43
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 43
       local.get 42
       i64.shl
-      local.set 44
-      local.get 44
+      local.tee 44
       i64.const 32
       i64.shr_u
       i64.const 1
@@ -73,8 +69,8 @@ block
       i32.wrap_i64
       local.set 45
       local.get 44
-      i64.const 4294967295
-      i64.and
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 4
       local.get 42
       i64.eqz
@@ -106,10 +102,9 @@ block
       local.get 4
       local.set 44
       local.get 6
-      i64.const 4294967295
-      i64.and
-      local.set 41
-      local.get 41
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 41
       local.set 43
       i32.const 0
       local.get 36
@@ -145,19 +140,16 @@ block
       i32.and
       i64.extend_i32_u
       i64.add
-      local.set 42
-      local.get 42
-      i64.const 4294967295
-      i64.and
+      local.tee 42
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 6
       local.get 10
-      i64.const 4294967295
-      i64.and
-      local.set 44
-      local.get 44
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 44
       i64.extend32_s
-      local.set 43
-      local.get 43
+      local.tee 43
       i64.const 3
       i64.shr_s
       local.set 42
@@ -169,8 +161,8 @@ block
       i32.wrap_i64
       local.set 45
       local.get 42
-      i64.const 4294967295
-      i64.and
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 10
       local.get 42
       i64.extend32_s
@@ -186,18 +178,15 @@ block
       i64.extend_i32_u
       local.set 38
       local.get 5
-      i64.const 4294967295
-      i64.and
-      local.set 42
-      local.get 42
-      local.set 44
-      local.get 44
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 42
+      local.tee 44
       i64.const 1
       i64.sub
-      local.set 43
-      local.get 43
-      i64.const 4294967295
-      i64.and
+      local.tee 43
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 5
       local.get 38
       i32.wrap_i64
@@ -328,8 +317,7 @@ i32.ne
 i32.and
 if
   local.get 2
-  local.set 44
-  local.get 44
+  local.tee 44
   local.get 44
   i64.const 14
   i64.shr_u

@@ -9,8 +9,7 @@
 (local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 v128 v128 v128 v128 f64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.set 1
-local.get 1
+local.tee 1
 i32.const 7
 i32.lt_s
 if
@@ -70,8 +69,7 @@ block
       i32.sub
       local.set 1
       local.get 7
-      local.set 41
-      local.get 41
+      local.tee 41
       i32.const 0
       i64.load offset=0x250 ;; general read window
       i64.sub
@@ -89,14 +87,12 @@ block
       local.get 41
       i32.wrap_i64
       v128.load offset=0x2000000 ;; RAM
-      local.set 42
-      local.get 42
+      local.tee 42
       local.set 20
       local.get 21
       local.set 42
       local.get 20
-      local.set 43
-      local.get 43
+      local.tee 43
       local.get 42
       f32x4.add
       local.set 44
@@ -131,8 +127,7 @@ block
       f32x4.eq
       v128.or
       v128.and
-      local.set 45
-      local.get 45
+      local.tee 45
       i32x4.all_true
       i32.eqz
       if
@@ -141,26 +136,20 @@ block
         br 2
       end
       local.get 44
-      local.set 20
-      local.get 20
+      local.tee 20
       local.set 45
       local.get 22
-      local.set 44
-      local.get 44
+      local.tee 44
       local.get 45
       i32x4.add
-      local.set 22
-      local.get 22
+      local.tee 22
       v128.const 255 255 255 255 255 255 255 255 0 0 0 0 0 0 0 0
       v128.and
-      local.set 45
-      local.get 45
+      local.tee 45
       f64x2.extract_lane 0
-      local.set 46
-      local.get 46
+      local.tee 46
       i64.trunc_sat_f64_s
-      local.set 41
-      local.get 41
+      local.tee 41
       i64.const -2147483647
       i64.sub
       i64.const 4294967294
@@ -176,16 +165,13 @@ block
         br 2
       end
       local.get 41
-      i64.const 4294967295
-      i64.and
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 4
       local.get 20
       local.set 45
       local.get 7
-      local.set 41
-      local.get 45
-      local.set 44
-      local.get 41
+      local.tee 41
       i32.const 0
       i64.load offset=0x260 ;; general write window
       i64.sub
@@ -202,21 +188,18 @@ block
       end
       local.get 41
       i32.wrap_i64
-      local.get 44
+      local.get 45
       v128.store offset=0x2000000 ;; RAM
       local.get 5
-      i64.const 4294967295
-      i64.and
-      local.set 48
-      local.get 48
-      local.set 41
-      local.get 41
+      i32.wrap_i64
+      i64.extend_i32_u
+      local.tee 48
+      local.tee 41
       i64.const 1
       i64.sub
-      local.set 47
-      local.get 47
-      i64.const 4294967295
-      i64.and
+      local.tee 47
+      i32.wrap_i64
+      i64.extend_i32_u
       local.set 5
       i32.const 0
       local.get 36
@@ -372,8 +355,7 @@ i32.ne
 i32.and
 if
   local.get 2
-  local.set 49
-  local.get 49
+  local.tee 49
   local.get 49
   i64.const 14
   i64.shr_u

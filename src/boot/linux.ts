@@ -1,6 +1,7 @@
 /**
  * The Linux/x86 boot protocol (Linux, Documentation/arch/x86/boot.rst), entered behind the real-mode
- * part: in 64-bit mode where the kernel has such an entry, else in 32-bit protected mode.
+ * part: in 64-bit mode where the kernel has such an entry, else in 32-bit protected mode; old ones by
+ * their real-mode part.
  */
 
 import type { Registers } from "../core/cpu.ts";
@@ -12,6 +13,7 @@ import { type ByteSource, readHead } from "./byte-source.ts";
 import { getUint64, viewOf } from "./data-view.ts";
 import { linuxEntryState, linuxGdt } from "./entry-state.ts";
 import { identityPageTables, PAGE_TABLES_SIZE } from "./identity-page-tables.ts";
+import { checkSetup, enterSetup, SETUP_AREA } from "./linux-setup.ts";
 import { copyFile, placeLow } from "./loading.ts";
 import { EXTENDED_START, memoryMap } from "./memory-map.ts";
 import { Placement } from "./placement.ts";
@@ -47,6 +49,8 @@ const SECTOR_SIZE = 512;
 const DEFAULT_SETUP_SECTS = 4;
 const HEAD_SIZE = 0x268;
 const BOOT_FLAG_VALUE = 0xaa55;
+/** The first that says how much memory the kernel takes: without that it has to ask the BIOS. */
+const FIRST_WITHOUT_SETUP = 0x020a;
 /** The first with a protected-mode kernel at 1 MiB, and a command line by pointer. */
 const OLDEST_VERSION = 0x0202;
 const LOADED_HIGH = 1 << 0;
@@ -77,6 +81,8 @@ interface Header {
   readonly setup: Uint8Array;
   readonly kernelOffset: number;
   readonly long: boolean;
+  /** Entered in real mode, at its setup code. */
+  readonly bySetup: boolean;
   readonly loadAddress: number;
   /** Memory that it needs there before it has looked at the map. */
   readonly initSize: number;
@@ -108,6 +114,22 @@ export function loadLinux(request: LinuxRequest): { registers: Registers; descri
   }
   const initrdAddress =
     initrd === undefined ? 0 : placeInitrd(initrd, header, placement, memory.size);
+  const loadFiles = (): void => {
+    copyFile(memory, loadAddress, source, header.kernelOffset, kernelSize);
+    if (initrd !== undefined) copyFile(memory, initrdAddress, initrd, 0, initrd.size);
+  };
+  if (header.bySetup) {
+    const setup = {
+      setup: source.read(0, header.kernelOffset),
+      commandLine,
+      initrd: { address: initrdAddress, size: initrd?.size ?? 0 },
+    };
+    checkSetup(setup);
+    placement.claim(SETUP_AREA.start, SETUP_AREA.length, "setup code");
+    loadFiles();
+    const registers = enterSetup(setup, memory);
+    return { registers, description: `Linux at ${hex(loadAddress)}, entered in real mode` };
+  }
   const parameters = placeLow(placement, PARAMETERS_SIZE, "boot parameters", PAGE_SIZE);
   const commandLineAddress = placeLow(placement, commandLine.length, "command line");
   const gdt = linuxGdt(long);
@@ -117,8 +139,7 @@ export function loadLinux(request: LinuxRequest): { registers: Registers; descri
     : undefined;
   placement.requireRam(memory.size);
 
-  copyFile(memory, loadAddress, source, header.kernelOffset, kernelSize);
-  if (initrd !== undefined) copyFile(memory, initrdAddress, initrd, 0, initrd.size);
+  loadFiles();
   memory.write(gpa(commandLineAddress), commandLine);
   memory.write(gpa(gdtAddress), gdt);
   if (pageTables !== undefined) memory.write(gpa(pageTables), identityPageTables(pageTables));
@@ -154,6 +175,7 @@ function readHeader(source: ByteSource): Header {
     setup: head,
     kernelOffset,
     long,
+    bySetup: version < FIRST_WITHOUT_SETUP,
     loadAddress: preferred >= EXTENDED_START ? preferred : EXTENDED_START,
     initSize: version >= 0x020a ? view.getUint32(INIT_SIZE, true) : 0,
     commandLineSize: version >= 0x0206 ? view.getUint32(CMDLINE_SIZE, true) : DEFAULT_CMDLINE_SIZE,

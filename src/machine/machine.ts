@@ -8,6 +8,7 @@ import { floating } from "../core/device.ts";
 import { assert } from "../core/errors.ts";
 import type { EventLoop } from "../core/event-loop.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
+import { gpa } from "../core/units.ts";
 import { Board, type BoardOptions } from "./board.ts";
 import type { Decorations } from "./decorations.ts";
 import { HvtBoard, type TenderInterface } from "./hvt-board.ts";
@@ -17,6 +18,11 @@ import type { RunControl } from "./run-control.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { RunStatistics } from "./run-statistics.ts";
 import { TimedBackends } from "./timed-backends.ts";
+
+/** Without it the processor is in real mode. */
+const CR0_PE = 1n;
+/** Interrupt vectors and the BIOS's data area. */
+const BIOS_LOW_MEMORY = 0x500;
 
 export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" | "onInterrupt"> {
   readonly cpu: Cpu;
@@ -59,7 +65,8 @@ export class Machine {
     if (tender === undefined) {
       const board = new Board(boardOptions);
       this.board = board;
-      const start = typeof boot === "function" ? boot : this.#installBios(board, boot);
+      const bios = this.#installBios(board, typeof boot === "function" ? undefined : boot);
+      const start = typeof boot === "function" ? this.#direct(boot, bios) : () => bios.start();
       this.#boot = () => {
         writeAcpiTables(options.memory, board.acpi);
         return start();
@@ -148,7 +155,21 @@ export class Machine {
     this.cpu.writeRegisters(this.#boot());
   }
 
-  #installBios({ ports, screen }: Board, image: BootImage): () => Registers {
+  /** A kernel without a boot loader finds what a BIOS leaves all the same, unless it lies there. */
+  #direct(load: () => Registers, bios: Bios): () => Registers {
+    const { memory } = this.#options;
+    let loaded = memory.slice(gpa(0), BIOS_LOW_MEMORY).some((byte) => byte !== 0);
+    return () => {
+      if (!loaded) bios.prepare();
+      // From the second start on it is loaded over what is there.
+      loaded = false;
+      const registers = load();
+      if ((registers.cr0 & CR0_PE) === 0n) bios.startChips();
+      return registers;
+    };
+  }
+
+  #installBios({ ports, screen }: Board, image: BootImage | undefined): Bios {
     const { memory, clock } = this.#options;
     const disks = this.#options.blocks.map(({ backend }) => backend);
     const media = bootMedia(image, disks);
@@ -157,7 +178,7 @@ export class Machine {
       read: (_offset, size) => floating(size),
       write: () => bios.trap(this.cpu),
     });
-    return () => bios.start();
+    return bios;
   }
 }
 

@@ -67,13 +67,33 @@ describe("Linux", () => {
     ]);
   });
 
-  it("goes to 1 MiB if it is too old to say where", () => {
+  it("is entered at its setup code, in real mode, if it is too old for another way", () => {
+    const ram = memory();
     const { registers } = loadImage({
-      source: bzImage((view) => view.setUint16(0x206, 0x0205, true)),
-      memory: memory(),
-      commandLine: [],
+      source: bzImage((view) => view.setUint16(0x206, 0x0207, true)),
+      memory: ram,
+      commandLine: ["one", "two"],
+      initrd: new MemorySource(new Uint8Array(3000).fill(0x77)),
     });
-    expect(registers.rip).toBe(0x10_0000n);
+    expect([registers.cs.selector, registers.rip, registers.cr0 & 1n]).toEqual([0x9020, 0n, 0n]);
+    expect([registers.ss.base, registers.rsp]).toEqual([0x9_0000n, 0xe000n]);
+    expect(ram.readU8(gpa(0x10_0000))).toBe(0xaa);
+    const u32 = (offset: number): number => ram.readU32(gpa(0x9_0000 + offset));
+    expect(u32(0x202)).toBe(0x5372_6448);
+    expect([u32(0x210) & 0x80ff, ram.readU16(gpa(0x9_0224))]).toEqual([0x80ff, 0xde00]);
+    expect(new TextDecoder().decode(ram.slice(gpa(u32(0x228)), 8).slice())).toBe("one two\0");
+    expect([u32(0x21c), ram.readU8(gpa(u32(0x218) + 2999))]).toEqual([3000, 0x77]);
+  });
+
+  it("is refused with a setup code that has no room", () => {
+    const source = bzImage((view) => {
+      view.setUint16(0x206, 0x0207, true);
+      view.setUint8(0x1f1, 100);
+    });
+    const large = new Uint8Array(60_000);
+    large.set(source.read(0, source.size));
+    const request = { source: new MemorySource(large), memory: memory(), commandLine: [] };
+    expect(() => loadImage(request)).toThrow("no room below 0x9fc00 for the kernel's setup code");
   });
 
   it.each([

@@ -19,6 +19,22 @@ import { VirtualEventLoop } from "../support/virtual-event-loop.ts";
 
 const exit = portWrite(0x501, 2, 0x5305);
 
+/** @param cr0 whether the kernel is entered in protected mode: its lowest bit */
+function directWith(cr0: bigint, loaded: (memory: GuestMemory) => void = () => {}) {
+  const clock = new VirtualClock();
+  const memory = new GuestMemory(new ArrayBuffer(1 << 20));
+  loaded(memory);
+  const read: number[] = [];
+  // Whether counter 0 is programmed: its status byte.
+  const script = [portWrite(0x43, 1, 0xe2), portRead(0x40, 1, read), exit];
+  const machine = new Machine({
+    ...{ cpu: new ScriptedCpu(...script), clock, eventLoop: new VirtualEventLoop(clock) },
+    ...{ console: new FakeConsole(), nets: [], blocks: [], memory, report: () => {} },
+    boot: () => ({ ...registersAt(1), cr0 }),
+  });
+  return { machine, memory, read };
+}
+
 function machineWith(...script: Scripted[]) {
   const clock = new VirtualClock();
   const cpu = new ScriptedCpu(...script);
@@ -124,5 +140,30 @@ describe("reports", () => {
       registers: registersAt(0xabc),
     });
     expect(text).toBe("cannot emulate, at rip 0xabc: 0f 01");
+  });
+});
+
+describe("a kernel that was loaded without a BIOS", () => {
+  /** Where interrupt 10h goes. */
+  const vector = (memory: GuestMemory) => memory.readU32(gpa(4 * 0x10));
+
+  it("finds one all the same, with the chips as they are", async () => {
+    const { machine, memory, read } = directWith(1n);
+    await machine.run();
+    expect(vector(memory) >>> 16).toBe(0xf000);
+    expect(memory.readU16(gpa(0x413))).toBe(639);
+    expect((read[0] ?? 0) & 0x3e).not.toBe(0x36);
+  });
+
+  it("has the timer running in real mode", async () => {
+    const { machine, read } = directWith(0n);
+    await machine.run();
+    expect((read[0] ?? 0) & 0x3e).toBe(0x36);
+  });
+
+  it("keeps its own where it lies at the start of memory", async () => {
+    const { machine, memory } = directWith(1n, (loaded) => loaded.writeU32(gpa(0x40), 0x1234));
+    await machine.run();
+    expect(vector(memory)).toBe(0x1234);
   });
 });

@@ -31,7 +31,7 @@ import {
 } from "./rom.ts";
 import { SystemServices } from "./system.ts";
 import { Time } from "./time.ts";
-import { Video } from "./video.ts";
+import { KEEP_MEMORY, Video } from "./video.ts";
 
 const BOOT_ADDRESS = 0x7c00;
 const SECTOR_SIZE = 512;
@@ -112,8 +112,28 @@ export class Bios {
 
   /** Makes the ROM, and returns the state of the processor that is about to run it. */
   start(): Registers {
-    writeRom(this.#env.memory, (vector) => this.#services.has(vector));
+    this.#writeRom();
     return realModeState(ROM_SEGMENT, POWER_ON_OFFSET);
+  }
+
+  /**
+   * Makes the ROM and the data area as they are when a boot loader hands over: for a kernel that
+   * goes back to real mode to ask for something. The machine's chips are left alone, until
+   * {@link startChips}.
+   */
+  prepare(): void {
+    this.#writeRom();
+    this.#initialiseData();
+    this.#video.setMode(TEXT_MODE | KEEP_MEMORY);
+  }
+
+  /** Keys are for the keyboard from now on, and the time goes on. */
+  startChips(): void {
+    const { ports } = this.#env;
+    ports.read(KEYBOARD_STATUS, 1);
+    ports.write(PIT_CONTROL, 1, PIT_SQUARE_WAVE);
+    ports.write(PIT_COUNTER_0, 1, 0);
+    ports.write(PIT_COUNTER_0, 1, 0);
   }
 
   /** The guest wrote to the trap port. What is not an entry of the ROM's is passed over. */
@@ -136,7 +156,18 @@ export class Bios {
 
   /** What the power-on test leaves behind, and then the bootstrap. */
   #powerOn(call: BiosCall): undefined {
-    const { data, drives, ports } = this.#env;
+    this.#initialiseData();
+    this.#video.setMode(TEXT_MODE);
+    this.startChips();
+    return this.#bootstrap(call);
+  }
+
+  #writeRom(): void {
+    writeRom(this.#env.memory, (vector) => this.#services.has(vector));
+  }
+
+  #initialiseData(): void {
+    const { data, drives } = this.#env;
     const count = (kind: Drive["kind"]): number =>
       drives.filter((drive) => drive.kind === kind).length;
     data.initialise({
@@ -144,13 +175,6 @@ export class Bios {
       hardDisks: count("disk"),
       ticks: this.#time.ticksNow(),
     });
-    this.#video.setMode(TEXT_MODE);
-    // From now on keys are for the keyboard.
-    ports.read(KEYBOARD_STATUS, 1);
-    ports.write(PIT_CONTROL, 1, PIT_SQUARE_WAVE);
-    ports.write(PIT_COUNTER_0, 1, 0);
-    ports.write(PIT_COUNTER_0, 1, 0);
-    return this.#bootstrap(call);
   }
 
   /** INT 19h: the first boot sector found is entered, with its drive in DL. */

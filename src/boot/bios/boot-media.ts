@@ -50,25 +50,28 @@ function hasBootSector(source: ByteSource): boolean {
   return low === 0x55 && high === 0xaa;
 }
 
-/** @param disks those of the machine besides the image; they follow it */
-export function bootMedia(image: BootImage, disks: readonly BlockBackend[]): BootMedia {
-  const cd = image.kind === "cd" ? image.boot : undefined;
+/**
+ * @param image undefined when a kernel was loaded without a BIOS
+ * @param disks those of the machine besides the image; they follow it
+ */
+export function bootMedia(image: BootImage | undefined, disks: readonly BlockBackend[]): BootMedia {
+  const cd = image?.kind === "cd" ? image.boot : undefined;
   const emulated = cd?.emulated;
   const floppies =
-    image.kind === "floppy"
+    image?.kind === "floppy"
       ? [floppyDrive(0, image.disk)]
       : emulated?.kind === "floppy"
         ? [emulated]
         : [];
   const first =
-    image.kind === "disk"
+    image?.kind === "disk"
       ? [hardDisk(FIRST_HARD_DISK, image.disk)]
       : emulated?.kind === "disk"
         ? [emulated]
         : [];
   const next = FIRST_HARD_DISK + first.length;
   const hardDisks = [...first, ...disks.map((disk, i) => hardDisk(next + i, disk))];
-  const cds = image.kind === "cd" ? [cdDrive(FIRST_CD, discOf(image.source))] : [];
+  const cds = image?.kind === "cd" ? [cdDrive(FIRST_CD, discOf(image.source))] : [];
   return { drives: [...floppies, ...hardDisks, ...cds], cd };
 }
 

@@ -21,7 +21,7 @@ const BLANK = 0x20;
 const NORMAL = 0x07;
 const MODE_MASK = 0x7f;
 /** Bit 7 of the mode: leave the memory as it is. */
-const KEEP_MEMORY = 0x80;
+export const KEEP_MEMORY = 0x80;
 const CURSOR_SHAPE = 0x0607;
 /** Emulation of old cursors, and 256 KiB of video memory. */
 const VIDEO_CONTROL = 0x60;

@@ -66,7 +66,7 @@ export function discover(entry: Block, source: GraphSource): Graph {
         if (block === undefined) continue;
         next = add(block, inlining);
       }
-      if (!node.successors.includes(next)) node.successors.push(next);
+      node.successors.push(next);
     }
   }
   return new Graph(first, places);

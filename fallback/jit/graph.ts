@@ -27,6 +27,7 @@ export interface Node {
   order: number;
   /** Offsets in the code segment that its jump through a table has been seen to lead to. */
   readonly targets: readonly bigint[];
+  /** One for each way: the same node may be there twice. */
   readonly successors: Node[];
   readonly predecessors: Node[];
   /** Control comes back to it: a branch from a node that it dominates. */

@@ -40,9 +40,11 @@ function putBefore(entries: readonly Node[], part: ReadonlySet<Node>): Node {
     ...{ isLoop: false, isMerge: false, dominated: [], dominator: undefined },
     entries,
   };
-  for (const from of part) {
-    const kept = from.successors.filter((next) => !entries.includes(next));
-    if (kept.length < from.successors.length) from.successors.splice(0, Infinity, ...kept, node);
+  // A node that leads to two of the entries has two ways to what stands before them.
+  for (const { successors } of part) {
+    for (const [at, next] of successors.entries()) {
+      if (entries.includes(next)) successors[at] = node;
+    }
   }
   for (const [index, entry] of entries.entries()) entry.via = { node, index };
   return node;

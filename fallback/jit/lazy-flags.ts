@@ -17,6 +17,21 @@ export const IN_STATE: FlagState = { operation: "known", bits: 0 };
 
 const KNOWN: FlagState = { operation: "known", bits: 64 };
 
+/** How many of the three values have a meaning. */
+function valuesOf(state: FlagState | undefined): number {
+  switch (state?.operation) {
+    case "logic":
+      return 1;
+    case "add":
+    case "subtract":
+    case "increment":
+    case "decrement":
+      return 2;
+    default:
+      return 3;
+  }
+}
+
 const adds = (operation: FlagOperation): boolean =>
   operation === "add" || operation === "carry" || operation === "increment";
 
@@ -328,9 +343,10 @@ export class LazyFlags extends FlagEmitter {
     const fn = this.#fn;
     const zero = i32.const(0);
     const { first, second, third, kind } = this.locals;
+    const used = valuesOf(this.state);
     fn.store(zero, first, STATE.FLAG_RESULT);
-    fn.store(zero, second, STATE.FLAG_CARRIES);
-    fn.store(zero, third, STATE.FLAG_CARRY);
+    if (used > 1) fn.store(zero, second, STATE.FLAG_CARRIES);
+    if (used > 2) fn.store(zero, third, STATE.FLAG_CARRY);
     fn.store(zero, kind, STATE.FLAG_KIND);
   }
 

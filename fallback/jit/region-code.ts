@@ -32,6 +32,7 @@ import { JitEmitter } from "./jit-emitter.ts";
 import { ANY_FLAGS, type FlagState, IN_STATE, LazyFlags } from "./lazy-flags.ts";
 import { REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "./protocol.ts";
 import {
+  ALL,
   commonFacts,
   NO_STACK,
   type RegisterFacts,
@@ -126,6 +127,8 @@ interface Gap {
   readonly at: number;
   readonly depth: number;
   readonly code: "load" | "save" | "frame";
+  /** Which registers are to be saved, as {@link RegisterFacts.dirty}. */
+  readonly dirty: number;
 }
 
 /** Emits a graph of blocks as one function, structured by dominators (Ramsey, "Beyond Relooper"). */
@@ -183,7 +186,7 @@ export class RegionCode {
     this.#usualModes = !env.thorough && graph.nodes.some(({ block }) => computes(block));
     const isFramed = codeSize === 64 && env.slow === undefined;
     this.#frame = isFramed ? new StackFrame(fn.local("i64")) : undefined;
-    if (isFramed) this.#registers.forget({ top: 0, frame: undefined });
+    if (isFramed) this.#registers.loaded({ top: 0, frame: undefined });
     const mode = {
       ...{ codeSize, limit, segments: env.segments },
       ...{ usualModes: this.#usualModes, frame: this.#frame },
@@ -372,9 +375,17 @@ export class RegionCode {
     if (isCall(instruction)) this.#call(target);
     else if (inlining !== undefined && isReturn(instruction)) {
       this.#continue(inlining.back, inlining.caller);
-    } else if (isReturn(instruction)) this.#leaveTo(target, RETURNS);
+    } else if (isReturn(instruction)) this.#return(target);
     else if (target.constant === undefined) this.#jumpThroughTable(target);
     else this.#continue(BigInt.asUintN(64, target.constant), inlining);
+  }
+
+  /** To whoever has called, without the way that all others leave by. */
+  #return(target: I64): void {
+    const to = this.#fn.let(target);
+    this.#flags.tell();
+    this.#save();
+    this.#fn.return(to);
   }
 
   /** A jump whose target is only known when it is made: to the nodes that it has led to before. */
@@ -598,7 +609,7 @@ export class RegionCode {
     };
     check(RSP, top);
     check(RBP, frame);
-    this.#registers.forget({ top, frame });
+    this.#registers.loaded({ top, frame });
   }
 
   /** The region is left, before what is at `rip`, if its floating point would not be right. */
@@ -610,15 +621,15 @@ export class RegionCode {
   }
 
   /** All that the state lacks while the region runs. */
-  #save(): void {
-    this.#gap("save");
+  #save(dirty = this.#registers.facts.dirty): void {
+    this.#gap("save", dirty);
     this.#flags.save();
     this.#fn.store(i32.const(0), this.#budget, STATE.BUDGET);
   }
 
   #load(): void {
     this.#gap("load");
-    this.#registers.forget();
+    this.#registers.loaded();
     this.#flags.state = IN_STATE;
     this.#fn.set(this.#budget, i32.load(i32.const(0), STATE.BUDGET));
   }
@@ -642,7 +653,7 @@ export class RegionCode {
         fn.set(this.#rip, i64.const(REGION_LEFT.LOOK));
       });
     });
-    this.#save();
+    this.#save(ALL);
     fn.if(i32.eq(this.#record, i32.const(LEARNS)), () => {
       fn.store(zero, this.#rip, STATE.RIP);
       fn.return(i64.const(REGION_LEFT.LOOK));
@@ -653,24 +664,24 @@ export class RegionCode {
     fn.code.push(0x00);
   }
 
-  #gap(code: Gap["code"]): void {
-    this.#gaps.push({ at: this.#fn.code.length, depth: this.#fn.depth, code });
+  #gap(code: Gap["code"], dirty = ALL): void {
+    this.#gaps.push({ at: this.#fn.code.length, depth: this.#fn.depth, code, dirty });
   }
 
   #fillGaps(): void {
     const fn = this.#fn;
-    const codes = {
-      load: fn.apart(0, () => this.#registers.load(fn)),
-      save: fn.apart(0, () => this.#registers.save(fn)),
+    const fill: Readonly<Record<Gap["code"], (dirty: number) => void>> = {
+      load: () => this.#registers.load(fn),
+      save: (dirty) => this.#registers.save(fn, dirty),
+      frame: () => this.#beginFrame(),
     };
     const made = fn.code.bytes;
     const whole = new ByteSink();
     let from = 0;
-    for (const { at, depth, code } of this.#gaps) {
+    for (const { at, depth, code, dirty } of this.#gaps) {
       whole.append(made.subarray(from, at));
+      whole.append(fn.apart(depth, () => fill[code](dirty)));
       from = at;
-      if (code === "frame") whole.append(fn.apart(depth, () => this.#beginFrame()));
-      else whole.append(codes[code]);
     }
     whole.append(made.subarray(from));
     fn.code = whole;

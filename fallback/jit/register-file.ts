@@ -5,18 +5,22 @@ import { v128 } from "../wasm/simd.ts";
 
 const REGISTERS = 16;
 
-/** What is known of registers where code is made; one bit for each register, 1 if it is known. */
+/** What is known of registers where code is made; masks have a bit for each register. */
 export interface RegisterFacts {
   /** General registers whose upper half is zero. */
   readonly narrow: number;
   /** XMM registers whose lowest 64 bits are a normal number; 16 bits up: the lowest 32 bits. */
   readonly normal: number;
+  /** Registers whose variables may differ from the state; 16 bits up: XMM registers. */
+  readonly dirty: number;
   /** How many bytes RSP is above what it was where the region began, if that is known. */
   readonly top: number | undefined;
   /** The same of RBP. */
   readonly frame: number | undefined;
 }
 
+/** Of {@link RegisterFacts.dirty}. */
+export const ALL = -1;
 const RSP = 4;
 const RBP = 5;
 
@@ -27,6 +31,7 @@ export const NO_STACK: StackFacts = { top: undefined, frame: undefined };
 export const commonFacts = (a: RegisterFacts, b: RegisterFacts): RegisterFacts => ({
   narrow: a.narrow & b.narrow,
   normal: a.normal & b.normal,
+  dirty: a.dirty | b.dirty,
   top: a.top === b.top ? a.top : undefined,
   frame: a.frame === b.frame ? a.frame : undefined,
 });
@@ -53,10 +58,11 @@ export class RegisterFile {
     this.#nothing = {
       narrow: narrow ? 2 ** REGISTERS - 1 : 0,
       normal: 0,
+      dirty: ALL,
       top: undefined,
       frame: undefined,
     };
-    this.facts = this.#nothing;
+    this.facts = { ...this.#nothing, dirty: 0 };
     const all = Array.from({ length: REGISTERS });
     this.#general = all.map(() => fn.local("i64"));
     this.#narrowGeneral = this.#general.map((local) => withWidth(local, 32));
@@ -66,6 +72,12 @@ export class RegisterFile {
   /** The registers may have got any values, but for what is known of the stack. */
   forget(stack: StackFacts = NO_STACK): void {
     this.facts = { ...this.#nothing, top: stack.top, frame: stack.frame };
+  }
+
+  /** All variables have just been taken from the state. */
+  loaded(stack: StackFacts = NO_STACK): void {
+    this.forget(stack);
+    this.#learn({ dirty: 0 });
   }
 
   general(register: number): Local<"i64"> {
@@ -81,11 +93,12 @@ export class RegisterFile {
     this.#usedGeneral |= bit;
     this.#changedGeneral |= bit;
     fn.set(this.#general[register] as Local<"i64">, value);
-    const { narrow, top, frame } = this.facts;
+    const { narrow, dirty, top, frame } = this.facts;
     const isNarrow = (value.width ?? 64) <= 32;
     const place = value.frame ?? undefined;
     this.#learn({
       narrow: isNarrow ? narrow | bit : narrow & ~bit,
+      dirty: dirty | bit,
       top: register === RSP ? place : top,
       frame: register === RBP ? place : frame,
     });
@@ -99,7 +112,8 @@ export class RegisterFile {
   changeVector(register: number): Local<"v128"> {
     this.#changedVector |= 1 << register;
     const changed = normalBit(register, 64) | normalBit(register, 32);
-    this.#learn({ normal: this.facts.normal & ~changed });
+    const { normal, dirty } = this.facts;
+    this.#learn({ normal: normal & ~changed, dirty: dirty | (1 << (register + REGISTERS)) });
     return this.vector(register);
   }
 
@@ -127,13 +141,16 @@ export class RegisterFile {
     );
   }
 
-  /** Puts the registers that are changed anywhere into the state. Once all code is made. */
-  save(fn: FunctionBuilder): void {
+  /**
+   * Puts registers that are changed anywhere into the state. Once all code is made.
+   * @param dirty as {@link RegisterFacts.dirty}: which of them
+   */
+  save(fn: FunctionBuilder, dirty: number): void {
     const zero = i32.const(0);
-    this.#each(this.#changedGeneral, this.#general, (local, n) =>
+    this.#each(this.#changedGeneral & dirty, this.#general, (local, n) =>
       fn.store(zero, local, STATE.GPR + 8 * n),
     );
-    this.#each(this.#changedVector, this.#vector, (local, n) =>
+    this.#each(this.#changedVector & (dirty >> REGISTERS), this.#vector, (local, n) =>
       fn.store(zero, local, STATE.XMM + 16 * n),
     );
   }

@@ -14,6 +14,9 @@ export interface ByteSource {
    * @throws GuestError `image` when they are not all inside the source
    */
   read(offset: number, length: number): Uint8Array;
+
+  /** The same, of `into`'s length, written there. */
+  readInto(offset: number, into: Uint8Array): void;
 }
 
 /**
@@ -62,6 +65,10 @@ export class MemorySource implements ByteSource {
     checkRange(this, offset, length);
     return this.#bytes.subarray(offset, offset + length);
   }
+
+  readInto(offset: number, into: Uint8Array): void {
+    into.set(this.read(offset, into.length));
+  }
 }
 
 /** Part of another source, as a file inside an ISO image is. */
@@ -84,5 +91,10 @@ export class WindowSource implements ByteSource {
   read(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
     return this.#source.read(this.#offset + offset, length);
+  }
+
+  readInto(offset: number, into: Uint8Array): void {
+    checkRange(this, offset, into.length);
+    this.#source.readInto(this.#offset + offset, into);
   }
 }

@@ -3,7 +3,7 @@
 import { GuestError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { gpa, PAGE_SIZE } from "../core/units.ts";
-import { type ByteSource, readPart } from "./byte-source.ts";
+import { type ByteSource, checkRange } from "./byte-source.ts";
 import { CONVENTIONAL_END } from "./memory-map.ts";
 import type { LoadSegment } from "./multiboot.ts";
 import type { Placement } from "./placement.ts";
@@ -39,9 +39,6 @@ export function writeSegments(
   }
 }
 
-/** In pieces: a source that reads from a disk makes a copy of each. */
-const PIECE = 1024 * 1024;
-
 export function copyFile(
   memory: GuestMemory,
   address: number,
@@ -49,10 +46,8 @@ export function copyFile(
   offset: number,
   length: number,
 ): void {
-  for (let done = 0; done < length; done += PIECE) {
-    const size = Math.min(PIECE, length - done);
-    memory.write(gpa(address + done), readPart(source, offset + done, size, "file in the image"));
-  }
+  checkRange(source, offset, length, "file in the image");
+  source.readInto(offset, memory.writableSlice(gpa(address), length));
 }
 
 /**

@@ -24,22 +24,35 @@ export class ImageFile {
    * @throws GuestError `image` when they are not all in the file, HostError when the host fails
    */
   read(offset: number, length: number): Uint8Array {
-    const inside = offset >= 0 && length >= 0 && offset + length <= this.size;
     // Checked before memory is asked for: an image may name any length.
-    const bytes = new Uint8Array(inside ? length : 0);
+    if (!this.#has(offset, length)) throw this.#missing(offset, length);
+    const bytes = new Uint8Array(length);
+    this.readInto(offset, bytes);
+    return bytes;
+  }
+
+  /** As {@link read}, with the length of `into`. */
+  readInto(offset: number, into: Uint8Array): void {
+    const { length } = into;
+    if (!this.#has(offset, length)) throw this.#missing(offset, length);
     let count = 0;
     try {
-      if (inside) count = readFully(this.#fd, bytes, offset);
+      count = readFully(this.#fd, into, offset);
     } catch (cause) {
       throw new HostError(`cannot read image ${this.path}`, { errno: errnoOf(cause), cause });
     }
-    if (!inside || count < length) {
-      throw new GuestError(
-        "image",
-        `byte ${offset} and the ${length} bytes from it are not in ${this.path} (${this.size} bytes)`,
-      );
-    }
-    return bytes;
+    if (count < length) throw this.#missing(offset, length);
+  }
+
+  #has(offset: number, length: number): boolean {
+    return offset >= 0 && length >= 0 && offset + length <= this.size;
+  }
+
+  #missing(offset: number, length: number): GuestError {
+    return new GuestError(
+      "image",
+      `byte ${offset} and the ${length} bytes from it are not in ${this.path} (${this.size} bytes)`,
+    );
   }
 
   close(): void {

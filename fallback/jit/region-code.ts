@@ -448,7 +448,9 @@ export class RegionCode {
     const from = this.#node;
     const target = this.#graph.at(rip, inlining);
     const to = target?.via?.node ?? target;
-    if (to === undefined || !this.#graph.canBranch(from, to)) {
+    // Where an inlined callee found no room, the way behind the call is not in the graph.
+    const isWay = to !== undefined && from.successors.includes(to);
+    if (to === undefined || !isWay || !this.#graph.canBranch(from, to)) {
       this.#leaveTo(i64.const(rip));
       return;
     }

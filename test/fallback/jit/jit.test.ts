@@ -104,6 +104,76 @@ test("calls nest deeper than regions may", () => {
   expect(m.cpu.readRegisters().rax).toBe(2000n);
 });
 
+/** Code whose branches name places. */
+class Assembly {
+  readonly code: number[] = [];
+  readonly #places = new Map<string, number>();
+  readonly #branches: { readonly at: number; readonly to: string }[] = [];
+
+  place(name: string): this {
+    this.#places.set(name, this.code.length);
+    return this;
+  }
+
+  bytes(...bytes: number[]): this {
+    this.code.push(...bytes);
+    return this;
+  }
+
+  /** An instruction that ends with a distance of 32 bits. */
+  branch(opcode: readonly number[], to: string): this {
+    this.code.push(...opcode, 0, 0, 0, 0);
+    this.#branches.push({ at: this.code.length, to });
+    return this;
+  }
+
+  finish(): number[] {
+    const bytes = Uint8Array.from(this.code);
+    const view = new DataView(bytes.buffer);
+    for (const { at, to } of this.#branches) {
+      view.setInt32(at - 4, (this.#places.get(to) ?? 0) - at, true);
+    }
+    return [...bytes];
+  }
+}
+
+test("a callee for which the region has no room any more is called", () => {
+  const nops = (count: number): number[] => new Array(count).fill(0x90);
+  const [jz, jnz, jmp, call] = [[0x0f, 0x84], [0x0f, 0x85], [0xe9], [0xe8]];
+  const assembly = new Assembly()
+    // mov ecx, 4000
+    .bytes(0xb9, 0xa0, 0x0f, 0, 0)
+    // again: test cl, 1; jnz q; test cl, 4; jz back; jmp back
+    .place("again")
+    .bytes(0xf6, 0xc1, 1)
+    .branch(jnz, "q")
+    .bytes(0xf6, 0xc1, 4)
+    .branch(jz, "back")
+    .branch(jmp, "back")
+    // q: …; test cl, 2; jz y; call f
+    .place("q")
+    .bytes(...nops(7 * 48), 0xf6, 0xc1, 2)
+    .branch(jz, "y")
+    .branch(call, "f")
+    // back: dec ecx; jnz again; hlt
+    .place("back")
+    .bytes(0xff, 0xc9)
+    .branch(jnz, "again")
+    .bytes(0xf4)
+    .place("y")
+    .bytes(...nops(48 + 4), 0xff, 0xc9)
+    .branch(jnz, "again")
+    .bytes(0xf4)
+    // f: inc eax; ret
+    .place("f")
+    .bytes(0xff, 0xc0, 0xc3);
+  const code = assembly.finish();
+  const machines = [machine(code, undefined), machine(code, 40)] as const;
+  for (const m of machines) for (let i = 0; i < 100 && !runFor(m, 100_000); i++);
+  expect(stateOf(machines[1])).toEqual(stateOf(machines[0]));
+  expect(machines[1].cpu.readRegisters().rax).toBe(1000n);
+});
+
 describe("branches into the middle of loops", () => {
   const BLOCKS = 7;
   const HEAD = 5;

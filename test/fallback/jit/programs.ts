@@ -238,6 +238,51 @@ class Programmer {
     return [0x9c, ...between, 0x9d];
   }
 
+  /** push; sub rsp, …; something with [rsp + …]; add rsp, …; pop; now and then with RBP as well. */
+  #framed(): number[] {
+    const random = this.#random;
+    const register = [0, 2, 6, 7][random(4)] as number;
+    const size = 8 * (1 + random(4));
+    const slot = () => [
+      0x44 | (([0, 2, 6, 7][random(4)] as number) << 3),
+      0x24,
+      8 * random(size / 8),
+    ];
+    // mov [rsp + …], register; add register, [rsp + …]
+    const body = [0x89, ...slot(), ...this.#instruction(), 0x03, ...slot()];
+    const wide = this.#bits === 64 ? [0x48] : [];
+    if (random(3) === 0) {
+      // push rbp; mov rbp, rsp; …; leave
+      const enter = [0x55, ...wide, 0x89, 0xe5, ...wide, 0x83, 0xec, size];
+      const local = [0x89, 0x45 | (register << 3), -8 & 0xff, 0x03, 0x45, -8 & 0xff];
+      return [...enter, ...body, ...local, 0xc9];
+    }
+    const [down, up] = [0xec, 0xc4].map((modRm) => [...wide, 0x83, modRm, size]) as [
+      number[],
+      number[],
+    ];
+    return [0x50 + register, ...down, ...body, ...up, 0x58 + register];
+  }
+
+  /** Scalar arithmetic of 64 bits on XMM0 to XMM3, whose results are stored. */
+  #float(): number[] {
+    const random = this.#random;
+    const registers = () => 0xc0 | (random(4) << 3) | random(4);
+    const [address, result] = [0x43 | (random(4) << 3), random(4)];
+    const operation = () => [0xf2, 0x0f, [0x58, 0x59, 0x5c, 0x5e][random(4)] as number];
+    return [
+      // cvtsi2sd xmm, register
+      ...[0xf2, 0x0f, 0x2a, 0xc0 | (random(4) << 3) | ([0, 2, 6, 7][random(4)] as number)],
+      ...[...operation(), registers()],
+      ...(random(4) === 0 ? [...operation(), address, 8 * random(16)] : []),
+      ...[...operation(), registers()],
+      // movapd or ucomisd
+      ...[0x66, 0x0f, random(2) === 0 ? 0x28 : 0x2e, registers()],
+      // movsd [rbx + …], xmm
+      ...[0xf2, 0x0f, 0x11, 0x43 | (result << 3), 0x40 + 8 * random(6)],
+    ];
+  }
+
   /** Some instructions, now and then with a branch over some of them. */
   #straight(count: number): number[] {
     const random = this.#random;
@@ -247,6 +292,8 @@ class Programmer {
       if (kind === 0) code.push(...this.#string());
       else if (kind === 1) code.push(...this.#counted());
       else if (kind === 2) code.push(...this.#flags());
+      else if (kind === 3 && this.#bits !== 16) code.push(...this.#framed());
+      else if (kind === 4 && this.#bits === 64) code.push(...this.#float());
       else if (kind < 12) code.push(...this.#instruction());
       else {
         const skipped = [...this.#instruction(), ...this.#instruction()];

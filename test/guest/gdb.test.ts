@@ -1,4 +1,5 @@
-import { connect } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
@@ -23,6 +24,27 @@ async function repliesGoOn(guest: Process): Promise<void> {
   const wanted = replies() + 2;
   await vi.waitUntil(() => replies() >= wanted, { timeout: 20_000 });
 }
+
+/** One that nobody listens at just now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Whether nobody takes connections there. */
+const refused = async (port: number, host: string): Promise<boolean> =>
+  await new Promise((resolve) => {
+    const client = connect(port, host);
+    client.on("error", () => resolve(true));
+    client.on("connect", () => {
+      client.destroy();
+      resolve(false);
+    });
+  });
 
 describeOnEach.skipIf(missing("gdb"))("gdb", () => {
   test("goes from the loader's first instruction into handlers, and the guest goes on", async () => {
@@ -234,6 +256,22 @@ describe("--gdb", () => {
     expect(second.status).toBe(125);
     expect(second.stderr).toMatch(/^solo5-kvm: cannot wait for a debugger on .*EADDRINUSE.*\n$/);
     guest.kill("SIGTERM");
+    expect((await guest.ended).status).toBe(143);
+  });
+
+  test.skipIf(missing("gdb"))("waits at a port, of this machine only", async () => {
+    const port = await freePort();
+    const guest = start([image("kernel"), "--accel", "emu", "--gdb", `${port}`, "-S"]);
+    await guest.said(`frozen; in gdb: target remote :${port}\n`);
+    expect(await refused(port, "127.0.0.2")).toBe(true);
+    const session = await gdb(
+      `target remote :${port}`,
+      "tbreak kernel_main",
+      "continue",
+      "backtrace",
+      "kill",
+    ).ended;
+    expect(session.stdout).toMatch(/#0 +kernel_main/);
     expect((await guest.ended).status).toBe(143);
   });
 

@@ -88,6 +88,7 @@ class StringOperation {
 
   /** Elements from a place to where pointers wrap. */
   elementsBeforeWrap({ offset }: StringPlace): number {
+    if (this.step < 0) return Math.floor(Number(offset) / this.bytes) + 1;
     return Math.floor((2 ** this.#width - Number(offset)) / this.bytes);
   }
 }
@@ -172,8 +173,9 @@ function restart(context: ProcedureContext): void {
 }
 
 /**
- * Forwards elements from a place to the end of its page, or to where pointers wrap; none if not all
- * of them are plain memory that the segment permits.
+ * Elements from a place on, in the direction of the instruction, to the end of its page or to where
+ * pointers wrap; none if not all of them are plain memory that the segment permits.
+ * @returns how many, and the guest physical address of the first
  */
 function plainElements(
   operation: StringOperation,
@@ -183,16 +185,20 @@ function plainElements(
 ): { at: number; elements: number } {
   const { context, bytes, step } = operation;
   const linear = linearOf(context.linear(place.segment, place.offset));
-  const inPage = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
+  const offset = linear & (PAGE_SIZE - 1);
+  const inPage = step > 0 ? PAGE_SIZE - offset : offset + bytes;
   const beforeWrap = operation.elementsBeforeWrap(place);
   const elements = Math.min(limit, Math.floor(inPage / bytes), beforeWrap);
   const none = { at: 0, elements: 0 };
-  if (step < 0 || elements === 0 || !isCanonicalLinear(linear)) return none;
-  if (!context.isInSegment(place.segment, place.offset, elements * bytes, access)) return none;
+  if (elements === 0 || inPage > PAGE_SIZE || !isCanonicalLinear(linear)) return none;
+  const length = elements * bytes;
+  const before = step > 0 ? 0 : length - bytes;
+  const first = place.offset - BigInt(before);
+  if (!context.isInSegment(place.segment, first, length, access)) return none;
   const { mmu } = context;
-  if (mmu.watched(linear, elements * bytes)) return none;
+  if (mmu.watched(linear - before, length)) return none;
   const at = mmu.translate(linear, access);
-  return mmu.memory.allows(access, at, inPage) ? { at, elements } : none;
+  return mmu.memory.allows(access, at - before, length) ? { at, elements } : none;
 }
 
 function moveBulk(operation: StringOperation, limit: number): number {
@@ -200,11 +206,15 @@ function moveBulk(operation: StringOperation, limit: number): number {
   const to = plainElements(operation, operation.destination, "write", limit);
   const elements = Math.min(from.elements, to.elements);
   const length = elements * operation.bytes;
+  const { context, step, bytes } = operation;
   // Overlapping so that elements are read after they were written: one by one.
-  if (elements === 0 || (to.at > from.at && to.at < from.at + length)) return 0;
-  const { mmu } = operation.context;
-  mmu.noticeWrite(to.at, length);
-  mmu.memory.bytes.copyWithin(to.at, from.at, from.at + length);
+  const ahead = step > 0 ? to.at - from.at : from.at - to.at;
+  if (elements === 0 || (ahead > 0 && ahead < length)) return 0;
+  const { mmu } = context;
+  const before = step > 0 ? 0 : length - bytes;
+  const [target, source] = [to.at - before, from.at - before];
+  mmu.noticeWrite(target, length);
+  mmu.memory.bytes.copyWithin(target, source, source + length);
   operation.advance(RSI, elements);
   operation.advance(RDI, elements);
   return elements;
@@ -212,8 +222,9 @@ function moveBulk(operation: StringOperation, limit: number): number {
 
 function storeBulk(operation: StringOperation, limit: number): number {
   const to = plainElements(operation, operation.destination, "write", limit);
-  if (to.elements === 0) return 0;
-  const { context, bytes } = operation;
+  const { context, bytes, step } = operation;
+  // Downwards there is nothing to be gained: nobody fills memory so.
+  if (to.elements === 0 || step < 0) return 0;
   const { mmu } = context;
   const length = to.elements * bytes;
   mmu.noticeWrite(to.at, length);

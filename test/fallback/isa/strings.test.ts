@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { RFLAGS } from "../../../fallback/bits.ts";
 import { Decoder } from "../../../fallback/interpreter/decoder.ts";
 import { ProcedureContext } from "../../../fallback/interpreter/procedure-context.ts";
 import { OpcodeMap } from "../../../fallback/isa/opcode-map.ts";
@@ -63,6 +64,29 @@ describe.each([1, 4, 8] as const)("repeated elements of %i bytes, as one at a ti
       expect(Buffer.compare(room, expected)).toBe(0);
       expect(guest.p.gpr(RSI)).toBe(BigInt(ROOM + source + length));
       expect(guest.p.gpr(RDI)).toBe(BigInt(ROOM + destination + length));
+    }
+  });
+
+  it("MOVS downwards", () => {
+    const random = new SeededRandom(bytes + 200);
+    for (let round = 0; round < 60; round++) {
+      const { guest, room, length, count, place } = prepare(random);
+      const source = place();
+      const near = source + random.below(32) - 16;
+      const fits = near >= 0 && near + length <= ROOM_LENGTH;
+      const destination = fits && random.chance(50) ? near : place();
+      const expected = room.slice();
+      for (let i = length - bytes; i >= 0; i -= bytes) {
+        expected.copyWithin(destination + i, source + i, source + i + bytes);
+      }
+      guest.p.changeSystemFlags(0, RFLAGS.DF);
+      guest.p.setGpr(RSI, BigInt(ROOM + source + length - bytes));
+      guest.p.setGpr(RDI, BigInt(ROOM + destination + length - bytes));
+      guest.p.setGpr(RCX, BigInt(count));
+      repeat(guest, MOVS[bytes]);
+      expect(Buffer.compare(room, expected)).toBe(0);
+      expect(guest.p.gpr(RSI)).toBe(BigInt(ROOM + source - bytes));
+      expect(guest.p.gpr(RDI)).toBe(BigInt(ROOM + destination - bytes));
     }
   });
 

@@ -74,7 +74,7 @@ export class FallbackCpu implements Cpu {
         if (options.leaves === undefined || this.#forced) return false;
         return instruction === undefined || options.leaves(instruction);
       },
-      goesOn: () => this.#undisturbed,
+      goesOn: () => this.#goesOn(),
     });
     this.#engine = new Engine(
       { memory, shared, interpreter, map, jit, now: () => clock.now() },
@@ -382,8 +382,10 @@ export class FallbackCpu implements Cpu {
     }
   }
 
-  /** Whether the next instruction may follow the one just executed without a look at anything. */
-  get #undisturbed(): boolean {
+  /** As in `EngineHost`. */
+  #goesOn(): boolean {
+    this.#code.synchronise();
+    this.#events.noticePriority();
     if (this.#departure.pending || this.#debugging.pending || this.#debugging.alone) return false;
     if (this.#stepper.needed || this.processor.pendingTrap !== undefined) return false;
     return !this.#events.windowOpen && !this.#events.nmiDue && this.#events.vector === undefined;

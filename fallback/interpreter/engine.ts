@@ -33,7 +33,10 @@ export interface EngineHost extends CodeSource {
       /** How often memory that was in a window may have ceased to qualify. */
       windowLosses(): number;
     };
-  /** Whether nothing has to be looked at before the next instruction. */
+  /**
+   * After an instruction that ends a block: brings what code is translated for up to date.
+   * @returns whether nothing else has to be looked at before the next instruction
+   */
   goesOn(): boolean;
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
   asFault(thrown: unknown): CpuException | Leave | NonCanonical;
@@ -296,6 +299,7 @@ export class Engine {
     this.#ahead = 0;
     if (!done) return OUTCOME.LEAVE;
     if (instruction.form.instruction.ends === undefined) return OUTCOME.NEXT;
+    if (!this.#stepping && this.#host.goesOn()) return OUTCOME.JUMP;
     this.#changed = true;
     return OUTCOME.LEAVE;
   }

@@ -214,7 +214,7 @@ describeOnEach.skipIf(missing("gdb"))("gdb", () => {
     ).ended;
     const said = parts(stdout);
     expect(stdout).toContain("in section .text");
-    expect(stderr).toMatch(/^PCI 00:02\.0 1af4:1000, ports c000, .*IRQ 11$/m);
+    expect(stderr).toMatch(/^PCI 00:02\.0 1af4:1000, ports c040, .*IRQ 11$/m);
     expect(stderr).toMatch(/virtio-net queue 0: 256 entries, .* waiting\)/);
     expect(stderr).toMatch(/^8259, lines 15 to 8: .*vectors from 0x28$/m);
     expect(stderr).toContain("trace: off");

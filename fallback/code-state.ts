@@ -4,6 +4,7 @@ import type { CodeSize, Processor } from "./processor.ts";
 import { type SegmentTraits, segmentTraits } from "./segment-traits.ts";
 import { GENERAL_REGISTERS_32, SEGMENT_INDEX, STATE } from "./state.ts";
 
+const USER_LEVEL = 3;
 const LAST_ADDRESS = 0xffff_ffff_ffff_ffffn;
 
 /** What generated code knows of mode and segments, beside the addresses of code. */
@@ -34,6 +35,7 @@ export class CodeState {
       codeSize: this.#size,
       limit: this.#limit,
       segments: this.#segments,
+      user: this.#p.cpl === USER_LEVEL,
     };
   }
 

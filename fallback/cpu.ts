@@ -86,10 +86,11 @@ export class FallbackCpu implements Cpu {
     this.#events = new Events(processor, mmu, this.#code, departure);
     this.#stepper = new Stepper(processor, mmu, this.#engine, this.#code, this.#events);
     this.#decoder = new Decoder(map);
-    mmu.onFlush = () => {
+    mmu.onChange = () => {
       this.#mappingsChanged = true;
-      this.#engine.blocks.forgetJumps();
     };
+    mmu.onFlush = () => this.#engine.blocks.forgetJumps();
+    mmu.onForgetCode = (page) => this.#engine.forgetPage(page);
     mmu.onCodeWrite = (address, length) => this.#dropCode(address, length);
     this.reset();
   }

@@ -46,7 +46,8 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
   };
   return {
     place: () => code.place,
-    translate: (address) => mmu.translate(linearOf(address), "execute"),
+    fetchPage: (linear) => mmu.fetchPage(linear),
+    probePage: (linear) => mmu.probePage(linear),
     page: (address) => {
       if (!mmu.memory.contains(address, 1)) throw new NoMemory();
       mmu.checkFetch(address);
@@ -110,7 +111,6 @@ function jitHost({ processor, mmu }: EngineSurroundings, scratch: Uint8Array): E
     }
   };
   return {
-    codeAt: (linear) => mmu.probe(linearOf(linear), "execute"),
     wordAt: (linear) => {
       const at = linearOf(linear);
       const address = at % 8 === 0 && isCanonicalLinear(at) ? mmu.probe(at, "read") : -1;

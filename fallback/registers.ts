@@ -128,6 +128,7 @@ export function resetProcessor(p: Processor): void {
   p.setField(STATE.APIC_BASE, BigInt(APIC_BASE_AT_RESET));
   p.setField(STATE.PAT, PAT_AFTER_RESET);
   p.setField(STATE.MISC_ENABLE, MISC_ENABLE_AFTER_RESET);
+  p.setField(STATE.SPEC_CTRL, 0n);
   p.view.setUint32(STATE.MXCSR, MXCSR_AFTER_RESET, true);
   p.view.setUint16(STATE.FX_AREA + FXSAVE.CONTROL_WORD, X87_CONTROL_AFTER_RESET, true);
   // FXSAVE's abridged tag word: a one is a register in use; power-on leaves zeros in all of them.

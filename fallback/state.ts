@@ -117,6 +117,12 @@ export const STATE = {
   CODE64: 0x3e0,
   /** i32: header of the block under way. */
   BLOCK: 0x3e4,
+  /** i64: what linear addresses in the jump cache are combined with; see {@link USER_CODE}. */
+  CODE_RIGHTS: 0x3d8,
+  /** IA32_SPEC_CTRL. */
+  SPEC_CTRL: 0x3c8,
+  /** i32: offset from {@link TLB} of the entries for the current rights. */
+  TLB_AT: 0x3d0,
   FX_AREA,
   MXCSR: FX_AREA + FXSAVE.MXCSR,
   XMM: FX_AREA + FXSAVE.XMM,
@@ -173,6 +179,8 @@ export const segmentOffset = (index: number): number => STATE.SEGMENTS + index *
 
 /** Software TLB: direct-mapped entries of {@link TLB_ENTRY_SIZE}. */
 export const TLB = 0x1_0000;
+/** Distance to the one for user's rights: {@link STATE}.TLB_AT is this, or 0. */
+export const TLB_OF_USER = 0x1_0000;
 export const TLB_ENTRIES = 2048;
 export const TLB_ENTRY = {
   /** Linear page number (address >> 12, a logical shift) readable through this entry, or -1. */
@@ -190,12 +198,17 @@ export const JUMP_CACHE_ENTRIES = 16384;
 /** An address is hashed by what it has from here on. */
 export const JUMP_CACHE_SHIFT = 14;
 export const JUMP_CACHE_ENTRY = {
-  /** Linear address, or -1. */
+  /** Linear address with the rights' bit, or what belongs to another entry. */
   RIP: 0,
   /** u32: the block's header record. */
   BLOCK: 8,
 } as const;
 export const JUMP_CACHE_ENTRY_SIZE = 16;
+/**
+ * Exclusive-or with the linear address: what user code may go to is told apart from what the system
+ * may. No canonical address has it.
+ */
+export const USER_CODE = 1n << 62n;
 
 /** i32 each: which function in the table of regions a slot leads to; 0 if it leads to none. */
 export const REGION_LINKS = 0x10_0000;

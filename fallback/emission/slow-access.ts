@@ -107,7 +107,8 @@ function throughTlb(
   const page = fn.let(i64.shrU(address, i64.const(12)));
   const hash = i64.xor(page, i64.shrU(page, i64.const(11)));
   const slot = i32.and(i32.wrap(hash), i32.const(TLB_ENTRIES - 1));
-  const entry = fn.let(i32.mul(slot, i32.const(TLB_ENTRY_SIZE)));
+  const table = i32.load(i32.const(0), STATE.TLB_AT);
+  const entry = fn.let(i32.add(i32.mul(slot, i32.const(TLB_ENTRY_SIZE)), table));
   const inPage = fn.let(i32.and(i32.wrap(address), i32.const(0xfff)));
   const field = write ? TLB_ENTRY.WRITE_PAGE : TLB_ENTRY.READ_PAGE;
   const samePage = i64.eq(i64.load(entry, TLB + field), page);

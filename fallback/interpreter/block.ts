@@ -1,3 +1,4 @@
+import type { CodePage } from "../memory/code-tlb.ts";
 import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
@@ -6,6 +7,7 @@ import {
   JUMP_CACHE_SHIFT,
   RECORDS,
   RECORDS_END,
+  USER_CODE,
 } from "../state.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import { microIndex } from "./handlers.ts";
@@ -28,6 +30,10 @@ export interface Block {
   readonly limit: bigint;
   /** Guest physical address of the first byte. */
   readonly address: number;
+  /** Whether it was translated for user's rights. */
+  readonly user: boolean;
+  /** Whether it is one instruction for a step: there may be a longer block at the same address. */
+  readonly single: boolean;
   /** Guest physical page numbers that its bytes are on: one, or two. */
   readonly pages: readonly number[];
   /** The bits of CR0 and CR4 that it was translated for, if it has any instructions they concern. */
@@ -53,6 +59,8 @@ export class DecodedBlock implements Block {
   readonly codeSize: 16 | 32 | 64;
   readonly limit: bigint;
   readonly address: number;
+  readonly user: boolean;
+  readonly single: boolean;
   readonly pages: readonly number[];
   readonly unitControls: number | undefined;
   readonly length: number;
@@ -76,6 +84,8 @@ export class DecodedBlock implements Block {
     this.codeSize = facts.codeSize;
     this.limit = facts.limit;
     this.address = facts.address;
+    this.user = facts.user;
+    this.single = facts.single;
     this.pages = facts.pages;
     this.unitControls = facts.unitControls;
     this.length = facts.length;
@@ -151,11 +161,13 @@ class PageBlocks {
 
 const NO_BLOCKS: readonly Block[] = [];
 
-/** All blocks, by guest physical address of their first byte, by header, and by page. */
+/** All blocks, by guest physical address of their first byte and rights, by header, and by page. */
 export class BlockCache {
   readonly #view: DataView;
-  readonly #byAddress = new Map<number, Block>();
-  readonly #byHeader = new Map<number, Block>();
+  readonly #byPlace = new Map<number, Block>();
+  readonly #singles = new Map<number, Block>();
+  /** By number of the header's record. */
+  readonly #byHeader: Block[] = [];
   readonly #byPage = new Map<number, PageBlocks>();
   #next = RECORDS;
   /** Entries of the jump cache that are not empty, maybe some twice; or too many to list. */
@@ -172,8 +184,9 @@ export class BlockCache {
 
   /** Forgets all blocks. */
   clear(): void {
-    this.#byAddress.clear();
-    this.#byHeader.clear();
+    this.#byPlace.clear();
+    this.#singles.clear();
+    this.#byHeader.length = 0;
     this.#byPage.clear();
     this.#next = RECORDS;
     this.forgetJumps();
@@ -199,6 +212,11 @@ export class BlockCache {
     this.#empty(jumpEntry(linear));
   }
 
+  /** Forgets where the linear addresses of a page lead. */
+  forgetPage(page: CodePage): void {
+    for (const entry of page.jumps) this.#empty(entry);
+  }
+
   /** An empty entry holds an address that belongs elsewhere: 0 belongs to the first. */
   #empty(entry: number): void {
     const elsewhere = entry === JUMP_CACHE ? 1n : 0n;
@@ -219,30 +237,43 @@ export class BlockCache {
   }
 
   add(block: Block): void {
-    const old = this.#byAddress.get(block.address);
+    const place = placeOf(block.address, block.user);
+    const blocks = block.single ? this.#singles : this.#byPlace;
+    const old = blocks.get(place);
     if (old !== undefined) this.#remove(old);
-    this.#byAddress.set(block.address, block);
-    this.#byHeader.set(block.header, block);
+    blocks.set(place, block);
+    this.#byHeader[recordNumber(block.header)] = block;
     for (const page of block.pages) {
-      const blocks = this.#byPage.get(page) ?? new PageBlocks(page);
-      blocks.add(block);
-      this.#byPage.set(page, blocks);
+      let onPage = this.#byPage.get(page);
+      if (onPage === undefined) {
+        onPage = new PageBlocks(page);
+        this.#byPage.set(page, onPage);
+      }
+      onPage.add(block);
     }
   }
 
-  at(address: number): Block | undefined {
-    return this.#byAddress.get(address);
+  /** @param address guest physical, @param user whether it is for user's rights */
+  at(address: number, user: boolean): Block | undefined {
+    return this.#byPlace.get(placeOf(address, user));
+  }
+
+  /** The instruction at an address as a block for steps, if there has been such a step. */
+  singleAt(address: number, user: boolean): Block | undefined {
+    return this.#singles.get(placeOf(address, user));
   }
 
   byHeader(header: number): Block | undefined {
-    return this.#byHeader.get(header);
+    return this.#byHeader[recordNumber(header)];
   }
 
-  /** Makes jumps to the block's linear address find it. */
-  rememberJump(block: Block): void {
+  /** Makes jumps to the block's linear address find it. @param page that its first byte is on */
+  rememberJump(block: Block, page: CodePage): void {
     const entry = jumpEntry(block.linear);
     if (this.#remembered.length <= MANY_JUMPS) this.#remembered.push(entry);
-    this.#view.setBigUint64(entry + JUMP_CACHE_ENTRY.RIP, block.linear, true);
+    page.jumps.add(entry);
+    const key = block.user ? block.linear ^ USER_CODE : block.linear;
+    this.#view.setBigUint64(entry + JUMP_CACHE_ENTRY.RIP, key, true);
     this.#view.setUint32(entry + JUMP_CACHE_ENTRY.BLOCK, block.header, true);
   }
 
@@ -263,13 +294,15 @@ export class BlockCache {
   }
 
   #remove(block: Block): void {
-    if (this.#byAddress.get(block.address) === block) this.#byAddress.delete(block.address);
+    const place = placeOf(block.address, block.user);
+    const blocks = block.single ? this.#singles : this.#byPlace;
+    if (blocks.get(place) === block) blocks.delete(place);
     for (const page of block.pages) {
-      const blocks = this.#byPage.get(page);
-      blocks?.delete(block);
-      if (blocks?.size === 0) this.#byPage.delete(page);
+      const onPage = this.#byPage.get(page);
+      onPage?.delete(block);
+      if (onPage?.size === 0) this.#byPage.delete(page);
     }
-    this.forgetJump(block.linear);
+    if (!block.single) this.forgetJump(block.linear);
     const first = block.header + RECORD_SIZE;
     for (let record = first; record < block.recordsEnd; record += RECORD_SIZE) {
       this.#view.setUint16(record + RECORD.HANDLER, microIndex("leave"), true);
@@ -277,8 +310,13 @@ export class BlockCache {
   }
 }
 
+const recordNumber = (header: number): number => (header - RECORDS) / RECORD_SIZE;
+
+/** One number of both. */
+export const placeOf = (address: number, user: boolean): number => 2 * address + (user ? 1 : 0);
+
 /** As the interpreter's `enterBlock` computes it. */
-function jumpEntry(linear: bigint): number {
+export function jumpEntry(linear: bigint): number {
   const hash = linear ^ (linear >> BigInt(JUMP_CACHE_SHIFT));
   const slot = Number(hash & BigInt(JUMP_CACHE_ENTRIES - 1));
   return JUMP_CACHE + slot * JUMP_CACHE_ENTRY_SIZE;

@@ -3,6 +3,7 @@ import type { OpcodeMap } from "../isa/opcode-map.ts";
 import { Jit, type JitOptions, type JitSurroundings } from "../jit/jit.ts";
 import { REGION_LEFT } from "../jit/protocol.ts";
 import type { JitHost } from "../jit/support.ts";
+import type { CodePage } from "../memory/code-tlb.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
 import type { DecodedInstruction } from "./decoder.ts";
@@ -10,7 +11,7 @@ import { HANDLERS_SECTION, HandlerIndex } from "./handlers.ts";
 import { ACCESSES_SECTION } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./module.ts";
 import { RECORD } from "./record.ts";
-import { type CodePlace, type CodeSource, linearAddress, Translator } from "./translator.ts";
+import { type CodePlace, type CodeSource, Translator } from "./translator.ts";
 
 /** What the interpreter needs of the processor around it. Faults are thrown as CpuException. */
 export interface EngineHost extends CodeSource {
@@ -29,7 +30,7 @@ export interface EngineHost extends CodeSource {
   procedure(instruction: DecodedInstruction): void;
   /** For the regions of the JIT. */
   readonly jit: JitHost &
-    Pick<JitSurroundings, "codeAt" | "wordAt" | "moveWindow"> & {
+    Pick<JitSurroundings, "wordAt" | "moveWindow"> & {
       /** How often memory that was in a window may have ceased to qualify. */
       windowLosses(): number;
     };
@@ -155,10 +156,10 @@ export class Engine {
     return new Jit(options, {
       ...{ memory, shared, table, host, now, settleFlags: this.#settleFlags, blocks: this.blocks },
       place: () => this.#host.place(),
-      codeAt: (linear) => host.codeAt(linear),
+      pageAt: (linear) => this.#host.probePage(linear),
       wordAt: (linear) => host.wordAt(linear),
       moveWindow: (area, access, linear) => host.moveWindow(area, access, linear),
-      known: (rip, address) => this.#translator.known({ ...this.#host.place(), rip }, address),
+      known: (rip) => this.#translator.known({ ...this.#host.place(), rip }),
       recordFault: () => this.#view.setInt32(STATE.FAULT, THROWN, true),
       procedure: (instruction) => this.#regionProcedure(instruction),
     });
@@ -222,9 +223,14 @@ export class Engine {
 
   /** The block at STATE.RIP is hot. */
   #compile(): void {
-    const address = this.#host.jit.codeAt(linearAddress(this.#host.place(), 0));
-    const block = address < 0 ? undefined : this.blocks.at(address);
+    const block = this.#translator.known(this.#host.place());
     if (block !== undefined) this.jit?.compile(block);
+  }
+
+  /** The linear addresses of a page of code may mean something else from now on. */
+  forgetPage(page: CodePage): void {
+    this.blocks.forgetPage(page);
+    this.jit?.forgetPage(page);
   }
 
   /** Runs one instruction, whatever the budget. */
@@ -250,7 +256,7 @@ export class Engine {
     const place = this.#host.place();
     let block: Block | undefined;
     const found = this.#attempt(() => {
-      block = this.#translator.block(place, 1);
+      block = this.#translator.block(place, true);
     });
     this.#clearFault();
     const { jit } = this;
@@ -281,7 +287,7 @@ export class Engine {
         this.jit?.found(block);
         header = block.header;
       } else {
-        this.#single = this.#translator.block(place, 1);
+        this.#single = this.#translator.block(place, true);
         header = this.#single.header;
       }
     });

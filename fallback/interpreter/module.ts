@@ -204,7 +204,8 @@ class Dispatcher {
     const hash = i64.xor(this.#rip, i64.shrU(this.#rip, i64.const(JUMP_CACHE_SHIFT)));
     const slot = i32.and(i32.wrap(hash), i32.const(JUMP_CACHE_ENTRIES - 1));
     const entry = fn.let(i32.mul(slot, i32.const(JUMP_CACHE_ENTRY_SIZE)));
-    const known = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), this.#rip);
+    const key = i64.xor(this.#rip, i64.load(zero, STATE.CODE_RIGHTS));
+    const known = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), key);
     fn.if(
       known,
       () => fn.set(this.#record, i32.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.BLOCK)),

@@ -1,9 +1,11 @@
 import { generalProtection } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
+import type { CodePage } from "../memory/code-tlb.ts";
+import { linearOf } from "../memory/linear.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
 import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
-import { type Block, type BlockCache, DecodedBlock } from "./block.ts";
+import { type Block, type BlockCache, DecodedBlock, jumpEntry } from "./block.ts";
 import {
   type Address,
   type DecodedInstruction,
@@ -20,10 +22,12 @@ import { readUnitControls, unitFault } from "./units.ts";
 /** Where code comes from. */
 export interface CodeSource {
   /**
-   * Guest physical address of the code at a linear one.
+   * The page that code at a linear address is on.
    * @throws CpuException when it may not be executed
    */
-  translate(linear: bigint): number;
+  fetchPage(linear: number): CodePage;
+  /** The same; undefined if a fetch would do more than fetch. */
+  probePage(linear: number): CodePage | undefined;
   /** The bytes from a guest physical address to the end of its page. */
   page(address: number): Uint8Array;
   /** Code was translated from this guest physical page: writes to it must be noticed. */
@@ -48,6 +52,8 @@ export interface CodePlace {
   readonly limit: bigint;
   /** Of the other segments: matters to the JIT only. */
   readonly segments: SegmentTraits;
+  /** Whether it is executed with user's rights. */
+  readonly user: boolean;
 }
 
 const PAGE_SIZE = 4096;
@@ -85,36 +91,60 @@ export class Translator {
 
   /**
    * The block at a place, translated if need be.
-   * @param count instructions at most; fewer than usual for single steps, which are not kept
+   * @param single for a step: one instruction
    * @throws CpuException, InvalidOpcode, InstructionTooLong if not even one instruction can be had
    */
-  block(place: CodePlace, count = MAX_INSTRUCTIONS): Block {
+  block(place: CodePlace, single = false): Block {
     if (place.rip > place.limit) throw generalProtection();
     const linear = linearAddress(place, 0);
-    if (count === MAX_INSTRUCTIONS) this.#source.enter(linear);
-    const address = this.#source.translate(linear);
-    const known = count === MAX_INSTRUCTIONS ? this.#blocks.at(address) : undefined;
-    if (known !== undefined && this.#isFor(known, place)) {
-      this.#blocks.rememberJump(known);
+    if (!single) this.#source.enter(linear);
+    const at = linearOf(linear);
+    const page = this.#source.fetchPage(at);
+    const address = page.address + (at & (PAGE_SIZE - 1));
+    if (single) return this.#single(place, linear, address);
+    const known = this.#blocks.at(address, place.user);
+    if (known !== undefined && this.#isFor(known, place, linear)) {
+      this.#remember(known, page);
       return known;
     }
-    const block = this.#translate(place, linear, address, count);
-    if (count < MAX_INSTRUCTIONS) return block;
-    this.#blocks.rememberJump(block);
+    const block = this.#translate(place, linear, address, MAX_INSTRUCTIONS);
+    this.#remember(block, page);
     this.onBlock(block);
     return block;
   }
 
-  /** The block at a place, if it has been executed before and would be entered now. */
-  known(place: CodePlace, address: number): Block | undefined {
-    if (this.#source.breaksAt(linearAddress(place, 0))) return undefined;
-    const block = this.#blocks.at(address);
-    return block !== undefined && this.#isFor(block, place) ? block : undefined;
+  /** Accesses to devices are steps: the same few, again and again. */
+  #single(place: CodePlace, linear: bigint, address: number): Block {
+    const known = this.#blocks.singleAt(address, place.user);
+    if (known === undefined || !this.#isFor(known, place, linear)) {
+      return this.#translate(place, linear, address, 1);
+    }
+    for (const instruction of known.instructions) this.#own(instruction);
+    return known;
   }
 
-  #isFor(block: Block, place: CodePlace): boolean {
+  #remember(block: Block, page: CodePage): void {
+    this.#blocks.rememberJump(block, page);
+    if (block.pages.length === 1) return;
+    const next = this.#source.fetchPage((page.number + 1) * PAGE_SIZE);
+    next.jumps.add(jumpEntry(block.linear));
+  }
+
+  /** The block at a place, if it has been executed before and would be entered now. */
+  known(place: CodePlace): Block | undefined {
+    const linear = linearAddress(place, 0);
+    if (this.#source.breaksAt(linear)) return undefined;
+    const at = linearOf(linear);
+    const page = this.#source.probePage(at);
+    if (page === undefined) return undefined;
+    const block = this.#blocks.at(page.address + (at & (PAGE_SIZE - 1)), place.user);
+    return block !== undefined && this.#isFor(block, place, linear) ? block : undefined;
+  }
+
+  #isFor(block: Block, place: CodePlace, linear: bigint): boolean {
     const { rip, codeSize, limit, unitControls, address, pages } = block;
     if (rip !== place.rip || codeSize !== place.codeSize || limit !== place.limit) return false;
+    if (block.linear !== linear) return false;
     if (unitControls !== undefined && unitControls !== readUnitControls(this.#view)) return false;
     const [, second] = pages;
     // The second page may have been mapped to another place than it was.
@@ -124,7 +154,7 @@ export class Translator {
 
   /** Guest physical page number. */
   #pageOf(linear: bigint): number {
-    return Math.floor(this.#source.translate(linear) / PAGE_SIZE);
+    return Math.floor(this.#source.fetchPage(linearOf(linear)).address / PAGE_SIZE);
   }
 
   #translate(place: CodePlace, linear: bigint, address: number, count: number): Block {
@@ -153,14 +183,16 @@ export class Translator {
     this.#view.setInt32(header + HEADER.COUNT, instructions.length, true);
     this.#view.setInt32(header + HEADER.HEAT, NEVER_HOT, true);
     this.#view.setInt32(header + HEADER.REGION, 0, true);
-    const { rip, codeSize, limit } = place;
+    const { rip, codeSize, limit, user } = place;
     const usesUnits = instructions.some(({ form }) => form.unit !== undefined);
     const facts = {
-      ...{ header, rip, linear, codeSize, limit, address, pages, offsets, recordsEnd },
+      ...{ header, rip, linear, codeSize, limit, address, user, pages, offsets, recordsEnd },
+      single: count === 1,
       length: offset,
       unitControls: usesUnits ? readUnitControls(this.#view) : undefined,
     };
-    const kept = pages.length > 1 || instructions.some(isProcedure) ? instructions : undefined;
+    const isKept = count === 1 || pages.length > 1 || instructions.some(isProcedure);
+    const kept = isKept ? instructions : undefined;
     const block = new DecodedBlock(facts, this.#decodeAgain, kept);
     for (const page of pages) this.#source.mark(page);
     this.#blocks.add(block);
@@ -189,7 +221,7 @@ export class Translator {
       if (before > 0) return undefined;
       if (!(error instanceof NeedMoreBytes)) throw error;
     }
-    const nextPage = this.#source.translate(linearAddress(place, bytes.length));
+    const nextPage = this.#source.fetchPage(linearOf(linearAddress(place, bytes.length))).address;
     const next = this.#source.page(nextPage).subarray(0, MAX_INSTRUCTION_LENGTH);
     const joined = withinLimit(place, new Uint8Array([...bytes, ...next]));
     if (joined.length === bytes.length) throw generalProtection();
@@ -344,11 +376,13 @@ export class Translator {
 const isProcedure = ({ form }: DecodedInstruction): boolean =>
   form.instruction.meaning === undefined;
 
-const widthOf = ({ codeSize }: CodePlace): number => (codeSize === 64 ? 64 : 32);
+const widthOf = ({ codeSize }: Pick<CodePlace, "codeSize">): number => (codeSize === 64 ? 64 : 32);
 
 /** @param plus bytes from the place */
-export const linearAddress = (place: CodePlace, plus: number): bigint =>
-  BigInt.asUintN(widthOf(place), place.rip + place.base + BigInt(plus));
+export const linearAddress = (
+  place: Pick<CodePlace, "rip" | "base" | "codeSize">,
+  plus: number,
+): bigint => BigInt.asUintN(widthOf(place), place.rip + place.base + BigInt(plus));
 
 /** RIP wraps at the code's width. */
 const nextRip = (place: CodePlace, offset: number): bigint =>

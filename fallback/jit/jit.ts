@@ -1,10 +1,12 @@
 import { MILLISECOND } from "../../src/core/units.ts";
-import type { Block, BlockCache } from "../interpreter/block.ts";
+import { type Block, type BlockCache, jumpEntry, placeOf } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { HEADER } from "../interpreter/record.ts";
 import { type CodePlace, linearAddress } from "../interpreter/translator.ts";
 import { readUnitControls } from "../interpreter/units.ts";
-import { STATE, type WindowArea } from "../state.ts";
+import type { CodePage } from "../memory/code-tlb.ts";
+import { linearOf } from "../memory/linear.ts";
+import { STATE, USER_CODE, type WindowArea } from "../state.ts";
 import { discover } from "./discovery.ts";
 import { ExitRecords } from "./exit-records.ts";
 import type { Graph } from "./graph.ts";
@@ -14,7 +16,6 @@ import { RegionCode } from "./region-code.ts";
 import { RegionTable } from "./region-table.ts";
 import { instantiateSupport, type JitHost } from "./support.ts";
 
-const PAGE_SHIFT = 12n;
 const PAGE_SIZE = 4096;
 const MAX_REGIONS = 1500;
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -54,12 +55,12 @@ export interface JitSurroundings {
   readonly settleFlags: unknown;
   /** Where the guest is. */
   place(): CodePlace;
-  /** Guest physical address of the code at a linear one; -1 if a fetch would do more than fetch. */
-  codeAt(linear: bigint): number;
+  /** The page of code at a linear address; undefined if a fetch would do more than fetch. */
+  pageAt(linear: number): CodePage | undefined;
   /** The 64 bits at a linear address, if they can be had without any effect. */
   wordAt(linear: bigint): bigint | undefined;
   /** The block at an offset, if it has been executed before and would be executed from there now. */
-  known(rip: bigint, address: number): Block | undefined;
+  known(rip: bigint): Block | undefined;
   /** Lets a window be where accesses miss it. Returns whether it is there now. */
   moveWindow(area: WindowArea, access: "read" | "write", linear: bigint): boolean;
   recordFault(): void;
@@ -128,9 +129,8 @@ export class Jit {
 
   /** A block has been found at its linear address: whether it is interpreted, or a region runs. */
   found(block: Block): void {
-    const region = this.#regions.at(block.address);
+    const region = this.#regions.at(block);
     const usable = region !== undefined && this.#isFor(region, block);
-    if (usable) this.#table.link(region.slot, region.function);
     this.#view.setInt32(block.header + HEADER.REGION, usable ? region.slot : 0, true);
     if (!usable && this.#view.getInt32(block.header + HEADER.HEAT, true) <= 0) this.#cool(block);
   }
@@ -162,7 +162,7 @@ export class Jit {
     if (!this.#hasRoom()) this.clear();
     const start = this.#around.now();
     const graph = discover(block, {
-      executed: remembering((rip, from) => this.#executed(rip, from)),
+      executed: remembering((rip) => this.#around.known(rip)),
       learnt: ({ address }) => [...(this.#learnt.get(address) ?? [])],
       wordAt: (linear) => this.#around.wordAt(linear),
     });
@@ -182,8 +182,8 @@ export class Jit {
   /** One block as a function that leaves nothing to others that it could do: for tests. */
   alone(block: Block): (depth: number) => bigint {
     if (!this.#hasRoom()) this.clear();
-    this.#slow.add(block.address);
-    this.#thorough.add(block.address);
+    this.#slow.add(placeOf(block.address, block.user));
+    this.#thorough.add(placeOf(block.address, block.user));
     const graph = discover(block, {
       ...{ executed: () => undefined, learnt: () => [], wordAt: () => undefined },
     });
@@ -203,7 +203,7 @@ export class Jit {
   /** From now on it does rare cases itself. */
   #lookAtCase(region: Region): void {
     if (region.thorough) return;
-    this.#thorough.add(region.address);
+    this.#thorough.add(placeOf(region.address, region.user));
     this.#remake(region);
   }
 
@@ -230,13 +230,13 @@ export class Jit {
     region.looks += moved ? 1 : MAX_LOOKS / 2;
     if (region.looks < MAX_LOOKS) return;
     // From now on it looks into the TLB itself.
-    this.#slow.add(region.address);
+    this.#slow.add(placeOf(region.address, region.user));
     this.#remake(region);
   }
 
   #remake(region: Region): void {
     this.#drop(region);
-    const entry = this.#around.blocks.at(region.address);
+    const entry = this.#around.blocks.at(region.address, region.user);
     if (entry !== undefined) this.compile(entry);
   }
 
@@ -274,8 +274,8 @@ export class Jit {
 
   #drop(region: Region): void {
     this.#regions.remove(region);
-    this.#table.unlink(region.slot);
-    const entry = this.#around.blocks.at(region.address);
+    this.#table.remove(region.slot);
+    const entry = this.#around.blocks.at(region.address, region.user);
     if (entry !== undefined) this.#cool(entry);
     this.figures.dropped++;
   }
@@ -287,30 +287,43 @@ export class Jit {
     return isTranslated || ends === undefined || resumes === true;
   }
 
+  /** Links it, if it may stand for the block now. */
   #isFor(region: Region, block: Block): boolean {
-    const { linear, codeSize, rip, limit, segments, unitControls, pages } = region;
+    const { linear, codeSize, rip, limit, segments, unitControls, pages, slot } = region;
     if (linear !== block.linear || codeSize !== block.codeSize) return false;
     if (rip !== block.rip || limit !== block.limit) return false;
     if (segments !== this.#around.place().segments) return false;
     if (unitControls !== undefined && unitControls !== readUnitControls(this.#view)) return false;
-    for (const [page, physical] of pages) {
-      if (this.#around.codeAt(page << PAGE_SHIFT) !== physical * PAGE_SIZE) return false;
+    if (this.#table.leadsTo(slot, region.function)) return true;
+    const found: CodePage[] = [];
+    for (const [number, physical] of pages) {
+      const page = this.#around.pageAt(number * PAGE_SIZE);
+      if (page?.address !== physical * PAGE_SIZE) return false;
+      found.push(page);
     }
+    const jump = jumpEntry(linear);
+    for (const page of found) {
+      page.slots.add(slot);
+      page.jumps.add(jump);
+    }
+    this.#table.link(slot, region.function);
     return true;
   }
 
-  #executed(rip: bigint, from: Block): Block | undefined {
-    const linear = linearIn(from, rip);
-    const address = this.#around.codeAt(linear);
-    return address < 0 ? undefined : this.#around.known(rip, address);
+  /** The linear addresses of a page of code may mean something else from now on. */
+  forgetPage(page: CodePage): void {
+    for (const slot of page.slots) this.#table.unlink(slot);
   }
 
   #make(graph: Graph): Region {
     const { block } = graph.entry;
     const unitControls = readUnitControls(this.#view);
     const { segments } = this.#around.place();
-    const slow = this.#slow.has(block.address);
-    const thorough = this.#thorough.has(block.address);
+    const place = placeOf(block.address, block.user);
+    // Windows are of identity mappings: where code is not, data will hardly be.
+    const slow = this.#slow.has(place) || linearOf(block.linear) !== block.address;
+    const thorough = this.#thorough.has(place);
+    const slotAt = (linear: bigint) => this.#table.slotOf(block.user ? linear ^ USER_CODE : linear);
     const first = this.#records.next;
     this.#modules ??= new RegionModules(this.#around.shared);
     const { imports } = this.#modules;
@@ -323,7 +336,7 @@ export class Jit {
       procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
       exitRecord: (rip, unused, reason, miss) => this.#records.add(rip, unused, reason, miss),
       jumpRecord: (from) => this.#jumpRecord(from),
-      slotOf: (rip) => this.#table.slotOf(linearIn(block, rip)),
+      slotOf: (rip) => slotAt(linearIn(block, rip)),
     }).build();
     const bytes = this.#modules.module(body);
     this.#imports ??= this.#makeImports();
@@ -337,7 +350,8 @@ export class Jit {
       rip: block.rip,
       limit: block.limit,
       segments,
-      slot: this.#table.slotOf(block.linear),
+      user: block.user,
+      slot: slotAt(block.linear),
       pages: pagesOf(blocks),
       spans: blocks.flatMap(spansOf),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
@@ -368,29 +382,28 @@ export class Jit {
 }
 
 /** Linear address of an offset in the code segment of a block. */
-function linearIn({ linear, rip: start, codeSize, limit }: Block, rip: bigint): bigint {
+function linearIn({ linear, rip: start, codeSize }: Block, rip: bigint): bigint {
   const base = linear - start;
-  return linearAddress({ base, rip, codeSize, limit, segments: 0 }, 0);
+  return linearAddress({ base, rip, codeSize }, 0);
 }
 
-type Find = (rip: bigint, from: Block) => Block | undefined;
+type Find = (rip: bigint) => Block | undefined;
 
 /** Looks for what is at an offset once. */
 function remembering(find: Find): Find {
   const found = new Map<bigint, Block | undefined>();
-  return (rip, from) => {
-    if (!found.has(rip)) found.set(rip, find(rip, from));
+  return (rip) => {
+    if (!found.has(rip)) found.set(rip, find(rip));
     return found.get(rip);
   };
 }
 
 /** The guest physical page of each linear page that blocks are on. */
-function pagesOf(blocks: readonly Block[]): Map<bigint, number> {
-  const pages = new Map<bigint, number>();
+function pagesOf(blocks: readonly Block[]): Map<number, number> {
+  const pages = new Map<number, number>();
   for (const { linear, pages: physical } of blocks) {
-    for (const [n, page] of physical.entries()) {
-      pages.set((linear >> PAGE_SHIFT) + BigInt(n), page);
-    }
+    const first = Math.floor(linearOf(linear) / PAGE_SIZE);
+    for (const [n, page] of physical.entries()) pages.set(first + n, page);
   }
   return pages;
 }

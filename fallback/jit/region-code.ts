@@ -15,6 +15,7 @@ import {
   JUMP_CACHE_SHIFT,
   REGION_LINKS,
   STATE,
+  USER_CODE,
 } from "../state.ts";
 import { ByteSink } from "../wasm/encoding.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
@@ -574,7 +575,8 @@ export class RegionCode {
     const entry = fn.let(i32.mul(index, i32.const(JUMP_CACHE_ENTRY_SIZE)));
     const slot = fn.local("i32");
     fn.set(slot, i32.const(0));
-    const isKnown = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), linear);
+    const key = block.user ? i64.xor(linear, i64.const(USER_CODE)) : linear;
+    const isKnown = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), key);
     fn.if(isKnown, () => {
       const header = i32.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.BLOCK);
       fn.set(slot, i32.load(header, HEADER.REGION));

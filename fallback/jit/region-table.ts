@@ -52,8 +52,19 @@ export class RegionTable {
     this.#linked.add(slot);
   }
 
-  /** The region at a slot is given up. */
+  /** Whether a slot leads to a region. */
+  leadsTo(slot: number, region: unknown): boolean {
+    return this.#links[slot] === slot && this.#functions[slot] === region;
+  }
+
+  /** A slot leads nowhere until it is linked again. */
   unlink(slot: number): void {
+    this.#links[slot] = UNLINKED;
+    this.#linked.delete(slot);
+  }
+
+  /** The region at a slot is given up. */
+  remove(slot: number): void {
     this.#forget(slot);
     this.#linked.delete(slot);
   }

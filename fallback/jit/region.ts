@@ -1,3 +1,4 @@
+import { placeOf } from "../interpreter/block.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
 
 /** Bytes of a guest physical page. */
@@ -19,10 +20,12 @@ export interface Region {
   readonly limit: bigint;
   /** Of the other segments. */
   readonly segments: SegmentTraits;
+  /** Whether it is for user's rights. */
+  readonly user: boolean;
   /** Place in the table of regions. */
   readonly slot: number;
-  /** Guest physical page by linear page number: all that its code is on. */
-  readonly pages: ReadonlyMap<bigint, number>;
+  /** Guest physical page by linear page number, signed: all that its code is on. */
+  readonly pages: ReadonlyMap<number, number>;
   /** The bytes of its code. */
   readonly spans: readonly Span[];
   /** The bits of CR0 and CR4 that it was translated for, if they matter. */
@@ -41,24 +44,27 @@ export interface Region {
   looks: number;
 }
 
-/** All regions, by guest physical address of their entries, and by page. */
+/** Where a region begins. */
+export type Entry = Pick<Region, "address" | "user">;
+
+/** All regions, by guest physical address and rights of their entries, and by page. */
 export class RegionCache {
-  readonly #byAddress = new Map<number, Region>();
+  readonly #byPlace = new Map<number, Region>();
   readonly #byPage = new Map<number, Set<Region>>();
   bytes = 0;
 
   get count(): number {
-    return this.#byAddress.size;
+    return this.#byPlace.size;
   }
 
-  at(address: number): Region | undefined {
-    return this.#byAddress.get(address);
+  at({ address, user }: Entry): Region | undefined {
+    return this.#byPlace.get(placeOf(address, user));
   }
 
   add(region: Region): void {
-    const old = this.#byAddress.get(region.address);
+    const old = this.at(region);
     if (old !== undefined) this.remove(old);
-    this.#byAddress.set(region.address, region);
+    this.#byPlace.set(placeOf(region.address, region.user), region);
     this.bytes += region.bytes;
     for (const page of region.pages.values()) {
       const regions = this.#byPage.get(page) ?? new Set();
@@ -68,8 +74,8 @@ export class RegionCache {
   }
 
   remove(region: Region): void {
-    if (this.#byAddress.get(region.address) !== region) return;
-    this.#byAddress.delete(region.address);
+    if (this.at(region) !== region) return;
+    this.#byPlace.delete(placeOf(region.address, region.user));
     this.bytes -= region.bytes;
     for (const page of region.pages.values()) {
       const regions = this.#byPage.get(page);
@@ -80,7 +86,7 @@ export class RegionCache {
 
   /** The one that leaves by an exit record. */
   leavingBy(record: number): Region | undefined {
-    for (const region of this.#byAddress.values()) {
+    for (const region of this.#byPlace.values()) {
       const [start, end] = region.exits;
       if (record >= start && record < end) return region;
     }
@@ -93,7 +99,7 @@ export class RegionCache {
   }
 
   clear(): void {
-    this.#byAddress.clear();
+    this.#byPlace.clear();
     this.#byPage.clear();
     this.bytes = 0;
   }

@@ -1,15 +1,16 @@
 import { CR4 } from "../bits.ts";
 import { generalProtection } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
-import { RAM_BASE, type WindowArea, windowOffset } from "../state.ts";
+import { RAM_BASE, STATE, TLB_OF_USER, USER_CODE, type WindowArea } from "../state.ts";
 import { CodePages } from "./code-pages.ts";
+import type { CodePage } from "./code-tlb.ts";
 import { isCanonicalLinear } from "./linear.ts";
 import { MmioLog } from "./mmio.ts";
 import { type Access, copyPdptes, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
 import { PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
-import { SoftwareTlb } from "./tlb.ts";
+import { Translations } from "./translations.ts";
 import { WatchedAccess, type Watchpoint, Watchpoints } from "./watchpoints.ts";
-import { IdentityWindow, type WindowRule } from "./window.ts";
+import type { WindowRule } from "./window.ts";
 
 const WORD = 0x1_0000_0000;
 const CHUNK = 2 * 1024 * 1024;
@@ -17,9 +18,6 @@ const USER_LEVEL = 3;
 
 /** Widths of accesses whose value is a number. */
 export type NumberSize = 1 | 2 | 4;
-
-/** The windows for one kind of access. */
-type Windows = Readonly<Record<WindowArea, IdentityWindow>>;
 
 /**
  * Memory as instructions see it: linear addresses, permissions, RAM and what is not RAM. Linear
@@ -40,12 +38,17 @@ export class Mmu {
   onFlush: () => void = () => {};
   /** How often memory that was in a window may have ceased to qualify. */
   losses = 0;
+  /** The same, for those of one page that code was fetched from. */
+  onForgetCode: (page: CodePage) => void = () => {};
+  /** Some mapping has changed. */
+  onChange: () => void = () => {};
 
   readonly #p: Processor;
   readonly #walker: PageWalker;
-  readonly #tlb: SoftwareTlb;
-  readonly #readWindows: Windows;
-  readonly #writeWindows: Windows;
+  readonly #supervisor: Translations;
+  readonly #user: Translations;
+  /** The one of them that the current level's rights are. */
+  #current: Translations;
   readonly #watchpoints = new Watchpoints();
   readonly #fromOutside = new Watchpoints();
   /** See {@link trackWrites}. */
@@ -64,16 +67,17 @@ export class Mmu {
     this.#walker = new PageWalker(p, this.memory, (address, length) => {
       this.noticeWrite(address, length);
     });
-    this.#tlb = new SoftwareTlb(p.buffer);
-    this.#readWindows = this.#windows("read");
-    this.#writeWindows = this.#windows("write");
-  }
-
-  #windows(access: "read" | "write"): Windows {
-    const rule = this.#rule(access);
-    const window = (area: WindowArea) =>
-      new IdentityWindow(this.#p.view, windowOffset(area, access), rule);
-    return { general: window("general"), static: window("static"), stack: window("stack") };
+    const translations = (user: boolean) =>
+      new Translations(
+        p.view,
+        user,
+        (access) => this.#rule(access),
+        (page) => this.onForgetCode(page),
+      );
+    this.#supervisor = translations(false);
+    this.#user = translations(true);
+    this.#current = this.#supervisor;
+    this.#select();
   }
 
   /** Rights of the current level. */
@@ -90,7 +94,7 @@ export class Mmu {
     const offset = linear & (PAGE_SIZE - 1);
     const current = user === this.user;
     if (current && access !== "execute") {
-      const host = this.#tlb.lookup(linear, access === "write");
+      const host = this.#current.tlb.lookup(linear, access === "write");
       if (host >= 0) return host - RAM_BASE + offset;
     }
     const walker = this.#walker;
@@ -113,6 +117,41 @@ export class Mmu {
     if (!mapped || !walker.permits(access, this.user)) return -1;
     const address = walker.page + (linear & (PAGE_SIZE - 1));
     return this.memory.allows(access, address, 1) ? address : -1;
+  }
+
+  /**
+   * The page that code at a linear address is on. It may be outside RAM.
+   * @throws CpuException #PF
+   */
+  fetchPage(linear: number): CodePage {
+    const number = Math.floor(linear / PAGE_SIZE);
+    const known = this.#current.code.get(number);
+    if (known !== undefined) return known;
+    const address = this.translate(linear, "execute");
+    return this.#addCode(number, address - (linear & (PAGE_SIZE - 1)));
+  }
+
+  /** The same, if a fetch would change no flags and is from RAM. */
+  probePage(linear: number): CodePage | undefined {
+    const number = Math.floor(linear / PAGE_SIZE);
+    const known = this.#current.code.get(number);
+    if (known !== undefined) {
+      return this.memory.allows("execute", known.address, 1) ? known : undefined;
+    }
+    const address = this.probe(number * PAGE_SIZE, "execute");
+    return address < 0 ? undefined : this.#addCode(number, address);
+  }
+
+  /** The last walk was that for the page. */
+  #addCode(number: number, address: number): CodePage {
+    const { span } = this.#walker;
+    if (this.#current.code.isFull) this.#forgetAll();
+    return this.#current.code.add(number, address, span, this.#isGlobal);
+  }
+
+  /** Whether what the last walk found stays when CR3 is loaded (§4.10.2.4). */
+  get #isGlobal(): boolean {
+    return this.#walker.global && (this.#p.cr4 & CR4.PGE) !== 0;
   }
 
   /** Whether a write that {@link check} permits goes to translated code. */
@@ -141,11 +180,29 @@ export class Mmu {
     if (inPage < size) this.translate(this.#after(linear, inPage), access, user);
   }
 
-  /** Drops the translations of all pages: CR0, CR3, CR4 and EFER changed. */
+  /** Drops the translations of all pages: CR0, CR4 and EFER changed. */
   flush(): void {
-    this.#tlb.flush();
-    for (const window of this.#allWindows()) window.drop();
+    this.#select();
+    this.#forgetAll();
+    this.onChange();
+  }
+
+  /** Drops the translations of all pages that are not global: CR3 is loaded. */
+  loadRoot(): void {
+    if ((this.#p.cr4 & CR4.PGE) === 0) {
+      this.flush();
+      return;
+    }
     this.losses++;
+    this.#supervisor.forgetLocal();
+    this.#user.forgetLocal();
+    this.onChange();
+  }
+
+  #forgetAll(): void {
+    this.losses++;
+    this.#supervisor.forget();
+    this.#user.forget();
     this.onFlush();
   }
 
@@ -158,31 +215,42 @@ export class Mmu {
 
   /** INVLPG. @param linear canonical */
   invalidatePage(linear: number): void {
+    const both = [this.#supervisor, this.#user];
     // Windows grow where the TLB misses: without them it has to go too.
-    if (this.#allWindows().some((window) => window.near(linear))) {
+    if (both.some(({ windows }) => windows.some((window) => window.near(linear)))) {
       this.flush();
       return;
     }
-    this.#tlb.invalidate(linear);
+    for (const { tlb, code } of both) {
+      tlb.invalidate(linear);
+      code.invalidate(Math.floor(linear / PAGE_SIZE));
+    }
     this.losses++;
-    this.onFlush();
+    this.onChange();
   }
 
   /** Lets a window be where accesses miss it. @returns whether it is there now */
   moveWindow(area: WindowArea, access: "read" | "write", linear: number): boolean {
-    const windows = access === "read" ? this.#readWindows : this.#writeWindows;
-    return windows[area].moveTo(linear - (linear & (PAGE_SIZE - 1)));
+    return this.#current[access][area].moveTo(linear - (linear & (PAGE_SIZE - 1)));
   }
 
-  #allWindows(): IdentityWindow[] {
-    return [...Object.values(this.#readWindows), ...Object.values(this.#writeWindows)];
-  }
-
-  /** Sets the privilege level. What is remembered holds for user or supervisor rights only. */
+  /** Sets the privilege level. */
   changePrivilege(level: number): void {
     const wasUser = this.user;
     this.#p.cpl = level;
-    if (this.user !== wasUser) this.flush();
+    if (this.user !== wasUser) this.#select();
+  }
+
+  /** What is remembered with the current level's rights is looked into from now on. */
+  #select(): void {
+    this.losses++;
+    const { user } = this;
+    const current = user ? this.#user : this.#supervisor;
+    this.#current.hide();
+    this.#current = current;
+    current.show();
+    this.#p.view.setInt32(STATE.TLB_AT, user ? TLB_OF_USER : 0, true);
+    this.#p.view.setBigInt64(STATE.CODE_RIGHTS, user ? USER_CODE : 0n, true);
   }
 
   /** Looks out for accesses to data: pages with watchpoints are always accessed through here. */
@@ -224,8 +292,8 @@ export class Mmu {
    */
   trackWrites(): ReadonlySet<number> {
     this.#written = new Set();
-    this.#tlb.protectAll();
-    for (const window of Object.values(this.#writeWindows)) window.drop();
+    this.#supervisor.protectAll();
+    this.#user.protectAll();
     return this.#written;
   }
 
@@ -244,8 +312,9 @@ export class Mmu {
   markCode(page: number): void {
     if (!this.codePages.mark(page)) return;
     this.losses++;
-    this.#tlb.protect(RAM_BASE + page * PAGE_SIZE);
-    for (const window of Object.values(this.#writeWindows)) window.exclude(page * PAGE_SIZE);
+    const address = page * PAGE_SIZE;
+    this.#supervisor.protect(address, RAM_BASE + address);
+    this.#user.protect(address, RAM_BASE + address);
   }
 
   /** No translated code is left on a page. @param page number */
@@ -350,10 +419,11 @@ export class Mmu {
       !this.codePages.has(number) &&
       this.memory.allows("write", page, PAGE_SIZE);
     if (writable) this.#written?.add(number);
-    this.#tlb.fill(linear, RAM_BASE + page, writable, this.#walker.span > PAGE_SIZE);
+    const { tlb, read, write: writeWindows } = this.#current;
+    tlb.fill(linear, RAM_BASE + page, writable, this.#walker.span, this.#isGlobal);
     if (linear !== page) return;
-    this.#readWindows.general.missed(page);
-    if (write && writable) this.#writeWindows.general.missed(page);
+    read.general.missed(page);
+    if (write && writable) writeWindows.general.missed(page);
   }
 
   /** What windows may hold: identity-mapped RAM, permitted, with its flags set already. */

@@ -14,6 +14,7 @@ export const PAGE_ENTRY = {
   A: 1 << 5,
   D: 1 << 6,
   PS: 1 << 7,
+  G: 1 << 8,
 } as const;
 /** In the upper half of a 64-bit entry. */
 const XD = (1 << 31) >>> 0;
@@ -59,6 +60,8 @@ export class PageWalker {
   /** Whether every entry of the walk has its accessed flag set. */
   accessed = false;
   dirty = false;
+  /** Whether the leaf entry says that it is the same in all address spaces. */
+  global = false;
 
   readonly #p: Processor;
   readonly #memory: PhysicalMemory;
@@ -90,6 +93,7 @@ export class PageWalker {
     this.noExecute = false;
     this.accessed = true;
     this.dirty = true;
+    this.global = false;
     if (!this.#p.paging) {
       this.page = linear - (linear & (PAGE_SIZE - 1));
       this.span = Number.POSITIVE_INFINITY;
@@ -227,6 +231,7 @@ export class PageWalker {
     this.page = page;
     this.span = span;
     this.dirty = (this.#low & PAGE_ENTRY.D) !== 0;
+    this.global = (this.#low & PAGE_ENTRY.G) !== 0;
   }
 }
 

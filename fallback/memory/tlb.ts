@@ -6,7 +6,10 @@ const PAGE_NUMBER_HIGH = 0xf_ffff;
 /** Generated code hashes alike: `(page ^ (page >> 11)) & (TLB_ENTRIES - 1)`. */
 export const TLB_HASH_SHIFT = 11;
 
-const FILLED = { NO: 0, SMALL: 1, LARGE: 2 } as const;
+const FILLED = { NO: 0, SMALL: 1, LARGE: 2, HUGE: 3, GLOBAL: 4 } as const;
+/** 4 MiB, the largest of the pages below {@link HUGE}, as a shift of page numbers. */
+const LARGE_SHIFT = 10;
+const HUGE = 1024 * 1024 * 1024;
 
 /**
  * The software TLB that generated code looks into. An entry holds a page twice: as readable and as
@@ -20,10 +23,11 @@ export class SoftwareTlb {
   readonly #isFilled = new Uint8Array(TLB_ENTRIES);
   #filledCount = 0;
 
-  constructor(buffer: ArrayBuffer) {
-    this.#view = new DataView(buffer, TLB, TLB_ENTRIES * TLB_ENTRY_SIZE);
+  /** @param offset of its entries from `TLB`, in bytes */
+  constructor(buffer: ArrayBuffer, offset: number) {
+    this.#view = new DataView(buffer, TLB + offset, TLB_ENTRIES * TLB_ENTRY_SIZE);
     // All ones is the tag of an empty entry.
-    new Uint8Array(buffer, TLB, TLB_ENTRIES * TLB_ENTRY_SIZE).fill(0xff);
+    new Uint8Array(buffer, TLB + offset, TLB_ENTRIES * TLB_ENTRY_SIZE).fill(0xff);
   }
 
   flush(): void {
@@ -39,9 +43,10 @@ export class SoftwareTlb {
    * @param linear of any byte of the page
    * @param host memory offset of the page
    * @param write whether the page may also be written through the entry
-   * @param large whether the page is part of a larger one
+   * @param span bytes of the page that it is part of
+   * @param global whether it stays when CR3 is loaded
    */
-  fill(linear: number, host: number, write: boolean, large: boolean): void {
+  fill(linear: number, host: number, write: boolean, span: number, global: boolean): void {
     const low = pageLow(linear);
     const high = pageHigh(linear);
     const slot = slotOf(low);
@@ -51,7 +56,8 @@ export class SoftwareTlb {
     else this.#clearTag(at, "WRITE_PAGE");
     this.#view.setUint32(at + TLB_ENTRY.HOST_PAGE, host, true);
     if (this.#isFilled[slot] === FILLED.NO) this.#filled[this.#filledCount++] = slot;
-    this.#isFilled[slot] = large ? FILLED.LARGE : FILLED.SMALL;
+    const size = span >= HUGE ? FILLED.HUGE : span > PAGE_SIZE ? FILLED.LARGE : FILLED.SMALL;
+    this.#isFilled[slot] = global ? size | FILLED.GLOBAL : size;
   }
 
   /** Memory offset of the page, or -1. */
@@ -63,13 +69,32 @@ export class SoftwareTlb {
     return this.#view.getUint32(at + TLB_ENTRY.HOST_PAGE, true);
   }
 
-  /** INVLPG: the page's entry, and as one page may have filled many, those of all large ones. */
+  /** INVLPG: the page's entry, and as one page may have filled many, those of large ones there. */
   invalidate(linear: number): void {
-    this.#clear(slotOf(pageLow(linear)) * TLB_ENTRY_SIZE);
+    const low = pageLow(linear);
+    this.#clear(slotOf(low) * TLB_ENTRY_SIZE);
     for (let index = 0; index < this.#filledCount; index++) {
       const slot = this.#filled[index] as number;
-      if (this.#isFilled[slot] === FILLED.LARGE) this.#clear(slot * TLB_ENTRY_SIZE);
+      const size = (this.#isFilled[slot] as number) & ~FILLED.GLOBAL;
+      if (size < FILLED.LARGE) continue;
+      const at = slot * TLB_ENTRY_SIZE;
+      const other = this.#view.getInt32(at + TLB_ENTRY.READ_PAGE, true);
+      if (size === FILLED.HUGE || (other ^ low) >>> LARGE_SHIFT === 0) this.#clear(at);
     }
+  }
+
+  /** CR3 is loaded where global pages stay. */
+  forgetLocal(): void {
+    let kept = 0;
+    for (let index = 0; index < this.#filledCount; index++) {
+      const slot = this.#filled[index] as number;
+      if (((this.#isFilled[slot] as number) & FILLED.GLOBAL) !== 0) this.#filled[kept++] = slot;
+      else {
+        this.#clear(slot * TLB_ENTRY_SIZE);
+        this.#isFilled[slot] = FILLED.NO;
+      }
+    }
+    this.#filledCount = kept;
   }
 
   /** Takes the permission to write from all entries for a page. @param host its memory offset */

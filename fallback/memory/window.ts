@@ -23,6 +23,7 @@ export interface WindowRule {
 export class IdentityWindow {
   start = 0;
   end = 0;
+  #shown = false;
   readonly #view: DataView;
   readonly #baseField: number;
   readonly #lengthField: number;
@@ -43,9 +44,23 @@ export class IdentityWindow {
     this.#set(0, 0);
   }
 
+  /** Generated code sees this window from now on: of those with the same fields only one is shown. */
+  show(): void {
+    this.#shown = true;
+    this.#set(this.start, this.end);
+  }
+
+  hide(): void {
+    this.#shown = false;
+  }
+
   /** Whether a page that an address is in, of whatever size, may have part in the window. */
   near(linear: number): boolean {
-    return linear >= this.start - LARGEST_PAGE && linear < this.end + LARGEST_PAGE;
+    return (
+      this.end > this.start &&
+      linear >= this.start - LARGEST_PAGE &&
+      linear < this.end + LARGEST_PAGE
+    );
   }
 
   /** An access missed at this page, which qualifies: the window becomes what is larger. */
@@ -111,6 +126,7 @@ export class IdentityWindow {
   #set(start: number, end: number): void {
     this.start = start;
     this.end = end;
+    if (!this.#shown) return;
     this.#view.setUint32(this.#baseField, start, true);
     this.#view.setUint32(this.#lengthField, Math.max(0, end - start - LAST_BYTES), true);
     this.#view.setUint32(this.#baseField + 4, 0, true);

@@ -101,7 +101,7 @@ function writeCr3(p: Processor, mmu: Mmu, value: bigint): void {
     if ((value & CR3_RESERVED) !== 0n) throw generalProtection();
   } else if (p.paging && (p.cr4 & CR4.PAE) !== 0) mmu.loadPdptes(value);
   p.cr3 = value;
-  mmu.flush();
+  mmu.loadRoot();
 }
 
 function writeCr4(p: Processor, mmu: Mmu, value: bigint): void {

@@ -52,6 +52,9 @@ const LEAF1_EDX_APIC = 1 << 9;
 /** Leaf 7: x87's data pointer only follows exceptions, its segment selectors read as zero. */
 const LEAF7_EBX = { FDP_EXCPTN_ONLY: 1 << 6, NO_FCS_FDS: 1 << 13 } as const;
 
+/** IA32_SPEC_CTRL's IBRS with IA32_PRED_CMD, and IA32_ARCH_CAPABILITIES: see `speculation.ts`. */
+const LEAF7_EDX = { IBRS_IBPB: 1 << 26, ARCH_CAPABILITIES: 1 << 29 } as const;
+
 const EXTENDED_ECX = { LAHF: 1 << 0 } as const;
 const EXTENDED_EDX = {
   NX: 1 << 20,
@@ -121,7 +124,7 @@ function basicLeaf(p: Processor, leaf: number, subleaf: number): Result {
     case 0x4:
       return cacheLeaf(subleaf);
     case 0x7:
-      return subleaf === 0 ? [0, allOf(LEAF7_EBX), 0, 0] : NOTHING;
+      return subleaf === 0 ? [0, allOf(LEAF7_EBX), 0, allOf(LEAF7_EDX)] : NOTHING;
     case 0xd:
       return extendedStateLeaf(subleaf);
     case 0x15:

@@ -7,6 +7,12 @@ import { GPR, type Processor } from "../processor.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import { writeEfer } from "./control-registers.ts";
 import { everyByte, MTRR_CONSTANTS, MTRRS, type StoredMsr } from "./mtrr.ts";
+import {
+  acceptsPrediction,
+  IA32_PRED_CMD,
+  SPECULATION_CONSTANTS,
+  SPECULATION_MSRS,
+} from "./speculation.ts";
 import { type TimeSource, timeStamp } from "./time-stamp.ts";
 
 const IA32_P5_MC_ADDR = 0x0;
@@ -56,6 +62,7 @@ const STORED: ReadonlyMap<number, StoredMsr> = new Map<number, StoredMsr>([
   [0xc000_0102, { offset: STATE.KERNEL_GS_BASE, accepts: isCanonical }],
   [0xc000_0103, { offset: STATE.TSC_AUX, accepts: word }],
   ...MTRRS,
+  ...SPECULATION_MSRS,
 ]);
 
 /**
@@ -74,6 +81,7 @@ const CONSTANTS: ReadonlyMap<number, bigint> = new Map([
   [IA32_PERF_STATUS, RATIO_10],
   [IA32_DEBUGCTL, 0n],
   ...MTRR_CONSTANTS,
+  ...SPECULATION_CONSTANTS,
 ]);
 /** Of these zero may be written. */
 const CLEARED = new Set([IA32_P5_MC_ADDR, IA32_P5_MC_TYPE, IA32_MCG_STATUS, IA32_DEBUGCTL]);
@@ -120,6 +128,7 @@ export function writeMsr(
     p.setField(STATE.TSC_OFFSET, BigInt.asUintN(64, value - time.readTsc()));
   } else if (msr === IA32_MISC_ENABLE) writeMiscEnable(p, value);
   else if (CLEARED.has(msr) && value === 0n) return;
+  else if (msr === IA32_PRED_CMD && acceptsPrediction(value)) return;
   // Loading microcode begins with clearing this one; there is none to load.
   else if (msr !== IA32_BIOS_SIGN_ID) throw generalProtection();
 }

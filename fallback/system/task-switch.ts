@@ -172,7 +172,7 @@ function enterTask(p: Processor, mmu: Mmu, task: TaskState, ext: number): void {
   if (p.paging && task.cr3 !== undefined) {
     if ((p.cr4 & CR4.PAE) !== 0) mmu.loadPdptes(BigInt(task.cr3));
     p.cr3 = BigInt(task.cr3);
-    mmu.flush();
+    mmu.loadRoot();
   }
   loadTaskSegments(p, mmu, task, ext);
   if (p.rip > p.segmentLimit(SEGMENT_INDEX.cs)) throw generalProtection(ext);

@@ -41,6 +41,7 @@ beforeEach(() => {
     // A slice that ends without an exit ends the run.
     hostWaits: () => slices++ > 1,
   });
+  ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
   const registers = cpu.readRegisters();
   cpu.writeRegisters({
     ...registers,

@@ -51,6 +51,7 @@ function boot(mode: keyof typeof MODES): void {
     clock: new VirtualClock(),
     hostWaits: () => false,
   });
+  ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
   const registers = cpu.readRegisters();
   const isProtected = mode === "protected";
   const code = isProtected ? { ...FLAT, attributes: 0xc09b } : { ...registers.cs, selector: 0 };
@@ -69,7 +70,7 @@ function run(...instructions: readonly string[]): number | undefined {
   const bytes = instructions.map((text) =>
     text.split(" ").map((byte) => Number.parseInt(byte, 16)),
   );
-  ram.slice(gpa(CODE), 0x200).set(bytes.flat());
+  ram.write(gpa(CODE), Uint8Array.from(bytes.flat()));
   cpu.writeRegisters({ ...cpu.readRegisters(), rip: BigInt(CODE) });
   for (const [index] of instructions.entries()) {
     const fault = cpu.executeOne();

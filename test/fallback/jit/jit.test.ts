@@ -207,8 +207,8 @@ describe("branches into the middle of loops", () => {
       const m = both([0xb9, ...bytesOf(20_000), ...blocks.flat(), 0xf4]);
       expect(blocks.every(({ length }) => length === BLOCK_BYTES)).toBe(true);
       expect(m.cpu.readRegisters().rcx).toBe(0n);
-      // Each block has been an entry at most, and the first is found more than once.
-      expect(Number(/^(\d+) regions/.exec(note(m, "jit"))?.[1])).toBeLessThanOrEqual(BLOCKS + 1);
+      // Each block may become an entry, and the code before and behind; more would be copies.
+      expect(Number(/^(\d+) regions/.exec(note(m, "jit"))?.[1])).toBeLessThanOrEqual(BLOCKS + 2);
     },
   );
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { CR4 } from "../../../fallback/bits.ts";
 import { MmioNeeded } from "../../../fallback/memory/mmio.ts";
 import { RAM_BASE, STATE, TLB, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../../fallback/state.ts";
+import { writeControlRegister } from "../../../fallback/system/control-registers.ts";
 import { exceptionOf, Guest, PAGE_TABLES, RAM_SIZE } from "../support/guest.ts";
 
 const LENGTH_REDUCTION = 15;
@@ -16,7 +18,7 @@ function windowOf(guest: Guest, kind: "READ" | "WRITE"): [number, number] {
 function hit(guest: Guest, linear: bigint, write: boolean): number | undefined {
   const page = BigInt.asUintN(64, linear) >> 12n;
   const slot = Number((page ^ (page >> 11n)) & BigInt(TLB_ENTRIES - 1));
-  const at = TLB + slot * TLB_ENTRY_SIZE;
+  const at = TLB + guest.p.view.getInt32(STATE.TLB_AT, true) + slot * TLB_ENTRY_SIZE;
   if (guest.p.view.getBigUint64(at + (write ? 8 : 0), true) !== page) return undefined;
   return guest.p.view.getUint32(at + 16, true) - RAM_BASE;
 }
@@ -160,6 +162,36 @@ describe("TLB", () => {
     expect(guest.mmu.translate(0x20_1000, "read", false)).toBe(0x20_1000);
     expect(hit(guest, 0x20_1000n, false)).toBeUndefined();
     expect(exceptionOf(() => guest.mmu.read(0x20_1000, 1))).toBe("14:5");
+    guest.mmu.changePrivilege(0);
+    expect(hit(guest, 0x20_1000n, false)).toBe(0x20_1000);
+  });
+
+  it("is emptied for both levels when all mappings change", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.mmu.read(0x20_1000, 1);
+    guest.mmu.changePrivilege(3);
+    guest.mmu.read(0x20_2000, 1);
+    guest.mmu.flush();
+    expect(hit(guest, 0x20_2000n, false)).toBeUndefined();
+    guest.mmu.changePrivilege(0);
+    expect(hit(guest, 0x20_1000n, false)).toBeUndefined();
+  });
+
+  it("keeps global pages, and no others, when CR3 is loaded", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    const global = 1 << 8;
+    guest.setU64(PAGE_TABLE + 8, 0x20_1007 | global);
+    const load = (cr4: number) => {
+      guest.p.cr4 |= cr4;
+      guest.mmu.read(0x20_1000, 1);
+      guest.mmu.read(0x20_2000, 1);
+      writeControlRegister(guest.p, guest.mmu, 3, guest.p.cr3);
+      return [hit(guest, 0x20_1000n, false), hit(guest, 0x20_2000n, false)];
+    };
+    expect(load(0)).toEqual([undefined, undefined]);
+    expect(load(CR4.PGE)).toEqual([0x20_1000, undefined]);
   });
 });
 
@@ -184,6 +216,26 @@ describe("INVLPG", () => {
     guest.mmu.invalidatePage(-(2 ** 39) + 0x20_1000);
     expect(hit(guest, 0xffff_ff80_0020_1000n, false)).toBeUndefined();
     expect(hit(guest, 0xffff_ff80_0020_2000n, false)).toBe(0x20_2000);
+  });
+
+  it("forgets of code what belongs to the page, of a large one all of it, with all rights", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.setU64(PAGE_TABLES + 8 * 511, PAGE_TABLES + 0x1000 + 7);
+    const forgotten: number[] = [];
+    guest.mmu.onForgetCode = ({ number }) => forgotten.push(number);
+    const base = -(2 ** 39);
+    const fetch = (linear: number) => guest.mmu.fetchPage(linear).address;
+    expect([base + 0x20_0005, base + 0x20_1000, 0x1fff].map(fetch)).toEqual([
+      0x7000, 0x20_1000, 0x1000,
+    ]);
+    guest.mmu.changePrivilege(3);
+    for (const linear of [base + 0x20_1fff, 0x3000]) fetch(linear);
+    guest.mmu.invalidatePage(base + 0x20_1000);
+    expect(forgotten).toEqual([base / 0x1000 + 0x201, base / 0x1000 + 0x201]);
+    forgotten.length = 0;
+    guest.mmu.invalidatePage(0x10_0000);
+    expect(forgotten.toSorted((a, b) => a - b)).toEqual([1, 3]);
   });
 });
 

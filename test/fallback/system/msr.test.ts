@@ -38,12 +38,25 @@ describe("model-specific registers", () => {
     ["the MTRR default", 0x2ff, 0xc06n, 0x1000n],
     ["APIC base", IA32_APIC_BASE, 0xfec0_0900n, 0xfee0_0c00n],
     ["TSC_AUX", 0xc000_0103, 7n, 1n << 32n],
+    ["SPEC_CTRL", 0x48, 1n, 2n],
   ])("%s keeps what it takes, and takes nothing else", (_, msr, good, bad) => {
     const { read, write } = setUp();
     expect(write(msr, good)).toBeUndefined();
     expect(read(msr)).toBe(good);
     if (bad !== undefined) expect(write(msr, bad)).toBe("13:0");
     expect(read(msr)).toBe(good);
+  });
+
+  it("say that nothing is executed speculatively, and take the command to forget predictions", () => {
+    const { read, write } = setUp();
+    const [meltdown, enhancedIbrs] = [1n, 2n];
+    expect(read(0x10a) & (meltdown | enhancedIbrs)).toBe(meltdown | enhancedIbrs);
+    expect([write(0x10a, 0n), write(0x49, 1n), write(0x49, 2n)]).toEqual([
+      "13:0",
+      undefined,
+      "13:0",
+    ]);
+    expect(exceptionOf(() => read(0x49))).toBe("13:0");
   });
 
   it("are the segment bases and EFER themselves", () => {

@@ -1,0 +1,74 @@
+import { TLB_OF_USER, WINDOW_AREAS, type WindowArea, windowOffset } from "../state.ts";
+import { type CodePage, CodeTlb } from "./code-tlb.ts";
+import { SoftwareTlb } from "./tlb.ts";
+import { IdentityWindow, type WindowRule } from "./window.ts";
+
+/** The windows for one kind of access. */
+export type Windows = Readonly<Record<WindowArea, IdentityWindow>>;
+
+/**
+ * All that is remembered of mappings with user's or with supervisor's rights: a system call and the
+ * return from it go from one to the other, and need not find out anything anew.
+ */
+export class Translations {
+  readonly tlb: SoftwareTlb;
+  readonly code: CodeTlb;
+  readonly read: Windows;
+  readonly write: Windows;
+  readonly windows: readonly IdentityWindow[];
+
+  constructor(
+    view: DataView,
+    user: boolean,
+    rule: (access: "read" | "write") => WindowRule,
+    onForgetCode: (page: CodePage) => void,
+  ) {
+    this.tlb = new SoftwareTlb(view.buffer as ArrayBuffer, user ? TLB_OF_USER : 0);
+    this.code = new CodeTlb(onForgetCode);
+    const windows = (access: "read" | "write"): Windows => {
+      const made = WINDOW_AREAS.map((area) => {
+        const window = new IdentityWindow(view, windowOffset(area, access), rule(access));
+        return [area, window] as const;
+      });
+      return Object.fromEntries(made) as Record<WindowArea, IdentityWindow>;
+    };
+    this.read = windows("read");
+    this.write = windows("write");
+    this.windows = [...Object.values(this.read), ...Object.values(this.write)];
+  }
+
+  /** From now on generated code sees these windows, and no others. */
+  show(): void {
+    for (const window of this.windows) window.show();
+  }
+
+  hide(): void {
+    for (const window of this.windows) window.hide();
+  }
+
+  /** Code was translated from a page. @param address guest physical, @param host its memory offset */
+  protect(address: number, host: number): void {
+    this.tlb.protect(host);
+    for (const window of Object.values(this.write)) window.exclude(address);
+  }
+
+  /** The next write to each page will be noticed. */
+  protectAll(): void {
+    this.tlb.protectAll();
+    for (const window of Object.values(this.write)) window.drop();
+  }
+
+  /** CR3 is loaded where global pages stay. */
+  forgetLocal(): void {
+    this.tlb.forgetLocal();
+    this.code.forgetLocal();
+    for (const window of this.windows) window.drop();
+  }
+
+  /** Forgets everything, of code without telling anybody. */
+  forget(): void {
+    this.tlb.flush();
+    this.code.clear();
+    for (const window of this.windows) window.drop();
+  }
+}

@@ -27,6 +27,8 @@ export type Accelerator = (typeof ACCELERATORS)[number];
 
 /** How often a block of the guest's code is interpreted before it is translated. */
 const JIT_THRESHOLD = 500;
+/** How many instructions hot code executes before: a few milliseconds, as the first region takes. */
+const JIT_PATIENCE = 1_000_000;
 
 const KVM_DEVICE = "/dev/kvm";
 
@@ -164,7 +166,7 @@ function fallbackCpu(
     timed,
     keptInterpreter: readInterpreter,
     profile,
-    jit: jit ? { threshold: JIT_THRESHOLD } : undefined,
+    jit: jit ? { threshold: JIT_THRESHOLD, patience: JIT_PATIENCE } : undefined,
     ...role,
   });
   cpu.mmu.memory.protect(ram.protections);

@@ -8,6 +8,7 @@ import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
 import { STATE, USER_CODE, type WindowArea } from "../state.ts";
 import { discover } from "./discovery.ts";
+import { Effort } from "./effort.ts";
 import { ExitRecords } from "./exit-records.ts";
 import type { Graph } from "./graph.ts";
 import { RegionModules } from "./module.ts";
@@ -34,6 +35,8 @@ const MAX_LOOKS = 8;
 export interface JitOptions {
   /** How often a block is entered before it is translated. */
   readonly threshold: number;
+  /** How many instructions hot code executes before any of it is translated; none if not given. */
+  readonly patience?: number;
   /** Hears of each region that is made. */
   readonly onRegion?: ((made: MadeRegion) => void) | undefined;
 }
@@ -86,6 +89,7 @@ export interface JitFigures {
 export class Jit {
   readonly figures: JitFigures = { regions: 0, instructions: 0, bytes: 0, time: 0, dropped: 0 };
   readonly #options: JitOptions;
+  readonly #effort: Effort;
   readonly #around: JitSurroundings;
   readonly #view: DataView;
   readonly #table: RegionTable;
@@ -107,6 +111,7 @@ export class Jit {
 
   constructor(options: JitOptions, around: JitSurroundings) {
     this.#options = options;
+    this.#effort = new Effort(options.patience ?? 0, () => around.now());
     this.#around = around;
     const { buffer } = around.memory;
     this.#view = new DataView(buffer);
@@ -158,9 +163,17 @@ export class Jit {
   /** A block is hot. */
   compile(block: Block): void {
     if (!this.#isWorthwhile(block)) return;
+    if (!this.#effort.allows(this.#options.threshold * block.offsets.length)) this.#cool(block);
+    else this.#translate(block);
+  }
+
+  #translate(block: Block): void {
+    this.figures.time += this.#effort.spend(() => this.#makeRegion(block));
+  }
+
+  #makeRegion(block: Block): void {
     if (this.#regions.count >= MAX_REGIONS || this.#regions.bytes > MAX_BYTES) this.clear();
     if (!this.#hasRoom()) this.clear();
-    const start = this.#around.now();
     const graph = discover(block, {
       executed: remembering((rip) => this.#around.known(rip)),
       learnt: ({ address }) => [...(this.#learnt.get(address) ?? [])],
@@ -176,7 +189,6 @@ export class Jit {
     figures.regions++;
     figures.instructions += region.instructions;
     figures.bytes += region.bytes;
-    figures.time += this.#around.now() - start;
   }
 
   /** One block as a function that leaves nothing to others that it could do: for tests. */
@@ -237,7 +249,7 @@ export class Jit {
   #remake(region: Region): void {
     this.#drop(region);
     const entry = this.#around.blocks.at(region.address, region.user);
-    if (entry !== undefined) this.compile(entry);
+    if (entry !== undefined) this.#translate(entry);
   }
 
   /**

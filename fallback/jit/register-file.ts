@@ -20,7 +20,7 @@ export interface RegisterFacts {
 }
 
 /** Of {@link RegisterFacts.dirty}. */
-export const ALL = -1;
+export const ALL_REGISTERS = -1;
 const RSP = 4;
 const RBP = 5;
 
@@ -58,7 +58,7 @@ export class RegisterFile {
     this.#nothing = {
       narrow: narrow ? 2 ** REGISTERS - 1 : 0,
       normal: 0,
-      dirty: ALL,
+      dirty: ALL_REGISTERS,
       top: undefined,
       frame: undefined,
     };

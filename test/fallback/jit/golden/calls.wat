@@ -6,10 +6,10 @@
 20000c  dec ecx
 20000e  jne 0x200005
 
-(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.tee 1
+local.tee 37
 i32.const 7
 i32.lt_s
 if
@@ -21,19 +21,19 @@ if
 end
 i32.const 0
 i64.load ;; rax
-local.set 4
+local.set 1
 i32.const 0
 i64.load offset=0x8 ;; rcx
-local.set 5
+local.set 2
 i32.const 0
 i64.load offset=0x10 ;; rdx
-local.set 6
+local.set 3
 i32.const 0
 i64.load offset=0x20 ;; rsp
-local.set 8
+local.set 5
 block
   block
-    local.get 8
+    local.get 5
     local.tee 40
     i64.const -16
     i64.add
@@ -49,7 +49,7 @@ block
       local.get 47
       i64.store offset=0x88 ;; ADDRESS
       i32.const 29360256
-      local.set 3
+      local.set 39
       br 2
     end
     local.get 40
@@ -65,30 +65,30 @@ block
       local.get 46
       i64.store offset=0x88 ;; ADDRESS
       i32.const 29360272
-      local.set 3
+      local.set 39
       br 2
     end
     i32.const 0
     i64.load offset=0x98 ;; FLAG_RESULT
-    local.set 36
+    local.set 33
     i32.const 0
     i64.load offset=0xa0 ;; FLAG_CARRIES
-    local.set 37
+    local.set 34
     i32.const 0
     i64.load offset=0xa8 ;; FLAG_CARRY
-    local.set 38
+    local.set 35
     i32.const 0
     i32.load offset=0xb4 ;; FLAG_KIND
-    local.set 39
+    local.set 36
     loop
-      local.get 1
+      local.get 37
       i32.const 2
       i32.sub
-      local.set 1
-      local.get 4
+      local.set 37
+      local.get 1
       local.tee 41
       local.set 42
-      local.get 8
+      local.get 5
       i64.const 8
       i64.sub
       local.set 43
@@ -97,7 +97,7 @@ block
       local.get 42
       i64.store offset=0x1fffff8
       local.get 43
-      local.tee 8
+      local.tee 5
       i64.const 8
       i64.sub
       local.set 43
@@ -106,12 +106,12 @@ block
       i64.const 2097163
       i64.store offset=0x1fffff0
       local.get 43
-      local.set 8
-      local.get 1
+      local.set 5
+      local.get 37
       i32.const 2
       i32.sub
-      local.set 1
-      local.get 4
+      local.set 37
+      local.get 1
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 44
@@ -121,45 +121,45 @@ block
       local.tee 41
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 4
+      local.set 1
       i32.const 0
-      local.get 36
+      local.get 33
       i64.store offset=0x98 ;; FLAG_RESULT
       i32.const 0
-      local.get 37
+      local.get 34
       i64.store offset=0xa0 ;; FLAG_CARRIES
       i32.const 0
-      local.get 38
+      local.get 35
       i64.store offset=0xa8 ;; FLAG_CARRY
       i32.const 0
-      local.get 39
+      local.get 36
       i32.store offset=0xb4 ;; FLAG_KIND
       call $settleFlags
       i32.const 0
       i64.load offset=0x98 ;; FLAG_RESULT
-      local.set 36
+      local.set 33
       i32.const 0
       i64.load offset=0xa0 ;; FLAG_CARRIES
-      local.set 37
+      local.set 34
       i32.const 0
       i64.load offset=0xa8 ;; FLAG_CARRY
-      local.set 38
+      local.set 35
       i32.const 0
       i32.load offset=0xb4 ;; FLAG_KIND
-      local.set 39
-      local.get 38
+      local.set 36
+      local.get 35
       i32.wrap_i64
       i32.const 1
       i32.and
       i64.extend_i32_u
       local.set 45
       local.get 42
-      local.set 36
+      local.set 33
       i64.const 1
-      local.set 37
+      local.set 34
       local.get 45
-      local.set 37
-      local.get 8
+      local.set 34
+      local.get 5
       local.set 45
       local.get 40
       i32.wrap_i64
@@ -169,21 +169,21 @@ block
       i64.ne
       if
         i32.const 29360224
-        local.set 3
-        i32.const 26
         local.set 39
+        i32.const 26
+        local.set 36
         br 2
       end
       local.get 45
       i64.const 8
       i64.add
       local.tee 42
-      local.set 8
-      local.get 1
+      local.set 5
+      local.get 37
       i32.const 3
       i32.sub
-      local.set 1
-      local.get 8
+      local.set 37
+      local.get 5
       local.set 41
       local.get 40
       i32.wrap_i64
@@ -193,10 +193,10 @@ block
       i64.const 8
       i64.add
       local.tee 47
-      local.set 8
+      local.set 5
       local.get 46
-      local.set 6
-      local.get 5
+      local.set 3
+      local.get 2
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 41
@@ -206,126 +206,126 @@ block
       local.tee 46
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 5
-      local.get 37
+      local.set 2
+      local.get 34
       i32.wrap_i64
       i64.extend_i32_u
       local.set 48
       local.get 47
-      local.set 36
+      local.set 33
       i64.const 1
-      local.set 37
+      local.set 34
       local.get 48
-      local.set 37
+      local.set 34
       i32.const 30
-      local.set 39
-      local.get 36
+      local.set 36
+      local.get 33
       i64.const 1
       i64.ne
       if
         i32.const 30
-        local.set 39
-        local.get 1
+        local.set 36
+        local.get 37
         i32.const 7
         i32.lt_s
         if
           i32.const 29360240
-          local.set 3
-          i32.const 30
           local.set 39
+          i32.const 30
+          local.set 36
           br 3
         end
         br 1
       else
         i64.const 2097168
-        local.set 2
+        local.set 38
         i32.const 1
-        local.set 3
-        i32.const 30
         local.set 39
+        i32.const 30
+        local.set 36
         br 2
       end
     end
   end
   i32.const 0
-  local.get 36
+  local.get 33
   i64.store offset=0x98 ;; FLAG_RESULT
   i32.const 0
-  local.get 37
+  local.get 34
   i64.store offset=0xa0 ;; FLAG_CARRIES
   i32.const 0
-  local.get 38
+  local.get 35
   i64.store offset=0xa8 ;; FLAG_CARRY
   i32.const 0
-  local.get 39
+  local.get 36
   i32.store offset=0xb4 ;; FLAG_KIND
 end
-local.get 3
+local.get 39
 i32.const 2
 i32.gt_u
 if
-  local.get 1
-  local.get 3
+  local.get 37
+  local.get 39
   i32.load8_u offset=0x8
   i32.add
-  local.set 1
+  local.set 37
   i32.const 0
-  local.get 3
+  local.get 39
   i64.load
   i64.store offset=0x90 ;; RIP
-  local.get 3
+  local.get 39
   i32.load offset=0xc
   i32.const 1
   i32.add
   local.set 49
-  local.get 3
+  local.get 39
   local.get 49
   i32.store offset=0xc
   i64.const -9223372036854775808
-  local.set 2
+  local.set 38
   local.get 49
   i32.const 15
   i32.and
   i32.eqz
-  local.get 3
+  local.get 39
   i32.load8_u offset=0x9
   i32.const 2
   i32.lt_u
   i32.and
   if
     i32.const 0
-    local.get 3
+    local.get 39
     i32.store offset=0x27c ;; RECORD
     i64.const -9223372036854775806
-    local.set 2
+    local.set 38
   end
 end
 i32.const 0
-local.get 4
+local.get 1
 i64.store ;; rax
 i32.const 0
-local.get 5
+local.get 2
 i64.store offset=0x8 ;; rcx
 i32.const 0
-local.get 6
+local.get 3
 i64.store offset=0x10 ;; rdx
 i32.const 0
-local.get 8
+local.get 5
 i64.store offset=0x20 ;; rsp
 i32.const 0
-local.get 1
+local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 3
+local.get 39
 i32.const 2
 i32.eq
 if
   i32.const 0
-  local.get 2
+  local.get 38
   i64.store offset=0x90 ;; RIP
   i64.const -9223372036854775806
   return
 end
-local.get 3
+local.get 39
 i32.const 1
 i32.eq
 local.get 0
@@ -333,7 +333,7 @@ i32.const 0
 i32.ne
 i32.and
 if
-  local.get 2
+  local.get 38
   local.tee 48
   local.get 48
   i64.const 14
@@ -360,7 +360,7 @@ if
   local.get 51
   if
     i32.const 0
-    local.get 2
+    local.get 38
     i64.store offset=0x90 ;; RIP
     local.get 0
     i32.const 1
@@ -370,6 +370,6 @@ if
     return
   end
 end
-local.get 2
+local.get 38
 return
 unreachable

@@ -4,10 +4,10 @@
 20000c  dec ecx
 20000e  jne 0x200005
 
-(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.tee 1
+local.tee 37
 i32.const 5
 i32.lt_s
 if
@@ -19,43 +19,43 @@ if
 end
 i32.const 0
 i64.load ;; rax
-local.set 4
+local.set 1
 i32.const 0
 i64.load offset=0x8 ;; rcx
-local.set 5
+local.set 2
 i32.const 0
 i64.load offset=0x10 ;; rdx
-local.set 6
+local.set 3
 i32.const 0
 i64.load offset=0x30 ;; rsi
-local.set 10
+local.set 7
 block
   block
     i32.const 0
     i64.load offset=0x98 ;; FLAG_RESULT
-    local.set 36
+    local.set 33
     i32.const 0
     i64.load offset=0xa0 ;; FLAG_CARRIES
-    local.set 37
+    local.set 34
     i32.const 0
     i64.load offset=0xa8 ;; FLAG_CARRY
-    local.set 38
+    local.set 35
     i32.const 0
     i32.load offset=0xb4 ;; FLAG_KIND
-    local.set 39
+    local.set 36
     loop
-      local.get 1
+      local.get 37
       i32.const 5
       i32.sub
-      local.set 1
-      local.get 5
+      local.set 37
+      local.get 2
       i64.const 255
       i64.and
       local.tee 41
       i64.const 31
       i64.and
       local.set 42
-      local.get 4
+      local.get 1
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 43
@@ -71,14 +71,14 @@ block
       local.get 44
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 4
+      local.set 1
       local.get 42
       i64.eqz
       i32.eqz
       if
         local.get 44
         i64.extend32_s
-        local.set 36
+        local.set 33
         local.get 44
         i64.const 31
         i64.shr_u
@@ -92,49 +92,49 @@ block
         i64.extend_i32_u
         i64.const 63
         i64.shl
-        local.set 37
+        local.set 34
         local.get 45
         i64.extend_i32_u
-        local.set 38
+        local.set 35
         i32.const 0
-        local.set 39
+        local.set 36
       end
-      local.get 4
+      local.get 1
       local.set 44
-      local.get 6
+      local.get 3
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 41
       local.set 43
       i32.const 0
-      local.get 36
+      local.get 33
       i64.store offset=0x98 ;; FLAG_RESULT
       i32.const 0
-      local.get 37
+      local.get 34
       i64.store offset=0xa0 ;; FLAG_CARRIES
       i32.const 0
-      local.get 38
+      local.get 35
       i64.store offset=0xa8 ;; FLAG_CARRY
       i32.const 0
-      local.get 39
+      local.get 36
       i32.store offset=0xb4 ;; FLAG_KIND
       call $settleFlags
       i32.const 0
       i64.load offset=0x98 ;; FLAG_RESULT
-      local.set 36
+      local.set 33
       i32.const 0
       i64.load offset=0xa0 ;; FLAG_CARRIES
-      local.set 37
+      local.set 34
       i32.const 0
       i64.load offset=0xa8 ;; FLAG_CARRY
-      local.set 38
+      local.set 35
       i32.const 0
       i32.load offset=0xb4 ;; FLAG_KIND
-      local.set 39
+      local.set 36
       local.get 43
       local.get 44
       i64.add
-      local.get 38
+      local.get 35
       i32.wrap_i64
       i32.const 1
       i32.and
@@ -143,8 +143,8 @@ block
       local.tee 42
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 6
-      local.get 10
+      local.set 3
+      local.get 7
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 44
@@ -163,21 +163,21 @@ block
       local.get 42
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 10
+      local.set 7
       local.get 42
       i64.extend32_s
-      local.set 36
+      local.set 33
       i32.const 0
       local.get 45
       i32.xor
       i64.extend_i32_u
       i64.const 63
       i64.shl
-      local.set 37
+      local.set 34
       local.get 45
       i64.extend_i32_u
-      local.set 38
-      local.get 5
+      local.set 35
+      local.get 2
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 42
@@ -187,128 +187,128 @@ block
       local.tee 43
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 5
-      local.get 38
+      local.set 2
+      local.get 35
       i32.wrap_i64
       i32.const 1
       i32.and
       i64.extend_i32_u
       local.set 41
       local.get 44
-      local.set 36
+      local.set 33
       i64.const 1
-      local.set 37
+      local.set 34
       local.get 41
-      local.set 37
+      local.set 34
       i32.const 30
-      local.set 39
-      local.get 36
+      local.set 36
+      local.get 33
       i64.const 1
       i64.ne
       if
         i32.const 30
-        local.set 39
-        local.get 1
+        local.set 36
+        local.get 37
         i32.const 5
         i32.lt_s
         if
           i32.const 29360128
-          local.set 3
-          i32.const 30
           local.set 39
+          i32.const 30
+          local.set 36
           br 3
         end
         br 1
       else
         i64.const 2097168
-        local.set 2
+        local.set 38
         i32.const 1
-        local.set 3
-        i32.const 30
         local.set 39
+        i32.const 30
+        local.set 36
         br 2
       end
     end
   end
   i32.const 0
-  local.get 36
+  local.get 33
   i64.store offset=0x98 ;; FLAG_RESULT
   i32.const 0
-  local.get 37
+  local.get 34
   i64.store offset=0xa0 ;; FLAG_CARRIES
   i32.const 0
-  local.get 38
+  local.get 35
   i64.store offset=0xa8 ;; FLAG_CARRY
   i32.const 0
-  local.get 39
+  local.get 36
   i32.store offset=0xb4 ;; FLAG_KIND
 end
-local.get 3
+local.get 39
 i32.const 2
 i32.gt_u
 if
-  local.get 1
-  local.get 3
+  local.get 37
+  local.get 39
   i32.load8_u offset=0x8
   i32.add
-  local.set 1
+  local.set 37
   i32.const 0
-  local.get 3
+  local.get 39
   i64.load
   i64.store offset=0x90 ;; RIP
-  local.get 3
+  local.get 39
   i32.load offset=0xc
   i32.const 1
   i32.add
   local.set 45
-  local.get 3
+  local.get 39
   local.get 45
   i32.store offset=0xc
   i64.const -9223372036854775808
-  local.set 2
+  local.set 38
   local.get 45
   i32.const 15
   i32.and
   i32.eqz
-  local.get 3
+  local.get 39
   i32.load8_u offset=0x9
   i32.const 2
   i32.lt_u
   i32.and
   if
     i32.const 0
-    local.get 3
+    local.get 39
     i32.store offset=0x27c ;; RECORD
     i64.const -9223372036854775806
-    local.set 2
+    local.set 38
   end
 end
 i32.const 0
-local.get 4
+local.get 1
 i64.store ;; rax
 i32.const 0
-local.get 5
+local.get 2
 i64.store offset=0x8 ;; rcx
 i32.const 0
-local.get 6
+local.get 3
 i64.store offset=0x10 ;; rdx
 i32.const 0
-local.get 10
+local.get 7
 i64.store offset=0x30 ;; rsi
 i32.const 0
-local.get 1
+local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 3
+local.get 39
 i32.const 2
 i32.eq
 if
   i32.const 0
-  local.get 2
+  local.get 38
   i64.store offset=0x90 ;; RIP
   i64.const -9223372036854775806
   return
 end
-local.get 3
+local.get 39
 i32.const 1
 i32.eq
 local.get 0
@@ -316,7 +316,7 @@ i32.const 0
 i32.ne
 i32.and
 if
-  local.get 2
+  local.get 38
   local.tee 44
   local.get 44
   i64.const 14
@@ -343,7 +343,7 @@ if
   local.get 47
   if
     i32.const 0
-    local.get 2
+    local.get 38
     i64.store offset=0x90 ;; RIP
     local.get 0
     i32.const 1
@@ -353,6 +353,6 @@ if
     return
   end
 end
-local.get 2
+local.get 38
 return
 unreachable

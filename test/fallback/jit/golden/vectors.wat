@@ -6,10 +6,10 @@
 200016  dec ecx
 200018  jne 0x200005
 
-(local i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i64 i64 v128 v128 v128 v128 f64 i64 i64 i64 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 v128 v128 v128 v128 f64 i64 i64 i64 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
-local.tee 1
+local.tee 37
 i32.const 7
 i32.lt_s
 if
@@ -21,22 +21,22 @@ if
 end
 i32.const 0
 i64.load ;; rax
-local.set 4
+local.set 1
 i32.const 0
 i64.load offset=0x8 ;; rcx
-local.set 5
+local.set 2
 i32.const 0
 i64.load offset=0x18 ;; rbx
-local.set 7
+local.set 4
 i32.const 0
 v128.load offset=0x4a0 ;; xmm0
-local.set 20
+local.set 17
 i32.const 0
 v128.load offset=0x4b0 ;; xmm1
-local.set 21
+local.set 18
 i32.const 0
 v128.load offset=0x4c0 ;; xmm2
-local.set 22
+local.set 19
 block
   block
     i32.const 0
@@ -48,27 +48,27 @@ block
     i32.eqz
     if
       i32.const 29360128
-      local.set 3
+      local.set 39
       br 2
     end
     i32.const 0
     i64.load offset=0x98 ;; FLAG_RESULT
-    local.set 36
+    local.set 33
     i32.const 0
     i64.load offset=0xa0 ;; FLAG_CARRIES
-    local.set 37
+    local.set 34
     i32.const 0
     i64.load offset=0xa8 ;; FLAG_CARRY
-    local.set 38
+    local.set 35
     i32.const 0
     i32.load offset=0xb4 ;; FLAG_KIND
-    local.set 39
+    local.set 36
     loop
-      local.get 1
+      local.get 37
       i32.const 7
       i32.sub
-      local.set 1
-      local.get 7
+      local.set 37
+      local.get 4
       local.tee 41
       i32.const 0
       i64.load offset=0x250 ;; general read window
@@ -81,17 +81,17 @@ block
         local.get 41
         i64.store offset=0x88 ;; ADDRESS
         i32.const 29360144
-        local.set 3
+        local.set 39
         br 2
       end
       local.get 41
       i32.wrap_i64
       v128.load offset=0x2000000 ;; RAM
       local.tee 42
-      local.set 20
-      local.get 21
+      local.set 17
+      local.get 18
       local.set 42
-      local.get 20
+      local.get 17
       local.tee 43
       local.get 42
       f32x4.add
@@ -132,17 +132,17 @@ block
       i32.eqz
       if
         i32.const 29360160
-        local.set 3
+        local.set 39
         br 2
       end
       local.get 44
-      local.tee 20
+      local.tee 17
       local.set 45
-      local.get 22
+      local.get 19
       local.tee 44
       local.get 45
       i32x4.add
-      local.tee 22
+      local.tee 19
       v128.const 255 255 255 255 255 255 255 255 0 0 0 0 0 0 0 0
       v128.and
       local.tee 45
@@ -161,16 +161,16 @@ block
       i32.eqz
       if
         i32.const 29360176
-        local.set 3
+        local.set 39
         br 2
       end
       local.get 41
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 4
-      local.get 20
+      local.set 1
+      local.get 17
       local.set 45
-      local.get 7
+      local.get 4
       local.tee 41
       i32.const 0
       i64.load offset=0x260 ;; general write window
@@ -183,14 +183,14 @@ block
         local.get 41
         i64.store offset=0x88 ;; ADDRESS
         i32.const 29360192
-        local.set 3
+        local.set 39
         br 2
       end
       local.get 41
       i32.wrap_i64
       local.get 45
       v128.store offset=0x2000000 ;; RAM
-      local.get 5
+      local.get 2
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 48
@@ -200,153 +200,153 @@ block
       local.tee 47
       i32.wrap_i64
       i64.extend_i32_u
-      local.set 5
+      local.set 2
       i32.const 0
-      local.get 36
+      local.get 33
       i64.store offset=0x98 ;; FLAG_RESULT
       i32.const 0
-      local.get 37
+      local.get 34
       i64.store offset=0xa0 ;; FLAG_CARRIES
       i32.const 0
-      local.get 38
+      local.get 35
       i64.store offset=0xa8 ;; FLAG_CARRY
       i32.const 0
-      local.get 39
+      local.get 36
       i32.store offset=0xb4 ;; FLAG_KIND
       call $settleFlags
       i32.const 0
       i64.load offset=0x98 ;; FLAG_RESULT
-      local.set 36
+      local.set 33
       i32.const 0
       i64.load offset=0xa0 ;; FLAG_CARRIES
-      local.set 37
+      local.set 34
       i32.const 0
       i64.load offset=0xa8 ;; FLAG_CARRY
-      local.set 38
+      local.set 35
       i32.const 0
       i32.load offset=0xb4 ;; FLAG_KIND
-      local.set 39
-      local.get 38
+      local.set 36
+      local.get 35
       i32.wrap_i64
       i32.const 1
       i32.and
       i64.extend_i32_u
       local.set 49
       local.get 41
-      local.set 36
+      local.set 33
       i64.const 1
-      local.set 37
+      local.set 34
       local.get 49
-      local.set 37
+      local.set 34
       i32.const 30
-      local.set 39
-      local.get 36
+      local.set 36
+      local.get 33
       i64.const 1
       i64.ne
       if
         i32.const 30
-        local.set 39
-        local.get 1
+        local.set 36
+        local.get 37
         i32.const 7
         i32.lt_s
         if
           i32.const 29360208
-          local.set 3
-          i32.const 30
           local.set 39
+          i32.const 30
+          local.set 36
           br 3
         end
         br 1
       else
         i64.const 2097178
-        local.set 2
+        local.set 38
         i32.const 1
-        local.set 3
-        i32.const 30
         local.set 39
+        i32.const 30
+        local.set 36
         br 2
       end
     end
   end
   i32.const 0
-  local.get 36
+  local.get 33
   i64.store offset=0x98 ;; FLAG_RESULT
   i32.const 0
-  local.get 37
+  local.get 34
   i64.store offset=0xa0 ;; FLAG_CARRIES
   i32.const 0
-  local.get 38
+  local.get 35
   i64.store offset=0xa8 ;; FLAG_CARRY
   i32.const 0
-  local.get 39
+  local.get 36
   i32.store offset=0xb4 ;; FLAG_KIND
 end
-local.get 3
+local.get 39
 i32.const 2
 i32.gt_u
 if
-  local.get 1
-  local.get 3
+  local.get 37
+  local.get 39
   i32.load8_u offset=0x8
   i32.add
-  local.set 1
+  local.set 37
   i32.const 0
-  local.get 3
+  local.get 39
   i64.load
   i64.store offset=0x90 ;; RIP
-  local.get 3
+  local.get 39
   i32.load offset=0xc
   i32.const 1
   i32.add
   local.set 50
-  local.get 3
+  local.get 39
   local.get 50
   i32.store offset=0xc
   i64.const -9223372036854775808
-  local.set 2
+  local.set 38
   local.get 50
   i32.const 15
   i32.and
   i32.eqz
-  local.get 3
+  local.get 39
   i32.load8_u offset=0x9
   i32.const 2
   i32.lt_u
   i32.and
   if
     i32.const 0
-    local.get 3
+    local.get 39
     i32.store offset=0x27c ;; RECORD
     i64.const -9223372036854775806
-    local.set 2
+    local.set 38
   end
 end
 i32.const 0
-local.get 4
+local.get 1
 i64.store ;; rax
 i32.const 0
-local.get 5
+local.get 2
 i64.store offset=0x8 ;; rcx
 i32.const 0
-local.get 20
+local.get 17
 v128.store offset=0x4a0 ;; xmm0
 i32.const 0
-local.get 22
+local.get 19
 v128.store offset=0x4c0 ;; xmm2
 i32.const 0
-local.get 1
+local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 3
+local.get 39
 i32.const 2
 i32.eq
 if
   i32.const 0
-  local.get 2
+  local.get 38
   i64.store offset=0x90 ;; RIP
   i64.const -9223372036854775806
   return
 end
-local.get 3
+local.get 39
 i32.const 1
 i32.eq
 local.get 0
@@ -354,7 +354,7 @@ i32.const 0
 i32.ne
 i32.and
 if
-  local.get 2
+  local.get 38
   local.tee 49
   local.get 49
   i64.const 14
@@ -381,7 +381,7 @@ if
   local.get 52
   if
     i32.const 0
-    local.get 2
+    local.get 38
     i64.store offset=0x90 ;; RIP
     local.get 0
     i32.const 1
@@ -391,6 +391,6 @@ if
     return
   end
 end
-local.get 2
+local.get 38
 return
 unreachable

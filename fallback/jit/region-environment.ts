@@ -1,0 +1,32 @@
+import type { Miss, SlowAccess } from "../emission/guest-access.ts";
+import type { Block } from "../interpreter/block.ts";
+import type { DecodedInstruction } from "../interpreter/decoder.ts";
+import type { SegmentTraits } from "../segment-traits.ts";
+import type { ExitReason } from "./exit-records.ts";
+
+/** What the code of a region refers to outside of it. */
+export interface RegionEnvironment {
+  /** Undefined: accesses outside the windows are left to the interpreter. */
+  readonly slow: SlowAccess | undefined;
+  /** Whether what is rare is done by the region too. */
+  readonly thorough: boolean;
+  /** Index of the function that makes the flags in the state known. */
+  readonly settleFlags: number;
+  /** Index of (number: i32) → i32: zero, or the region has to stop. */
+  readonly procedure: number;
+  /** Index of the region's own function. */
+  readonly self: number;
+  /** Index of the type of regions. */
+  readonly regionType: number;
+  /** The bits of CR0 and CR4 that decide which units may be used. */
+  readonly unitControls: number;
+  readonly segments: SegmentTraits;
+  /** Number of an instruction for {@link procedure}. */
+  procedureNumber(instruction: DecodedInstruction): number;
+  /** A record of where the region leaves. */
+  exitRecord(rip: bigint, unused: number, reason: ExitReason, miss?: Miss): number;
+  /** The same of where a jump leads out of the region that ends a block. */
+  jumpRecord(block: Block): number;
+  /** The place in the table of regions of what is at an offset. */
+  slotOf(rip: bigint): number;
+}

@@ -1,0 +1,222 @@
+import { HEADER } from "../interpreter/record.ts";
+import {
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY,
+  JUMP_CACHE_ENTRY_SIZE,
+  JUMP_CACHE_SHIFT,
+  REGION_LINKS,
+  STATE,
+  USER_CODE,
+} from "../state.ts";
+import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
+import {
+  callResult,
+  type FunctionBuilder,
+  indirectResult,
+  type Label,
+  type Local,
+} from "../wasm/function-builder.ts";
+import { EXIT_RECORD, FIRST_UNAVOIDABLE, LOOK_EVERY } from "./exit-records.ts";
+import type { Node } from "./graph.ts";
+import { ANY_FLAGS, IN_STATE } from "./lazy-flags.ts";
+import { REGION_LEFT, REGION_TABLE } from "./protocol.ts";
+import type { RegionEnvironment } from "./region-environment.ts";
+import { ALL_REGISTERS } from "./register-file.ts";
+import type { RunningState } from "./running-state.ts";
+
+/**
+ * Instead of a record: the region returns where to go on; or goes on in another one, if there is one;
+ * or does that, but the JIT should look at where a jump leads.
+ */
+const HOW = { RETURNS: 0, CHAINS: 1, LEARNS: 2 } as const;
+
+/** The ways out of a region. */
+export class RegionExits {
+  readonly #fn: FunctionBuilder;
+  readonly #env: RegionEnvironment;
+  readonly #state: RunningState;
+  readonly #entry: Node;
+  /** How deep calls may still nest. */
+  readonly depth: Local<"i32">;
+  /** Where to go on outside. */
+  readonly #rip: Local<"i64">;
+  /** Record of where the region is left in the middle, or {@link HOW}. */
+  readonly #record: Local<"i32">;
+  #exit!: Label;
+  /** For exits where the flags are those that the state has. */
+  #exitWithoutFlags!: Label;
+
+  constructor(fn: FunctionBuilder, env: RegionEnvironment, state: RunningState, entry: Node) {
+    this.#fn = fn;
+    this.#env = env;
+    this.#state = state;
+    this.#entry = entry;
+    this.depth = fn.parameter(0, "i32");
+    this.#rip = fn.local("i64");
+    this.#record = fn.local("i32");
+  }
+
+  /** Emits `body`, and behind it the way that nearly all exits in it share. */
+  around(body: () => void): void {
+    const fn = this.#fn;
+    const { flags } = this.#state;
+    fn.block((outer) => {
+      this.#exitWithoutFlags = outer;
+      fn.block((inner) => {
+        this.#exit = inner;
+        body();
+      });
+      flags.state = ANY_FLAGS;
+      flags.save();
+    });
+    flags.state = IN_STATE;
+    this.#leave();
+  }
+
+  /** Leaves by an exit record. */
+  by(record: number): void {
+    this.#fn.set(this.#record, i32.const(record));
+    this.#branchOut();
+  }
+
+  /** Goes on at an offset: in another region if there is one, and calls may nest. */
+  to(rip: I64): void {
+    this.#leaveTo(rip, HOW.CHAINS);
+  }
+
+  /** Goes on at an offset, by the dispatch loop. */
+  returning(rip: I64): void {
+    this.#leaveTo(rip, HOW.RETURNS);
+  }
+
+  /** To whoever has called, without the way that all others leave by. */
+  asReturn(target: I64): void {
+    const to = this.#fn.let(target);
+    this.#state.flags.tell();
+    this.#state.save();
+    this.#fn.return(to);
+  }
+
+  /** The jump that ends a node leads to where it has not been seen to lead yet. */
+  unknown(to: Local<"i64">, { block }: Node): void {
+    const fn = this.#fn;
+    const record = i32.const(this.#env.jumpRecord(block));
+    const count = fn.let(i32.add(i32.load(record, EXIT_RECORD.COUNT), i32.const(1)));
+    fn.store(record, count, EXIT_RECORD.COUNT);
+    fn.if(i32.eqz(i32.and(count, i32.const(LOOK_EVERY - 1))), () => {
+      fn.store(i32.const(0), record, STATE.RECORD);
+      this.#leaveTo(to, HOW.LEARNS);
+    });
+    this.to(to);
+  }
+
+  /**
+   * A call of the guest, whose return address has been pushed. Behind it control has come back to
+   * `back`; all of the state is where the region leaves it.
+   * @param leadsOn whether nothing of the region is at `back`: so call retpolines, that never come back
+   */
+  call(target: I64, back: bigint, leadsOn: boolean): void {
+    const fn = this.#fn;
+    const { flags } = this.#state;
+    const rip = target.constant === undefined ? fn.let(target) : target;
+    fn.if(i32.eqz(this.depth), () => this.returning(rip));
+    const slot = rip.constant === undefined ? this.#regionAt(rip) : undefined;
+    if (slot !== undefined) fn.if(i32.eqz(slot), () => this.returning(rip));
+    flags.tell();
+    this.#state.save();
+    fn.store(i32.const(0), rip, STATE.RIP);
+    const depth = i32.sub(this.depth, i32.const(1));
+    const result = slot === undefined ? this.#callKnown(rip, depth) : this.#callAt(slot, depth);
+    fn.set(this.#rip, result);
+    fn.if(i64.ne(this.#rip, i64.const(back)), () => {
+      if (leadsOn) this.#chain();
+      fn.return(this.#rip);
+    });
+  }
+
+  #branchOut(): void {
+    const { flags } = this.#state;
+    flags.tell();
+    this.#fn.branch(flags.state === IN_STATE ? this.#exitWithoutFlags : this.#exit);
+  }
+
+  #leaveTo(rip: I64, how: number): void {
+    this.#fn.set(this.#rip, rip);
+    this.#fn.set(this.#record, i32.const(how));
+    this.#branchOut();
+  }
+
+  /** The region itself is called directly, others through the table. */
+  #callKnown({ constant }: I64, depth: I32): I64 {
+    const rip = BigInt.asUintN(64, constant as bigint);
+    if (rip === this.#entry.block.rip) return callResult("i64", this.#env.self, depth);
+    const link = i32.load(i32.const(0), REGION_LINKS + 4 * this.#env.slotOf(rip));
+    return this.#callAt(link, depth);
+  }
+
+  #callAt(slot: I32, depth: I32): I64 {
+    return indirectResult("i64", REGION_TABLE, this.#env.regionType, slot, depth);
+  }
+
+  /** Goes on in the region at the offset to return, if there is one: its result is this one's. */
+  #chain(): void {
+    const fn = this.#fn;
+    const slot = this.#regionAt(this.#rip);
+    fn.if(slot, () => {
+      fn.store(i32.const(0), this.#rip, STATE.RIP);
+      fn.return(this.#callAt(slot, i32.sub(this.depth, i32.const(1))));
+    });
+  }
+
+  /** The slot of the region at an offset, as the dispatch loop finds it; 0 without one. */
+  #regionAt(rip: I64): Local<"i32"> {
+    const fn = this.#fn;
+    const { block } = this.#entry;
+    const base = BigInt.asUintN(64, block.linear - block.rip);
+    const linear = fn.let(i64.add(rip, i64.const(base)));
+    const hash = i64.xor(linear, i64.shrU(linear, i64.const(JUMP_CACHE_SHIFT)));
+    const index = i32.and(i32.wrap(hash), i32.const(JUMP_CACHE_ENTRIES - 1));
+    const entry = fn.let(i32.mul(index, i32.const(JUMP_CACHE_ENTRY_SIZE)));
+    const slot = fn.local("i32");
+    fn.set(slot, i32.const(0));
+    const key = block.user ? i64.xor(linear, i64.const(USER_CODE)) : linear;
+    const isKnown = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), key);
+    fn.if(isKnown, () => {
+      const header = i32.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.BLOCK);
+      fn.set(slot, i32.load(header, HEADER.REGION));
+    });
+    return slot;
+  }
+
+  /** The one way out. */
+  #leave(): void {
+    const fn = this.#fn;
+    const zero = i32.const(0);
+    const { budget } = this.#state;
+    fn.if(i32.gtU(this.#record, i32.const(HOW.LEARNS)), () => {
+      const unused = i32.load8U(this.#record, EXIT_RECORD.UNUSED);
+      fn.set(budget, i32.add(budget, unused));
+      fn.store(zero, i64.load(this.#record, EXIT_RECORD.RIP), STATE.RIP);
+      const before = i32.load(this.#record, EXIT_RECORD.COUNT);
+      const count = fn.let(i32.add(before, i32.const(1)));
+      fn.store(this.#record, count, EXIT_RECORD.COUNT);
+      fn.set(this.#rip, i64.const(REGION_LEFT.INTERPRET));
+      const isMany = i32.eqz(i32.and(count, i32.const(LOOK_EVERY - 1)));
+      const reason = i32.load8U(this.#record, EXIT_RECORD.REASON);
+      fn.if(i32.and(isMany, i32.ltU(reason, i32.const(FIRST_UNAVOIDABLE))), () => {
+        fn.store(zero, this.#record, STATE.RECORD);
+        fn.set(this.#rip, i64.const(REGION_LEFT.LOOK));
+      });
+    });
+    this.#state.save(ALL_REGISTERS);
+    fn.if(i32.eq(this.#record, i32.const(HOW.LEARNS)), () => {
+      fn.store(zero, this.#rip, STATE.RIP);
+      fn.return(i64.const(REGION_LEFT.LOOK));
+    });
+    const mayChain = i32.ne(this.depth, zero);
+    fn.if(i32.and(i32.eq(this.#record, i32.const(HOW.CHAINS)), mayChain), () => this.#chain());
+    fn.return(this.#rip);
+    fn.code.push(0x00);
+  }
+}

@@ -5,8 +5,8 @@ import {
   callResult,
   type FunctionBuilder,
   isVariable,
+  knownAs,
   type Local,
-  withWidth,
 } from "../wasm/function-builder.ts";
 import { i64x2, v128 } from "../wasm/simd.ts";
 
@@ -158,7 +158,7 @@ export class GuestAccess {
         this.#fn.if(i32.ne(fault, i32.const(NO_FAULT)), () => this.#fail());
       },
     );
-    return withWidth(value, plain.width);
+    return knownAs(value, plain.width);
   }
 
   #inWindow(

@@ -15,7 +15,7 @@ const MAX_DEPTH = 2;
 /** Where blocks come from. */
 export interface GraphSource {
   /** The block at an offset in the code segment, if it has been executed before. */
-  executed(rip: bigint, from: Block): Block | undefined;
+  executed(rip: bigint): Block | undefined;
   /** Where the jump that ends a block has been seen to lead, which is not known from the code. */
   learnt(block: Block): readonly bigint[];
   /** The 64 bits at a linear address, if they can be had without any effect. */
@@ -62,7 +62,7 @@ export function discover(entry: Block, source: GraphSource): Graph {
       let next = places.at(rip, inlining);
       if (next === undefined) {
         if (instructions >= MAX_INSTRUCTIONS || count >= MAX_NODES) continue;
-        const block = source.executed(rip, node.block);
+        const block = source.executed(rip);
         if (block === undefined) continue;
         next = add(block, inlining);
       }
@@ -97,8 +97,8 @@ function inlinedCall(
   if (last === undefined || !isCall(last) || !isRelative(last)) return undefined;
   if (depthOf(inlining) >= MAX_DEPTH) return undefined;
   const back = endOf(block);
-  if (source.executed(back, block) === undefined) return undefined;
-  const size = sizeOf(branchTarget(last, block.codeSize, back), block, source, room);
+  if (source.executed(back) === undefined) return undefined;
+  const size = sizeOf(branchTarget(last, block.codeSize, back), source, room);
   return size === undefined ? undefined : { caller: inlining, back };
 }
 
@@ -106,13 +106,8 @@ const depthOf = (inlining: Inlining | undefined): number =>
   inlining === undefined ? 0 : 1 + depthOf(inlining.caller);
 
 /** Instructions of a function that have been executed; undefined if it is too large, or unknown. */
-function sizeOf(
-  rip: bigint,
-  from: Block,
-  { executed }: GraphSource,
-  room: number,
-): number | undefined {
-  const entry = executed(rip, from);
+function sizeOf(rip: bigint, { executed }: GraphSource, room: number): number | undefined {
+  const entry = executed(rip);
   if (entry === undefined) return undefined;
   const blocks = new Map<bigint, Block>([[rip, entry]]);
   let size = 0;
@@ -120,7 +115,7 @@ function sizeOf(
     size += block.offsets.length;
     if (size > room || mayNotReturn(block, executed)) return undefined;
     for (const next of successorsOf(block)) {
-      const successor = blocks.has(next) ? undefined : executed(next, block);
+      const successor = blocks.has(next) ? undefined : executed(next);
       if (successor !== undefined) blocks.set(next, successor);
     }
   }
@@ -134,7 +129,7 @@ function sizeOf(
 function mayNotReturn(block: Block, executed: GraphSource["executed"]): boolean {
   const last = block.instructions.at(-1);
   if (last === undefined) return false;
-  if (isCall(last)) return executed(endOf(block), block) === undefined;
+  if (isCall(last)) return executed(endOf(block)) === undefined;
   return last.form.instruction.name === "JMP" && !isRelative(last);
 }
 
@@ -183,7 +178,7 @@ function tableTargets(block: Block, { executed, wordAt }: GraphSource): bigint[]
     const target = wordAt(BigInt.asUintN(64, displacement + entry * WORD_BYTES));
     // Behind the table is something else.
     if (target === undefined || !isNear(target, block.rip)) break;
-    if (executed(target, block) !== undefined) targets.add(target);
+    if (executed(target) !== undefined) targets.add(target);
   }
   return [...targets];
 }

@@ -22,7 +22,7 @@ import {
   type V128,
   type ValueType,
 } from "../wasm/expression.ts";
-import { type FunctionBuilder, type Local, withWidth } from "../wasm/function-builder.ts";
+import { type FunctionBuilder, knownAs, type Local } from "../wasm/function-builder.ts";
 import { f32x4, f64x2, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { ExitReason } from "./exit-records.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
@@ -115,12 +115,12 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
   /** Constants need no variable. They must not be set. */
   override let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
     const { type, constant, width, frame } = value;
-    if (constant === undefined) return withWidth(super.let(value), width, frame);
+    if (constant === undefined) return knownAs(super.let(value), width, frame);
     return { type, constant, width, index: NO_LOCAL, emit: (code) => value.emit(code) };
   }
 
   override local<Type extends ValueType>(type: Type): Local<Type> {
-    return withWidth(super.local(type), 0, null);
+    return knownAs(super.local(type), 0, null);
   }
 
   /** A variable is as wide as the widest of its values, and where all of them are in a frame. */

@@ -1,6 +1,6 @@
 import { STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
-import { type FunctionBuilder, type Local, withWidth } from "../wasm/function-builder.ts";
+import { type FunctionBuilder, knownAs, type Local } from "../wasm/function-builder.ts";
 import { v128 } from "../wasm/simd.ts";
 
 const REGISTERS = 16;
@@ -65,7 +65,7 @@ export class RegisterFile {
     this.facts = { ...this.#nothing, dirty: 0 };
     const all = Array.from({ length: REGISTERS });
     this.#general = all.map(() => fn.local("i64"));
-    this.#narrowGeneral = this.#general.map((local) => withWidth(local, 32));
+    this.#narrowGeneral = this.#general.map((local) => knownAs(local, 32));
     this.#vector = all.map(() => fn.local("v128"));
   }
 
@@ -85,7 +85,7 @@ export class RegisterFile {
     const locals = this.facts.narrow & (1 << register) ? this.#narrowGeneral : this.#general;
     const local = locals[register] as Local<"i64">;
     if (register !== RSP && register !== RBP) return local;
-    return withWidth(local, local.width, register === RSP ? this.facts.top : this.facts.frame);
+    return knownAs(local, local.width, register === RSP ? this.facts.top : this.facts.frame);
   }
 
   setGeneral(fn: FunctionBuilder, register: number, value: I64): void {

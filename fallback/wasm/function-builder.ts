@@ -228,7 +228,7 @@ const makeLocal = <Type extends ValueType>(index: number, type: Type): Local<Typ
   new Variable(index, type);
 
 /** The same variable, where more or less is known of its value. */
-export const withWidth = <Type extends ValueType>(
+export const knownAs = <Type extends ValueType>(
   { index, type }: Local<Type>,
   width: number | undefined,
   frame?: number | null,

@@ -1,0 +1,235 @@
+/** Repeated string instructions, and how they do many elements at once. */
+
+import { RFLAGS } from "../bits.ts";
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
+import { SEGMENT_INDEX } from "../state.ts";
+import { breakpointsEnabled } from "../system/breakpoints.ts";
+import {
+  RAX,
+  RCX,
+  RDI,
+  RSI,
+  restart,
+  StringOperation,
+  type StringPlace,
+} from "./string-operation.ts";
+
+const PAGE_SIZE = 4096;
+/** Elements that one execution of a repeated instruction does; then interrupts have their chance. */
+const MAX_ELEMENTS = 4096;
+
+/**
+ * Runs `element` once, or as often as the prefix says. It returns whether a comparison was equal,
+ * if it compared. A fault leaves the elements before it done.
+ * @param bulk does several elements at once if it can, and returns how many
+ * @param quick the same before all else, where {@link mayBeQuick}: no more than one execution does
+ */
+export function repeating(
+  context: ProcedureContext,
+  element: (operation: StringOperation) => boolean | undefined,
+  bulk?: (operation: StringOperation, limit: number) => number,
+  quick?: (context: ProcedureContext) => number,
+): void {
+  const { repeat } = context.instruction;
+  const quicklyDone = quick !== undefined && mayBeQuick(context) ? quick(context) : 0;
+  if (quicklyDone > 0) {
+    context.spend(quicklyDone);
+    if (context.processor.gprLinear(RCX) === 0) return;
+  }
+  const operation = new StringOperation(context);
+  if (repeat === undefined) {
+    element(operation);
+    return;
+  }
+  // A count of 32 bits is zero-extended even if it is zero.
+  operation.count -= 0n;
+  const flags = context.saveFlags();
+  const before = operation.count;
+  try {
+    repeatElements(operation, repeat, MAX_ELEMENTS - quicklyDone, element, bulk);
+  } catch (fault) {
+    // Intel SDM vol. 2B, REP: as if no element had been compared.
+    context.restoreFlags(flags);
+    throw fault;
+  } finally {
+    // Elements take time, so that slices do not get long by them.
+    context.spend(Number(before - operation.count));
+  }
+  if (operation.unfinished && operation.count !== 0n) restart(context);
+}
+
+const trapsEachElement = ({ processor, outside }: ProcedureContext): boolean =>
+  (processor.systemFlags & RFLAGS.TF) !== 0 || breakpointsEnabled(processor) || outside.watching;
+
+function repeatElements(
+  operation: StringOperation,
+  repeat: number,
+  most: number,
+  element: (operation: StringOperation) => boolean | undefined,
+  bulk?: (operation: StringOperation, limit: number) => number,
+): void {
+  // Traps come after each element.
+  let left = trapsEachElement(operation.context) ? 1 : most;
+  while (left > 0) {
+    const { count } = operation;
+    if (count === 0n) return;
+    const limit = count < BigInt(left) ? Number(count) : left;
+    const many = bulk?.(operation, limit) ?? 0;
+    if (many > 0) {
+      operation.count = count - BigInt(many);
+      left -= many;
+      continue;
+    }
+    const equal = element(operation);
+    operation.count = count - 1n;
+    left--;
+    if (equal !== undefined && equal !== (repeat === 0xf3)) return;
+    // What devices have answered is done: the next element's accesses are others.
+    if (operation.context.mmu.mmio.replayed) break;
+  }
+  operation.unfinished = true;
+}
+
+/**
+ * Elements from a place on, in the direction of the instruction, to the end of its page or to where
+ * pointers wrap; none if not all of them are plain memory that the segment permits.
+ * @returns how many, and the guest physical address of the first
+ */
+function plainElements(
+  operation: StringOperation,
+  place: StringPlace,
+  access: "read" | "write",
+  limit: number,
+): { at: number; elements: number } {
+  const { context, bytes, step } = operation;
+  const linear = linearOf(context.linear(place.segment, place.offset));
+  const offset = linear & (PAGE_SIZE - 1);
+  const inPage = step > 0 ? PAGE_SIZE - offset : offset + bytes;
+  const beforeWrap = operation.elementsBeforeWrap(place);
+  const elements = Math.min(limit, Math.floor(inPage / bytes), beforeWrap);
+  const none = { at: 0, elements: 0 };
+  if (elements === 0 || inPage > PAGE_SIZE || !isCanonicalLinear(linear)) return none;
+  const length = elements * bytes;
+  const before = step > 0 ? 0 : length - bytes;
+  const first = place.offset - BigInt(before);
+  if (!context.isInSegment(place.segment, first, length, access)) return none;
+  const { mmu } = context;
+  if (mmu.watched(linear - before, length)) return none;
+  const at = mmu.translate(linear, access);
+  return mmu.memory.allows(access, at - before, length) ? { at, elements } : none;
+}
+
+export function moveBulk(operation: StringOperation, limit: number): number {
+  const from = plainElements(operation, operation.source, "read", limit);
+  const to = plainElements(operation, operation.destination, "write", limit);
+  const elements = Math.min(from.elements, to.elements);
+  const length = elements * operation.bytes;
+  const { context, step, bytes } = operation;
+  // Overlapping so that elements are read after they were written: one by one.
+  const ahead = step > 0 ? to.at - from.at : from.at - to.at;
+  if (elements === 0 || (ahead > 0 && ahead < length)) return 0;
+  const { mmu } = context;
+  const before = step > 0 ? 0 : length - bytes;
+  const [target, source] = [to.at - before, from.at - before];
+  mmu.noticeWrite(target, length);
+  mmu.memory.bytes.copyWithin(target, source, source + length);
+  operation.advance(RSI, elements);
+  operation.advance(RDI, elements);
+  return elements;
+}
+
+export function storeBulk(operation: StringOperation, limit: number): number {
+  const to = plainElements(operation, operation.destination, "write", limit);
+  const { context, bytes, step } = operation;
+  // Downwards there is nothing to be gained: nobody fills memory so.
+  if (to.elements === 0 || step < 0) return 0;
+  const { mmu } = context;
+  const length = to.elements * bytes;
+  mmu.noticeWrite(to.at, length);
+  const value = context.getRegister(RAX, 8 * bytes);
+  const target = mmu.memory.bytes.subarray(to.at, to.at + length);
+  for (let i = 0; i < bytes; i++) target[i] = Number((value >> BigInt(8 * i)) & 0xffn);
+  for (let done = bytes; done < length; done *= 2) target.copyWithin(done, 0, done);
+  operation.advance(RDI, to.elements);
+  return to.elements;
+}
+
+/**
+ * Whether nothing but RAM can be in the way, in the case that most guests' copies are: there 64-bit
+ * arithmetic, which costs more than a short copy, is not needed.
+ */
+function mayBeQuick(context: ProcedureContext): boolean {
+  const { repeat, addressSize, segment } = context.instruction;
+  return (
+    repeat !== undefined &&
+    addressSize === 64 &&
+    segment !== SEGMENT_INDEX.fs &&
+    segment !== SEGMENT_INDEX.gs &&
+    (context.processor.systemFlags & RFLAGS.DF) === 0 &&
+    !trapsEachElement(context)
+  );
+}
+
+const elementBytes = ({ instruction, operandSize }: ProcedureContext): number =>
+  (instruction.form.opcode & 1) === 0 ? 1 : operandSize / 8;
+
+/** Elements from a linear address to the end of its page; 0 if a slower way has to look at it. */
+function elementsInPage(linear: number, bytes: number): number {
+  if (!isCanonicalLinear(linear)) return 0;
+  return Math.floor((PAGE_SIZE - (linear & (PAGE_SIZE - 1))) / bytes);
+}
+
+export function moveQuickly(context: ProcedureContext): number {
+  const { processor, mmu } = context;
+  const bytes = elementBytes(context);
+  let done = 0;
+  while (done < MAX_ELEMENTS) {
+    const left = Math.min(processor.gprLinear(RCX), MAX_ELEMENTS - done);
+    const source = processor.gprLinear(RSI);
+    const destination = processor.gprLinear(RDI);
+    const elements = Math.min(
+      left,
+      elementsInPage(source, bytes),
+      elementsInPage(destination, bytes),
+    );
+    if (elements <= 0) break;
+    const length = elements * bytes;
+    const from = mmu.translate(source, "read");
+    const to = mmu.translate(destination, "write");
+    const plain = mmu.memory.allows("read", from, length) && mmu.memory.allows("write", to, length);
+    // Overlapping so that elements are read after they were written: one by one.
+    if (!plain || (to > from && to < from + length)) break;
+    mmu.noticeWrite(to, length);
+    mmu.memory.bytes.copyWithin(to, from, from + length);
+    processor.advanceGpr(RSI, length);
+    processor.advanceGpr(RDI, length);
+    processor.advanceGpr(RCX, -elements);
+    done += elements;
+  }
+  return done;
+}
+
+export function storeQuickly(context: ProcedureContext): number {
+  const { processor, mmu } = context;
+  const bytes = elementBytes(context);
+  const value = processor.gpr32(RAX) & 0xff;
+  // All bytes alike, as they mostly are.
+  if (bytes > 1 && processor.gprLinear(RAX) !== 0) return 0;
+  let done = 0;
+  while (done < MAX_ELEMENTS) {
+    const left = Math.min(processor.gprLinear(RCX), MAX_ELEMENTS - done);
+    const destination = processor.gprLinear(RDI);
+    const elements = Math.min(left, elementsInPage(destination, bytes));
+    if (elements <= 0) break;
+    const length = elements * bytes;
+    const to = mmu.translate(destination, "write");
+    if (!mmu.memory.allows("write", to, length)) break;
+    mmu.noticeWrite(to, length);
+    mmu.memory.bytes.fill(value, to, to + length);
+    processor.advanceGpr(RDI, length);
+    processor.advanceGpr(RCX, -elements);
+    done += elements;
+  }
+  return done;
+}

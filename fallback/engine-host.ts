@@ -1,3 +1,4 @@
+import { NO_MEMORY_TO_RUN } from "../src/core/cpu.ts";
 import type { CodeState } from "./code-state.ts";
 import type { Debugging } from "./debugging.ts";
 import type { Departure } from "./departure.ts";
@@ -80,7 +81,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
         if (!parts.leaves(undefined)) return new CpuException(VECTOR.UD);
         return cannotContinue("left to another processor");
       }
-      if (thrown instanceof NoMemory) return cannotContinue("there is no memory to run code in");
+      if (thrown instanceof NoMemory) return cannotContinue(NO_MEMORY_TO_RUN);
       if (thrown instanceof InstructionTooLong) return new CpuException(VECTOR.GP, 0);
       if (thrown instanceof Leave) return thrown;
       if (thrown instanceof WatchedAccess) {

@@ -18,7 +18,7 @@ export function checkOptions(image: string, options: RunOptions): void {
   }
   const tap = repeated(net.flatMap((spec) => (spec.kind === "tap" ? spec.interface : [])));
   if (tap !== undefined) throw new HostError(`two --net devices are on tap ${tap}`);
-  if (perf !== undefined && options.accel === "kvm") {
+  if (perf !== undefined && accel === "kvm") {
     throw new HostError("--perf needs the processor in TypeScript", {
       remedy: "use it with --accel emu",
     });
@@ -51,14 +51,15 @@ export function checkOptions(image: string, options: RunOptions): void {
 }
 
 /** What comes from outside at a time of its own makes every run another. */
-function checkDeterministic({ accel, net = [] }: RunOptions): void {
+function checkDeterministic({ accel, crossCheck, net = [] }: RunOptions): void {
+  const option = crossCheck ? "--cross-check" : "--deterministic";
   if (accel === "kvm") {
-    throw new HostError("--deterministic needs the processor in TypeScript", {
+    throw new HostError(`${option} needs the processor in TypeScript`, {
       remedy: "use it with --accel emu",
     });
   }
   if (net.some(({ kind }) => kind === "tap")) {
-    throw new HostError("--deterministic does not go with a tap", {
+    throw new HostError(`${option} does not go with a tap`, {
       remedy: "use --net user or --net none",
     });
   }

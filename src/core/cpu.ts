@@ -80,6 +80,9 @@ export interface Shutdown {
   readonly stateLost?: boolean;
 }
 
+/** A reason of {@link CannotContinue}. */
+export const NO_MEMORY_TO_RUN = "there is no memory to run code in";
+
 /** The CPU cannot execute the instruction at RIP, or enter the guest with this state. */
 export interface CannotContinue {
   readonly kind: "cannot-continue";

@@ -1,6 +1,13 @@
 import { APIC_BASE_AT_RESET } from "../core/apic-base.ts";
 import type { Clock } from "../core/clock.ts";
-import type { CannotContinue, Cpu, CpuTimes, Registers, VmExit } from "../core/cpu.ts";
+import {
+  type CannotContinue,
+  type Cpu,
+  type CpuTimes,
+  NO_MEMORY_TO_RUN,
+  type Registers,
+  type VmExit,
+} from "../core/cpu.ts";
 import type { DebugStops } from "../core/debug.ts";
 import { assert, Bug, HostError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
@@ -331,10 +338,13 @@ export class KvmCpu implements Cpu {
     if (reason === EXIT.INTERNAL_ERROR) {
       const suberror = this.#run.getUint32(RUN["internal.suberror"], true);
       this.#refused = suberror === KVM_INTERNAL_ERROR_EMULATION;
-      const what = this.#refused
-        ? "KVM cannot execute this instruction here"
-        : `KVM internal error ${suberror}`;
-      return this.#exits.cannotContinue(what, this.#instruction(suberror));
+      const instruction = this.#instruction(suberror);
+      let what = `KVM internal error ${suberror}`;
+      if (this.#refused) {
+        const isThere = instruction.length > 0;
+        what = isThere ? "KVM cannot execute this instruction here" : NO_MEMORY_TO_RUN;
+      }
+      return this.#exits.cannotContinue(what, instruction);
     }
     if (reason === EXIT.FAIL_ENTRY) {
       const why = this.#run.getBigUint64(RUN["fail_entry.hardware_entry_failure_reason"], true);

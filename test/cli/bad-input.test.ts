@@ -157,6 +157,15 @@ describe("options that make no sense", () => {
     [/built-in network/, ["--ping", "1", "--net", "none"]],
     [/above 0/, ["--timeout", "0"]],
     [/above 0/, ["--timeout", "soon"]],
+    [/^solo5-kvm: --deterministic needs/, ["--deterministic", "--accel", "kvm"]],
+    [
+      /^solo5-kvm: --deterministic does not/,
+      ["--accel", "emu", "--deterministic", "--net", "tap:a"],
+    ],
+    [/^solo5-kvm: --cross-check needs/, ["--cross-check", "--accel", "kvm"]],
+    [/^solo5-kvm: --cross-check does not/, ["--accel", "emu", "--cross-check", "--net", "tap:a"]],
+    [/^solo5-kvm: --cross-check compares/, ["--cross-check", "--no-jit"]],
+    [/add --gdb/, ["-S"]],
   ])("%s for %j", async (reason, args) => {
     expectRefused(await run([KERNEL, ...args], { cwd: folder }), reason);
     expect(readdirSync(folder)).toEqual([]);

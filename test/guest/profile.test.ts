@@ -15,7 +15,7 @@ const LOOP = [
 describe("--perf", () => {
   it("tells where the guest spent its time", async () => {
     const file = join(temporaryFolder(), "profile.txt");
-    const options = ["--deterministic", "--perf", file, "--net", "none"];
+    const options = ["--accel", "emu", "--deterministic", "--perf", file, "--net", "none"];
     const ended = await run([tinyGuest(LOOP, exit(0)), ...options]);
     expect(ended).toMatchObject({ status: 0, stderr: "" });
     const lines = readFileSync(file, "utf8").trimEnd().split("\n");

@@ -2,7 +2,7 @@
 // compiled for it: `dist/bundle.code` and `dist/fallback.code`. See docs/decisions/0008-code-cache.md.
 const { writeFileSync } = require("node:fs");
 const { join } = require("node:path");
-const { setFlagsFromString } = require("node:v8");
+const v8 = require("node:v8");
 const vm = require("node:vm");
 
 const root = join(__dirname, "..");
@@ -15,10 +15,10 @@ vm.Script = class extends vm.Script {
     scripts.push([options.filename, this]);
   }
 };
+// V8 writes its flags into the code: they must be those of a start (`start.cjs`).
+v8.setFlagsFromString = () => {};
 process.on("exit", (status) => {
   if (status !== 0) return;
-  // The flags of a start, which V8 writes into the code: the command has changed them (`start.cjs`).
-  setFlagsFromString("--opt");
   for (const [file, script] of scripts) {
     writeFileSync(file.replace(/\.js$/, ".code"), script.createCachedData());
   }

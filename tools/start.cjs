@@ -48,27 +48,16 @@ const lazyFallback = lazily(() => {
   return fallback.exports;
 });
 
-/** Microseconds of processor time, of all threads, that make a run a long one. */
-const LONG_RUN = 400_000;
-/** Milliseconds between looks whether it has become one, and how often that is looked. */
-const LOOK_EVERY = 200;
-const LOOKS = 10;
-
 /**
- * Keeps V8 from optimising functions in a short run. What decodes the guest's first instructions is
- * hot at once: optimising it was a quarter of all processor time, and the end waited for that. Not
- * before the bundles are loaded: V8 takes compiled code only with the flags it was made with.
+ * How much bytecode a function executes, in bytes, before V8 considers to optimise it: three times as
+ * much as V8's own figure. What decodes the guest's first instructions is hot at once: optimising it
+ * was a quarter of all processor time of a short run, and the end waited for that.
  */
+const INTERRUPT_BUDGET = 200_000;
+
+/** Not before the bundles are loaded: V8 takes compiled code only with the flags it was made with. */
 function withholdOptimizer() {
-  const { setFlagsFromString } = require("node:v8");
-  setFlagsFromString("--no-opt");
-  let looks = 0;
-  const timer = setInterval(() => {
-    const { user, system } = process.cpuUsage();
-    if (user + system < LONG_RUN && ++looks < LOOKS) return;
-    clearInterval(timer);
-    setFlagsFromString("--opt");
-  }, LOOK_EVERY).unref();
+  require("node:v8").setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
 }
 
 // They bring Node's streams, which take as long to load as the rest of the command.

@@ -18,6 +18,8 @@ export class GuestProcess {
   readonly #child: ChildProcess;
   readonly #start = performance.now();
   readonly #ended: Promise<unknown>;
+  /** Only then is all of its output here: what it wrote may come after its exit. */
+  #closed = false;
   #output = "";
   #waiting: (() => void) | undefined;
   /** Milliseconds from the start to the first byte. */
@@ -30,6 +32,7 @@ export class GuestProcess {
       complaints += data;
     });
     this.#ended = once(this.#child, "close").then(() => {
+      this.#closed = true;
       if (this.#output === "") throw new Error(`${program} printed nothing: ${complaints}`);
       this.#waiting?.();
     });
@@ -45,7 +48,7 @@ export class GuestProcess {
   async printed(text: string): Promise<number> {
     const deadline = performance.now() + GIVE_UP_AFTER;
     while (!this.#output.includes(text)) {
-      if (this.#child.exitCode !== null || performance.now() > deadline) {
+      if (this.#closed || performance.now() > deadline) {
         this.#child.kill("SIGKILL");
         await this.#ended;
         throw new Error(`the guest did not print "${text}" but:\n${this.#output}`);

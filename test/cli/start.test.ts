@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Script } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { packageRoot } from "../../src/host/addon.ts";
+import { image, PROGRAM } from "../support/monitor.ts";
 
 const ROOT = packageRoot();
 const BUNDLES = ["bundle", "fallback"];
@@ -47,5 +48,13 @@ describe("the built command", () => {
       writeFileSync(join(folder, "dist", `${name}.code`), "of another version");
     }
     expect(version()).toMatchObject({ status: 0, stdout: `${expected}\n`, stderr: "" });
+  });
+
+  it("ends a short run before V8 has optimised much", () => {
+    const command = ["--trace-opt", PROGRAM, image("hello"), "--accel", "emu"];
+    const { stdout } = spawnSync(process.execPath, command, { encoding: "latin1" });
+    expect(stdout).toContain("Hello");
+    // With V8's own budget: about twenty.
+    expect(stdout.match(/\[completed optimizing/g)?.length ?? 0).toBeLessThan(10);
   });
 });

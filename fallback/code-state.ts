@@ -46,7 +46,12 @@ export class CodeState {
   /** Brings what generated code reads up to date with mode and segments. */
   synchronise(): void {
     const p = this.#p;
-    const { code64, stackSize, view } = p;
+    const { code64, view } = p;
+    // Of all the rest nothing counts in 64-bit mode.
+    if (code64 && this.#size === 64) {
+      this.#followUnits();
+      return;
+    }
     const base = code64 ? 0n : p.segmentBase(SEGMENT_INDEX.cs);
     const size = code64 ? 64 : p.codeSize;
     const limit = code64 ? LAST_ADDRESS : p.segmentLimit(SEGMENT_INDEX.cs);
@@ -64,13 +69,17 @@ export class CodeState {
       this.#onChange();
     }
     if (!code64) this.#clearUpperHalves();
-    const unitControls = readUnitControls(view);
-    if (unitControls !== this.#unitControls) {
-      this.#unitControls = unitControls;
-      this.#onChange();
-    }
+    this.#followUnits();
+    const { stackSize } = p;
     const mask = stackSize === 64 ? -1n : stackSize === 32 ? 0xffff_ffffn : 0xffffn;
     view.setBigInt64(STATE.STACK_MASK, BigInt.asIntN(64, mask), true);
+  }
+
+  #followUnits(): void {
+    const unitControls = readUnitControls(this.#p.view);
+    if (unitControls === this.#unitControls) return;
+    this.#unitControls = unitControls;
+    this.#onChange();
   }
 
   /** Of the general registers: undefined outside 64-bit mode (Intel SDM vol. 1 §3.4.1.1), zero here. */

@@ -84,7 +84,10 @@ export class FallbackCpu implements Cpu {
     this.#slices = new Slices(this.#engine);
     this.#promotion = new Promotion(this.#engine, options.inlineInterpreter);
     this.#events = new Events(processor, mmu, this.#code, departure);
-    this.#stepper = new Stepper(processor, mmu, this.#engine, this.#code, this.#events);
+    this.#stepper = new Stepper(
+      ...([processor, mmu, this.#engine, this.#code, this.#events] as const),
+      options.leaves === undefined ? () => outside.halt() : undefined,
+    );
     this.#decoder = new Decoder(map);
     mmu.onChange = () => {
       this.#mappingsChanged = true;

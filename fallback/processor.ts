@@ -133,6 +133,14 @@ export class Processor {
     this.view.setBigUint64(STATE.RIP, value, true);
   }
 
+  /** In 64-bit mode: RIP as a linear address (`linear.ts`). */
+  get ripLinear(): number {
+    return linearOfHalves(
+      this.view.getUint32(STATE.RIP, true),
+      this.view.getUint32(STATE.RIP + 4, true),
+    );
+  }
+
   get rflags(): number {
     return readFlags(this.view);
   }

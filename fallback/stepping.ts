@@ -3,10 +3,14 @@ import type { CodeState } from "./code-state.ts";
 import { EVENT_SHADOWS, type Events } from "./events.ts";
 import type { CpuException } from "./exceptions.ts";
 import type { Engine } from "./interpreter/engine.ts";
+import { isCanonicalLinear } from "./memory/linear.ts";
 import type { Mmu } from "./memory/mmu.ts";
+import { PAGE_SIZE } from "./memory/physical.ts";
 import { type Processor, SHADOW } from "./processor.ts";
 import { breakpointsEnabled, instructionBreakpoint, trapAfter } from "./system/breakpoints.ts";
 
+/** Its code. */
+const HLT = 0xf4;
 const STEPPING_FLAGS = RFLAGS.TF | RFLAGS.RF;
 
 /** Executes instructions one by one, where something has to be looked at around each. */
@@ -16,13 +20,23 @@ export class Stepper {
   readonly #engine: Engine;
   readonly #code: CodeState;
   readonly #events: Events;
+  readonly #halt: (() => void) | undefined;
 
-  constructor(processor: Processor, mmu: Mmu, engine: Engine, code: CodeState, events: Events) {
+  /** @param halt what HLT does; undefined where somebody else may have to execute it */
+  constructor(
+    processor: Processor,
+    mmu: Mmu,
+    engine: Engine,
+    code: CodeState,
+    events: Events,
+    halt: (() => void) | undefined,
+  ) {
     this.#processor = processor;
     this.#mmu = mmu;
     this.#engine = engine;
     this.#code = code;
     this.#events = events;
+    this.#halt = halt;
   }
 
   /** In the shadow of STI or MOV SS, under TF or RF, or with breakpoints set. */
@@ -40,6 +54,7 @@ export class Stepper {
     const processor = this.#processor;
     const mmu = this.#mmu;
     const { shadow, systemFlags } = processor;
+    if (this.#haltsBehindSti()) return true;
     // MOV SS and POP SS hold off breakpoints on the instruction after them (vol. 3A §6.8.3).
     const held = (shadow & SHADOW.MOV_SS) !== 0;
     const breakpoint = held ? undefined : instructionBreakpoint(processor, this.#code.linearRip);
@@ -67,6 +82,28 @@ export class Stepper {
     processor.shadow &= ~SHADOW.INT;
     const trap = trapAfter(processor, mmu, stepped);
     if (trap !== undefined) this.deliver(trap);
+    return true;
+  }
+
+  /**
+   * HLT is what mostly follows STI: nothing has to be decoded and looked at for it.
+   * @returns whether it was that, and is done
+   */
+  #haltsBehindSti(): boolean {
+    const processor = this.#processor;
+    const { shadow, systemFlags, cpl, code64 } = processor;
+    if (this.#halt === undefined || !code64 || cpl !== 0) return false;
+    const only = (shadow & EVENT_SHADOWS) === SHADOW.STI && (systemFlags & STEPPING_FLAGS) === 0;
+    if (!only || breakpointsEnabled(processor)) return false;
+    const linear = processor.ripLinear;
+    const page = isCanonicalLinear(linear) ? this.#mmu.probePage(linear) : undefined;
+    if (page === undefined) return false;
+    const at = page.address + (linear & (PAGE_SIZE - 1));
+    if (this.#mmu.memory.view.getUint8(at) !== HLT) return false;
+    this.#engine.budget -= 1;
+    processor.shadow &= ~EVENT_SHADOWS;
+    processor.rip += 1n;
+    this.#halt();
     return true;
   }
 

@@ -8,6 +8,7 @@ import { checkTarget, enterCode, paragraphCode } from "./code-segments.ts";
 import { markAccessed, rplOf } from "./descriptors.ts";
 import { popOuterStack, returnTarget } from "./far-transfer.ts";
 import { mergeFlags } from "./flags-register.ts";
+import { returnAtSameLevel } from "./same-level.ts";
 import { dropInaccessibleSegments, virtual8086Segment } from "./segments.ts";
 import { type SlotBytes, Stack, slotBytes } from "./stack.ts";
 import { returnToTask } from "./task-switch.ts";
@@ -17,11 +18,16 @@ import { returnToTask } from "./task-switch.ts";
  * @throws CpuException
  */
 export function interruptReturn(p: Processor, mmu: Mmu, size: CodeSize): void {
+  if (size !== 64 || !returnAtSameLevel(p, mmu)) generalReturn(p, mmu, size);
+  p.shadow &= ~SHADOW.NMI;
+}
+
+/** As {@link interruptReturn}, whatever the levels; NMIs stay held off. */
+export function generalReturn(p: Processor, mmu: Mmu, size: CodeSize): void {
   if (p.virtual8086 && p.iopl !== 3) throw generalProtection();
   if (!p.paragraphSegments && (p.systemFlags & RFLAGS.NT) !== 0) {
     if (p.longMode) throw generalProtection();
     returnToTask(p, mmu);
-    p.shadow &= ~SHADOW.NMI;
     return;
   }
   const stack = Stack.current(p, mmu);
@@ -33,7 +39,6 @@ export function interruptReturn(p: Processor, mmu: Mmu, size: CodeSize): void {
   else if (size === 32 && !p.longMode && (flags & RFLAGS.VM) !== 0 && p.cpl === 0) {
     returnTo8086(p, mmu, stack, { offset, selector, flags, size });
   } else returnToProtected(p, mmu, stack, { offset, selector, flags, size });
-  p.shadow &= ~SHADOW.NMI;
 }
 
 interface Frame {

@@ -15,6 +15,7 @@ import { type Processor, SHADOW } from "../processor.ts";
 import { debugException } from "./debug.ts";
 import { deliverThroughGate } from "./interrupt-gate.ts";
 import { deliverReal } from "./real-mode-interrupt.ts";
+import { deliverAtSameLevel } from "./same-level.ts";
 
 /** What is delivered. */
 export interface InterruptEvent {
@@ -110,9 +111,14 @@ function attempt(p: Processor, mmu: Mmu, event: InterruptEvent): CpuException | 
   }
 }
 
+const isExternal = ({ errorCode, software, resume }: InterruptEvent): boolean =>
+  errorCode === undefined && !software && !resume;
+
 function deliver(p: Processor, mmu: Mmu, event: InterruptEvent): void {
-  if (p.protectedMode) deliverThroughGate(p, mmu, event);
-  else deliverReal(p, mmu, event);
+  if (!p.protectedMode) deliverReal(p, mmu, event);
+  else if (!isExternal(event) || !deliverAtSameLevel(p, mmu, event.vector)) {
+    deliverThroughGate(p, mmu, event);
+  }
   p.shadow &= SHADOW.NMI;
 }
 

@@ -1,4 +1,4 @@
-import type { Cpu, GuestTime, Registers, VmExit } from "../src/core/cpu.ts";
+import type { Cpu, CpuTimes, GuestTime, PortAccess, Registers, VmExit } from "../src/core/cpu.ts";
 import type { DebugStops } from "../src/core/debug.ts";
 import type { ProcessorState } from "../src/core/processor-state.ts";
 import { MICROSECOND, type Nanos } from "../src/core/units.ts";
@@ -16,24 +16,25 @@ import { PAGE_SIZE } from "./memory/physical.ts";
 import { instructionName } from "./next-instruction.ts";
 import type { FallbackCpuOptions } from "./options.ts";
 import { outsideOf } from "./outside.ts";
+import { Ports } from "./ports.ts";
 import { Processor } from "./processor.ts";
 import { readState, writeState } from "./processor-state.ts";
 import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
 import { Slices } from "./slices.ts";
 import { RAM_BASE, STATE, STATE_BYTES } from "./state.ts";
 import { Stepper } from "./stepping.ts";
-import { TimeShares } from "./time-shares.ts";
+import { Timing } from "./timing.ts";
 
 /** A processor written in TypeScript, which needs nothing of the host but WebAssembly. */
 export class FallbackCpu implements Cpu {
   readonly name = "emu";
-  readonly times = { cpu: 0, exits: 0 };
   /** The counter counts nanoseconds. */
   readonly tscKhz = 1_000_000;
   readonly processor: Processor;
   readonly mmu: Mmu;
   readonly #options: FallbackCpuOptions;
   readonly #departure = new Departure();
+  readonly #ports: Ports;
   readonly #code: CodeState;
   readonly #engine: Engine;
   readonly #events: Events;
@@ -43,14 +44,10 @@ export class FallbackCpu implements Cpu {
   readonly #promotion: Promotion;
   readonly #decoder: Decoder;
   #kicked = false;
-  /** When the guest left for a device; 0 if it did not. */
-  #leftAt = 0;
   /** The instruction under way is executed whoever should do it. */
   #forced = false;
   #mappingsChanged = false;
-  readonly #shares = new TimeShares();
-  /** Of instructions in regions, and of the JIT's time: what {@link #shares} knows of. */
-  #seen = { inRegions: 0, translating: 0 };
+  readonly #timing: Timing;
 
   constructor(options: FallbackCpuOptions) {
     this.#options = options;
@@ -62,8 +59,10 @@ export class FallbackCpu implements Cpu {
     this.mmu = mmu;
     this.#code = new CodeState(processor, () => this.#engine.blocks.forgetJumps());
     this.#debugging = new Debugging(mmu, () => this.#forgetCode());
+    const timed = options.timed === true;
+    this.#ports = new Ports(departure, timed ? () => clock.now() : undefined);
     const outside = outsideOf(
-      ...([processor, departure, this.#debugging] as const),
+      ...([processor, departure, this.#debugging, this.#ports] as const),
       () => this.#now(),
       options,
     );
@@ -82,6 +81,7 @@ export class FallbackCpu implements Cpu {
       (vector, errorCode) => new CpuException(vector, errorCode),
     );
     this.#slices = new Slices(this.#engine);
+    this.#timing = new Timing(this.#engine, this.#ports, () => clock.now());
     this.#promotion = new Promotion(this.#engine, options.inlineInterpreter);
     this.#events = new Events(processor, mmu, this.#code, departure);
     this.#stepper = new Stepper(
@@ -98,23 +98,22 @@ export class FallbackCpu implements Cpu {
     this.reset();
   }
 
+  /** Where instructions are counted, and time by them, all of them have to be before a device is asked. */
+  connectPorts(ports: PortAccess): void {
+    if (this.#options.executed === undefined) this.#ports.connect(ports);
+  }
+
+  get times(): CpuTimes {
+    return this.#timing.times;
+  }
+
   get interruptible(): boolean {
     return this.#events.interruptible;
   }
 
   run(deadline: Nanos): VmExit {
-    return this.#options.timed === true ? this.#timedRun(deadline) : this.#shutDown(deadline);
-  }
-
-  #timedRun(deadline: Nanos): VmExit {
-    const { clock } = this.#options;
-    const start = clock.now();
-    if (this.#leftAt !== 0) this.times.exits += start - this.#leftAt;
-    const exit = this.#shutDown(deadline);
-    const end = clock.now();
-    this.times.cpu += end - start;
-    this.#leftAt = DEVICE_EXITS.has(exit.kind) ? end : 0;
-    return exit;
+    if (this.#options.timed !== true) return this.#shutDown(deadline);
+    return this.#timing.run(() => this.#shutDown(deadline));
   }
 
   /** A triple fault shuts the processor down. */
@@ -162,7 +161,7 @@ export class FallbackCpu implements Cpu {
       const elapsed = clock.now() - start;
       if (executed === undefined) this.#slices.adapt(elapsed);
       const instructions = this.#count();
-      if (timed === true) this.#share(instructions, elapsed);
+      if (timed === true) this.#timing.slice(instructions, elapsed);
       const passed = executed === undefined ? elapsed : instructions;
       profile?.(passed, () => readRegisters(this.processor));
     }
@@ -183,23 +182,8 @@ export class FallbackCpu implements Cpu {
     return [["executed", `${instructions} instructions${pace}${byJit}`], ...(jit?.notes ?? [])];
   }
 
-  #share(instructions: number, elapsed: number): void {
-    const { inRegions, jit } = this.#engine;
-    const translating = jit?.figures.time ?? 0;
-    const translated = inRegions - this.#seen.inRegions;
-    const rest = elapsed - (translating - this.#seen.translating);
-    this.#seen = { inRegions, translating };
-    this.#shares.add(translated, instructions - translated, rest);
-  }
-
   get guestTime(): GuestTime | undefined {
-    if (this.#options.timed !== true) return undefined;
-    const { interpreted, time } = this.#shares;
-    return {
-      translated: time * (1 - interpreted),
-      interpreted: time * interpreted,
-      translating: this.#seen.translating,
-    };
+    return this.#options.timed === true ? this.#timing.guestTime : undefined;
   }
 
   /** Returns how many instructions have been executed since the last time. */
@@ -318,7 +302,7 @@ export class FallbackCpu implements Cpu {
     const { processor, mmu } = this;
     this.#departure.forget();
     this.#events.vector = undefined;
-    this.#leftAt = 0;
+    this.#timing.forget();
     mmu.mmio.clear();
     this.#forgetCode();
     mmu.codePages.clear();
@@ -459,10 +443,6 @@ export class FallbackCpu implements Cpu {
     return clock.now() + (executed === undefined ? 0 : this.#slices.sinceCount);
   }
 }
-
-const DEVICE_EXITS: ReadonlySet<VmExit["kind"]> = new Set([
-  ...(["port-read", "port-write", "mmio-read", "mmio-write"] as const),
-]);
 
 /** Where RAM begins in the memory, for those who look at it from outside. */
 export { RAM_BASE };

@@ -1,4 +1,5 @@
 import type {
+  Accessed,
   CannotContinue,
   Halt,
   InterruptWindow,
@@ -65,6 +66,7 @@ export class FallbackExits {
   readonly portWrite = new PendingPortWrite();
   readonly mmioRead = new PendingMmioRead();
   readonly mmioWrite = new PendingMmioWrite();
+  readonly accessed: Accessed = { kind: "accessed" };
   readonly halt: Halt = { kind: "halt", interruptible: true };
   readonly haltForever: Halt = { kind: "halt", interruptible: false };
   readonly kicked: Kicked = { kind: "kicked" };

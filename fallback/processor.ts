@@ -125,6 +125,19 @@ export class Processor {
     this.view.setUint16(STATE.GPR + 8 * index, value, true);
   }
 
+  /** AL, AX or EAX, unsigned. */
+  accumulator(bytes: 1 | 2 | 4): number {
+    const value = this.gpr32(GPR.rax);
+    return bytes === 4 ? value : value & (bytes === 2 ? 0xffff : 0xff);
+  }
+
+  /** Sets AL, AX or EAX. */
+  setAccumulator(bytes: 1 | 2 | 4, value: number): void {
+    if (bytes === 4) this.setGpr32(GPR.rax, value);
+    else if (bytes === 2) this.setGpr16(GPR.rax, value);
+    else this.view.setUint8(STATE.GPR + 8 * GPR.rax, value);
+  }
+
   get rip(): bigint {
     return this.view.getBigUint64(STATE.RIP, true);
   }

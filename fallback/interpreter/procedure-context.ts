@@ -16,12 +16,18 @@ export interface Outside {
   /** 64 random bits. */
   random(): bigint;
   /**
+   * Port input of a device that can be asked at once.
+   * @param bytes 1, 2 or 4
+   * @returns undefined if there is none: then by {@link portIn}
+   */
+  readPort(port: number, bytes: number): number | undefined;
+  /**
    * Port input: the CPU leaves the guest after this instruction, which must end its block.
    * @param bytes 1, 2 or 4
    * @param deliver gets the answer before the next instruction
    */
   portIn(port: number, bytes: number, deliver: (value: number) => void): void;
-  /** Port output, likewise. */
+  /** Port output: the CPU may leave the guest after this instruction. */
   portOut(port: number, bytes: number, value: number): void;
   /** The processor waits for an interrupt after this instruction. */
   halt(): void;

@@ -41,6 +41,11 @@ export interface MmioWrite {
   readonly data: Uint8Array;
 }
 
+/** An access to a port has been made through {@link PortAccess}, after which it was not settled. */
+export interface Accessed {
+  readonly kind: "accessed";
+}
+
 /** `hlt`: the CPU waits for an interrupt. */
 export interface Halt {
   readonly kind: "halt";
@@ -101,6 +106,7 @@ export type VmExit =
   | PortWrite
   | MmioRead
   | MmioWrite
+  | Accessed
   | Halt
   | Kicked
   | InterruptWindow
@@ -160,6 +166,16 @@ export interface GuestTime {
   readonly translating: number;
 }
 
+/** Ports as a processor accesses them that need not leave the guest for it. */
+export interface PortAccess {
+  /** Whether the guest has to be left for a port all the same: something there changes the processor. */
+  leaves(port: number): boolean;
+  read(port: number, size: AccessSize): number;
+  write(port: number, size: AccessSize, value: number): void;
+  /** Whether the guest may go on: an access has not given the run loop anything to see to. */
+  readonly settled: boolean;
+}
+
 /**
  * One virtual processor. It knows guest memory and nothing of devices: whatever it cannot do alone
  * leaves it as a {@link VmExit}.
@@ -179,6 +195,12 @@ export interface Cpu {
    * @param deadline when to come back with `kicked` at the latest
    */
   run(deadline: Nanos): VmExit;
+
+  /**
+   * From now on the processor may access ports through this, within {@link run}, instead of leaving
+   * the guest. Missing where that cannot be done.
+   */
+  connectPorts?(ports: PortAccess): void;
 
   /** Whether the guest would take an interrupt right now. Valid after `run`. */
   readonly interruptible: boolean;

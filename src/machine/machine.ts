@@ -92,6 +92,10 @@ export class Machine {
       held: () => this.board.holdsGuest,
       restart: () => this.#restart(),
     });
+    // Somebody who watches exits sees all of them. The BIOS changes the processor's registers.
+    if (given.decorations === undefined) {
+      this.cpu.connectPorts?.(this.#loop.portAccess((port) => port === TRAP_PORT));
+    }
   }
 
   get memory(): GuestMemory {

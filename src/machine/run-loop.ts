@@ -1,9 +1,9 @@
 import type { AlarmQueue, Clock } from "../core/clock.ts";
-import type { Cpu, MmioRead, MmioWrite, VmExit } from "../core/cpu.ts";
+import type { Cpu, MmioRead, MmioWrite, PortAccess, VmExit } from "../core/cpu.ts";
 import type { AccessSize, BusDevice } from "../core/device.ts";
 import { Bug, unreachable } from "../core/errors.ts";
 import type { EventLoop } from "../core/event-loop.ts";
-import { MILLISECOND, type Nanos, nanos } from "../core/units.ts";
+import { MILLISECOND, type Nanos, NEVER, nanos } from "../core/units.ts";
 import { Attendance } from "./attendance.ts";
 import type { Outcome } from "./outcome.ts";
 import { RunControl } from "./run-control.ts";
@@ -86,6 +86,8 @@ export class RunLoop {
   #halted = false;
   #windowRequested = false;
   #restartRequested = false;
+  /** Of the guest's present run. */
+  #deadline = NEVER;
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
@@ -122,6 +124,39 @@ export class RunLoop {
   /** Ends the processor's wait without an interrupt. Only while it stands still. */
   rouse(): void {
     this.#halted = false;
+  }
+
+  /**
+   * For a processor that accesses ports without leaving the guest.
+   * @param leaves see {@link PortAccess}
+   */
+  portAccess(leaves: (port: number) => boolean): PortAccess {
+    const { ports } = this.#parts;
+    const { exits } = this.statistics;
+    const isSettled = (): boolean => this.#isSettled();
+    return {
+      leaves,
+      read(port, size) {
+        exits["port-read"]++;
+        return ports.read(port, size);
+      },
+      write(port, size, value) {
+        exits["port-write"]++;
+        ports.write(port, size, value);
+      },
+      get settled() {
+        return isSettled();
+      },
+    };
+  }
+
+  /** Whether what comes between two runs of the guest would change nothing. */
+  #isSettled(): boolean {
+    const { interrupts, alarms, held } = this.#parts;
+    if (this.#outcome !== undefined || this.#restartRequested || this.control.requested)
+      return false;
+    if (interrupts.requested || this.#windowRequested) return false;
+    return alarms.deadline >= this.#deadline && held?.() !== true;
   }
 
   async run(): Promise<Outcome> {
@@ -208,7 +243,8 @@ export class RunLoop {
       if (this.#waiting()) return;
       if (this.control.masksInterrupts) this.#requestWindow(false);
       else this.#offerInterrupt();
-      const exit = cpu.run(nanos(Math.min(alarms.deadline, sliceEnd)));
+      this.#deadline = nanos(Math.min(alarms.deadline, sliceEnd));
+      const exit = cpu.run(this.#deadline);
       if (exit.kind === "kicked") {
         this.statistics.exits.kicked++;
         const now = clock.now();
@@ -276,6 +312,8 @@ export class RunLoop {
         exits["mmio-read"]++;
         interrupts.synchronise(cpu);
         this.#mmioRead(exit);
+        break;
+      case "accessed":
         break;
       case "halt":
         exits.halt++;

@@ -2,7 +2,8 @@ import type { VmExit } from "../core/cpu.ts";
 
 /** Counts of one run. Times are in nanoseconds. */
 export class RunStatistics {
-  readonly exits: Record<VmExit["kind"], number> = {
+  /** Accesses count as what they are, whether the guest was left for them or not. */
+  readonly exits: Record<Exclude<VmExit["kind"], "accessed">, number> = {
     "port-read": 0,
     "port-write": 0,
     "mmio-read": 0,

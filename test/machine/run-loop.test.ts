@@ -280,6 +280,54 @@ describe("the end", () => {
   });
 });
 
+describe("accesses to ports within the guest", () => {
+  /** Runs a guest that does something and asks then whether it may go on. */
+  async function settledAfter(act: (rig: Rig) => void): Promise<boolean> {
+    let settled: boolean | undefined;
+    const rig: Rig = new Rig(() => {
+      const access = rig.loop.portAccess(() => false);
+      expect(access.settled).toBe(true);
+      act(rig);
+      settled = access.settled;
+      return { kind: "accessed" };
+    }, end);
+    await rig.loop.run();
+    return settled as boolean;
+  }
+
+  it("go to the device and are counted", async () => {
+    const rig: Rig = new Rig(() => {
+      const access = rig.loop.portAccess((port) => port === 0x11);
+      access.write(0x10, 1, 7);
+      expect(access.read(0x10, 1)).toBe(1);
+      expect([access.leaves(0x10), access.leaves(0x11)]).toEqual([false, true]);
+      return { kind: "accessed" };
+    }, end);
+    const device = new Recorder();
+    rig.ports.claim(0x10, 1, device);
+    expect(await rig.loop.run()).toEqual({ kind: "power-off" });
+    expect(device.accesses).toEqual(["w1@0=7", "r1@0"]);
+    expect(rig.loop.statistics.exits).toMatchObject({ "port-read": 1, "port-write": 2 });
+    expect(rig.loop.statistics.totalExits).toBe(3);
+  });
+
+  it("let the guest go on if nothing has come of them", async () => {
+    expect(await settledAfter(() => {})).toBe(true);
+    const later = nanos(10 ** 12);
+    expect(await settledAfter(({ clock }) => clock.alarm(() => {}).set(later))).toBe(true);
+  });
+
+  it.each<[string, (rig: Rig) => void]>([
+    ["an interrupt", ({ interrupts }) => void interrupts.queue.push(0x20)],
+    ["an NMI", ({ interrupts }) => Object.assign(interrupts, { nmiPending: true })],
+    ["the end", ({ loop }) => loop.end({ kind: "power-off" })],
+    ["a restart", ({ loop }) => loop.requestRestart()],
+    ["an alarm before the deadline", ({ clock }) => clock.alarm(() => {}).set(nanos(1))],
+  ])("bring the guest back for %s", async (_, act) => {
+    expect(await settledAfter(act)).toBe(false);
+  });
+});
+
 describe("interrupts", () => {
   it("wait in line for a guest that takes them at once", async () => {
     const rig = new Rig(portWrite(0, 1, 0), end);

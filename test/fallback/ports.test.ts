@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest";
+import { createFallbackCpu } from "../../fallback/index.ts";
+import { VirtualClock } from "../../src/core/clock.ts";
+import type { PortAccess } from "../../src/core/cpu.ts";
+import { gpa, nanos } from "../../src/core/units.ts";
+import { allocateMemory } from "../../src/machine/memory.ts";
+
+const CODE = 0x1000;
+const DEADLINE = nanos(1);
+const LEAVING = 0x60;
+
+/** A real-mode guest, and ports that remember what was written; each reads as one more. */
+function start(threshold: number | undefined, ...code: number[]) {
+  const { whole: memory, ram } = allocateMemory(2);
+  const cpu = createFallbackCpu({
+    ...{ memory, ramSize: ram.size, clock: new VirtualClock(), hostWaits: () => false },
+    jit: threshold === undefined ? undefined : { threshold },
+    timed: true,
+  });
+  ram.write(gpa(CODE), Uint8Array.from(code));
+  const registers = cpu.readRegisters();
+  cpu.writeRegisters({
+    ...registers,
+    cs: { ...registers.cs, selector: 0, base: 0n },
+    ...{ rip: BigInt(CODE), rax: 0xffff_ffff_8765_4321n },
+  });
+  const written: string[] = [];
+  let reads = 0xa0b0_c0d0;
+  const access: PortAccess & { settled: boolean } = {
+    settled: true,
+    leaves: (port: number) => port === LEAVING,
+    read: (port: number, size: number) => {
+      written.push(`r${size}@${port}`);
+      return ++reads;
+    },
+    write: (port: number, size: number, value: number) => {
+      written.push(`w${size}@${port}=${value.toString(16)}`);
+    },
+  };
+  cpu.connectPorts(access);
+  return { cpu, access, written };
+}
+
+describe("ports that are connected", () => {
+  it("are accessed without leaving the guest, in all widths", () => {
+    // out 0x70, al; out 0x70, ax; out 0x70, eax; in al, 0x71; mov bl, al; in ax, 0x71; in eax, 0x71; hlt
+    const out = [0xe6, 0x70, 0xe7, 0x70, 0x66, 0xe7, 0x70];
+    const into = [0xe4, 0x71, 0x88, 0xc3, 0xe5, 0x71, 0x66, 0xe5, 0x71];
+    const { cpu, written } = start(undefined, ...out, ...into, 0xf4);
+    expect(cpu.run(DEADLINE)).toMatchObject({ kind: "halt" });
+    expect(written).toEqual([
+      ...["w1@112=21", "w2@112=4321", "w4@112=87654321", "r1@113", "r2@113", "r4@113"],
+    ]);
+    const { rax, rbx } = cpu.readRegisters();
+    expect([rax, rbx & 0xffn]).toEqual([0xa0b0_c0d3n, 0xd1n]);
+  });
+
+  it("bring the guest back behind the access unless it is settled", () => {
+    const { cpu, access, written } = start(undefined, 0xe6, 0x70, 0xf4);
+    access.settled = false;
+    expect(cpu.run(DEADLINE)).toEqual({ kind: "accessed" });
+    expect(cpu.readRegisters().rip).toBe(BigInt(CODE + 2));
+    expect(cpu.run(DEADLINE)).toMatchObject({ kind: "halt" });
+    expect(written).toEqual(["w1@112=21"]);
+  });
+
+  it("may ask that the guest be left", () => {
+    const { cpu, written } = start(undefined, 0xe6, LEAVING, 0xe4, LEAVING, 0xf4);
+    expect(cpu.run(DEADLINE)).toMatchObject({ kind: "port-write", port: LEAVING });
+    const exit = cpu.run(DEADLINE);
+    if (exit.kind !== "port-read") throw new Error(`${exit.kind} is no port-read`);
+    exit.complete(0, 0x99);
+    expect(cpu.run(DEADLINE)).toMatchObject({ kind: "halt" });
+    expect(cpu.readRegisters().rax & 0xffn).toBe(0x99n);
+    expect(written).toEqual([]);
+  });
+
+  it("are accessed in the middle of a region", () => {
+    // mov cx, 1000; again: out 0x70, al; in al, 0x71; dec cx; jnz again; hlt
+    const body = [0xe6, 0x70, 0xe4, 0x71, 0x49, 0x75, 0xf9];
+    const { cpu, access, written } = start(3, 0xb9, 0xe8, 0x03, ...body, 0xf4);
+    expect(cpu.run(DEADLINE)).toMatchObject({ kind: "halt" });
+    expect(written).toHaveLength(2000);
+    expect(written.at(-2)).toBe("w1@112=b7");
+    expect(new Map(cpu.notes).get("jit exits")).toMatch(/ instruction [0-3],/);
+    expect(cpu.instructions).toBe(1 + 4 * 1000 + 1);
+    expect(access.settled).toBe(true);
+  });
+});

@@ -20,6 +20,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
     init_netif(env, exports);
     init_lock(env, exports);
     init_wait(env, exports);
+    init_socket(env, exports);
     init_pages(env, exports);
     return exports;
 }

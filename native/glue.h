@@ -12,6 +12,7 @@ void init_tap(Napi::Env env, Napi::Object exports);
 void init_netif(Napi::Env env, Napi::Object exports);
 void init_lock(Napi::Env env, Napi::Object exports);
 void init_wait(Napi::Env env, Napi::Object exports);
+void init_socket(Napi::Env env, Napi::Object exports);
 void init_pages(Napi::Env env, Napi::Object exports);
 
 #endif

@@ -1,23 +1,12 @@
-#include "glue.h"
+#include "readable.h"
 
 #include <cerrno>
-#include <uv.h>
 
 extern "C" {
 #include "tap.h"
 }
 
 namespace {
-
-/*
- * libuv closes a handle at its leisure: so it lives apart from its owner. Until it is closed, the cleanup
- * hook holds up the end of the thread, which would unload this code before the close callback.
- */
-struct Poll {
-    uv_poll_t handle;
-    class Tap *owner;
-    napi_async_cleanup_hook_handle cleanup;
-};
 
 /*
  * An open tap. `frame` is the buffer that every received frame is read into. The constructor throws
@@ -38,7 +27,8 @@ public:
     }
 
     explicit Tap(const Napi::CallbackInfo &info)
-        : Napi::ObjectWrap<Tap>(info), env_(info.Env()), context_(info.Env(), "solo5-kvm:tap")
+        : Napi::ObjectWrap<Tap>(info),
+          readable_(info.Env(), "solo5-kvm:tap", [this] { return Value(); })
     {
         Napi::Env env = info.Env();
         std::string name = info[0].As<Napi::String>();
@@ -61,36 +51,14 @@ public:
     ~Tap() override { release(); }
 
 private:
-    Napi::Env env_;
-    Napi::AsyncContext context_;
     struct tap tap_ = {-1, -1, 0, 0};
-    Poll *poll_ = nullptr;
     Napi::Reference<Napi::Uint8Array> frame_;
-    Napi::FunctionReference readable_;
-
-    static void on_env_cleanup(napi_async_cleanup_hook_handle, void *poll)
-    {
-        Tap *owner = static_cast<Poll *>(poll)->owner;
-        if (owner != nullptr)
-            owner->release();
-    }
-
-    static void on_closed(uv_handle_t *handle)
-    {
-        Poll *poll = static_cast<Poll *>(handle->data);
-        napi_remove_async_cleanup_hook(poll->cleanup);
-        delete poll;
-    }
+    Readable readable_;
 
     /* May be called twice. */
     void release()
     {
-        if (poll_ != nullptr) {
-            poll_->owner = nullptr;
-            uv_poll_stop(&poll_->handle);
-            uv_close(reinterpret_cast<uv_handle_t *>(&poll_->handle), on_closed);
-            poll_ = nullptr;
-        }
+        readable_.stop();
         tap_close(&tap_);
     }
 
@@ -101,25 +69,14 @@ private:
     Napi::Value start(const Napi::CallbackInfo &info)
     {
         Napi::Env env = info.Env();
-        uv_loop_t *loop = nullptr;
+        int result = tap_.fd < 0 ? -EBADF : -EALREADY;
 
-        if (tap_.fd < 0 || poll_ != nullptr) {
-            throw_errno(env, tap_.fd < 0 ? -EBADF : -EALREADY, "start");
-            return env.Undefined();
-        }
-        napi_get_uv_event_loop(env, &loop);
-        Poll *poll = new Poll{{}, this, nullptr};
-        int result = uv_poll_init(loop, &poll->handle, tap_.ready_fd);
+        if (tap_.fd >= 0 && !readable_.started())
+            result = readable_.start(tap_.ready_fd, info[0].As<Napi::Function>());
         if (result < 0) {
-            delete poll;
-            throw_errno(env, result, "uv_poll_init");
+            throw_errno(env, result, "start");
             return env.Undefined();
         }
-        napi_add_async_cleanup_hook(env, on_env_cleanup, poll, &poll->cleanup);
-        poll->handle.data = poll;
-        poll_ = poll;
-        readable_ = Napi::Persistent(info[0].As<Napi::Function>());
-        uv_poll_start(&poll->handle, UV_READABLE, on_readable);
         set_listening(env, 1);
         return env.Undefined();
     }
@@ -136,31 +93,6 @@ private:
         int result = tap_.fd < 0 ? 0 : tap_listen(&tap_, on);
         if (result < 0)
             throw_errno(env, result, "epoll_ctl");
-    }
-
-    static void on_readable(uv_poll_t *handle, int, int)
-    {
-        Tap *owner = static_cast<Poll *>(handle->data)->owner;
-        if (owner != nullptr)
-            owner->call_readable();
-    }
-
-    void call_readable()
-    {
-        Napi::Env env(env_);
-        Napi::HandleScope handles(env);
-        /* Promises that frames resolve are run at its end. */
-        Napi::CallbackScope scope(env, context_);
-
-        /* readable() may close the tap, or drop the last reference to it. */
-        Napi::Object self = Value();
-        /* Collected, and the destructor has not run yet. */
-        if (self.IsEmpty())
-            return;
-        readable_.Call(self, {});
-        /* Not when the thread is ending: JavaScript does not run then. */
-        if (env.IsExceptionPending())
-            napi_fatal_exception(env, env.GetAndClearPendingException().Value());
     }
 
     /* (): reads a frame into `frame`. Its length, 0 if none waits, or a negative errno; never throws. */
@@ -181,7 +113,6 @@ private:
     Napi::Value close(const Napi::CallbackInfo &info)
     {
         release();
-        readable_.Reset();
         return info.Env().Undefined();
     }
 };

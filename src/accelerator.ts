@@ -13,7 +13,7 @@ import type { Cpu, Registers } from "./core/cpu.ts";
 import { HostError } from "./core/errors.ts";
 import { splitMix64 } from "./core/split-mix.ts";
 import { MIB, MICROSECOND } from "./core/units.ts";
-import { loadAddon } from "./host/addon.ts";
+import { loadAddon, optionalAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
 import { type KvmVerdict, KvmVerdictFile } from "./host/kvm-verdict-file.ts";
@@ -146,7 +146,7 @@ function kvm(request: ProcessorRequest): ChosenProcessor {
 }
 
 function fallback(request: ProcessorRequest): ChosenProcessor {
-  const waitForEvents = optionalAddon()?.waitForEvents;
+  const waitForEvents = optionalAddon<Addon>()?.waitForEvents;
   return { cpu: fallbackCpu(request, waitForEvents), waitForEvents };
 }
 
@@ -186,15 +186,6 @@ function checkedCpu({ memory, timed, profile }: ProcessorRequest, clock: Counted
   cpu.protect(ram.protections);
   ram.onWrite = (address, length) => cpu.noticeWrite(address, length);
   return cpu;
-}
-
-function optionalAddon(): Addon | undefined {
-  try {
-    return loadAddon<Addon>();
-  } catch (error) {
-    if (error instanceof HostError) return undefined;
-    throw error;
-  }
 }
 
 /** Asking is a system call: not at each exit of a guest that makes many. */

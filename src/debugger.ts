@@ -36,12 +36,17 @@ export class DebugServer {
 
   /** From now on debuggers are let in. Before the machine runs. */
   serve({ machine, image, programs, symbols, trace, kill }: DebuggedMachine): void {
-    const executable = symbols ?? chooseExecutable(image, programs);
-    const target = new MachineTarget(machine, executable, new Monitor({ machine, trace, kill }));
+    let target: MachineTarget | undefined;
+    // Looking for the program reads all of it: not before somebody asks.
+    const debugged = (): MachineTarget => {
+      const executable = symbols ?? chooseExecutable(image, programs);
+      return new MachineTarget(machine, executable, new Monitor({ machine, trace, kill }));
+    };
     let session: GdbStub | undefined;
     machine.control.onStop = (stop) => session?.stopped(stop);
     machine.control.onEnd = (outcome) => session?.ended(outcome);
     this.#listener.start(({ send, close }) => {
+      target ??= debugged();
       const stub = new GdbStub({
         target,
         send,

@@ -1,7 +1,9 @@
 import { Bug, GuestError, HostError } from "../core/errors.ts";
+import { STDERR, StandardOutput } from "../host/console/standard-output.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
 
-let watching = false;
+/** Where it cannot be written, there is nowhere to say so. */
+const standardError = new StandardOutput(STDERR);
 let program = "solo5-kvm";
 
 /** What messages begin with from now on: the command's name. */
@@ -11,10 +13,7 @@ export function nameProgram(name: string): void {
 
 /** Writes to standard error, as it is. */
 export function printError(text: string): void {
-  // Where it cannot be written, there is nowhere to say so.
-  if (!watching) process.stderr.on("error", () => {});
-  watching = true;
-  process.stderr.write(text);
+  standardError.write(text);
 }
 
 /** One line for the user, on standard error. */

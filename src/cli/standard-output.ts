@@ -1,11 +1,11 @@
 import { HostError } from "../core/errors.ts";
-import { StandardOutput } from "../host/console/standard-output.ts";
+import { STDOUT, StandardOutput } from "../host/console/standard-output.ts";
 import { errnoOf } from "../host/errno.ts";
 import { EXIT_STATUS } from "./exit-status.ts";
 import { explain } from "./messages.ts";
 
 /** All that the command prints goes here: the guest's output, and our own. */
-export const standardOutput = new StandardOutput();
+export const standardOutput = new StandardOutput(STDOUT);
 
 /**
  * Makes the process end in order when its output can no longer be written. Node reports that as an

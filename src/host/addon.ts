@@ -50,3 +50,13 @@ export function loadAddon<Exports>(): Exports {
   }
   return loaded as Exports;
 }
+
+/** As {@link loadAddon}; undefined when it is not there or does not load. */
+export function optionalAddon<Exports>(): Exports | undefined {
+  try {
+    return loadAddon<Exports>();
+  } catch (error) {
+    if (error instanceof HostError) return undefined;
+    throw error;
+  }
+}

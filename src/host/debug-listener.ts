@@ -2,6 +2,7 @@ import { unlinkSync } from "node:fs";
 import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { HostError } from "../core/errors.ts";
 import { errnoOf } from "./errno.ts";
+import { type NativeListener, socketAddon } from "./socket-addon.ts";
 
 /** Where a debugger connects to. */
 export type DebugAddress =
@@ -26,21 +27,28 @@ export interface DebugPeer {
   disconnected(): void;
 }
 
-/** Waits for debuggers on this machine, one at a time. */
+/**
+ * Waits for debuggers on this machine, one at a time. With the addon Node's server is made only when
+ * somebody connects: loading it takes as long as many a guest runs, and nearly nobody does.
+ */
 export class DebugListener {
-  readonly #server: Server;
+  readonly #address: DebugAddress;
+  /** Whether the socket is made by the addon: Node's server removes only what it has made. */
+  #isNative = false;
+  #early: NativeListener | undefined;
+  #server: Server | undefined;
   #accept: ((connection: DebugConnection) => DebugPeer) | undefined;
   #socket: Socket | undefined;
 
-  private constructor() {
-    this.#server = createServer((socket) => this.#connected(socket));
+  private constructor(address: DebugAddress) {
+    this.#address = address;
   }
 
   /** @throws HostError when the port or path cannot be had */
   static async listen(address: DebugAddress): Promise<DebugListener> {
-    const listener = new DebugListener();
+    const listener = new DebugListener(address);
     try {
-      await listener.#listen(address);
+      await listener.#listen();
     } catch (cause) {
       const errno = errnoOf(cause);
       if (address.kind === "unix" && errno === "EADDRINUSE" && (await abandoned(address.path))) {
@@ -56,23 +64,54 @@ export class DebugListener {
     return listener;
   }
 
-  /** @param accept is called for each debugger; until then they are turned away */
+  /** @param accept is called for each debugger; until then they wait, or are turned away */
   start(accept: (connection: DebugConnection) => DebugPeer): void {
     this.#accept = accept;
+    this.#early?.start(() => this.#takeOver());
   }
 
   close(): void {
-    this.#server.close();
+    this.#early?.close();
+    this.#server?.close();
+    this.#removeSocket();
     this.#socket?.end();
   }
 
-  #listen(address: DebugAddress): Promise<void> {
-    const options: ListenOptions =
-      address.kind === "tcp" ? { host: LOOPBACK, port: address.port } : { path: address.path };
+  async #listen(): Promise<void> {
+    const address = this.#address;
+    const addon = socketAddon();
+    if (addon === undefined) {
+      const { kind } = address;
+      await this.#serve(kind === "tcp" ? { host: LOOPBACK, port: address.port } : address);
+    } else {
+      this.#early = new addon.Listener(address.kind === "tcp" ? address.port : address.path);
+      this.#isNative = true;
+    }
+  }
+
+  #removeSocket(): void {
+    if (!this.#isNative || this.#address.kind !== "unix") return;
+    try {
+      unlinkSync(this.#address.path);
+    } catch {
+      // Somebody has removed it already.
+    }
+  }
+
+  /** The first debugger is there: from now on Node's server has the descriptor. */
+  #takeOver(): void {
+    const fd = this.#early?.release();
+    this.#early = undefined;
+    if (fd !== undefined) void this.#serve({ fd });
+  }
+
+  #serve(where: ListenOptions & { readonly fd?: number }): Promise<void> {
+    const server = createServer((socket) => this.#connected(socket));
+    this.#server = server;
     return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(options, () => {
-        this.#server.off("error", reject);
+      server.once("error", reject);
+      server.listen(where, () => {
+        server.off("error", reject);
         resolve();
       });
     });

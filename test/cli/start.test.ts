@@ -1,5 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Script } from "node:vm";
@@ -8,6 +16,9 @@ import { packageRoot } from "../../src/host/addon.ts";
 import { image, PROGRAM } from "../support/monitor.ts";
 
 const ROOT = packageRoot();
+/** Tells at the end what Node has loaded of itself. */
+const LIST_MODULES = `process.on("exit", () =>
+  require("node:fs").writeFileSync(process.env.LIST, process.moduleLoadList.join("\\n")));`;
 const BUNDLES = ["bundle", "fallback"];
 
 describe("the built command", () => {
@@ -48,6 +59,27 @@ describe("the built command", () => {
       writeFileSync(join(folder, "dist", `${name}.code`), "of another version");
     }
     expect(version()).toMatchObject({ status: 0, stdout: `${expected}\n`, stderr: "" });
+  });
+
+  it.each([
+    ["alone", []],
+    ["while a debugger may come", ["--gdb", "unix:SOCKET"]],
+  ])("loads none of Node's modules for sockets and terminals: %s", (_, options) => {
+    const list = join(folder, "modules");
+    writeFileSync(join(folder, "list.cjs"), LIST_MODULES);
+    const given = options.map((option) => option.replace("SOCKET", join(folder, "gdb")));
+    const command = ["-r", join(folder, "list.cjs"), PROGRAM, image("hello"), "--accel", "emu"];
+    const { stdout } = spawnSync(process.execPath, [...command, ...given], {
+      encoding: "latin1",
+      env: { ...process.env, LIST: list },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    expect(stdout).toContain("Hello");
+    const modules = readFileSync(list, "utf8").split("\n");
+    expect(modules).toContain("NativeModule fs");
+    expect(modules).not.toContain("NativeModule net");
+    expect(modules).not.toContain("NativeModule tty");
+    expect(existsSync(join(folder, "gdb"))).toBe(false);
   });
 
   it("ends a short run before V8 has optimised much", () => {

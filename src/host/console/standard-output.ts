@@ -1,18 +1,25 @@
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { socketAddon } from "../socket-addon.ts";
 
-const STDOUT = 1;
+export const STDOUT = 1;
+export const STDERR = 2;
 
 /**
- * The process's standard output. It is written to directly, since loading Node's stream for it
+ * The process's standard output or error. It is written to directly, since loading Node's stream for it
  * takes longer than many a guest runs; from the first time that it does not take everything at
  * once, or fails, what is left and all that follows goes through the stream, which waits for slow
  * readers, and reports errors.
  */
 export class StandardOutput {
+  readonly #fd: typeof STDOUT | typeof STDERR;
   readonly #watchers = new Set<(cause: unknown) => void>();
   #opened = false;
   /** Undefined: it is the stream's turn. */
   #direct: DirectOutput | undefined;
+
+  constructor(fd: typeof STDOUT | typeof STDERR) {
+    this.#fd = fd;
+  }
 
   /**
    * @param watcher hears, some time after the write, that the output cannot be written any more
@@ -29,29 +36,34 @@ export class StandardOutput {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
     const written = this.#writeDirectly(bytes);
     // The stream may keep what it gets.
-    if (written < bytes.length) process.stdout.write(Buffer.from(bytes.subarray(written)));
+    if (written < bytes.length) this.#stream.write(Buffer.from(bytes.subarray(written)));
   }
 
   /** What to wait for before writing more; undefined if nothing. */
   drained(): Promise<void> | undefined {
     if (!this.#opened || this.#direct !== undefined) return undefined;
-    if (!process.stdout.writableNeedDrain) return undefined;
+    const stream = this.#stream;
+    if (!stream.writableNeedDrain) return undefined;
     return new Promise((resolve) => {
-      process.stdout.once("drain", resolve);
+      stream.once("drain", resolve);
     });
+  }
+
+  get #stream(): NodeJS.WriteStream {
+    return this.#fd === STDOUT ? process.stdout : process.stderr;
   }
 
   #open(): void {
     if (this.#opened) return;
     this.#opened = true;
-    this.#direct = openDirectly();
+    this.#direct = openDirectly(this.#fd);
     if (this.#direct === undefined) this.#useStream();
   }
 
   /** Returns how many bytes are written: all of them, or the rest is for the stream. */
   #writeDirectly(bytes: Uint8Array): number {
     if (this.#direct === undefined) return 0;
-    const written = tryToWrite(this.#direct.fd, bytes);
+    const written = this.#direct.write(bytes);
     if (written < bytes.length) {
       this.#direct.close();
       this.#direct = undefined;
@@ -61,39 +73,48 @@ export class StandardOutput {
   }
 
   #useStream(): void {
-    process.stdout.on("error", (cause) => {
+    this.#stream.on("error", (cause) => {
       for (const watcher of this.#watchers) watcher(cause);
     });
   }
 }
 
 interface DirectOutput {
-  readonly fd: number;
+  /** Returns how many bytes are written. Why not all, the stream will find. */
+  write(bytes: Uint8Array): number;
   close(): void;
 }
 
 /**
  * Undefined where only the stream will do. A pipe is opened once more: a write to it must not block,
- * and whether it does is up to all who share what we have been given.
+ * and whether it does is up to all who share what we have been given. A socket can be asked each time.
  */
-function openDirectly(): DirectOutput | undefined {
+function openDirectly(fd: number): DirectOutput | undefined {
   try {
-    const stat = fstatSync(STDOUT);
+    const stat = fstatSync(fd);
     // To a file or a terminal the stream, too, writes at once.
-    if (stat.isFile() || stat.isCharacterDevice()) return { fd: STDOUT, close: () => {} };
+    if (stat.isFile() || stat.isCharacterDevice()) return descriptor(fd, () => {});
+    if (stat.isSocket()) return socket(fd);
     if (!stat.isFIFO()) return undefined;
-    const fd = openSync("/proc/self/fd/1", constants.O_WRONLY | constants.O_NONBLOCK);
-    return { fd, close: () => closeSync(fd) };
+    const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    return descriptor(own, () => closeSync(own));
   } catch {
     return undefined;
   }
 }
 
-/** Returns how many bytes are written. Why not all, the stream will find. */
-function tryToWrite(fd: number, bytes: Uint8Array): number {
-  try {
-    return writeSync(fd, bytes);
-  } catch {
-    return 0;
-  }
+const descriptor = (fd: number, close: () => void): DirectOutput => ({
+  write(bytes) {
+    try {
+      return writeSync(fd, bytes);
+    } catch {
+      return 0;
+    }
+  },
+  close,
+});
+
+function socket(fd: number): DirectOutput | undefined {
+  const addon = socketAddon();
+  return addon && { write: (bytes) => Math.max(0, addon.sendNow(fd, bytes)), close: () => {} };
 }

@@ -3,9 +3,7 @@ import type { ConsoleBackend } from "../../core/backends.ts";
 import { ESCAPE_HELP, EscapeFilter } from "./escape.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 import { mayBeTerminal, StandardInput } from "./standard-input.ts";
-import type { StandardOutput } from "./standard-output.ts";
-
-const STDOUT = 1;
+import { STDOUT, type StandardOutput } from "./standard-output.ts";
 
 export interface StdioConsoleOptions {
   readonly output: StandardOutput;

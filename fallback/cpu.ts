@@ -73,7 +73,7 @@ export class FallbackCpu implements Cpu {
         if (options.leaves === undefined || this.#forced) return false;
         return instruction === undefined || options.leaves(instruction);
       },
-      goesOn: () => this.#goesOn(),
+      goesOn: (resumes) => this.#goesOn(resumes),
     });
     this.#engine = new Engine(
       { memory, shared, interpreter, map, jit, now: () => clock.now() },
@@ -371,9 +371,11 @@ export class FallbackCpu implements Cpu {
   }
 
   /** As in `EngineHost`. */
-  #goesOn(): boolean {
-    this.#code.synchronise();
-    this.#events.noticePriority();
+  #goesOn(resumes: boolean): boolean {
+    if (!resumes) {
+      this.#code.synchronise();
+      this.#events.noticePriority();
+    }
     if (this.#departure.pending || this.#debugging.pending || this.#debugging.alone) return false;
     if (this.#stepper.needed || this.processor.pendingTrap !== undefined) return false;
     return !this.#events.windowOpen && !this.#events.nmiDue && this.#events.vector === undefined;

@@ -32,7 +32,7 @@ export interface EngineSurroundings {
    */
   leaves(instruction: DecodedInstruction | undefined): boolean;
   /** As in {@link EngineHost}. */
-  goesOn(): boolean;
+  goesOn(resumes: boolean): boolean;
 }
 
 /** Thrown where code is to be fetched from an address that is not RAM. */
@@ -74,7 +74,9 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
       instruction.form.instruction.procedure?.(context);
     },
     jit: jitHost(parts, scratch),
-    goesOn: () => parts.goesOn(),
+    goesOn: (resumes) => parts.goesOn(resumes),
+    settleShadow: (budget) => processor.settleShadow(budget),
+    keepShadow: (budget) => processor.keepShadow(budget),
     asFault: (thrown) => {
       if (thrown instanceof CpuException || thrown instanceof NonCanonical) return thrown;
       if (thrown instanceof InvalidOpcode) {

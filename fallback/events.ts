@@ -3,11 +3,8 @@ import type { CodeState } from "./code-state.ts";
 import type { Departure } from "./departure.ts";
 import type { CpuException } from "./exceptions.ts";
 import type { Mmu } from "./memory/mmu.ts";
-import { type Processor, SHADOW } from "./processor.ts";
+import { EVENT_SHADOWS, type Processor, SHADOW } from "./processor.ts";
 import { deliverException, deliverInterrupt, deliverNmi } from "./system/interrupts.ts";
-
-/** What holds interrupts off until the instruction after the next. */
-export const EVENT_SHADOWS = SHADOW.STI | SHADOW.MOV_SS;
 
 /** Interrupts from outside and faults from inside, and what the run loop wants to know of them. */
 export class Events {
@@ -43,6 +40,11 @@ export class Events {
   /** An NMI that waited for IRET can be taken: at once, not at the end of a slice. */
   get nmiDue(): boolean {
     return this.nmi && (this.#processor.shadow & (SHADOW.NMI | SHADOW.MOV_SS)) === 0;
+  }
+
+  /** Whether anything is held off by a shadow now. */
+  get waiting(): boolean {
+    return this.windowWanted || this.nmi || this.vector !== undefined;
   }
 
   forget(): void {

@@ -22,6 +22,11 @@ export const SHADOW = {
   INT: 1 << 3,
 } as const;
 
+/** What holds interrupts off until the instruction after the next. */
+export const EVENT_SHADOWS = SHADOW.STI | SHADOW.MOV_SS;
+/** For `STATE.SHADOW_BUDGET`, while the instruction is under way: no budget comes near it. */
+const SHADOW_BEGINS = -0x8000_0000;
+
 /** Bits of {@link Segment.attributes}. */
 export const ATTRIBUTE = {
   ACCESSED: 1 << 0,
@@ -297,6 +302,29 @@ export class Processor {
 
   set shadow(value: number) {
     this.view.setInt32(STATE.SHADOW, value, true);
+  }
+
+  /** Events wait for the instruction behind the present one. @param shadow of {@link EVENT_SHADOWS} */
+  holdEventsOff(shadow: number): void {
+    this.shadow = (this.shadow & ~EVENT_SHADOWS) | shadow;
+    this.view.setInt32(STATE.SHADOW_BUDGET, SHADOW_BEGINS, true);
+  }
+
+  /**
+   * Ends what {@link holdEventsOff} began, if an instruction has been executed since.
+   * @param budget exact, behind the instruction under way
+   */
+  settleShadow(budget: number): void {
+    const { shadow, view } = this;
+    if ((shadow & EVENT_SHADOWS) === 0) return;
+    const before = view.getInt32(STATE.SHADOW_BUDGET, true);
+    if (before === SHADOW_BEGINS) this.keepShadow(budget);
+    else if (before !== budget) this.shadow = shadow & ~EVENT_SHADOWS;
+  }
+
+  /** The budget changes without an instruction having been executed. @param budget what it is now */
+  keepShadow(budget: number): void {
+    this.view.setInt32(STATE.SHADOW_BUDGET, budget, true);
   }
 
   /** 0 to 3. To be changed through `Mmu.changePrivilege`, whose translations depend on it. */

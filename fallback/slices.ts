@@ -38,7 +38,7 @@ export class Slices {
   }
 
   begin(): void {
-    this.#engine.budget = this.#length;
+    this.#engine.begin(this.#length);
     this.#counted = this.#length;
   }
 

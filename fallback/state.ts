@@ -86,8 +86,11 @@ export const STATE = {
   SCRATCH: 0x280,
   /** i32: current privilege level. */
   CPL: 0x290,
-  /** i32: an external interrupt or a trap has to be looked for before the next instruction. */
-  ATTENTION: 0x294,
+  /**
+   * i32: where SHADOW holds events off, the budget behind the instruction that began this: it is over
+   * when the budget has changed. Or `SHADOW_BEGINS` in `processor.ts`.
+   */
+  SHADOW_BUDGET: 0x294,
   /** i32: what holds events off; see `SHADOW` in `processor.ts`. */
   SHADOW: 0x298,
   /** The four page-directory-pointer-table entries that PAE paging keeps in the processor. */

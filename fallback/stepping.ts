@@ -1,12 +1,12 @@
 import { RFLAGS } from "./bits.ts";
 import type { CodeState } from "./code-state.ts";
-import { EVENT_SHADOWS, type Events } from "./events.ts";
+import type { Events } from "./events.ts";
 import type { CpuException } from "./exceptions.ts";
 import type { Engine } from "./interpreter/engine.ts";
 import { isCanonicalLinear } from "./memory/linear.ts";
 import type { Mmu } from "./memory/mmu.ts";
 import { PAGE_SIZE } from "./memory/physical.ts";
-import { type Processor, SHADOW } from "./processor.ts";
+import { EVENT_SHADOWS, type Processor, SHADOW } from "./processor.ts";
 import { breakpointsEnabled, instructionBreakpoint, trapAfter } from "./system/breakpoints.ts";
 
 /** Its code. */
@@ -39,11 +39,15 @@ export class Stepper {
     this.#halt = halt;
   }
 
-  /** In the shadow of STI or MOV SS, under TF or RF, or with breakpoints set. */
+  /**
+   * Under TF or RF, with breakpoints set, or in the shadow of STI or MOV SS, if there is anything that
+   * it holds off.
+   */
   get needed(): boolean {
     const { shadow, systemFlags } = this.#processor;
-    const single = (shadow & EVENT_SHADOWS) !== 0 || (systemFlags & STEPPING_FLAGS) !== 0;
-    return single || breakpointsEnabled(this.#processor);
+    if ((systemFlags & STEPPING_FLAGS) !== 0) return true;
+    if ((shadow & EVENT_SHADOWS) !== 0 && this.#events.waiting) return true;
+    return breakpointsEnabled(this.#processor);
   }
 
   /**

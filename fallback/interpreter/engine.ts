@@ -36,9 +36,13 @@ export interface EngineHost extends CodeSource {
     };
   /**
    * After an instruction that ends a block: brings what code is translated for up to date.
+   * @param resumes whether the instruction is one of those that change nothing of it
    * @returns whether nothing else has to be looked at before the next instruction
    */
-  goesOn(): boolean;
+  goesOn(resumes: boolean): boolean;
+  /** As `Processor.settleShadow` and `keepShadow`. */
+  settleShadow(budget: number): void;
+  keepShadow(budget: number): void;
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
   asFault(thrown: unknown): CpuException | Leave | NonCanonical;
   /** #SS(0) or #GP(0). */
@@ -201,6 +205,18 @@ export class Engine {
   }
 
   run(): Stop {
+    const stop = this.#runUntilStop();
+    this.#host.settleShadow(this.budget);
+    return stop;
+  }
+
+  /** A budget for another slice. */
+  begin(instructions: number): void {
+    this.budget = instructions;
+    this.#host.keepShadow(instructions);
+  }
+
+  #runUntilStop(): Stop {
     for (;;) {
       switch (this.#run()) {
         case LEFT.HOT:
@@ -242,12 +258,13 @@ export class Engine {
     // Its block must be asked for, so that it is one of a single instruction.
     const { rip, base } = this.#host.place();
     this.blocks.forgetJump(rip + base);
-    const stop = this.run();
+    const stop = this.#runUntilStop();
     this.#stepping = false;
     // Where its records are, another block's may be soon.
     this.#single = undefined;
     this.budget += this.#heldBack;
     this.#heldBack = 0;
+    this.#host.keepShadow(this.budget);
     return stop;
   }
 
@@ -304,8 +321,9 @@ export class Engine {
     const done = this.#attempt(() => this.#host.procedure(instruction));
     this.#ahead = 0;
     if (!done) return OUTCOME.LEAVE;
-    if (instruction.form.instruction.ends === undefined) return OUTCOME.NEXT;
-    if (!this.#stepping && this.#host.goesOn()) return OUTCOME.JUMP;
+    const { ends, resumes } = instruction.form.instruction;
+    if (ends === undefined) return OUTCOME.NEXT;
+    if (!this.#stepping && this.#goesOn(this.budget, resumes === true)) return OUTCOME.JUMP;
     this.#changed = true;
     return OUTCOME.LEAVE;
   }
@@ -324,13 +342,19 @@ export class Engine {
     }
     const isDone =
       instruction.form.instruction.ends === undefined ||
-      (next === this.#view.getBigUint64(STATE.RIP, true) && this.#host.goesOn());
+      (next === this.#view.getBigUint64(STATE.RIP, true) && this.#goesOn(this.budget - 1, true));
     const isLost = losses !== this.#host.jit.windowLosses();
     if (isDone && dropped === this.jit?.figures.dropped && !isLost) return true;
     // It may be this region that is out of date, or that has found its stack in a window.
     this.budget -= 1;
     this.#changed = true;
     return false;
+  }
+
+  /** @param budget behind the instruction */
+  #goesOn(budget: number, resumes: boolean): boolean {
+    this.#host.settleShadow(budget);
+    return this.#host.goesOn(resumes);
   }
 
   /** A region has stopped in a procedure; RIP and budget are where they should be. */

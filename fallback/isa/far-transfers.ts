@@ -34,7 +34,7 @@ function loadFar(name: keyof typeof SEGMENT_INDEX, form: string): Instruction {
       const { offset, selector } = readPointer(context);
       loadSegment(context.processor, context.mmu, SEGMENT_INDEX[name], selector);
       context.setRegister(context.reg, context.operandSize, offset);
-      if (name === "ss") context.processor.shadow |= SHADOW.MOV_SS;
+      if (name === "ss") context.processor.holdEventsOff(SHADOW.MOV_SS);
     },
   };
 }
@@ -130,7 +130,7 @@ export const farTransfers: Family = [
       const index = (context.instruction.modRm >> 3) & 7;
       if (index >= SEGMENT_COUNT || index === SEGMENT_INDEX.cs) throw undefinedOpcode();
       loadSegment(processor, mmu, index, Number(context.read(1)));
-      if (index === SEGMENT_INDEX.ss) processor.shadow |= SHADOW.MOV_SS;
+      if (index === SEGMENT_INDEX.ss) processor.holdEventsOff(SHADOW.MOV_SS);
     },
   },
   loadFar("es", "C4 Gv,Mp no64"),

@@ -71,7 +71,7 @@ function segmentStack(name: keyof typeof SEGMENT_INDEX, pushForm: string, popFor
         const selector = stack.popSelector(slotBytes(operandSize));
         loadSegment(p, mmu, index, selector);
         stack.commit(p);
-        if (index === SEGMENT_INDEX.ss) p.shadow |= SHADOW.MOV_SS;
+        if (index === SEGMENT_INDEX.ss) p.holdEventsOff(SHADOW.MOV_SS);
       },
     });
   }

@@ -88,7 +88,7 @@ export const system: Family = [
       e.setSystemFlags(i32.and(flags, i32.const(~RFLAGS.IF)));
     },
   }),
-  simple("STI", "FB", setInterruptFlag, { ends: true }),
+  simple("STI", "FB", setInterruptFlag, { ends: true, resumes: true }),
   {
     name: "MOV from control register",
     mnemonic: "MOV",

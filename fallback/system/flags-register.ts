@@ -52,7 +52,7 @@ export function clearInterruptFlag(p: Processor): void {
 /** STI: interrupts are held off for one more instruction. @throws CpuException #GP(0) above IOPL */
 export function setInterruptFlag(p: Processor): void {
   requireIopl(p);
-  if ((p.systemFlags & RFLAGS.IF) === 0) p.shadow |= SHADOW.STI;
+  if ((p.systemFlags & RFLAGS.IF) === 0) p.holdEventsOff(SHADOW.STI);
   p.changeSystemFlags(0, RFLAGS.IF);
 }
 

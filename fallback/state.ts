@@ -196,10 +196,11 @@ export const TLB_ENTRY = {
 export const TLB_ENTRY_SIZE = 32;
 
 /** Where execution goes from a linear address: direct-mapped. */
-export const JUMP_CACHE = 0x4_0000;
-export const JUMP_CACHE_ENTRIES = 16384;
+export const JUMP_CACHE = 0x20_0000;
+/** A Linux kernel that boots has about as many blocks. */
+export const JUMP_CACHE_ENTRIES = 65536;
 /** An address is hashed by what it has from here on. */
-export const JUMP_CACHE_SHIFT = 14;
+export const JUMP_CACHE_SHIFT = 16;
 export const JUMP_CACHE_ENTRY = {
   /** Linear address with the rights' bit, or what belongs to another entry. */
   RIP: 0,
@@ -218,7 +219,7 @@ export const REGION_LINKS = 0x10_0000;
 export const REGION_SLOTS = 65536;
 
 /** Records of decoded instructions: see `record.ts`. */
-export const RECORDS = 0x20_0000;
+export const RECORDS = 0x30_0000;
 export const RECORDS_END = 0x1c0_0000;
 
 /** Where regions of the JIT leave in the middle: see `jit/exit-records.ts`. */

@@ -16,7 +16,7 @@ import { RECORD, RECORD_SIZE } from "./record.ts";
 const PAGE_SIZE = 4096;
 
 /** From so many on, emptying the jump cache as a whole is quicker. */
-const MANY_JUMPS = JUMP_CACHE_ENTRIES / 8;
+const MANY_JUMPS = 2048;
 
 /** Straight-line code that was decoded, as TypeScript knows it. */
 export interface Block {

@@ -415,11 +415,11 @@ if
   i64.add
   local.tee 45
   local.get 45
-  i64.const 14
+  i64.const 16
   i64.shr_u
   i64.xor
   i32.wrap_i64
-  i32.const 16383
+  i32.const 65535
   i32.and
   i32.const 16
   i32.mul
@@ -427,12 +427,12 @@ if
   i32.const 0
   local.set 48
   local.get 47
-  i64.load offset=0x40000
+  i64.load offset=0x200000
   local.get 45
   i64.eq
   if
     local.get 47
-    i32.load offset=0x40008
+    i32.load offset=0x200008
     i32.load offset=0x8
     local.set 48
   end

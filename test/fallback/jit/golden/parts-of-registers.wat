@@ -254,11 +254,11 @@ if
   local.get 38
   local.tee 44
   local.get 44
-  i64.const 14
+  i64.const 16
   i64.shr_u
   i64.xor
   i32.wrap_i64
-  i32.const 16383
+  i32.const 65535
   i32.and
   i32.const 16
   i32.mul
@@ -266,12 +266,12 @@ if
   i32.const 0
   local.set 47
   local.get 46
-  i64.load offset=0x40000
+  i64.load offset=0x200000
   local.get 44
   i64.eq
   if
     local.get 46
-    i32.load offset=0x40008
+    i32.load offset=0x200008
     i32.load offset=0x8
     local.set 47
   end

@@ -1,0 +1,43 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { nanos } from "../../src/core/units.ts";
+import { CODE, machine } from "./jit/programs.ts";
+
+/** mov ecx, 300; again: sti; inc ebx; cli; dec ecx; jnz again; hlt */
+const SHADOWS = [...[0xb9, 0x2c, 0x01, 0, 0, 0xfb, 0xff, 0xc3, 0xfa, 0xff, 0xc9, 0x75, 0xf8, 0xf4]];
+const CLI = BigInt(CODE + 8);
+const distances = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 });
+
+test.each([undefined, 3])("STI holds interrupts off for one instruction, JIT from %s on", (jit) => {
+  fc.assert(
+    fc.property(distances, (slices) => {
+      const { cpu, clock } = machine(SHADOWS, jit);
+      for (let i = 0; ; i++) {
+        const exit = cpu.run(nanos(clock.now() + (slices[i % slices.length] as number)));
+        const { rip, rbx } = cpu.readRegisters();
+        if (exit.kind === "halt") {
+          expect(rbx).toBe(0x30_0000n + 300n);
+          return;
+        }
+        expect(cpu.interruptible).toBe(rip === CLI);
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test.each([undefined, 3])("where an interrupt waits, it is taken then, JIT from %s on", (jit) => {
+  fc.assert(
+    fc.property(distances, (slices) => {
+      const { cpu, clock } = machine(SHADOWS, jit);
+      for (const slice of slices) {
+        cpu.requestInterruptWindow(false);
+        if (cpu.run(nanos(clock.now() + slice)).kind === "halt") return;
+        cpu.requestInterruptWindow(true);
+        expect(cpu.run(nanos(clock.now() + 10)).kind).toBe("interrupt-window");
+        expect(cpu.readRegisters().rip).toBe(CLI);
+      }
+    }),
+    { numRuns: 30 },
+  );
+});

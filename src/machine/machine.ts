@@ -168,7 +168,8 @@ export class Machine {
       // From the second start on it is loaded over what is there.
       loaded = false;
       const registers = load();
-      if ((registers.cr0 & CR0_PE) === 0n) bios.startChips();
+      bios.startTimer();
+      if ((registers.cr0 & CR0_PE) === 0n) bios.startKeyboard();
       return registers;
     };
   }

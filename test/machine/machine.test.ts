@@ -25,14 +25,21 @@ function directWith(cr0: bigint, loaded: (memory: GuestMemory) => void = () => {
   const memory = new GuestMemory(new ArrayBuffer(1 << 20));
   loaded(memory);
   const read: number[] = [];
-  // Whether counter 0 is programmed: its status byte.
-  const script = [portWrite(0x43, 1, 0xe2), portRead(0x40, 1, read), exit];
+  const console = new FakeConsole();
+  const scanCodes: number[] = [];
+  const type = () => {
+    console.receive("a");
+    return KICKED;
+  };
+  // Whether counter 0 is programmed: its status byte. Then what the keyboard has.
+  const counter = [portWrite(0x43, 1, 0xe2), portRead(0x40, 1, read)];
+  const script = [...counter, type, portRead(0x60, 1, scanCodes), exit];
   const machine = new Machine({
     ...{ cpu: new ScriptedCpu(...script), clock, eventLoop: new VirtualEventLoop(clock) },
-    ...{ console: new FakeConsole(), nets: [], blocks: [], memory, report: () => {} },
+    ...{ console, nets: [], blocks: [], memory, report: () => {} },
     boot: () => ({ ...registersAt(1), cr0 }),
   });
-  return { machine, memory, read };
+  return { machine, memory, read, scanCodes };
 }
 
 function machineWith(...script: Scripted[]) {
@@ -147,18 +154,21 @@ describe("a kernel that was loaded without a BIOS", () => {
   /** Where interrupt 10h goes. */
   const vector = (memory: GuestMemory) => memory.readU32(gpa(4 * 0x10));
 
-  it("finds one all the same, with the chips as they are", async () => {
+  it("finds one all the same, and the timer running", async () => {
     const { machine, memory, read } = directWith(1n);
     await machine.run();
     expect(vector(memory) >>> 16).toBe(0xf000);
     expect(memory.readU16(gpa(0x413))).toBe(639);
-    expect((read[0] ?? 0) & 0x3e).not.toBe(0x36);
+    expect((read[0] ?? 0) & 0x3e).toBe(0x36);
   });
 
-  it("has the timer running in real mode", async () => {
-    const { machine, read } = directWith(0n);
+  it.each([
+    ["has the keys at the keyboard in real mode", 0n, 0x1e],
+    ["else has them at the serial port until it asks", 1n, 0],
+  ])("%s", async (_, cr0, scanCode) => {
+    const { machine, scanCodes } = directWith(cr0);
     await machine.run();
-    expect((read[0] ?? 0) & 0x3e).toBe(0x36);
+    expect(scanCodes).toEqual([scanCode]);
   });
 
   it("keeps its own where it lies at the start of memory", async () => {

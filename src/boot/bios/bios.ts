@@ -118,8 +118,7 @@ export class Bios {
 
   /**
    * Makes the ROM and the data area as they are when a boot loader hands over: for a kernel that
-   * goes back to real mode to ask for something. The machine's chips are left alone, until
-   * {@link startChips}.
+   * goes back to real mode to ask for something.
    */
   prepare(): void {
     this.#writeRom();
@@ -127,10 +126,14 @@ export class Bios {
     this.#video.setMode(TEXT_MODE | KEEP_MEMORY);
   }
 
-  /** Keys are for the keyboard from now on, and the time goes on. */
-  startChips(): void {
+  /** Keys are for the keyboard from now on. */
+  startKeyboard(): void {
+    this.#env.ports.read(KEYBOARD_STATUS, 1);
+  }
+
+  /** The time of day goes on: 18.2 interrupts a second. */
+  startTimer(): void {
     const { ports } = this.#env;
-    ports.read(KEYBOARD_STATUS, 1);
     ports.write(PIT_CONTROL, 1, PIT_SQUARE_WAVE);
     ports.write(PIT_COUNTER_0, 1, 0);
     ports.write(PIT_COUNTER_0, 1, 0);
@@ -158,7 +161,8 @@ export class Bios {
   #powerOn(call: BiosCall): undefined {
     this.#initialiseData();
     this.#video.setMode(TEXT_MODE);
-    this.startChips();
+    this.startKeyboard();
+    this.startTimer();
     return this.#bootstrap(call);
   }
 

@@ -158,9 +158,7 @@ export class KvmCpu implements Cpu {
       case EINTR:
       case EAGAIN:
       case EXIT.INTR:
-        // The timer and the watcher fire once: both have to be set anew.
-        this.#armed = NEVER;
-        this.#watching = false;
+        this.#kickTaken();
         return this.#exits.kicked;
       case EXIT.SHUTDOWN:
         return isReset(this.readRegisters()) ? this.#exits.shutdownAndReset : this.#exits.shutdown;
@@ -169,6 +167,12 @@ export class KvmCpu implements Cpu {
       default:
         return this.#explain(reason);
     }
+  }
+
+  /** It may have been the timer's or the watcher's. These fire once: both have to be set anew. */
+  #kickTaken(): void {
+    this.#armed = NEVER;
+    this.#watching = false;
   }
 
   /** Whether the last exit is there because KVM's emulator does not know an instruction. */
@@ -332,6 +336,8 @@ export class KvmCpu implements Cpu {
     this.#vm.run();
     this.#accessPending = false;
     this.#unreported = this.#run.getInt32(RUN.exit_reason, true) !== EINTR;
+    // One from elsewhere may be lost in that from here.
+    if (!this.#unreported) this.#kickTaken();
   }
 
   #explain(reason: number): CannotContinue {

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { stat } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { APIC_BASE_AT_RESET } from "../../src/core/apic-base.ts";
@@ -252,6 +254,21 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
     cpu.kick();
     expect(cpu.run(soon()).kind).toBe("kicked");
     expect(cpu.readRegisters().rip).toBe(BigInt(CODE));
+  });
+
+  test("comes back at a deadline though one has passed while registers were looked at", async () => {
+    start(0xec, 0xeb, 0xfe); // in al, dx; jmp .
+    await new Promise(setImmediate);
+    // Ends the guest's turn in any case.
+    const rescue = once(spawn("sleep", ["1"]), "exit");
+    const first = nanos(clock.now() + 20 * MILLISECOND);
+    while (cpu.run(first).kind === "kicked");
+    while (clock.now() < first + 5 * MILLISECOND);
+    cpu.readRegisters();
+    const begin = clock.now();
+    expect(cpu.run(nanos(begin + 20 * MILLISECOND)).kind).toBe("kicked");
+    expect(clock.now() - begin).toBeLessThan(500 * MILLISECOND);
+    await rescue;
   });
 
   test("is broken off when the event loop has work", async () => {

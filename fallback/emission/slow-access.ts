@@ -97,7 +97,7 @@ const halves = (address: Local<"i64">): [I32, I32] => [
 ];
 
 /** `hit` gets the memory offset, if the entry is for this page and the access stays inside it. */
-function throughTlb(
+export function throughTlb(
   fn: FunctionBuilder,
   address: Local<"i64">,
   bytes: number,

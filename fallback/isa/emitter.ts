@@ -1,3 +1,4 @@
+import type { StringRuns } from "../emission/string-runs.ts";
 import type { Expression, I32, I64, V128, ValueType } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import type { FlagEmitter } from "./flag-emitter.ts";
@@ -102,6 +103,10 @@ export interface RegionEmitter extends Emitter {
    * @param bytes that are going to be accessed
    */
   pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64">;
+  /** Calls a function of `StringRuns`. @param source, shift as it takes them */
+  run(name: keyof StringRuns, source: I64, shift: number): Local<"i64">;
+  /** Takes from the budget what an instruction does besides itself. @param work in instructions */
+  spend(work: I64): void;
   /** All of RFLAGS but the arithmetic flags. */
   systemFlags(): I32;
   setSystemFlags(flags: I32): void;

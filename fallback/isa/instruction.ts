@@ -1,5 +1,6 @@
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import type { I32 } from "../wasm/expression.ts";
 import type { Emitter, RegionEmitter } from "./emitter.ts";
 import type { Operand } from "./operand.ts";
 
@@ -55,6 +56,12 @@ export interface Instruction {
    * for: it takes the {@link procedure}. Not of string instructions that are repeated.
    */
   readonly translation?: (e: RegionEmitter, instruction: DecodedInstruction) => void;
+  /**
+   * The same of a string instruction that is repeated, as far as that is quick, in 64-bit mode; the
+   * {@link procedure} does the rest.
+   * @returns whether there is any
+   */
+  readonly repetition?: (e: RegionEmitter, instruction: DecodedInstruction) => I32;
   /**
    * Ends a block because of what might follow: where nothing does, a region goes on behind it. It
    * changes neither segments nor mappings.

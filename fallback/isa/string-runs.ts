@@ -1,6 +1,7 @@
 /** Repeated string instructions, and how they do many elements at once. */
 
 import { RFLAGS } from "../bits.ts";
+import { MAX_ELEMENTS } from "../emission/string-runs.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import { SEGMENT_INDEX } from "../state.ts";
@@ -16,8 +17,6 @@ import {
 } from "./string-operation.ts";
 
 const PAGE_SIZE = 4096;
-/** Elements that one execution of a repeated instruction does; then interrupts have their chance. */
-const MAX_ELEMENTS = 4096;
 
 /**
  * Runs `element` once, or as often as the prefix says. It returns whether a comparison was equal,
@@ -32,8 +31,9 @@ export function repeating(
   quick?: (context: ProcedureContext) => number,
 ): void {
   const { repeat } = context.instruction;
-  const quicklyDone = quick !== undefined && mayBeQuick(context) ? quick(context) : 0;
-  if (quicklyDone > 0) {
+  const isQuick = quick !== undefined && mayBeQuick(context);
+  const quicklyDone = isQuick ? quick(context) : 0;
+  if (isQuick) {
     context.spend(quicklyDone);
     if (context.processor.gprLinear(RCX) === 0) return;
   }

@@ -1,10 +1,6 @@
 import { CodeEmitter } from "../emission/code-emitter.ts";
-import {
-  LOAD_VECTOR,
-  type Miss,
-  type SlowAccess,
-  type VectorBits,
-} from "../emission/guest-access.ts";
+import { LOAD_VECTOR, type Miss, type VectorBits } from "../emission/guest-access.ts";
+import type { StringRuns } from "../emission/string-runs.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget, isRelative, registerSlot } from "../interpreter/translator.ts";
 import type { MemoryBits, RegionEmitter } from "../isa/emitter.ts";
@@ -22,10 +18,11 @@ import {
   type V128,
   type ValueType,
 } from "../wasm/expression.ts";
-import { type FunctionBuilder, knownAs, type Local } from "../wasm/function-builder.ts";
+import { callResult, type FunctionBuilder, knownAs, type Local } from "../wasm/function-builder.ts";
 import { f32x4, f64x2, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { ExitReason } from "./exit-records.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
+import type { RegionEnvironment } from "./region-environment.ts";
 import { commonFacts, type RegisterFile } from "./register-file.ts";
 import type { StackFrame } from "./stack-frame.ts";
 
@@ -35,6 +32,8 @@ export interface InstructionExits {
   interpret(reason: ExitReason, miss?: Miss): void;
   /** @param target offset in the code segment */
   jump(target: I64): void;
+  /** As `RegionEmitter.spend`. */
+  spend(work: I64): void;
 }
 
 /** What the code of a region is translated for. */
@@ -51,7 +50,9 @@ export interface RegionMode {
 /** What MMX writes above the 64 bits of a register is here. */
 const ABOVE_MMX = 8;
 const NO_LOCAL = -1;
+const RCX = 1;
 const RSP = 4;
+const RDI = 7;
 const FLAT_LIMIT = 0xffff_ffffn;
 
 /** Emits instructions of a region: operands are constants, registers are variables. */
@@ -62,6 +63,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
   readonly #registers: RegisterFile;
   readonly #exits: InstructionExits;
   readonly #thorough: boolean;
+  readonly #runs: StringRuns;
   #instruction!: DecodedInstruction;
   #next = 0n;
   #expected: bigint | undefined;
@@ -70,7 +72,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
 
   constructor(
     fn: FunctionBuilder,
-    { slow, thorough }: { readonly slow: SlowAccess | undefined; readonly thorough: boolean },
+    { slow, runs, thorough }: Pick<RegionEnvironment, "slow" | "runs" | "thorough">,
     mode: RegionMode,
     flags: LazyFlags,
     registers: RegisterFile,
@@ -78,6 +80,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
   ) {
     super(fn, slow, mode.frame);
     this.#thorough = thorough;
+    this.#runs = runs;
     this.#mode = mode;
     this.long = mode.codeSize === 64;
     this.flags = flags;
@@ -246,6 +249,15 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     const isStatic = address !== undefined && address.base < 0 && address.index < 0;
     this.access.area = isStatic ? "static" : address?.base === RSP ? "stack" : "general";
     return this.#linear(segment, this.let(this.effectiveAddress()), operand.bits / 8, write);
+  }
+
+  run(name: keyof StringRuns, source: I64, shift: number): Local<"i64"> {
+    const operands = [this.getRegister(RDI, 64), source, this.getRegister(RCX, 64)] as const;
+    return this.let(callResult("i64", this.#runs[name], ...operands, i32.const(shift)));
+  }
+
+  spend(work: I64): void {
+    this.#exits.spend(work);
   }
 
   systemFlags(): I32 {

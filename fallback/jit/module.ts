@@ -1,16 +1,18 @@
 import type { SlowAccess } from "../emission/guest-access.ts";
+import type { StringRuns } from "../emission/string-runs.ts";
 import { RAM_BASE } from "../state.ts";
 import { i64 } from "../wasm/expression.ts";
 import { FunctionBuilder } from "../wasm/function-builder.ts";
 import { joined, ModuleBuilder } from "../wasm/module-builder.ts";
 import { REGION_SIGNATURE } from "./protocol.ts";
-import { importSupport } from "./support.ts";
+import { importRuns, importSupport } from "./support.ts";
 
 const WASM_PAGE = 65536;
 
 /** Indices of what the functions of a module of regions have in common. */
 export interface RegionImports {
   readonly slow: SlowAccess;
+  readonly runs: StringRuns;
   readonly settleFlags: number;
   readonly procedure: number;
   readonly regionType: number;
@@ -30,6 +32,7 @@ export class RegionModules {
     module.importTable("jit", "regions");
     const imports = {
       slow: importSupport(module),
+      runs: importRuns(module),
       settleFlags: module.importFunction("jit", "settleFlags", { parameters: [], results: [] }),
       procedure: module.importFunction("jit", "procedure", {
         parameters: ["i32"],

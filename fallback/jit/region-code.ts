@@ -4,7 +4,7 @@ import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget } from "../interpreter/translator.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
-import { STATE } from "../state.ts";
+import { SEGMENT_INDEX, STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import { endOf, isCall, isReturn, resumes } from "./discovery.ts";
@@ -86,6 +86,10 @@ export class RegionCode {
     this.#emitter = new JitEmitter(fn, env, mode, this.#flags, this.#registers, {
       interpret: (reason, miss) => this.#interpret(reason, miss),
       jump: (target) => this.#jump(target),
+      spend: (work) => {
+        const { budget } = this.#state;
+        fn.set(budget, i32.sub(budget, i32.wrap(work)));
+      },
     });
     const hasEntries = graph.nodes.some(({ entries }) => entries !== undefined);
     this.#way = hasEntries ? fn.local("i32") : undefined;
@@ -198,7 +202,8 @@ export class RegionCode {
       return false;
     }
     if (meaning === undefined && translated === undefined) {
-      this.#procedure(instruction);
+      if (isRepeated) this.#repeated(instruction, next);
+      else this.#procedure(instruction);
       // It may have taken more from the budget than its due.
       if (ends !== undefined) this.#checkBudget(next);
       return true;
@@ -366,6 +371,28 @@ export class RegionCode {
     this.#checkModes(back, 0);
     this.#checkBudget(back);
     this.#continue(back, this.#node.inlining);
+  }
+
+  /** The procedure does what is not quick, if there is anything left. */
+  #repeated(instruction: DecodedInstruction, next: bigint): void {
+    const { form, addressSize, segment } = instruction;
+    const { repetition } = form.instruction;
+    const isPlain = this.#emitter.long && addressSize === 64 && segment < SEGMENT_INDEX.fs;
+    if (repetition === undefined || !isPlain) {
+      this.#procedure(instruction);
+      return;
+    }
+    this.#state.loadFlags();
+    this.#emitter.begin(instruction, next);
+    const isUndone = repetition(this.#emitter, instruction);
+    const { facts } = this.#registers;
+    this.#flags.state = ANY_FLAGS;
+    this.#fn.if(isUndone, () => {
+      this.#procedure(instruction);
+      this.#state.loadFlags();
+    });
+    this.#registers.facts = commonFacts(facts, this.#registers.facts);
+    this.#flags.state = ANY_FLAGS;
   }
 
   /** An instruction without code. */

@@ -1,4 +1,5 @@
 import type { Miss, SlowAccess } from "../emission/guest-access.ts";
+import type { StringRuns } from "../emission/string-runs.ts";
 import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
@@ -8,6 +9,7 @@ import type { ExitReason } from "./exit-records.ts";
 export interface RegionEnvironment {
   /** Undefined: accesses outside the windows are left to the interpreter. */
   readonly slow: SlowAccess | undefined;
+  readonly runs: StringRuns;
   /** Whether what is rare is done by the region too. */
   readonly thorough: boolean;
   /** Index of the function that makes the flags in the state known. */

@@ -1,5 +1,6 @@
 import type { SlowAccess } from "../emission/guest-access.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
+import { buildStringRuns, RUN_SIGNATURE, type StringRuns } from "../emission/string-runs.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
 import { RAM_BASE } from "../state.ts";
 import { callResult, FunctionBuilder } from "../wasm/function-builder.ts";
@@ -46,6 +47,8 @@ const FUNCTIONS: readonly (readonly [string, Signature, (slow: SlowAccess) => nu
   ],
 ];
 
+const RUNS = ["move", "fill"] as const satisfies readonly (keyof StringRuns)[];
+
 /** The module that {@link instantiateSupport} makes an instance of. */
 function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
@@ -67,6 +70,8 @@ function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
   fn.return(callResult("i32", called, fn.parameter(0, "i32")));
   module.define(procedure, fn.finish());
   for (const [name, , index] of FUNCTIONS) module.exportFunction(name, index(slow));
+  const runs = buildStringRuns(module);
+  for (const name of RUNS) module.exportFunction(name, runs[name]);
   module.exportFunction("procedure", procedure);
   return module.finish();
 }
@@ -90,6 +95,12 @@ export function instantiateSupport(
     },
   }).exports;
 }
+
+/** Imports {@link RUNS} into a module of regions. */
+export const importRuns = (module: ModuleBuilder): StringRuns => ({
+  move: module.importFunction("jit", RUNS[0], RUN_SIGNATURE),
+  fill: module.importFunction("jit", RUNS[1], RUN_SIGNATURE),
+});
 
 /** Imports {@link FUNCTIONS} into a module of regions. */
 export function importSupport(module: ModuleBuilder): SlowAccess {

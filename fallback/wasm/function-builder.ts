@@ -92,6 +92,18 @@ export class FunctionBuilder {
     this.#store([opcode], address, value, offset);
   }
 
+  /** `memory.copy`: the operands may overlap. */
+  copyMemory(to: I32, from: I32, bytes: I32): void {
+    for (const operand of [to, from, bytes]) operand.emit(this.code);
+    for (const byte of [0xfc, 10, 0, 0]) this.code.push(byte);
+  }
+
+  /** `memory.fill`. @param byte its low eight bits */
+  fillMemory(to: I32, byte: I32, bytes: I32): void {
+    for (const operand of [to, byte, bytes]) operand.emit(this.code);
+    for (const byte of [0xfc, 11, 0]) this.code.push(byte);
+  }
+
   block(body: (end: Label) => void): void {
     this.#structured([0x02, BLOCK_VOID], body);
   }

@@ -1,0 +1,176 @@
+import { RFLAGS } from "../bits.ts";
+import { RAM_BASE, STATE, windowOffset } from "../state.ts";
+import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
+import { FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
+import type { ModuleBuilder, Signature } from "../wasm/module-builder.ts";
+import { throughTlb } from "./slow-access.ts";
+
+/** Elements that one execution of a repeated string instruction does; then interrupts have their chance. */
+export const MAX_ELEMENTS = 4096;
+const PAGE_SIZE = 4096;
+
+/**
+ * Functions for MOVS and STOS with a repeat prefix, in 64-bit mode. They do as much as goes in
+ * plain memory, upwards and at once, and return how many elements that is. The rest, and whatever
+ * needs a closer look, is the procedure's: faults, devices, translated code, overlapping operands, more
+ * elements than one execution does.
+ */
+export interface StringRuns {
+  /** (to: i64, from: i64, count: i64, shift: i32) → i64. The shift is that of an element's size. */
+  readonly move: number;
+  /** (to: i64, value: i64, count: i64, shift: i32) → i64: of values whose bytes are all alike. */
+  readonly fill: number;
+}
+
+export const RUN_SIGNATURE: Signature = {
+  parameters: ["i64", "i64", "i64", "i32"],
+  results: ["i64"],
+};
+
+/** One of the functions under construction. */
+class Run {
+  readonly fn = new FunctionBuilder(RUN_SIGNATURE.parameters);
+  readonly to = this.fn.parameter(0, "i64");
+  readonly count = this.fn.parameter(2, "i64");
+  readonly shift = this.fn.parameter(3, "i32");
+  /** Bytes. */
+  readonly #done = this.fn.local("i64");
+  readonly #left = this.fn.local("i64");
+
+  /**
+   * Does all of it piece by piece: what is in the windows as one, else what is on a page.
+   * @param pointers what moves on by what has been done
+   * @param act does bytes at places in the WebAssembly memory that correspond to the pointers
+   */
+  build(
+    pointers: readonly { readonly start: I64; readonly access: "read" | "write" }[],
+    act: (places: readonly Local<"i32">[], bytes: Local<"i32">) => void,
+  ): Uint8Array {
+    const { fn, count, shift } = this;
+    const downwards = i32.and(i32.load(i32.const(0), STATE.RFLAGS), i32.const(RFLAGS.DF));
+    fn.if(i32.or(downwards, i64.gtU(count, i64.const(MAX_ELEMENTS))), () =>
+      fn.return(i64.const(0)),
+    );
+    const total = fn.let(i64.shl(count, i64.extendU(shift)));
+    const places = pointers.map(() => fn.local("i32"));
+    const bytes = fn.local("i32");
+    fn.loop((again) => {
+      fn.set(this.#left, i64.sub(total, this.#done));
+      fn.if(i64.eqz(this.#left), () => this.#return());
+      const at = pointers.map(({ start }) => fn.let(i64.add(start, this.#done)));
+      fn.block((found) => {
+        this.#wholly(pointers, at, places, bytes, found);
+        this.#inPage(pointers, at, places, bytes);
+      });
+      this.#unlessOverlapping(places, bytes);
+      act(places, bytes);
+      fn.set(this.#done, i64.add(this.#done, i64.extendU(bytes)));
+      fn.branch(again);
+    });
+    fn.code.push(0x00);
+    return fn.finish();
+  }
+
+  /** Elements that have been done. */
+  #return(): void {
+    this.fn.return(i64.shrU(this.#done, i64.extendU(this.shift)));
+  }
+
+  /** All that is left, if it is in the windows for general accesses. */
+  #wholly(
+    pointers: readonly { readonly access: "read" | "write" }[],
+    at: readonly Local<"i64">[],
+    places: readonly Local<"i32">[],
+    bytes: Local<"i32">,
+    found: Label,
+  ): void {
+    const { fn } = this;
+    const isInside = pointers.map(({ access }, n) => {
+      const field = windowOffset("general", access);
+      const length = (): I64 => i64.load(i32.const(0), field + 8);
+      const first = fn.let(i64.sub(at[n] as Local<"i64">, i64.load(i32.const(0), field)));
+      const behind = i64.add(first, this.#left);
+      return i32.and(i64.ltU(first, length()), i64.leU(behind, length()));
+    });
+    fn.if(
+      isInside.reduce((all, one) => i32.and(all, one)),
+      () => {
+        places.forEach((place, n) => {
+          fn.set(place, i32.add(i32.wrap(at[n] as Local<"i64">), i32.const(RAM_BASE)));
+        });
+        fn.set(bytes, i32.wrap(this.#left));
+        fn.branch(found);
+      },
+    );
+  }
+
+  /** The elements that are on one page for each pointer, if the TLB has the pages. */
+  #inPage(
+    pointers: readonly { readonly access: "read" | "write" }[],
+    at: readonly Local<"i64">[],
+    places: readonly Local<"i32">[],
+    bytes: Local<"i32">,
+  ): void {
+    const { fn } = this;
+    fn.set(bytes, i32.wrap(this.#left));
+    for (const address of at) {
+      const offset = i32.and(i32.wrap(address), i32.const(PAGE_SIZE - 1));
+      const rest = fn.let(i32.sub(i32.const(PAGE_SIZE), offset));
+      fn.set(bytes, select(i32.ltU(bytes, rest), bytes, rest));
+    }
+    const whole = i32.shl(i32.const(-1), this.shift);
+    fn.set(bytes, i32.and(bytes, whole));
+    fn.if(i32.eqz(bytes), () => this.#return());
+    pointers.forEach(({ access }, n) => {
+      const place = places[n] as Local<"i32">;
+      fn.set(place, i32.const(0));
+      throughTlb(fn, at[n] as Local<"i64">, 1, access === "write", (host) => fn.set(place, host));
+      fn.if(i32.eqz(place), () => this.#return());
+    });
+  }
+
+  /** Elements that would be read after they were written are done one by one, by the procedure. */
+  #unlessOverlapping(places: readonly Local<"i32">[], bytes: Local<"i32">): void {
+    const [to, from] = places;
+    if (to === undefined || from === undefined) return;
+    const ahead = this.fn.let(i32.sub(to, from));
+    // Not at the same place either: there `ahead` is 0.
+    const isBetween = i32.ltU(i32.sub(ahead, i32.const(1)), i32.sub(bytes, i32.const(1)));
+    this.fn.if(isBetween, () => this.#return());
+  }
+}
+
+export function buildStringRuns(module: ModuleBuilder): StringRuns {
+  return { move: buildMove(module), fill: buildFill(module) };
+}
+
+function buildMove(module: ModuleBuilder): number {
+  const index = module.addFunction(RUN_SIGNATURE);
+  const run = new Run();
+  const { fn, to } = run;
+  const pointers = [
+    { start: to, access: "write" },
+    { start: fn.parameter(1, "i64"), access: "read" },
+  ] as const;
+  const body = run.build(pointers, ([target, source], bytes) =>
+    fn.copyMemory(target as I32, source as I32, bytes),
+  );
+  module.define(index, body);
+  return index;
+}
+
+function buildFill(module: ModuleBuilder): number {
+  const index = module.addFunction(RUN_SIGNATURE);
+  const run = new Run();
+  const { fn, to, shift } = run;
+  const byte = fn.let(i64.and(fn.parameter(1, "i64"), i64.const(0xff)));
+  const unused = i64.extendU(i32.sub(i32.const(64), i32.shl(i32.const(8), shift)));
+  const pattern = i64.mul(byte, i64.const(0x0101_0101_0101_0101n));
+  const other = i64.shl(i64.xor(fn.parameter(1, "i64"), pattern), unused);
+  fn.if(i64.ne(other, i64.const(0)), () => fn.return(i64.const(0)));
+  const body = run.build([{ start: to, access: "write" }], ([target], bytes) =>
+    fn.fillMemory(target as I32, i32.wrap(byte), bytes),
+  );
+  module.define(index, body);
+  return index;
+}

@@ -126,6 +126,8 @@ export const STATE = {
   SPEC_CTRL: 0x3c8,
   /** i32: offset from {@link TLB} of the entries for the current rights. */
   TLB_AT: 0x3d0,
+  /** i32: changes whenever a window for reads has lost anything. */
+  READ_WINDOWS_VERSION: 0x3d4,
   FX_AREA,
   MXCSR: FX_AREA + FXSAVE.MXCSR,
   XMM: FX_AREA + FXSAVE.XMM,

@@ -21,6 +21,7 @@ import {
   type Miss,
   type SlowAccess,
   type VectorBits,
+  type WindowsOfNow,
 } from "./guest-access.ts";
 
 const RSP = 4;
@@ -44,11 +45,16 @@ export abstract class CodeEmitter implements Emitter {
 
   /**
    * @param slow undefined if accesses outside the windows are to fail
-   * @param found as {@link GuestAccess} takes it
+   * @param found, known as {@link GuestAccess} takes them
    */
-  constructor(fn: FunctionBuilder, slow: SlowAccess | undefined, found?: FoundMemory) {
+  constructor(
+    fn: FunctionBuilder,
+    slow: SlowAccess | undefined,
+    found?: FoundMemory,
+    known?: WindowsOfNow,
+  ) {
     this.fn = fn;
-    this.access = new GuestAccess(fn, slow, (miss) => this.leaveFaulting(miss), found);
+    this.access = new GuestAccess(fn, slow, (miss) => this.leaveFaulting(miss), found, known);
   }
 
   /** Leaves the code at the instruction: an access has failed, or {@link fault} says why. */

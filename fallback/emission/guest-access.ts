@@ -58,6 +58,17 @@ export interface FoundMemory {
   access(distance: number, write: boolean): Place | undefined;
 }
 
+/** An identity window, as accesses are compared with it. */
+export interface Window {
+  readonly base: I64;
+  readonly length: I64;
+}
+
+/** What windows are, where that is known when code is made. */
+export interface WindowsOfNow {
+  at(area: WindowArea, access: "read" | "write"): Window | undefined;
+}
+
 /** An address in the WebAssembly memory, as instructions take it. */
 export interface Place {
   readonly base: I32;
@@ -73,6 +84,7 @@ export class GuestAccess {
   area: WindowArea = "general";
 
   readonly #found: FoundMemory | undefined;
+  readonly #known: WindowsOfNow | undefined;
   /** The address that {@link loadForWrite} has found to be inside a window. */
   #writable: Local<"i64"> | undefined;
 
@@ -80,13 +92,16 @@ export class GuestAccess {
    * @param slow undefined if accesses outside the windows are not even tried
    * @param fail what is to be done when the access could not be made
    * @param found memory that needs no look, by the `frame` of addresses
+   * @param known windows that need not be read from the state
    */
   constructor(
     fn: FunctionBuilder,
     slow: SlowAccess | undefined,
     fail: (miss?: Miss) => void,
     found?: FoundMemory,
+    known?: WindowsOfNow,
   ) {
+    this.#known = known;
     this.#fn = fn;
     this.#slow = slow;
     this.#fail = fail;
@@ -179,8 +194,10 @@ export class GuestAccess {
     const slow = this.#slow;
     const { area } = this;
     const window = windowOffset(area, access);
-    const base = i64.load(zero, window);
-    const length = i64.load(zero, window + 8);
+    const { base, length } = this.#known?.at(area, access) ?? {
+      base: i64.load(zero, window),
+      length: i64.load(zero, window + 8),
+    };
     const at = i64.sub(address, base);
     if (slow !== undefined) {
       this.#fn.if(

@@ -40,6 +40,8 @@ export interface Block {
   readonly unitControls: number | undefined;
   /** Bytes of all its instructions. */
   readonly length: number;
+  /** Offset in the code segment of what a call at its end names; undefined without one. */
+  readonly calls: bigint | undefined;
   /** Of each instruction: bytes from the block's start. */
   readonly offsets: readonly number[];
   /** Memory offset of the end of its instructions' records. */
@@ -64,6 +66,7 @@ export class DecodedBlock implements Block {
   readonly pages: readonly number[];
   readonly unitControls: number | undefined;
   readonly length: number;
+  readonly calls: bigint | undefined;
   readonly offsets: readonly number[];
   readonly recordsEnd: number;
   readonly #decode: (block: Block) => readonly DecodedInstruction[];
@@ -89,6 +92,7 @@ export class DecodedBlock implements Block {
     this.pages = facts.pages;
     this.unitControls = facts.unitControls;
     this.length = facts.length;
+    this.calls = facts.calls;
     this.offsets = facts.offsets;
     this.recordsEnd = facts.recordsEnd;
     this.#decode = decode;

@@ -189,6 +189,7 @@ export class Translator {
       ...{ header, rip, linear, codeSize, limit, address, user, pages, offsets, recordsEnd },
       single: count === 1,
       length: offset,
+      calls: calleeOf(instructions.at(-1), codeSize, nextRip(place, offset)),
       unitControls: usesUnits ? readUnitControls(this.#view) : undefined,
     };
     const isKept = count === 1 || pages.length > 1 || instructions.some(isProcedure);
@@ -405,6 +406,16 @@ export function branchTarget(
   if (!isRelative(instruction)) return 0n;
   const width = codeSize === 64 ? 64 : instruction.operandSize;
   return BigInt.asUintN(width, next + (instruction.immediates[0] ?? 0n));
+}
+
+/** Where a call that a block ends with goes, if the code tells. */
+function calleeOf(
+  last: DecodedInstruction | undefined,
+  codeSize: CodePlace["codeSize"],
+  next: bigint,
+): bigint | undefined {
+  if (last?.form.instruction.name !== "CALL" || !isRelative(last)) return undefined;
+  return branchTarget(last, codeSize, next);
 }
 
 const hasMmxOperand = ({ form }: DecodedInstruction): boolean =>

@@ -26,6 +26,8 @@ export const EXIT_REASONS = [
   "memory",
   /** The instruction faults, or its code leaves this case to its procedure. */
   "case",
+  /** What was known of the windows is not so any more. */
+  "windows",
   /** The budget might not last for all of the region. */
   "budget",
   /** The instruction is not translated. */
@@ -38,7 +40,7 @@ export const EXIT_REASONS = [
   "jump",
 ] as const;
 /** The first of the reasons that the JIT does not look into. */
-export const FIRST_UNAVOIDABLE = 2;
+export const FIRST_UNAVOIDABLE = 3;
 export type ExitReason = (typeof EXIT_REASONS)[number];
 
 export interface MissedWindow {

@@ -21,6 +21,7 @@ import {
 import { callResult, type FunctionBuilder, knownAs, type Local } from "../wasm/function-builder.ts";
 import { f32x4, f64x2, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { ExitReason } from "./exit-records.ts";
+import type { KnownWindows } from "./known-windows.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import type { RegionEnvironment } from "./region-environment.ts";
 import { commonFacts, type RegisterFile } from "./register-file.ts";
@@ -45,6 +46,8 @@ export interface RegionMode {
   /** MXCSR rounds and masks as usual, and a result has been inexact before. */
   readonly usualModes: boolean;
   readonly frame: StackFrame | undefined;
+  /** Undefined: windows are looked at for each access. */
+  readonly windows: KnownWindows | undefined;
 }
 
 /** What MMX writes above the 64 bits of a register is here. */
@@ -78,7 +81,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     registers: RegisterFile,
     exits: InstructionExits,
   ) {
-    super(fn, slow, mode.frame);
+    super(fn, slow, mode.frame, mode.windows);
     this.#thorough = thorough;
     this.#runs = runs;
     this.#mode = mode;

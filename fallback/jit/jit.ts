@@ -7,12 +7,16 @@ import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
 import { STATE, USER_CODE, type WindowArea } from "../state.ts";
+import { Callees } from "./callees.ts";
 import { discover } from "./discovery.ts";
 import { Effort } from "./effort.ts";
 import { ExitRecords } from "./exit-records.ts";
+import { Experience } from "./experience.ts";
 import type { Graph } from "./graph.ts";
+import { KnownWindows } from "./known-windows.ts";
+import { LearntJumps } from "./learnt-jumps.ts";
 import { RegionModules } from "./module.ts";
-import { type Region, RegionCache, type Span } from "./region.ts";
+import { pagesOf, type Region, RegionCache, spansOf } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import { RegionTable } from "./region-table.ts";
 import { instantiateSupport, type JitHost } from "./support.ts";
@@ -27,8 +31,8 @@ const SLOTS_OF_REGION = 1024;
 const MAX_BACK_OFF = 12;
 /** How much more often a block that is in a region has to be entered to get its own. */
 const COVERED = 4;
-/** Targets of a jump that are kept, at most. */
-const MAX_TARGETS = 64;
+/** A function that was called so often is going to be called again. */
+const FEW_CALLS = 4;
 /** How often windows are moved for a region before it gets along without. */
 const MAX_LOOKS = 8;
 
@@ -96,16 +100,11 @@ export class Jit {
   readonly #regions = new RegionCache();
   readonly #records: ExitRecords;
   readonly #procedures: DecodedInstruction[] = [];
-  /** Entries of the regions that access much outside the windows. */
-  readonly #slow = new Set<number>();
-  /** Entries of those in which rare cases are frequent. */
-  readonly #thorough = new Set<number>();
+  readonly #experience = new Experience();
   /** How often the code on a page has been dropped. */
   readonly #drops = new Map<number, number>();
-  /** By exit record of a jump: the guest physical address of the block that it ends. */
-  readonly #jumps = new Map<number, number>();
-  /** By that address: where the jump has led to. */
-  readonly #learnt = new Map<number, Set<bigint>>();
+  readonly #jumps = new LearntJumps();
+  readonly #callees = new Callees();
   #modules: RegionModules | undefined;
   #imports: JitImports | undefined;
 
@@ -143,6 +142,7 @@ export class Jit {
   /** A block is new: it will be {@link compile}d when it is hot. */
   added(block: Block): void {
     this.#cool(block);
+    if (block.calls !== undefined) this.#callees.add(linearIn(block, block.calls));
   }
 
   /** A block is in a region now, and will hardly be entered any more from elsewhere. */
@@ -164,25 +164,51 @@ export class Jit {
   compile(block: Block): void {
     if (!this.#isWorthwhile(block)) return;
     if (!this.#effort.allows(this.#options.threshold * block.offsets.length)) this.#cool(block);
-    else this.#translate(block);
+    else this.#translate(() => this.#graphFor(block));
   }
 
-  #translate(block: Block): void {
-    this.figures.time += this.#effort.spend(() => this.#makeRegion(block));
+  /**
+   * The graph to translate where a block is hot: of the function that it is in if that is called again
+   * and again, so that its loops do not become regions one by one, from the inside out.
+   */
+  #graphFor(block: Block): Graph {
+    const rip = this.#callees.before(block.linear);
+    const callee =
+      rip === undefined
+        ? undefined
+        : this.#around.known(BigInt.asUintN(64, rip - block.linear + block.rip));
+    if (callee !== undefined && callee !== block && this.#isCalled(callee)) {
+      const graph = this.#discover(callee);
+      if (graph.nodes.some((node) => node.block === block)) return graph;
+    }
+    return this.#discover(block);
   }
 
-  #makeRegion(block: Block): void {
-    if (this.#regions.count >= MAX_REGIONS || this.#regions.bytes > MAX_BYTES) this.clear();
-    if (!this.#hasRoom()) this.clear();
-    const graph = discover(block, {
+  /** Whether a block has been entered more than a few times, and has no region. */
+  #isCalled(block: Block): boolean {
+    const heat = this.#view.getInt32(block.header + HEADER.HEAT, true);
+    return this.#regions.at(block) === undefined && this.#options.threshold - heat >= FEW_CALLS;
+  }
+
+  #discover(block: Block): Graph {
+    return discover(block, {
       executed: remembering((rip) => this.#around.known(rip)),
-      learnt: ({ address }) => [...(this.#learnt.get(address) ?? [])],
+      learnt: ({ address }) => this.#jumps.at(address),
       wordAt: (linear) => this.#around.wordAt(linear),
     });
+  }
+
+  #translate(graph: () => Graph): void {
+    this.figures.time += this.#effort.spend(() => this.#makeRegion(graph()));
+  }
+
+  #makeRegion(graph: Graph): void {
+    if (this.#regions.count >= MAX_REGIONS || this.#regions.bytes > MAX_BYTES) this.clear();
+    if (!this.#hasRoom()) this.clear();
     const region = this.#make(graph);
     this.#regions.add(region);
-    this.found(block);
-    for (const { block: other, inlining } of graph.nodes.slice(1)) {
+    this.found(graph.entry.block);
+    for (const { block: other, inlining } of graph.nodes) {
       if (inlining === undefined) this.#covered(other);
     }
     const { figures } = this;
@@ -194,8 +220,9 @@ export class Jit {
   /** One block as a function that leaves nothing to others that it could do: for tests. */
   alone(block: Block): (depth: number) => bigint {
     if (!this.#hasRoom()) this.clear();
-    this.#slow.add(placeOf(block.address, block.user));
-    this.#thorough.add(placeOf(block.address, block.user));
+    const place = placeOf(block.address, block.user);
+    this.#experience.slow.add(place);
+    this.#experience.thorough.add(place);
     const graph = discover(block, {
       ...{ executed: () => undefined, learnt: () => [], wordAt: () => undefined },
     });
@@ -208,30 +235,28 @@ export class Jit {
     if (region === undefined) return;
     const reason = this.#records.reason(record);
     if (reason === "case") this.#lookAtCase(region);
+    else if (reason === "windows") this.#lookAtWindows(region);
     else if (reason === "jump") this.#lookAtJump(region, record);
     else this.#lookAtMemory(region, record);
+  }
+
+  /** It is made again for windows as they are now: for any, once that has been so again and again. */
+  #lookAtWindows(region: Region): void {
+    this.#experience.windowsChanged(placeOf(region.address, region.user));
+    this.#remake(region);
   }
 
   /** From now on it does rare cases itself. */
   #lookAtCase(region: Region): void {
     if (region.thorough) return;
-    this.#thorough.add(placeOf(region.address, region.user));
+    this.#experience.thorough.add(placeOf(region.address, region.user));
     this.#remake(region);
   }
 
-  /**
-   * It is made again with another target of a jump: not for each, for jumps through tables have many
-   * of them.
-   */
+  /** It is made again with more targets of a jump. */
   #lookAtJump(region: Region, record: number): void {
-    const jump = this.#jumps.get(record);
-    if (jump === undefined) return;
-    const targets = this.#learnt.get(jump) ?? new Set();
-    this.#learnt.set(jump, targets);
-    const before = targets.size;
-    if (before < MAX_TARGETS) targets.add(this.#view.getBigUint64(STATE.RIP, true));
-    const isPower = (targets.size & (targets.size - 1)) === 0;
-    if (targets.size > before && isPower) this.#remake(region);
+    const target = this.#view.getBigUint64(STATE.RIP, true);
+    if (this.#jumps.learn(record, target)) this.#remake(region);
   }
 
   #lookAtMemory(region: Region, record: number): void {
@@ -240,16 +265,19 @@ export class Jit {
     const linear = this.#view.getBigInt64(STATE.ADDRESS, true);
     const moved = this.#around.moveWindow(area, access, linear);
     region.looks += moved ? 1 : MAX_LOOKS / 2;
-    if (region.looks < MAX_LOOKS) return;
+    if (region.looks < MAX_LOOKS) {
+      if (moved && region.knowsWindows && access === "read") this.#lookAtWindows(region);
+      return;
+    }
     // From now on it looks into the TLB itself.
-    this.#slow.add(placeOf(region.address, region.user));
+    this.#experience.slow.add(placeOf(region.address, region.user));
     this.#remake(region);
   }
 
   #remake(region: Region): void {
     this.#drop(region);
     const entry = this.#around.blocks.at(region.address, region.user);
-    if (entry !== undefined) this.#translate(entry);
+    if (entry !== undefined) this.#translate(() => this.#discover(entry));
   }
 
   /**
@@ -279,9 +307,7 @@ export class Jit {
     this.#records.clear();
     this.#procedures.length = 0;
     this.#jumps.clear();
-    this.#learnt.clear();
-    this.#slow.clear();
-    this.#thorough.clear();
+    this.#experience.clear();
   }
 
   #drop(region: Region): void {
@@ -333,8 +359,10 @@ export class Jit {
     const { segments } = this.#around.place();
     const place = placeOf(block.address, block.user);
     // Windows are of identity mappings: where code is not, data will hardly be.
-    const slow = this.#slow.has(place) || linearOf(block.linear) !== block.address;
-    const thorough = this.#thorough.has(place);
+    const slow = this.#experience.slow.has(place) || linearOf(block.linear) !== block.address;
+    const thorough = this.#experience.thorough.has(place);
+    const windows =
+      slow || this.#experience.isRestless(place) ? undefined : new KnownWindows(this.#view);
     const slotAt = (linear: bigint) => this.#table.slotOf(block.user ? linear ^ USER_CODE : linear);
     const first = this.#records.next;
     this.#modules ??= new RegionModules(this.#around.shared);
@@ -342,6 +370,7 @@ export class Jit {
     const body = new RegionCode(graph, {
       ...imports,
       slow: slow ? imports.slow : undefined,
+      windows,
       thorough,
       unitControls,
       segments,
@@ -373,13 +402,14 @@ export class Jit {
       exits: [first, this.#records.next],
       slow,
       thorough,
+      knowsWindows: windows !== undefined,
       looks: 0,
     };
   }
 
   #jumpRecord(block: Block): number {
     const record = this.#records.add(block.rip, 0, "jump");
-    this.#jumps.set(record, block.address);
+    this.#jumps.add(record, block.address);
     return record;
   }
 
@@ -408,22 +438,4 @@ function remembering(find: Find): Find {
     if (!found.has(rip)) found.set(rip, find(rip));
     return found.get(rip);
   };
-}
-
-/** The guest physical page of each linear page that blocks are on. */
-function pagesOf(blocks: readonly Block[]): Map<number, number> {
-  const pages = new Map<number, number>();
-  for (const { linear, pages: physical } of blocks) {
-    const first = Math.floor(linearOf(linear) / PAGE_SIZE);
-    for (const [n, page] of physical.entries()) pages.set(first + n, page);
-  }
-  return pages;
-}
-
-/** The bytes that a block was made from. */
-function spansOf({ address, length, pages: [first, second] }: Block): Span[] {
-  const from = address % PAGE_SIZE;
-  const spans = [{ page: first as number, from, to: Math.min(PAGE_SIZE, from + length) }];
-  if (second !== undefined) spans.push({ page: second, from: 0, to: from + length - PAGE_SIZE });
-  return spans;
 }

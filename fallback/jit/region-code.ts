@@ -81,7 +81,7 @@ export class RegionCode {
     if (isFramed) this.#registers.loaded({ top: 0, frame: undefined });
     const mode = {
       ...{ codeSize, limit, segments: env.segments },
-      ...{ usualModes: this.#usualModes, frame: this.#frame },
+      ...{ usualModes: this.#usualModes, frame: this.#frame, windows: env.windows },
     };
     this.#emitter = new JitEmitter(fn, env, mode, this.#flags, this.#registers, {
       interpret: (reason, miss) => this.#interpret(reason, miss),
@@ -111,7 +111,7 @@ export class RegionCode {
       const { entry } = this.#graph;
       this.#flags.state = IN_STATE;
       this.#flagsIn.set(entry, IN_STATE);
-      this.#state.later(() => this.#beginFrame());
+      this.#state.later(() => this.#lookAtMemory());
       this.#checkModes(entry.block.rip, 0);
       if (entry.isLoop) this.#state.loadFlags();
       this.#tree(entry);
@@ -435,9 +435,13 @@ export class RegionCode {
     });
   }
 
-  #beginFrame(): void {
+  /** What accesses rely on is looked at before the first of them. */
+  #lookAtMemory(): void {
     const { rip } = this.#graph.entry.block;
     this.#flags.state = IN_STATE;
+    this.#env.windows?.begin(this.#fn, () => {
+      this.#exits.by(this.#env.exitRecord(rip, 0, "windows"));
+    });
     this.#frame?.begin(
       this.#fn,
       () => this.#registers.general(RSP),

@@ -4,12 +4,15 @@ import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
 import type { ExitReason } from "./exit-records.ts";
+import type { KnownWindows } from "./known-windows.ts";
 
 /** What the code of a region refers to outside of it. */
 export interface RegionEnvironment {
   /** Undefined: accesses outside the windows are left to the interpreter. */
   readonly slow: SlowAccess | undefined;
   readonly runs: StringRuns;
+  /** Undefined: they may become less at any time. */
+  readonly windows: KnownWindows | undefined;
   /** Whether what is rare is done by the region too. */
   readonly thorough: boolean;
   /** Index of the function that makes the flags in the state known. */

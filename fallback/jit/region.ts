@@ -1,5 +1,8 @@
-import { placeOf } from "../interpreter/block.ts";
+import { type Block, placeOf } from "../interpreter/block.ts";
+import { linearOf } from "../memory/linear.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
+
+const PAGE_SIZE = 4096;
 
 /** Bytes of a guest physical page. */
 export interface Span {
@@ -40,6 +43,8 @@ export interface Region {
   readonly slow: boolean;
   /** Whether it does what is rare itself. */
   readonly thorough: boolean;
+  /** Whether it was made for the windows of the time. */
+  readonly knowsWindows: boolean;
   /** How often windows have been moved for it, or more where they could not. */
   looks: number;
 }
@@ -103,4 +108,22 @@ export class RegionCache {
     this.#byPage.clear();
     this.bytes = 0;
   }
+}
+
+/** The guest physical page of each linear page that blocks are on. */
+export function pagesOf(blocks: readonly Block[]): Map<number, number> {
+  const pages = new Map<number, number>();
+  for (const { linear, pages: physical } of blocks) {
+    const first = Math.floor(linearOf(linear) / PAGE_SIZE);
+    for (const [n, page] of physical.entries()) pages.set(first + n, page);
+  }
+  return pages;
+}
+
+/** The bytes that a block was made from. */
+export function spansOf({ address, length, pages: [first, second] }: Block): Span[] {
+  const from = address % PAGE_SIZE;
+  const spans = [{ page: first as number, from, to: Math.min(PAGE_SIZE, from + length) }];
+  if (second !== undefined) spans.push({ page: second, from: 0, to: from + length - PAGE_SIZE });
+  return spans;
 }

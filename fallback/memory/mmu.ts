@@ -67,12 +67,17 @@ export class Mmu {
     this.#walker = new PageWalker(p, this.memory, (address, length) => {
       this.noticeWrite(address, length);
     });
+    // Kept here: the state may be replaced by one of another time.
+    let readLosses = 0;
     const translations = (user: boolean) =>
       new Translations(
         p.view,
         user,
         (access) => this.#rule(access),
         (page) => this.onForgetCode(page),
+        (access) => {
+          if (access === "read") p.view.setInt32(STATE.READ_WINDOWS_VERSION, ++readLosses, true);
+        },
       );
     this.#supervisor = translations(false);
     this.#user = translations(true);

@@ -22,12 +22,15 @@ export class Translations {
     user: boolean,
     rule: (access: "read" | "write") => WindowRule,
     onForgetCode: (page: CodePage) => void,
+    onLoss: (access: "read" | "write") => void,
   ) {
     this.tlb = new SoftwareTlb(view.buffer as ArrayBuffer, user ? TLB_OF_USER : 0);
     this.code = new CodeTlb(onForgetCode);
     const windows = (access: "read" | "write"): Windows => {
       const made = WINDOW_AREAS.map((area) => {
-        const window = new IdentityWindow(view, windowOffset(area, access), rule(access));
+        const window = new IdentityWindow(view, windowOffset(area, access), rule(access), () =>
+          onLoss(access),
+        );
         return [area, window] as const;
       });
       return Object.fromEntries(made) as Record<WindowArea, IdentityWindow>;

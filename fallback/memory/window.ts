@@ -28,14 +28,19 @@ export class IdentityWindow {
   readonly #baseField: number;
   readonly #lengthField: number;
   readonly #rule: WindowRule;
+  readonly #onLoss: () => void;
   #effort = MIN_EFFORT;
 
-  /** @param baseField offset of the two 64-bit fields that generated code reads, base and length */
-  constructor(view: DataView, baseField: number, rule: WindowRule) {
+  /**
+   * @param baseField offset of the two 64-bit fields that generated code reads, base and length
+   * @param onLoss is told when generated code may not go on with what it has read there
+   */
+  constructor(view: DataView, baseField: number, rule: WindowRule, onLoss: () => void) {
     this.#view = view;
     this.#baseField = baseField;
     this.#lengthField = baseField + 8;
     this.#rule = rule;
+    this.#onLoss = onLoss;
     this.drop();
   }
 
@@ -47,6 +52,7 @@ export class IdentityWindow {
   /** Generated code sees this window from now on: of those with the same fields only one is shown. */
   show(): void {
     this.#shown = true;
+    this.#onLoss();
     this.#set(this.start, this.end);
   }
 
@@ -124,9 +130,11 @@ export class IdentityWindow {
   }
 
   #set(start: number, end: number): void {
+    const isLess = this.end > this.start && (start > this.start || end < this.end);
     this.start = start;
     this.end = end;
     if (!this.#shown) return;
+    if (isLess) this.#onLoss();
     this.#view.setUint32(this.#baseField, start, true);
     this.#view.setUint32(this.#lengthField, Math.max(0, end - start - LAST_BYTES), true);
     this.#view.setUint32(this.#baseField + 4, 0, true);

@@ -1,11 +1,25 @@
 import { describe, expect, test } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
 import { SeededRandom } from "../../support/random.ts";
-import { CODE, DATA, MODES, machine, program, runFor, stateOf } from "./programs.ts";
+import {
+  CODE,
+  DATA,
+  type Machine,
+  MODES,
+  machine,
+  program,
+  runFor,
+  stateOf,
+  TABLES,
+} from "./programs.ts";
 
 const PROGRAMS = 40;
 const SLICE = 997;
 const MAX_SLICES = 200;
+const PAGE_SIZE = 0x1000;
+/** Of RAM: the second has code and data. */
+const HALF = 0x20_0000;
+const PAGE_TABLE = TABLES + 0x3000;
 
 describe.each(MODES)("random programs of $bits bits, segmented: $segmented", (mode) => {
   test.each(Array.from({ length: PROGRAMS }, (_, seed) => seed))(
@@ -85,6 +99,41 @@ test("memory that is mapped elsewhere is reached through the TLB", () => {
   });
   expect(m.ram.readU32(gpa(DATA))).toBe(2_001_000);
   expect(note(m, "executed")).toMatch(/9\d\.\d % of them in regions/);
+});
+
+test("what was known of the windows is not relied on when the mapping has changed", () => {
+  // again: mov ecx, 2000; 1: add eax, [rbx]; dec ecx; jnz 1b; jmp again
+  const code = [...loop(0x03, 0x03).slice(0, -1), 0xeb, 0xf3];
+  const [interpreted, translated] = [machine(code, undefined), machine(code, 3)].map((m) => {
+    const { cpu, ram } = m;
+    const page = (address: number, to: number): void =>
+      ram.writeU64(gpa(PAGE_TABLE + 8 * ((address - HALF) / PAGE_SIZE)), to | 3);
+    for (let at = HALF; at < 2 * HALF; at += PAGE_SIZE) page(at, at);
+    ram.writeU64(gpa(TABLES + 0x2008), PAGE_TABLE | 3);
+    ram.writeU32(gpa(DATA), 1);
+    ram.writeU32(gpa(DATA + PAGE_SIZE), 1000);
+    for (let turn = 0; turn < 20; turn++) {
+      page(DATA, DATA + (turn % 2) * PAGE_SIZE);
+      cpu.writeRegisters(cpu.readRegisters());
+      runFor(m, 30_000);
+    }
+    return m;
+  });
+  expect(stateOf(translated as Machine)).toEqual(stateOf(interpreted as Machine));
+  expect(note(translated as Machine, "jit exits")).toMatch(/windows [1-9]/);
+});
+
+test("where a loop is hot, the function that it is in is translated if that is called again", () => {
+  // mov ecx, 2000; again: call f; dec ecx; jnz again; hlt
+  const calls = [0xb9, 0xd0, 0x07, 0, 0, 0xe8, 5, 0, 0, 0, 0xff, 0xc9, 0x75, 0xf7, 0xf4];
+  // f: mov edx, 9; 1: mov esi, 9; 2: dec esi; jnz 2b; dec edx; jnz 1b; ret
+  const f = [0xba, 9, 0, 0, 0, 0xbe, 9, 0, 0, 0, 0xff, 0xce, 0x75, 0xfc, 0xff, 0xca, 0x75, 0xf3];
+  const entries: bigint[] = [];
+  const m = machine([...calls, ...f, 0xc3], 400, undefined, ({ blocks: [entry] }) =>
+    entries.push(entry?.rip ?? 0n),
+  );
+  while (!runFor(m, 1_000_000));
+  expect(entries[0]).toBe(BigInt(CODE + calls.length));
 });
 
 test("an access that faults leaves exactly the state before it", () => {

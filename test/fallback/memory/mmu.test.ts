@@ -267,6 +267,25 @@ describe("identity windows", () => {
     expect(windowOf(guest, "WRITE")).toEqual([0, 0x40_0000]);
   });
 
+  it("for reading have another version when they lose something, and then alone", () => {
+    const guest = new Guest().longMode();
+    const version = () => guest.p.view.getInt32(STATE.READ_WINDOWS_VERSION, true);
+    guest.mmu.read(0x1000, 1);
+    const first = version();
+    guest.mmu.read(0x20_0000, 1);
+    guest.mmu.write(0x20_0000, 1, 0);
+    guest.mmu.markCode(0x201);
+    expect(version()).toBe(first);
+    guest.mmu.flush();
+    const flushed = version();
+    expect(flushed).not.toBe(first);
+    guest.mmu.read(0x1000, 1);
+    guest.mmu.moveWindow("general", "read", 0x1000);
+    expect(version()).toBe(flushed);
+    guest.mmu.changePrivilege(3);
+    expect(version()).not.toBe(flushed);
+  });
+
   it("grow page by page where pages are small, and stop at other mappings", () => {
     const guest = new Guest().longMode();
     smallPages(guest);

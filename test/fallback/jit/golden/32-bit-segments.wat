@@ -36,6 +36,15 @@ local.set 5
 block
   block
     i32.const 0
+    i32.load offset=0x3d4 ;; READ_WINDOWS_VERSION
+    i32.const 6
+    i32.ne
+    if
+      i32.const 29360272
+      local.set 39
+      br 2
+    end
+    i32.const 0
     i64.load offset=0x98 ;; FLAG_RESULT
     local.set 33
     i32.const 0
@@ -71,11 +80,7 @@ block
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 41
-      i32.const 0
-      i64.load offset=0x250 ;; general read window
-      i64.sub
-      i32.const 0
-      i64.load offset=0x258 ;; its length
+      i64.const 4194289
       i64.ge_u
       if
         i32.const 0
@@ -127,11 +132,7 @@ block
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 44
-      i32.const 0
-      i64.load offset=0x250 ;; general read window
-      i64.sub
-      i32.const 0
-      i64.load offset=0x258 ;; its length
+      i64.const 4194289
       i64.ge_u
       if
         i32.const 0
@@ -366,7 +367,7 @@ if
   i32.eqz
   local.get 39
   i32.load8_u offset=0x9
-  i32.const 2
+  i32.const 3
   i32.lt_u
   i32.and
   if

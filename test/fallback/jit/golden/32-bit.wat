@@ -36,6 +36,15 @@ local.set 5
 block
   block
     i32.const 0
+    i32.load offset=0x3d4 ;; READ_WINDOWS_VERSION
+    i32.const 6
+    i32.ne
+    if
+      i32.const 29360208
+      local.set 39
+      br 2
+    end
+    i32.const 0
     i64.load offset=0x98 ;; FLAG_RESULT
     local.set 33
     i32.const 0
@@ -54,11 +63,7 @@ block
       local.set 37
       local.get 4
       local.tee 40
-      i32.const 0
-      i64.load offset=0x250 ;; general read window
-      i64.sub
-      i32.const 0
-      i64.load offset=0x258 ;; its length
+      i64.const 4194289
       i64.ge_u
       if
         i32.const 0
@@ -91,11 +96,7 @@ block
       i32.wrap_i64
       i64.extend_i32_u
       local.tee 44
-      i32.const 0
-      i64.load offset=0x250 ;; general read window
-      i64.sub
-      i32.const 0
-      i64.load offset=0x258 ;; its length
+      i64.const 4194289
       i64.ge_u
       if
         i32.const 0
@@ -292,7 +293,7 @@ if
   i32.eqz
   local.get 39
   i32.load8_u offset=0x9
-  i32.const 2
+  i32.const 3
   i32.lt_u
   i32.and
   if

@@ -32,6 +32,15 @@ local.set 4
 block
   block
     i32.const 0
+    i32.load offset=0x3d4 ;; READ_WINDOWS_VERSION
+    i32.const 9
+    i32.ne
+    if
+      i32.const 29360192
+      local.set 39
+      br 2
+    end
+    i32.const 0
     i64.load offset=0x98 ;; FLAG_RESULT
     local.set 33
     i32.const 0
@@ -54,11 +63,9 @@ block
       i64.shl
       i64.add
       local.tee 41
-      i32.const 0
-      i64.load offset=0x250 ;; general read window
+      i64.const 2097152
       i64.sub
-      i32.const 0
-      i64.load offset=0x258 ;; its length
+      i64.const 2097137
       i64.ge_u
       if
         i32.const 0
@@ -112,11 +119,9 @@ block
       i64.const 1
       i64.add
       local.tee 45
-      i32.const 0
-      i64.load offset=0x250 ;; general read window
+      i64.const 2097152
       i64.sub
-      i32.const 0
-      i64.load offset=0x258 ;; its length
+      i64.const 2097137
       i64.ge_u
       if
         i32.const 0
@@ -229,7 +234,7 @@ if
   i32.eqz
   local.get 39
   i32.load8_u offset=0x9
-  i32.const 2
+  i32.const 3
   i32.lt_u
   i32.and
   if

@@ -210,7 +210,7 @@ if
   i32.eqz
   local.get 39
   i32.load8_u offset=0x9
-  i32.const 2
+  i32.const 3
   i32.lt_u
   i32.and
   if

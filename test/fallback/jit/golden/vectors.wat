@@ -40,6 +40,15 @@ local.set 19
 block
   block
     i32.const 0
+    i32.load offset=0x3d4 ;; READ_WINDOWS_VERSION
+    i32.const 9
+    i32.ne
+    if
+      i32.const 29360224
+      local.set 39
+      br 2
+    end
+    i32.const 0
     i32.load offset=0x418 ;; MXCSR
     i32.const 65504
     i32.and
@@ -70,11 +79,9 @@ block
       local.set 37
       local.get 4
       local.tee 41
-      i32.const 0
-      i64.load offset=0x250 ;; general read window
+      i64.const 2097152
       i64.sub
-      i32.const 0
-      i64.load offset=0x258 ;; its length
+      i64.const 2097137
       i64.ge_u
       if
         i32.const 0
@@ -310,7 +317,7 @@ if
   i32.eqz
   local.get 39
   i32.load8_u offset=0x9
-  i32.const 2
+  i32.const 3
   i32.lt_u
   i32.and
   if

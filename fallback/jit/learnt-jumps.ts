@@ -1,0 +1,40 @@
+/** Targets of a jump that are kept, at most. */
+const MAX_TARGETS = 64;
+
+/** Where jumps have led to that do not tell by themselves. */
+export class LearntJumps {
+  /** By exit record of a jump: the guest physical address of the block that it ends. */
+  readonly #jumps = new Map<number, number>();
+  /** By that address. */
+  readonly #targets = new Map<number, Set<bigint>>();
+
+  /** A region leaves by an exit record where the jump at a block's end leads elsewhere. */
+  add(record: number, address: number): void {
+    this.#jumps.set(record, address);
+  }
+
+  /** Offsets that the jump at a block's end has led to. */
+  at(address: number): readonly bigint[] {
+    return [...(this.#targets.get(address) ?? [])];
+  }
+
+  /**
+   * The jump with an exit record has led to an offset.
+   * @returns whether to translate it again: not for each, for jumps through tables have many
+   */
+  learn(record: number, target: bigint): boolean {
+    const jump = this.#jumps.get(record);
+    if (jump === undefined) return false;
+    const targets = this.#targets.get(jump) ?? new Set();
+    this.#targets.set(jump, targets);
+    const before = targets.size;
+    if (before < MAX_TARGETS) targets.add(target);
+    const isPower = (targets.size & (targets.size - 1)) === 0;
+    return targets.size > before && isPower;
+  }
+
+  clear(): void {
+    this.#jumps.clear();
+    this.#targets.clear();
+  }
+}

@@ -1,5 +1,18 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Statically linked: it is to run where there is nothing else. */
+export const BUSYBOX = "/bin/busybox";
+export const MEMTEST = "/boot/memtest86+x64.bin";
+
+/** The kernel of Linux that is installed, or was put where that would be. */
+export function linuxKernel(): string | undefined {
+  const folder = "/boot";
+  if (!existsSync(folder)) return undefined;
+  const names = readdirSync(folder).filter((name) => /^vmlinuz-.*amd64$/.test(name));
+  return names.map((name) => join(folder, name)).find((path) => usable(path, constants.R_OK));
+}
 
 /**
  * What tests need of the host. In CI everything must be there that the host can have: a missing
@@ -23,13 +36,19 @@ const REQUIREMENTS = {
   addr2line: () => runs("addr2line", "--version"),
   cmake: () => runs("cmake", "--version"),
   python3: () => runs("python3", "--version"),
+  grub: () => runs("grub-mkrescue", "--version") && existsSync("/usr/lib/grub/i386-pc"),
+  linux: () => linuxKernel() !== undefined && staticBusybox(),
+  memtest: () => existsSync(MEMTEST),
 } as const;
 
 export type Requirement = keyof typeof REQUIREMENTS;
 
-function usable(path: string): boolean {
+const staticBusybox = (): boolean =>
+  existsSync(BUSYBOX) && !readFileSync(BUSYBOX).includes("/lib64/ld-linux-x86-64.so.2");
+
+function usable(path: string, access = constants.R_OK | constants.W_OK): boolean {
   try {
-    accessSync(path, constants.R_OK | constants.W_OK);
+    accessSync(path, access);
     return true;
   } catch {
     return false;

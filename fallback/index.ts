@@ -5,8 +5,10 @@ import { Disassembler } from "./disassembler/disassembler.ts";
 import { section } from "./interpreter/engine.ts";
 import { HandlerTable } from "./interpreter/handlers.ts";
 import { buildInterpreter, type InterpreterOptions } from "./interpreter/module.ts";
+import { COMMON_FAMILIES } from "./isa/common.ts";
 import { FORMS_SECTION, FormIndex } from "./isa/form-index.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";
+import { RARE_FAMILIES } from "./isa/rare.ts";
 import { FAMILIES } from "./isa/table.ts";
 import type { FallbackCpuOptions } from "./options.ts";
 
@@ -48,7 +50,9 @@ function interpreterFor(
   };
   const interpreter = compile(false);
   return {
-    map: new OpcodeMap(FAMILIES, new FormIndex(section(interpreter, FORMS_SECTION), FAMILIES)),
+    map: new OpcodeMap(
+      new FormIndex(section(interpreter, FORMS_SECTION), COMMON_FAMILIES, () => RARE_FAMILIES),
+    ),
     interpreter,
     inlineInterpreter: () => compile(true),
   };

@@ -1,6 +1,15 @@
-// Bundles the command line into dist/: `bundle.js` and, for the processor in TypeScript,
-// `fallback.js`, each as one function, and `solo5-kvm.js`, which starts it; and the interpreters.
-import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+// Bundles the command line into dist/: `bundle.js`, what most starts do not need in bundles of its own,
+// each as one function, and `solo5-kvm.js`, which starts it; and the interpreters.
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -16,16 +25,85 @@ const common = {
   target: "node20",
   logLevel: "warning",
 };
-const BUNDLES = ["bundle", "fallback"];
 
-/** Leaves modules to another bundle: by their paths in the package, which `found` collects. */
-const elsewhere = (filter, found = new Set()) => ({
+/**
+ * The bundles, and which modules are the way into each: they are loaded when something of theirs is
+ * first used. What else they need is in the first of the bundles that needs it, or if it belongs to
+ * `src/core`, in the first.
+ */
+const BUNDLES = {
+  bundle: ["src/cli/main.ts"],
+  fallback: ["fallback/index.ts"],
+  "fallback.later": [
+    "fallback/cross-check/checked-cpu.ts",
+    "fallback/disassembler/disassembler.ts",
+    "fallback/disassembler/operands.ts",
+    "fallback/interpreter/module.ts",
+    "fallback/isa/rare.ts",
+    "fallback/isa/table.ts",
+    "fallback/jit/discovery.ts",
+    "fallback/jit/module.ts",
+    "fallback/jit/region-code.ts",
+    "fallback/jit/support.ts",
+  ],
+  "bundle.kvm": [
+    "src/assisted/assisted-cpu.ts",
+    "src/assisted/leaves.ts",
+    "src/kvm/kvm-cpu.ts",
+    "src/kvm/probe.ts",
+  ],
+  "bundle.debug": [
+    "src/cli/trace.ts",
+    "src/debug/core-file.ts",
+    "src/debug/crash-report.ts",
+    "src/debug/profile.ts",
+    "src/debug/symbols.ts",
+    "src/debugger.ts",
+  ],
+  "bundle.other": [
+    "src/boot/grub-cfg.ts",
+    "src/boot/inspect-format.ts",
+    "src/boot/inspect.ts",
+    "src/boot/linux.ts",
+    "src/boot/multiboot2-info.ts",
+    "src/boot/multiboot2.ts",
+    "src/boot/pack-iso.ts",
+    "src/boot/pvh.ts",
+    "src/boot/solo5/boot-info.ts",
+    "src/boot/solo5/executable.ts",
+    "src/boot/solo5/long-mode.ts",
+    "src/cli/solo5-hvt.ts",
+    "src/devices/ata/ata-disk.ts",
+    "src/devices/virtio/block.ts",
+    "src/devices/virtio/console.ts",
+    "src/devices/virtio/entropy.ts",
+    "src/host/block-file.ts",
+    "src/host/net-setup.ts",
+    "src/host/pcap-file.ts",
+    "src/host/tap.ts",
+    "src/machine/hvt-board.ts",
+    "src/net/ping.ts",
+  ],
+};
+
+/** By module: the bundle that has it. */
+const owners = new Map();
+for (const [name, modules] of Object.entries(BUNDLES)) {
+  for (const id of modules) owners.set(id, name);
+}
+/** By bundle: the modules that others get from it. */
+const shared = new Map(Object.entries(BUNDLES).map(([name, ids]) => [name, new Set(ids)]));
+
+/** Leaves to other bundles what they have: it is required as `bundle!module`. */
+const elsewhere = (name) => ({
   name: "elsewhere",
   setup({ onResolve }) {
-    onResolve({ filter }, ({ path, resolveDir }) => {
+    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, resolveDir }) => {
       const id = relative(root, join(resolveDir, path));
-      found.add(id);
-      return { path: id, external: true };
+      const owner = owners.get(id) ?? (id.startsWith("src/core/") ? "bundle" : name);
+      if (owner === name) return undefined;
+      shared.get(owner).add(id);
+      return { path: `${owner}!${id}`, external: true };
     });
   },
 });
@@ -49,26 +127,36 @@ const bundle = (name, options) =>
     define: { "import.meta.url": "moduleUrl" },
     // In a script there is no `import()`.
     supported: { "dynamic-import": false },
+    stdin: {
+      contents: [
+        ...[...shared.get(name)].map((id) => `export * as "${id}" from "./${id}";`),
+        ...(name === "bundle" ? ['import "./src/cli/main.ts";'] : []),
+      ].join("\n"),
+      resolveDir: root,
+    },
+    plugins: [elsewhere(name), withoutChildProcess],
     ...options,
   });
 
 // Whoever starts the program meanwhile must not find new text with old code.
-for (const name of BUNDLES) rmSync(dist(`${name}.code`), { force: true });
-const shared = new Set();
-await bundle("fallback", {
-  entryPoints: ["fallback/index.ts"],
-  plugins: [elsewhere(/^\.\.?\/.*\bsrc\//, shared)],
-});
-await bundle("bundle", {
-  stdin: {
-    contents: [
-      ...[...shared].map((id) => `export * as "${id}" from "./${id}";`),
-      'import "./src/cli/main.ts";',
-    ].join("\n"),
-    resolveDir: root,
-  },
-  plugins: [elsewhere(/\/fallback\/index\.ts$/), withoutChildProcess],
-});
+const current = new Set(Object.keys(BUNDLES).map((name) => `${name}.js`));
+for (const file of existsSync(dist(".")) ? readdirSync(dist(".")) : []) {
+  if (/^(bundle|fallback)\..*(js|code)$/.test(file) && !current.has(file)) rmSync(dist(file));
+}
+shared.get("bundle").clear();
+// First who needs what: then all is known that each has for others.
+for (const name of Object.keys(BUNDLES)) {
+  const { metafile } = await bundle(name, { metafile: true, write: false });
+  for (const id of Object.keys(metafile.inputs)) if (!owners.has(id)) owners.set(id, name);
+}
+for (const name of Object.keys(BUNDLES)) {
+  await bundle(name, {});
+  // Then all of the other one would be read at once.
+  const whole = /__(?:toESM|reExport)\([^()]*require\("([^"]+!.+?)"/.exec(
+    readFileSync(dist(`${name}.js`), "utf8"),
+  );
+  if (whole !== null) throw new Error(`${name} does not import ${whole[1]} by names`);
+}
 // The command is a CommonJS module among the ES modules of the library.
 copyFileSync(join(root, "tools", "start.cjs"), dist("solo5-kvm.js"));
 writeFileSync(dist("package.json"), '{ "type": "commonjs" }\n');

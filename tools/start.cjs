@@ -37,31 +37,27 @@ function lazily(load) {
   );
 }
 
-// The processor in TypeScript is a bundle of its own: with KVM it is hardly ever used. What the
-// bundles have of each other goes by paths in the package.
-const FALLBACK = "fallback/index.ts";
-const command = {};
-const fallback = {};
-const lazyFallback = lazily(() => {
-  run("fallback", fallback, (id) => command.exports[id] ?? builtIn(id));
-  withholdOptimizer();
-  return fallback.exports;
-});
+const bundles = {};
 
-/**
- * How much bytecode a function executes, in bytes, before V8 considers to optimise it: three times as
- * much as V8's own figure. What decodes the guest's first instructions is hot at once: optimising it
- * was a quarter of all processor time of a short run, and the end waited for that.
- */
-const INTERRUPT_BUDGET = 200_000;
+/** A bundle, loaded when it is first asked for. */
+function load(name) {
+  if (bundles[name] === undefined) {
+    bundles[name] = {};
+    run(name, bundles[name], find);
+  }
+  return bundles[name];
+}
 
-/** Not before the bundles are loaded: V8 takes compiled code only with the flags it was made with. */
-function withholdOptimizer() {
-  require("node:v8").setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
+/** What is required: one of Node's modules, or `bundle!module` (`tools/bundle.js`). */
+function find(id) {
+  const [name, path] = id.split("!");
+  if (path === undefined) return builtIn(id);
+  // Also of a bundle that is being loaded.
+  return bundles[name]?.exports[path] ?? lazily(() => load(name).exports[path]);
 }
 
 // They bring Node's streams, which take as long to load as the rest of the command.
 const SLOW = ["node:net", "node:tty"];
 const builtIn = (id) => (SLOW.includes(id) ? lazily(() => require(id)) : require(id));
 
-run("bundle", command, (id) => (id === FALLBACK ? lazyFallback : builtIn(id)));
+load("bundle");

@@ -1,12 +1,11 @@
 import { RFLAGS } from "../bits.ts";
+import { MAX_ELEMENTS } from "../isa/string-operation.ts";
 import { RAM_BASE, STATE, windowOffset } from "../state.ts";
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
 import { FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder, Signature } from "../wasm/module-builder.ts";
 import { throughTlb } from "./slow-access.ts";
 
-/** Elements that one execution of a repeated string instruction does; then interrupts have their chance. */
-export const MAX_ELEMENTS = 4096;
 const PAGE_SIZE = 4096;
 
 /**

@@ -9,7 +9,7 @@ import { type Block, BlockCache } from "./block.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import { HANDLERS_SECTION, HandlerIndex } from "./handlers.ts";
 import { ACCESSES_SECTION } from "./memory-access.ts";
-import { LEFT, OUTCOME } from "./module.ts";
+import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
 import { type CodePlace, type CodeSource, Translator } from "./translator.ts";
 

@@ -26,32 +26,8 @@ import { ModuleBuilder } from "../wasm/module-builder.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
 import { type HandlerExits, InterpreterEmitter } from "./interpreter-emitter.ts";
 import { ACCESSES_SECTION, type MemoryAccess, serialiseAccesses } from "./memory-access.ts";
+import { LEFT, OUTCOME } from "./outcomes.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
-
-/** What a handler outside the dispatch loop, or a procedure, returns. */
-export const OUTCOME = {
-  /** A fault, or something else that the run loop of the CPU must see. */
-  LEAVE: 0,
-  NEXT: 1,
-  /** On at STATE.RIP. */
-  JUMP: 2,
-} as const;
-
-/** What `run` returns. */
-export const LEFT = {
-  /** The budget is used up; STATE.RIP is where to go on. */
-  BUDGET: 0,
-  /** No block could be had for STATE.RIP: a fault is recorded. */
-  NO_BLOCK: 1,
-  /** In the middle of a block, at STATE.RECORD. */
-  IN_BLOCK: 2,
-  /** A procedure that a region called has to be followed up; STATE.RIP is where to go on. */
-  IN_REGION: 3,
-  /** The block at STATE.RIP has become hot. */
-  HOT: 4,
-  /** The JIT should look at why a region has left; STATE.RIP is where to go on. */
-  LOOK: 5,
-} as const;
 
 const WASM_PAGE = 65536;
 /** Of handlers that are no part of the dispatch loop; before it is that of the regions. */

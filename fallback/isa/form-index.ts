@@ -17,11 +17,15 @@ export const OPCODE_COUNT = 4 * 256;
  */
 export class FormIndex {
   readonly #words: Uint16Array;
-  readonly #instructions: readonly Instruction[];
+  readonly #common: readonly Instruction[];
+  readonly #rare: () => readonly Family[];
+  #whole: readonly Instruction[] | undefined;
 
-  constructor(section: ArrayBuffer, families: readonly Family[]) {
+  /** @param rare the families that follow the common ones in the table, called if one is needed */
+  constructor(section: ArrayBuffer, common: readonly Family[], rare: () => readonly Family[]) {
     this.#words = new Uint16Array(section);
-    this.#instructions = families.flat();
+    this.#common = common.flat();
+    this.#rare = rare;
   }
 
   /** Parses the forms of an opcode. */
@@ -31,11 +35,18 @@ export class FormIndex {
     for (let entry = first; entry < end; entry++) {
       const at = OPCODE_COUNT + 1 + 4 * entry;
       const [ordinal = 0, number = 0, which = 0, added = 0] = this.#words.subarray(at, at + 4);
-      const instruction = this.#instructions[number] as Instruction;
+      const instruction = this.#instruction(number);
       const form = parseForm(instruction, instruction.forms[which] as string);
       forms.push({ ...form, opcode: form.opcode + added, ordinal });
     }
     return forms;
+  }
+
+  /** @param number in the table */
+  #instruction(number: number): Instruction {
+    if (number < this.#common.length) return this.#common[number] as Instruction;
+    this.#whole ??= [...this.#common, ...this.#rare().flat()];
+    return this.#whole[number] as Instruction;
   }
 }
 

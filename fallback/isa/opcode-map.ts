@@ -1,5 +1,5 @@
 import { type Form, MANDATORY_PREFIXES, parseForms } from "./form.ts";
-import { type FormIndex, OPCODE_COUNT } from "./form-index.ts";
+import { FormIndex, OPCODE_COUNT } from "./form-index.ts";
 import type { Family } from "./instruction.ts";
 
 /** What of an encoding, besides the opcode, decides which form it is. */
@@ -37,10 +37,10 @@ export class OpcodeMap {
   readonly #opcodes: (Opcode | undefined)[] = new Array(OPCODE_COUNT);
   readonly #index: FormIndex | undefined;
 
-  /** @param index of the same table, if there is one: then forms are parsed as they are needed */
-  constructor(families: readonly Family[], index?: FormIndex) {
-    this.#index = index;
-    if (index === undefined) this.#parseAll(families);
+  /** @param table all families; or the index of a table, and then forms are parsed as they are needed */
+  constructor(table: readonly Family[] | FormIndex) {
+    this.#index = table instanceof FormIndex ? table : undefined;
+    if (!(table instanceof FormIndex)) this.#parseAll(table);
   }
 
   #parseAll(families: readonly Family[]): void {

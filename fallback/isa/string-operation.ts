@@ -2,6 +2,9 @@ import { RFLAGS } from "../bits.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 
+/** Elements that one execution of a repeated string instruction does; then interrupts have their chance. */
+export const MAX_ELEMENTS = 4096;
+
 /** Registers that string instructions use without naming them. */
 export const RAX = 0;
 export const RCX = 1;

@@ -1,12 +1,12 @@
 /** Repeated string instructions, and how they do many elements at once. */
 
 import { RFLAGS } from "../bits.ts";
-import { MAX_ELEMENTS } from "../emission/string-runs.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { breakpointsEnabled } from "../system/breakpoints.ts";
 import {
+  MAX_ELEMENTS,
   RAX,
   RCX,
   RDI,

@@ -16,16 +16,14 @@ export class RegionTable {
   readonly #slots = new Map<bigint, number>();
   /** What the table has at a slot. */
   readonly #functions: unknown[] = [];
-  readonly #unlinked: unknown;
+  /** Made for the first region: most guests are gone before. */
+  #unlinked: unknown;
   readonly #linked = new Set<number>();
   #next = 1;
 
   constructor(table: WebAssembly.Table, buffer: ArrayBuffer) {
     this.#table = table;
     this.#links = new Int32Array(buffer, REGION_LINKS, REGION_SLOTS);
-    const module = new WebAssembly.Module(unlinkedModule(REGION_LEFT.INTERPRET));
-    this.#unlinked = new WebAssembly.Instance(module).exports.region;
-    table.set(UNLINKED, this.#unlinked);
   }
 
   /** Whether `count` more slots can be had. */
@@ -44,12 +42,19 @@ export class RegionTable {
   }
 
   link(slot: number, region: unknown): void {
+    if (this.#unlinked === undefined) this.#fillUnlinked();
     if (this.#functions[slot] !== region) {
       this.#table.set(slot, region);
       this.#functions[slot] = region;
     }
     this.#links[slot] = slot;
     this.#linked.add(slot);
+  }
+
+  #fillUnlinked(): void {
+    const module = new WebAssembly.Module(unlinkedModule(REGION_LEFT.INTERPRET));
+    this.#unlinked = new WebAssembly.Instance(module).exports.region;
+    this.#table.set(UNLINKED, this.#unlinked);
   }
 
   /** Whether a slot leads to a region. */

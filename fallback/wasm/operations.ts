@@ -1,7 +1,7 @@
 /** What the operations that we emit are called (Core Specification §6.5), by their encodings. */
 import { ByteSink } from "./encoding.ts";
 import { type Expression, i32, i64 } from "./expression.ts";
-import * as simd from "./simd.ts";
+import { f32, f32x4, f64, f64x2, i8x16, i16x8, i32x4, i64x2, v128 } from "./simd.ts";
 
 /** What follows an opcode in the code. */
 export type Immediates = "none" | "memory" | "lane" | "bytes";
@@ -54,9 +54,9 @@ function immediatesOf(property: string): Immediates {
 }
 
 const TABLES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  ...{ i32, i64, f32: simd.f32, f64: simd.f64, v128: simd.v128 },
-  ...{ i8x16: simd.i8x16, i16x8: simd.i16x8, i32x4: simd.i32x4, i64x2: simd.i64x2 },
-  ...{ f32x4: simd.f32x4, f64x2: simd.f64x2 },
+  ...{ i32, i64, f32, f64, v128 },
+  ...{ i8x16, i16x8, i32x4, i64x2 },
+  ...{ f32x4, f64x2 },
 };
 
 /** Written by the function builder itself. */

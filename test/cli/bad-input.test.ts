@@ -263,15 +263,9 @@ describe.skipIf(missing("root"))("without what a host should have", () => {
 
   it("the addon", async () => {
     mkdirSync(join(folder, "dist"));
-    const bundles = ["bundle.js", "bundle.code", "fallback.js", "fallback.code"];
-    for (const file of [
-      "solo5-kvm.js",
-      "package.json",
-      "interpreter.wasm",
-      "interpreter-inline.wasm",
-      ...bundles,
-    ]) {
-      copyFileSync(join(dirname(PROGRAM), file), join(folder, "dist", file));
+    const built = readdirSync(dirname(PROGRAM), { withFileTypes: true });
+    for (const { name } of built.filter((entry) => entry.isFile())) {
+      copyFileSync(join(dirname(PROGRAM), name), join(folder, "dist", name));
     }
     for (const file of ["package.json", "binding.gyp"]) {
       copyFileSync(join(ROOT, file), join(folder, file));

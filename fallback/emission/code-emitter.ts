@@ -234,6 +234,14 @@ export abstract class CodeEmitter implements Emitter {
     return value;
   }
 
+  systemFlags(): I32 {
+    return i32.load(i32.const(0), STATE.RFLAGS);
+  }
+
+  setSystemFlags(flags: I32): void {
+    this.fn.store(i32.const(0), flags, STATE.RFLAGS);
+  }
+
   checkTarget(target: Local<"i64">): void {
     const limit = i64.load32U(i32.const(0), segmentOffset(SEGMENT_INDEX.cs) + SEGMENT.LIMIT);
     const unused = i64.const(64 - LINEAR_BITS);

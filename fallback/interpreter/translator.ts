@@ -178,7 +178,7 @@ export class Translator {
       ended = instruction.form.instruction.ends !== undefined;
     }
     const recordsEnd = record;
-    if (!ended) this.#writeGo(record, nextRip(place, offset));
+    if (!ended || goesOn(instructions.at(-1))) this.#writeGo(record, nextRip(place, offset));
     this.#blocks.release(record + RECORD_SIZE);
     this.#view.setInt32(header + HEADER.COUNT, instructions.length, true);
     this.#view.setInt32(header + HEADER.HEAT, NEVER_HOT, true);
@@ -284,7 +284,9 @@ export class Translator {
   #handler(instruction: DecodedInstruction, place: CodePlace, next: bigint): number {
     const { form, operandSize, address } = instruction;
     const leaves = branchTarget(instruction, place.codeSize, next) > place.limit;
-    if (form.instruction.meaning === undefined || leaves) return microIndex("procedure");
+    if (form.instruction.meaning === undefined || leaves || countsOtherwise(instruction)) {
+      return microIndex("procedure");
+    }
     return this.#handlers.index(form, operandSize, address !== undefined, place.codeSize === 64);
   }
 
@@ -376,6 +378,14 @@ export class Translator {
 /** Without code of its own: the engine asks the block for the instruction. */
 const isProcedure = ({ form }: DecodedInstruction): boolean =>
   form.instruction.meaning === undefined;
+
+/** Whether its meaning is for another width of rCX. */
+export const countsOtherwise = ({ form, addressSize, operandSize }: DecodedInstruction): boolean =>
+  form.instruction.counter === true && addressSize !== operandSize;
+
+/** Ends a block, but its code leaves it to the next record to go on. */
+const goesOn = (last: DecodedInstruction | undefined): boolean =>
+  last?.form.instruction.resumes === true && !isProcedure(last);
 
 const widthOf = ({ codeSize }: Pick<CodePlace, "codeSize">): number => (codeSize === 64 ? 64 : 32);
 

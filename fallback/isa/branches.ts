@@ -55,10 +55,11 @@ function counting(
     forms: [`${opcode} Jb f64`],
     flags,
     ends: true,
-    translation(e, { addressSize }) {
-      const count = e.let(i64.sub(e.getRegister(RCX, addressSize), i64.const(1)));
-      e.setRegister(RCX, addressSize, count);
-      const more = i32.eqz(i64.eqz(e.getRegister(RCX, addressSize)));
+    counter: true,
+    meaning(e) {
+      const count = e.let(i64.sub(e.getRegister(RCX, e.bits), i64.const(1)));
+      e.setRegister(RCX, e.bits, count);
+      const more = i32.eqz(i64.eqz(e.getRegister(RCX, e.bits)));
       const holds = encoding === undefined ? more : i32.and(more, e.flags.condition(encoding));
       branchIf(e, holds, e.read(TARGET));
     },
@@ -140,9 +141,8 @@ export const branches: Family = [
     // JCXZ, JECXZ, JRCXZ by the address size.
     forms: ["E3 Jb f64"],
     ends: true,
-    translation(e, { addressSize }) {
-      branchIf(e, i64.eqz(e.getRegister(RCX, addressSize)), e.read(TARGET));
-    },
+    counter: true,
+    meaning: (e) => branchIf(e, i64.eqz(e.getRegister(RCX, e.bits)), e.read(TARGET)),
     procedure(context) {
       if (context.getRegister(RCX, context.instruction.addressSize) === 0n) context.branch();
     },

@@ -89,6 +89,10 @@ export interface Emitter {
   /** Goes on at an offset in the code segment: the last statement. */
   jump(target: I64): void;
 
+  /** All of RFLAGS but the arithmetic flags. */
+  systemFlags(): I32;
+  setSystemFlags(flags: I32): void;
+
   /** Leaves the instruction to its procedure unless `condition`; nothing is changed yet. */
   fallbackUnless(condition: I32): void;
   fault(vector: number, errorCode?: number): void;
@@ -107,7 +111,4 @@ export interface RegionEmitter extends Emitter {
   run(name: keyof StringRuns, source: I64, shift: number): Local<"i64">;
   /** Takes from the budget what an instruction does besides itself. @param work in instructions */
   spend(work: I64): void;
-  /** All of RFLAGS but the arithmetic flags. */
-  systemFlags(): I32;
-  setSystemFlags(flags: I32): void;
 }

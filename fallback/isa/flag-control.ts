@@ -31,14 +31,12 @@ export const flagControl: Family = [
   {
     name: "CLD",
     forms: ["FC"],
-    translation: (e) => e.setSystemFlags(i32.and(e.systemFlags(), i32.const(~RFLAGS.DF))),
-    procedure: ({ processor }) => processor.changeSystemFlags(RFLAGS.DF, 0),
+    meaning: (e) => e.setSystemFlags(i32.and(e.systemFlags(), i32.const(~RFLAGS.DF))),
   },
   {
     name: "STD",
     forms: ["FD"],
-    translation: (e) => e.setSystemFlags(i32.or(e.systemFlags(), i32.const(RFLAGS.DF))),
-    procedure: ({ processor }) => processor.changeSystemFlags(0, RFLAGS.DF),
+    meaning: (e) => e.setSystemFlags(i32.or(e.systemFlags(), i32.const(RFLAGS.DF))),
   },
   {
     name: "LAHF",

@@ -47,6 +47,11 @@ export interface Instruction {
   readonly unit?: Unit;
   /** Code for stack accesses: it depends on the mode. */
   readonly stack?: true;
+  /**
+   * Uses rCX as wide as addresses are. The {@link meaning} is for where that is the operand size; with
+   * an address size prefix it takes the {@link procedure}.
+   */
+  readonly counter?: true;
   /** Frequent enough to be inline in the interpreter's dispatch loop. */
   readonly hot?: true;
   /** The meaning over an emitter: both the interpreter and the JIT are made from it. */

@@ -133,7 +133,8 @@ export const stack: Family = [
     name: "PUSHF",
     forms: ["9C d64"],
     flags: { read: "OSZAPC" },
-    translation(e) {
+    stack: true,
+    meaning(e) {
       const system = e.let(e.systemFlags());
       e.fallbackUnless(i32.eqz(i32.and(system, i32.const(RFLAGS.VM))));
       const pushed = i32.and(system, i32.const(~RFLAGS.RF));
@@ -147,7 +148,8 @@ export const stack: Family = [
     flags: { written: "OSZAPC" },
     ends: true,
     resumes: true,
-    translation(e) {
+    stack: true,
+    meaning(e) {
       const image = e.pop(e.bits, (value) => {
         const system = e.let(e.systemFlags());
         e.fallbackUnless(i32.eqz(i32.and(system, i32.const(RFLAGS.VM))));

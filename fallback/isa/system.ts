@@ -60,7 +60,7 @@ const simple = (
   name: string,
   form: string,
   act: (p: Processor, mmu: Mmu) => void,
-  traits: Partial<Pick<Instruction, "cpl" | "ends" | "resumes" | "translation">> = {},
+  traits: Partial<Pick<Instruction, "cpl" | "ends" | "resumes" | "meaning">> = {},
 ): Instruction => ({
   name,
   forms: [form],
@@ -78,9 +78,7 @@ export const system: Family = [
     procedure: ({ outside }) => outside.halt(),
   },
   simple("CLI", "FA", clearInterruptFlag, {
-    ends: true,
-    resumes: true,
-    translation(e) {
+    meaning(e) {
       const zero = i32.const(0);
       const flags = e.let(e.systemFlags());
       const iopl = i32.and(i32.shrU(flags, i32.const(IOPL_SHIFT)), i32.const(3));

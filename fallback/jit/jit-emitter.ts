@@ -263,14 +263,6 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     this.#exits.spend(work);
   }
 
-  systemFlags(): I32 {
-    return i32.load(i32.const(0), STATE.RFLAGS);
-  }
-
-  setSystemFlags(flags: I32): void {
-    this.fn.store(i32.const(0), flags, STATE.RFLAGS);
-  }
-
   pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64"> {
     this.access.area = "general";
     const offset = this.getRegister(register, this.#instruction.addressSize);

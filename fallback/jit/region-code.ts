@@ -1,7 +1,7 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { Miss } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
-import { branchTarget } from "../interpreter/translator.ts";
+import { branchTarget, countsOtherwise } from "../interpreter/translator.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
@@ -195,9 +195,10 @@ export class RegionCode {
     const next = this.#ripAt(this.#index + 1);
     const { codeSize, limit } = this.#node.block;
     const leaves = branchTarget(instruction, codeSize, next) > limit;
-    const faults = leaves || unitFault(form.unit, this.#env.unitControls) !== undefined;
+    const faults = unitFault(form.unit, this.#env.unitControls) !== undefined;
+    const isLeft = leaves || faults || countsOtherwise(instruction);
     const canResume = ends === undefined || resumes(instruction);
-    if (faults || (meaning === undefined && translated === undefined && !canResume)) {
+    if (isLeft || (meaning === undefined && translated === undefined && !canResume)) {
       this.#interpret("instruction");
       return false;
     }

@@ -16,8 +16,8 @@ const EFER_WRITABLE = EFER.SCE | EFER.LME | EFER.NXE;
 /** Changes that make PAE paging read its four upper entries anew. */
 const CR0_RELOADING = CR0.PG | CR0.CD | CR0.NW;
 const CR4_RELOADING = CR4.PAE | CR4.PGE | CR4.PSE;
-/** Changes that translations depend on. */
-const CR0_TRANSLATING = CR0.PG | CR0.WP | CR0.PE;
+/** Changes that translations depend on. Without paging before and after, real mode's are the same. */
+const CR0_TRANSLATING = CR0.PG | CR0.WP;
 /** Bit 63 of a value for CR3 asks for translations to be kept where there is PCID; here: reserved. */
 const CR3_RESERVED = -1n << BigInt(PHYSICAL_BITS);
 const CR8_BITS = 0xfn;

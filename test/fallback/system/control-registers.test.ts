@@ -41,6 +41,17 @@ describe("CR0", () => {
     expect(readControlRegister(guest.p, 0)).toBe(BigInt(PROTECTED));
   });
 
+  it("leaves what is remembered of mappings alone, unless paging changes", () => {
+    const guest = new Guest().protectedMode();
+    let flushes = 0;
+    guest.mmu.onFlush = () => flushes++;
+    write(guest, 0, CR0.ET);
+    write(guest, 0, PROTECTED);
+    expect(flushes).toBe(0);
+    write(guest, 0, PAGED);
+    expect(flushes).toBe(1);
+  });
+
   it("enters long mode with paging, and leaves it", () => {
     const guest = entering();
     expect(guest.p.longMode).toBe(false);

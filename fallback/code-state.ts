@@ -1,4 +1,4 @@
-import type { CodePlace } from "./interpreter/translator.ts";
+import type { CodePlace } from "./interpreter/code-place.ts";
 import { readUnitControls } from "./interpreter/units.ts";
 import type { CodeSize, Processor } from "./processor.ts";
 import { type SegmentTraits, segmentTraits } from "./segment-traits.ts";

@@ -48,6 +48,11 @@ export class Debugging {
     return this.#alone || this.#stops.step;
   }
 
+  /** Whether there are breakpoints. */
+  get breaks(): boolean {
+    return this.#stops.breakpoints.size > 0;
+  }
+
   /** Whether there is a breakpoint. @param linear address of an instruction */
   breaksAt(linear: bigint): boolean {
     return this.#stops.breakpoints.size > 0 && this.#stops.breakpoints.has(linear);

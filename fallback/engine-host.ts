@@ -58,6 +58,9 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
     leaves: (instruction) => parts.leaves(instruction),
     enter: (address) => debugging.enter(address),
     breaksAt: (address) => debugging.breaksAt(address),
+    get breaks() {
+      return debugging.breaks;
+    },
     load: (low, high, bytes, forWrite) => {
       const at = canonical(low, high, bytes);
       if (forWrite) mmu.check(at, bytes, "write");

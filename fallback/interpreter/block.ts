@@ -25,6 +25,8 @@ export interface Block {
   /** Offset in the code segment of the first instruction. */
   readonly rip: bigint;
   readonly linear: bigint;
+  /** Where {@link linear} is in the jump cache. */
+  readonly jump: number;
   readonly codeSize: 16 | 32 | 64;
   /** The code segment's, which it was translated for. */
   readonly limit: bigint;
@@ -58,6 +60,7 @@ export class DecodedBlock implements Block {
   readonly header: number;
   readonly rip: bigint;
   readonly linear: bigint;
+  readonly jump: number;
   readonly codeSize: 16 | 32 | 64;
   readonly limit: bigint;
   readonly address: number;
@@ -77,13 +80,14 @@ export class DecodedBlock implements Block {
    * @param kept the instructions, if they are worth it
    */
   constructor(
-    facts: Omit<Block, "instructions">,
+    facts: Omit<Block, "instructions" | "jump">,
     decode: (block: Block) => readonly DecodedInstruction[],
     kept: readonly DecodedInstruction[] | undefined,
   ) {
     this.header = facts.header;
     this.rip = facts.rip;
     this.linear = facts.linear;
+    this.jump = jumpEntry(facts.linear);
     this.codeSize = facts.codeSize;
     this.limit = facts.limit;
     this.address = facts.address;
@@ -273,7 +277,7 @@ export class BlockCache {
 
   /** Makes jumps to the block's linear address find it. @param page that its first byte is on */
   rememberJump(block: Block, page: CodePage): void {
-    const entry = jumpEntry(block.linear);
+    const entry = block.jump;
     if (this.#remembered.length <= MANY_JUMPS) this.#remembered.push(entry);
     page.jumps.add(entry);
     const key = block.user ? block.linear ^ USER_CODE : block.linear;
@@ -306,7 +310,7 @@ export class BlockCache {
       onPage?.delete(block);
       if (onPage?.size === 0) this.#byPage.delete(page);
     }
-    if (!block.single) this.forgetJump(block.linear);
+    if (!block.single) this.#empty(block.jump);
     const first = block.header + RECORD_SIZE;
     for (let record = first; record < block.recordsEnd; record += RECORD_SIZE) {
       this.#view.setUint16(record + RECORD.HANDLER, microIndex("leave"), true);
@@ -321,7 +325,8 @@ export const placeOf = (address: number, user: boolean): number => 2 * address +
 
 /** As the interpreter's `enterBlock` computes it. */
 export function jumpEntry(linear: bigint): number {
-  const hash = linear ^ (linear >> BigInt(JUMP_CACHE_SHIFT));
-  const slot = Number(hash & BigInt(JUMP_CACHE_ENTRIES - 1));
+  // Only the lower half counts: the entries' number times two to the shift is 2^32.
+  const low = Number(BigInt.asIntN(32, linear));
+  const slot = (low ^ (low >>> JUMP_CACHE_SHIFT)) & (JUMP_CACHE_ENTRIES - 1);
   return JUMP_CACHE + slot * JUMP_CACHE_ENTRY_SIZE;
 }

@@ -1,6 +1,6 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
-import type { OpcodeMap } from "../isa/opcode-map.ts";
+import { type OpcodeMap, opcodeNumber } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
 import { SEGMENT_INDEX } from "../state.ts";
@@ -71,18 +71,27 @@ function segmentPrefix(byte: number): number | undefined {
 const NO_IMMEDIATES: readonly bigint[] = [];
 const ONE: readonly bigint[] = [1n];
 const NO_MODRM = -1;
+const OTHER_ADDRESS_SIZE = { 16: 32, 32: 16, 64: 32 } as const;
 const PREFIX_INDEX = { none: 0, 66: 1, f3: 2, f2: 3 } as const;
 
-interface Prefixes {
-  operandSize: boolean;
-  addressSize: boolean;
-  lock: boolean;
-  repeat: 0xf3 | 0xf2 | undefined;
-  segment: number | undefined;
-  rex: number;
-}
+const [BX, BP, SI, DI] = [3, 5, 6, 7];
+/** Base and index by ModRM.rm, where addresses have 16 bits. */
+const ADDRESS_16 = [
+  ...[
+    [BX, SI],
+    [BX, DI],
+    [BP, SI],
+    [BP, DI],
+  ],
+  ...[
+    [SI, -1],
+    [DI, -1],
+    [BP, -1],
+    [BX, -1],
+  ],
+] as const;
 
-/** Decodes one instruction from bytes. */
+/** Decodes one instruction from bytes. What is found on the way is in fields: nothing is allocated. */
 export class Decoder {
   readonly #map: OpcodeMap;
   #bytes: Uint8Array = new Uint8Array(0);
@@ -90,6 +99,12 @@ export class Decoder {
   /** Where the instruction may not reach. */
   #limit = 0;
   #code64 = false;
+  #narrowOperand = false;
+  #otherAddress = false;
+  #lock = false;
+  #repeat: 0xf3 | 0xf2 | undefined;
+  #segment: number | undefined;
+  #rex = 0;
 
   constructor(map: OpcodeMap) {
     this.#map = map;
@@ -104,36 +119,32 @@ export class Decoder {
     this.#bytes = bytes;
     this.#at = start;
     this.#limit = start + MAX_INSTRUCTION_LENGTH;
-    const prefixes = this.#prefixes(codeSize);
-    const [map, opcode] = this.#opcode();
     const code64 = codeSize === 64;
     this.#code64 = code64;
-    const modRm = this.#map.hasModRm(map, opcode) ? this.#peek() : NO_MODRM;
-    const rexW = (prefixes.rex & 8) !== 0;
-    const rexB = (prefixes.rex & 1) !== 0;
-    const prefix = mandatoryPrefix(prefixes);
-    const form = this.#map.find({ map, opcode, prefix, code64, rexW, rexB }, modRm);
+    this.#prefixes();
+    const opcode = this.#opcode();
+    const rex = this.#rex;
+    const modRm = this.#map.hasModRm(opcode) ? this.#peek() : NO_MODRM;
+    const form = this.#map.find(opcode, this.#mandatoryPrefix(), code64, rex, modRm);
     if (form === undefined) throw new InvalidOpcode();
     if (form.hasModRm) this.#at++;
-    const operandSize = this.#operandSize(form, prefixes, codeSize);
-    const addressSize = prefixes.addressSize
-      ? ({ 16: 32, 32: 16, 64: 32 } as const)[codeSize]
-      : codeSize;
-    const address = this.#address(form, modRm, prefixes.rex, addressSize);
+    const operandSize = this.#operandSize(form, codeSize);
+    const addressSize = this.#otherAddress ? OTHER_ADDRESS_SIZE[codeSize] : codeSize;
+    const address = this.#address(form, modRm, rex, addressSize);
     const immediates = this.#immediates(form, operandSize);
     if (this.#at > this.#limit) throw new InstructionTooLong();
-    checkLock(form, prefixes.lock, modRm);
+    checkLock(form, this.#lock, modRm);
     return {
       form,
       length: this.#at - start,
       operandSize,
       addressSize,
-      lock: prefixes.lock,
-      repeat: prefixes.repeat,
-      rex: prefixes.rex,
+      lock: this.#lock,
+      repeat: this.#repeat,
+      rex,
       modRm,
       address,
-      segment: segmentOf(prefixes.segment, address),
+      segment: segmentOf(this.#segment, address),
       immediates,
     };
   }
@@ -152,52 +163,59 @@ export class Decoder {
   }
 
   /** Legacy prefixes in any order; REX counts only right before the opcode. */
-  #prefixes(codeSize: number): Prefixes {
-    const found: Prefixes = {
-      operandSize: false,
-      addressSize: false,
-      lock: false,
-      repeat: undefined,
-      segment: undefined,
-      rex: 0,
-    };
+  #prefixes(): void {
+    this.#narrowOperand = false;
+    this.#otherAddress = false;
+    this.#lock = false;
+    this.#repeat = undefined;
+    this.#segment = undefined;
+    this.#rex = 0;
     for (;;) {
       const byte = this.#peek();
-      const segment = segmentPrefix(byte);
-      if (codeSize === 64 && byte >= 0x40 && byte <= 0x4f) {
-        found.rex = byte;
+      if (this.#code64 && byte >= 0x40 && byte <= 0x4f) {
+        this.#rex = byte;
         this.#next();
         continue;
       }
-      if (segment !== undefined) {
+      if (byte === 0x66) this.#narrowOperand = true;
+      else if (byte === 0x67) this.#otherAddress = true;
+      else if (byte === 0xf0) this.#lock = true;
+      else if (byte === 0xf3 || byte === 0xf2) this.#repeat = byte;
+      else {
+        const segment = segmentPrefix(byte);
+        if (segment === undefined) return;
         // In 64-bit mode only FS and GS have a base to choose.
-        if (codeSize !== 64 || segment >= SEGMENT_INDEX.fs) found.segment = segment;
-      } else if (byte === 0x66) found.operandSize = true;
-      else if (byte === 0x67) found.addressSize = true;
-      else if (byte === 0xf0) found.lock = true;
-      else if (byte === 0xf3 || byte === 0xf2) found.repeat = byte;
-      else return found;
-      found.rex = 0;
+        if (!this.#code64 || segment >= SEGMENT_INDEX.fs) this.#segment = segment;
+      }
+      this.#rex = 0;
       this.#next();
     }
   }
 
-  #opcode(): [Form["map"], number] {
+  /** As {@link OpcodeMap} numbers them. */
+  #opcode(): number {
     const first = this.#next();
-    if (first !== 0x0f) return [0, first];
+    if (first !== 0x0f) return first;
     const second = this.#next();
-    if (second === 0x38) return [2, this.#next()];
-    if (second === 0x3a) return [3, this.#next()];
-    return [1, second];
+    if (second === 0x38) return opcodeNumber(2, this.#next());
+    if (second === 0x3a) return opcodeNumber(3, this.#next());
+    return opcodeNumber(1, second);
   }
 
-  #operandSize(form: Form, prefixes: Prefixes, codeSize: number): MemoryBits {
-    const narrow = prefixes.operandSize && form.prefix !== "66";
+  /** One that may be part of the opcode. */
+  #mandatoryPrefix(): number {
+    if (this.#repeat === 0xf3) return PREFIX_INDEX.f3;
+    if (this.#repeat === 0xf2) return PREFIX_INDEX.f2;
+    return this.#narrowOperand ? PREFIX_INDEX[66] : PREFIX_INDEX.none;
+  }
+
+  #operandSize(form: Form, codeSize: number): MemoryBits {
+    const narrow = this.#narrowOperand && form.prefix !== "66";
     const { sizes } = form;
     if (codeSize === 64) {
-      if (form.traits.has("f64")) return 64;
-      if ((prefixes.rex & 8) !== 0) return sizes.includes(64) ? 64 : 32;
-      if (form.traits.has("d64")) return narrow ? 16 : 64;
+      if (form.always64) return 64;
+      if ((this.#rex & 8) !== 0) return sizes.includes(64) ? 64 : 32;
+      if (form.default64) return narrow ? 16 : 64;
       return narrow && sizes.includes(16) ? 16 : 32;
     }
     const size = (codeSize === 16) === narrow ? 32 : 16;
@@ -215,24 +233,9 @@ export class Decoder {
 
   /** Table 2-1 of Intel SDM vol. 2A. */
   #address16(modRm: number): Address {
-    const [BX, BP, SI, DI] = [3, 5, 6, 7];
-    const pairs = [
-      ...[
-        [BX, SI],
-        [BX, DI],
-        [BP, SI],
-        [BP, DI],
-      ],
-      ...[
-        [SI, -1],
-        [DI, -1],
-        [BP, -1],
-        [BX, -1],
-      ],
-    ] as const;
     const mod = modRm >> 6;
     const rm = modRm & 7;
-    const [base, index] = pairs[rm] as readonly [number, number];
+    const [base, index] = ADDRESS_16[rm] as readonly [number, number];
     if (mod === 0 && rm === 6) {
       return { base: -1, index: -1, scale: 0, displacement: this.#signed(2), ripRelative: false };
     }
@@ -296,12 +299,6 @@ export class Decoder {
     for (let i = 0; i < bytes; i++) value |= this.#next() << (8 * i);
     return value;
   }
-}
-
-function mandatoryPrefix({ repeat, operandSize }: Prefixes): number {
-  if (repeat === 0xf3) return PREFIX_INDEX.f3;
-  if (repeat === 0xf2) return PREFIX_INDEX.f2;
-  return operandSize ? PREFIX_INDEX[66] : PREFIX_INDEX.none;
 }
 
 /** The segment that an address is in: SS with a base of BP or SP, unless overridden. */

@@ -6,12 +6,13 @@ import type { JitHost } from "../jit/support.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
+import type { CodePlace } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import { HANDLERS_SECTION, HandlerIndex } from "./handlers.ts";
 import { ACCESSES_SECTION } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
-import { type CodePlace, type CodeSource, Translator } from "./translator.ts";
+import { type CodeSource, Translator } from "./translator.ts";
 
 /** What the interpreter needs of the processor around it. Faults are thrown as CpuException. */
 export interface EngineHost extends CodeSource {

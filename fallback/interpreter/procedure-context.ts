@@ -3,11 +3,12 @@ import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
+import { PAGE_SIZE } from "../memory/physical.ts";
 import type { Processor } from "../processor.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
 import { mayAccess, type SegmentAccess, segmentFault } from "../system/segment-access.ts";
 import type { Address, DecodedInstruction } from "./decoder.ts";
-import { registerSlot } from "./translator.ts";
+import { registerSlot } from "./register-slot.ts";
 
 /** What a procedure asks of the world outside the processor. */
 export interface Outside {
@@ -41,6 +42,10 @@ const MASKS: Readonly<Record<number, bigint>> = Object.fromEntries(
 );
 
 const mask = (bits: number): bigint => MASKS[bits] ?? (1n << BigInt(bits)) - 1n;
+
+/** Whether 16 bytes are two accesses of which the second cannot fail where the first has not. */
+const isPairOnPage = (linear: number, bytes: number): boolean =>
+  bytes === 16 && (linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - 16;
 
 /**
  * An instruction about to be executed by a procedure. RIP is already behind it: a procedure that
@@ -112,6 +117,7 @@ export class ProcedureContext {
     const at = this.#permitted(segment, offset, bytes, "read");
     if (bytes === 8) return this.mmu.read64(at);
     if (bytes === 1 || bytes === 2 || bytes === 4) return BigInt(this.mmu.read(at, bytes));
+    if (isPairOnPage(at, bytes)) return this.mmu.read64(at) | (this.mmu.read64(at + 8) << 64n);
     const data = new Uint8Array(bytes);
     this.mmu.readBytes(at, data);
     return data.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
@@ -134,6 +140,9 @@ export class ProcedureContext {
     if (bytes === 8) this.mmu.write64(at, value);
     else if (bytes === 1 || bytes === 2 || bytes === 4) {
       this.mmu.write(at, bytes, Number(value & mask(8 * bytes)));
+    } else if (isPairOnPage(at, bytes)) {
+      this.mmu.write64(at, BigInt.asUintN(64, value));
+      this.mmu.write64(at + 8, value >> 64n);
     } else {
       const data = Uint8Array.from({ length: bytes }, (_, i) => {
         return Number((value >> BigInt(8 * i)) & 0xffn);

@@ -1,11 +1,10 @@
 import { generalProtection } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
-import type { OperandSpec } from "../isa/operand.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
-import type { SegmentTraits } from "../segment-traits.ts";
-import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
-import { type Block, type BlockCache, DecodedBlock, jumpEntry } from "./block.ts";
+import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
+import { type Block, type BlockCache, DecodedBlock } from "./block.ts";
+import { type CodePlace, linearAddress, NextRip, withinLimit } from "./code-place.ts";
 import {
   type Address,
   type DecodedInstruction,
@@ -17,6 +16,7 @@ import {
 import { type HandlerIndex, microIndex } from "./handlers.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
+import { registerSlot } from "./register-slot.ts";
 import { readUnitControls, unitFault } from "./units.ts";
 
 /** Where code comes from. */
@@ -39,21 +39,10 @@ export interface CodeSource {
   enter(linear: bigint): void;
   /** Whether a debugger wants to stop before the instruction at a linear address: a block ends there. */
   breaksAt(linear: bigint): boolean;
+  /** Whether it wants that anywhere. */
+  readonly breaks: boolean;
   /** Whether an instruction is to count as unknown, since another processor will execute it. */
   leaves(instruction: DecodedInstruction): boolean;
-}
-
-export interface CodePlace {
-  readonly rip: bigint;
-  /** Of the code segment. */
-  readonly base: bigint;
-  readonly codeSize: 16 | 32 | 64;
-  /** The last offset in the code segment. */
-  readonly limit: bigint;
-  /** Of the other segments: matters to the JIT only. */
-  readonly segments: SegmentTraits;
-  /** Whether it is executed with user's rights. */
-  readonly user: boolean;
 }
 
 const PAGE_SIZE = 4096;
@@ -61,6 +50,8 @@ const MAX_INSTRUCTIONS = 48;
 const NEVER_HOT = 0x7fff_ffff;
 /** Records that one instruction takes at most. */
 const RECORDS_PER_INSTRUCTION = 3;
+const FAULT = microIndex("fault");
+const PROCEDURE = microIndex("procedure");
 const ADDRESS_MASK = { 16: 0xffffn, 32: 0xffff_ffffn, 64: -1n } as const;
 
 /** Makes blocks of records from the guest's code. */
@@ -71,6 +62,7 @@ export class Translator {
   readonly #handlers: HandlerIndex;
   readonly #blocks: BlockCache;
   readonly #source: CodeSource;
+  readonly #next = new NextRip();
   /** Hears of each block that is made and kept. */
   onBlock: (block: Block) => void = () => {};
 
@@ -127,7 +119,7 @@ export class Translator {
     this.#blocks.rememberJump(block, page);
     if (block.pages.length === 1) return;
     const next = this.#source.fetchPage((page.number + 1) * PAGE_SIZE);
-    next.jumps.add(jumpEntry(block.linear));
+    next.jumps.add(block.jump);
   }
 
   /** The block at a place, if it has been executed before and would be entered now. */
@@ -163,41 +155,59 @@ export class Translator {
     const instructions: DecodedInstruction[] = [];
     const offsets: number[] = [];
     const bytes = withinLimit(place, this.#source.page(address));
+    const controls = readUnitControls(this.#view);
     let offset = 0;
     let record = header + RECORD_SIZE;
     let ended = false;
+    let usesUnits = false;
+    let isKept = count === 1;
+    this.#next.begin(place);
     while (!ended && offset < bytes.length && instructions.length < count) {
-      if (offset > 0 && this.#source.breaksAt(linearAddress(place, offset))) break;
+      if (offset > 0 && this.#source.breaks && this.#breaksAt(place, offset)) break;
       const instruction = this.#decode(place, bytes, offset, pages, instructions.length);
       if (instruction === undefined) break;
-      const next = nextRip(place, offset + instruction.length);
+      const { form } = instruction;
       offsets.push(offset);
-      record = this.#write(record, instruction, instructions.length, place, next);
-      instructions.push(instruction);
       offset += instruction.length;
-      ended = instruction.form.instruction.ends !== undefined;
+      this.#next.advance(offset);
+      const fault = form.unit === undefined ? undefined : unitFault(form.unit, controls);
+      record = this.#write(record, instruction, instructions.length, place, fault);
+      instructions.push(instruction);
+      usesUnits ||= form.unit !== undefined;
+      isKept ||= isProcedure(instruction);
+      ended = form.instruction.ends !== undefined;
     }
     const recordsEnd = record;
-    if (!ended || goesOn(instructions.at(-1))) this.#writeGo(record, nextRip(place, offset));
+    if (!ended || goesOn(instructions.at(-1))) this.#writeGo(record);
     this.#blocks.release(record + RECORD_SIZE);
     this.#view.setInt32(header + HEADER.COUNT, instructions.length, true);
     this.#view.setInt32(header + HEADER.HEAT, NEVER_HOT, true);
     this.#view.setInt32(header + HEADER.REGION, 0, true);
-    const { rip, codeSize, limit, user } = place;
-    const usesUnits = instructions.some(({ form }) => form.unit !== undefined);
     const facts = {
-      ...{ header, rip, linear, codeSize, limit, address, user, pages, offsets, recordsEnd },
+      header,
+      rip: place.rip,
+      linear,
+      codeSize: place.codeSize,
+      limit: place.limit,
+      address,
+      user: place.user,
+      pages,
+      offsets,
+      recordsEnd,
       single: count === 1,
       length: offset,
-      calls: calleeOf(instructions.at(-1), codeSize, nextRip(place, offset)),
-      unitControls: usesUnits ? readUnitControls(this.#view) : undefined,
+      calls: calleeOf(instructions.at(-1), place.codeSize, this.#next),
+      unitControls: usesUnits ? controls : undefined,
     };
-    const isKept = count === 1 || pages.length > 1 || instructions.some(isProcedure);
-    const kept = isKept ? instructions : undefined;
+    const kept = isKept || pages.length > 1 ? instructions : undefined;
     const block = new DecodedBlock(facts, this.#decodeAgain, kept);
     for (const page of pages) this.#source.mark(page);
     this.#blocks.add(block);
     return block;
+  }
+
+  #breaksAt(place: CodePlace, offset: number): boolean {
+    return this.#source.breaksAt(linearAddress(place, offset));
   }
 
   readonly #decodeAgain = ({ address, codeSize, offsets }: Block): DecodedInstruction[] => {
@@ -239,26 +249,31 @@ export class Translator {
     return instruction;
   }
 
-  /** Writes an instruction's records; returns where the next one goes. */
+  /**
+   * Writes an instruction's records; returns where the next one goes.
+   * @param fault the exception that it raises instead
+   */
   #write(
     at: number,
     instruction: DecodedInstruction,
     index: number,
     place: CodePlace,
-    next: bigint,
+    fault: number | undefined,
   ): number {
     const { form, address } = instruction;
     let record = at;
     this.#clear(record, index);
-    const fault = unitFault(form.unit, readUnitControls(this.#view));
     if (fault !== undefined) {
-      this.#view.setUint16(record + RECORD.HANDLER, microIndex("fault"), true);
+      this.#view.setUint16(record + RECORD.HANDLER, FAULT, true);
       this.#view.setUint32(record + RECORD.IMMEDIATE, fault, true);
       return record + RECORD_SIZE;
     }
-    const handler = this.#handler(instruction, place, next);
+    const target = form.relative
+      ? branchTarget(instruction, place.codeSize, this.#next.rip)
+      : undefined;
+    const handler = this.#handler(instruction, place, target);
     if (address !== undefined && this.#isDirect(instruction, place)) {
-      this.#writeAddress(record, address, next);
+      this.#writeAddress(record, address);
     } else if (address !== undefined && form.instruction.meaning !== undefined) {
       const access = place.codeSize === 64 ? undefined : this.#handlers.access(handler);
       if (access !== undefined && hasMmxOperand(instruction)) {
@@ -267,7 +282,7 @@ export class Translator {
         record += RECORD_SIZE;
         this.#clear(record, index);
       }
-      this.#writeAddressOperation(record, instruction, address, next);
+      this.#writeAddressOperation(record, instruction, address);
       if (access !== undefined) {
         this.#writeSegmentCheck(record, instruction, access);
       }
@@ -277,16 +292,15 @@ export class Translator {
     }
     this.#view.setUint16(record + RECORD.HANDLER, handler, true);
     this.#writeRegisters(record, instruction);
-    this.#writeImmediate(record, instruction, place, next);
+    this.#writeImmediate(record, instruction, target);
     return record + RECORD_SIZE;
   }
 
-  #handler(instruction: DecodedInstruction, place: CodePlace, next: bigint): number {
+  /** @param target of a relative branch */
+  #handler(instruction: DecodedInstruction, place: CodePlace, target: bigint | undefined): number {
     const { form, operandSize, address } = instruction;
-    const leaves = branchTarget(instruction, place.codeSize, next) > place.limit;
-    if (form.instruction.meaning === undefined || leaves || countsOtherwise(instruction)) {
-      return microIndex("procedure");
-    }
+    if (form.instruction.meaning === undefined || countsOtherwise(instruction)) return PROCEDURE;
+    if (target !== undefined && target > place.limit) return PROCEDURE;
     return this.#handlers.index(form, operandSize, address !== undefined, place.codeSize === 64);
   }
 
@@ -295,17 +309,12 @@ export class Translator {
     return place.codeSize === 64 && addressSize === 64 && segment < SEGMENT_INDEX.fs;
   }
 
-  #writeAddressOperation(
-    record: number,
-    instruction: DecodedInstruction,
-    address: Address,
-    next: bigint,
-  ): void {
+  #writeAddressOperation(record: number, instruction: DecodedInstruction, address: Address): void {
     const mask = ADDRESS_MASK[instruction.addressSize];
     // Without an access (LEA) the address is an offset.
     const offsetOnly = instruction.form.operands.some((o) => o.place === "memory" && o.width === 0);
     const base = offsetOnly ? STATE.ZERO : segmentOffset(instruction.segment) + SEGMENT.BASE;
-    this.#writeAddress(record, address, next);
+    this.#writeAddress(record, address);
     this.#view.setUint16(record + RECORD.HANDLER, microIndex("address"), true);
     this.#view.setUint16(record + RECORD.SEGMENT, base, true);
     this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, mask), true);
@@ -322,13 +331,14 @@ export class Translator {
     this.#view.setUint8(record + RECORD.ACCESS_LENGTH, bytes - 1);
   }
 
-  #writeAddress(record: number, address: Address, next: bigint): void {
+  #writeAddress(record: number, address: Address): void {
     const slot = (register: number) => (register < 0 ? STATE.ZERO : STATE.GPR + 8 * register);
-    const displacement = address.displacement + (address.ripRelative ? next : 0n);
+    const { displacement } = address;
     this.#view.setUint16(record + RECORD.BASE, slot(address.base), true);
     this.#view.setUint16(record + RECORD.INDEX_REGISTER, slot(address.index), true);
     this.#view.setUint8(record + RECORD.SCALE, address.scale);
-    this.#view.setBigInt64(record + RECORD.DISPLACEMENT, BigInt.asIntN(64, displacement), true);
+    const from = address.ripRelative ? displacement + this.#next.rip : displacement;
+    this.#view.setBigInt64(record + RECORD.DISPLACEMENT, from, true);
   }
 
   #writeRegisters(record: number, instruction: DecodedInstruction): void {
@@ -341,34 +351,33 @@ export class Translator {
     }
   }
 
+  /** @param target of a relative branch */
   #writeImmediate(
     record: number,
     instruction: DecodedInstruction,
-    place: CodePlace,
-    next: bigint,
+    target: bigint | undefined,
   ): void {
     const [immediate] = instruction.immediates;
     if (immediate === undefined) {
-      this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, next), true);
+      this.#next.store(this.#words, record + RECORD.IMMEDIATE);
       return;
     }
-    const value = isRelative(instruction)
-      ? branchTarget(instruction, place.codeSize, next)
-      : immediate;
-    this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, value), true);
+    this.#view.setBigInt64(record + RECORD.IMMEDIATE, target ?? immediate, true);
     if (instruction.address === undefined) {
-      this.#view.setBigInt64(record + RECORD.DISPLACEMENT, BigInt.asIntN(64, next), true);
+      this.#next.store(this.#words, record + RECORD.DISPLACEMENT);
     }
   }
 
-  #writeGo(record: number, rip: bigint): void {
+  #writeGo(record: number): void {
     this.#clear(record, 0);
     this.#view.setUint16(record + RECORD.HANDLER, microIndex("go"), true);
-    this.#view.setBigInt64(record + RECORD.IMMEDIATE, BigInt.asIntN(64, rip), true);
+    this.#next.store(this.#words, record + RECORD.IMMEDIATE);
   }
 
   #clear(record: number, index: number): void {
-    this.#words.fill(0, record / 4, (record + RECORD_SIZE) / 4);
+    const words = this.#words;
+    const first = record / 4;
+    for (let word = first; word < first + RECORD_SIZE / 4; word++) words[word] = 0;
     this.#view.setUint8(record + RECORD.INDEX, index);
     this.#view.setUint16(record + RECORD.BASE, STATE.ZERO, true);
     this.#view.setUint16(record + RECORD.INDEX_REGISTER, STATE.ZERO, true);
@@ -387,24 +396,6 @@ export const countsOtherwise = ({ form, addressSize, operandSize }: DecodedInstr
 const goesOn = (last: DecodedInstruction | undefined): boolean =>
   last?.form.instruction.resumes === true && !isProcedure(last);
 
-const widthOf = ({ codeSize }: Pick<CodePlace, "codeSize">): number => (codeSize === 64 ? 64 : 32);
-
-/** @param plus bytes from the place */
-export const linearAddress = (
-  place: Pick<CodePlace, "rip" | "base" | "codeSize">,
-  plus: number,
-): bigint => BigInt.asUintN(widthOf(place), place.rip + place.base + BigInt(plus));
-
-/** RIP wraps at the code's width. */
-const nextRip = (place: CodePlace, offset: number): bigint =>
-  BigInt.asUintN(widthOf(place), place.rip + BigInt(offset));
-
-/** Those of the bytes at a place that the code segment has. */
-function withinLimit({ rip, limit }: CodePlace, bytes: Uint8Array): Uint8Array {
-  const room = limit - rip + 1n;
-  return room < BigInt(bytes.length) ? bytes.subarray(0, Number(room)) : bytes;
-}
-
 export const isRelative = ({ form }: DecodedInstruction): boolean => form.relative;
 
 /** Where a relative branch goes; 0 if it is none. */
@@ -422,55 +413,11 @@ export function branchTarget(
 function calleeOf(
   last: DecodedInstruction | undefined,
   codeSize: CodePlace["codeSize"],
-  next: bigint,
+  next: NextRip,
 ): bigint | undefined {
   if (last?.form.instruction.name !== "CALL" || !isRelative(last)) return undefined;
-  return branchTarget(last, codeSize, next);
+  return branchTarget(last, codeSize, next.rip);
 }
 
 const hasMmxOperand = ({ form }: DecodedInstruction): boolean =>
   form.operands.some(({ place }) => place.startsWith("mmx"));
-
-/** REX says nothing about MMX registers. */
-const mmxSlot = (register: number): number => STATE.FX_AREA + FXSAVE.ST + 16 * (register & 7);
-
-/** Offset in the state of an operand that is a register; undefined for others. */
-export function registerSlot(
-  spec: OperandSpec,
-  { modRm, rex, form }: Pick<DecodedInstruction, "modRm" | "rex" | "form">,
-): number | undefined {
-  const reg = ((modRm >> 3) & 7) | ((rex & 4) << 1);
-  const rm = (modRm & 7) | ((rex & 1) << 3);
-  const byteWide = spec.width === 8;
-  const general = (n: number) => {
-    // Without REX, byte registers 4 to 7 are AH, CH, DH and BH.
-    if (byteWide && rex === 0 && n >= 4) return STATE.GPR + 8 * (n - 4) + 1;
-    return STATE.GPR + 8 * n;
-  };
-  switch (spec.place) {
-    case "reg":
-      return general(reg);
-    case "rm":
-      return modRm >= 0xc0 ? general(rm) : undefined;
-    case "rm-register":
-      return general(rm);
-    case "opcode-register":
-      return general((form.opcode & 7) | ((rex & 1) << 3));
-    case "fixed":
-      return spec.width === 128 ? STATE.XMM : general(spec.register ?? 0);
-    case "xmm-reg":
-      return STATE.XMM + 16 * reg;
-    case "xmm-rm":
-      return modRm >= 0xc0 ? STATE.XMM + 16 * rm : undefined;
-    case "xmm-rm-register":
-      return STATE.XMM + 16 * rm;
-    case "mmx-reg":
-      return mmxSlot(reg);
-    case "mmx-rm":
-      return modRm >= 0xc0 ? mmxSlot(rm) : undefined;
-    case "mmx-rm-register":
-      return mmxSlot(rm);
-    default:
-      return undefined;
-  }
-}

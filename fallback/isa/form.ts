@@ -23,6 +23,9 @@ export interface Form {
   /** Which control register bits it obeys. */
   readonly unit: Unit | undefined;
   readonly traits: ReadonlySet<string>;
+  /** In 64-bit mode: 64 bits whatever the prefixes say (f64), or without a prefix (d64). */
+  readonly always64: boolean;
+  readonly default64: boolean;
   /** The operand sizes that it comes in; without any that depends on it, one for all. */
   readonly sizes: readonly MemoryBits[];
   /** Those of the operands whose values are part of the instruction. */
@@ -84,6 +87,8 @@ export function parseForm(instruction: Instruction, text: string): Form {
     hasModRm,
     unit: instruction.unit ?? unitOf(operands),
     traits,
+    always64: traits.has("f64"),
+    default64: traits.has("d64"),
     sizes: sizesOf(instruction, operands, traits),
     immediates: operands.filter(({ place }) => IMMEDIATE_PLACES.has(place)),
     relative: operands.some(({ place }) => place === "relative"),

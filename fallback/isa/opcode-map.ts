@@ -2,17 +2,6 @@ import { type Form, MANDATORY_PREFIXES, parseForms } from "./form.ts";
 import { FormIndex, OPCODE_COUNT } from "./form-index.ts";
 import type { Family } from "./instruction.ts";
 
-/** What of an encoding, besides the opcode, decides which form it is. */
-export interface OpcodeQuery {
-  readonly map: Form["map"];
-  readonly opcode: number;
-  /** Index into {@link MANDATORY_PREFIXES}: F3 and F2 win over 66 (Intel SDM vol. 2A §2.1.2). */
-  readonly prefix: number;
-  readonly code64: boolean;
-  readonly rexW: boolean;
-  readonly rexB: boolean;
-}
-
 /** A form, and what has to hold for it besides the opcode; undefined is whatever it is. */
 interface Candidate {
   readonly form: Form;
@@ -25,6 +14,12 @@ interface Candidate {
   readonly register: boolean | undefined;
   readonly noB: boolean;
 }
+
+/** One number of an opcode map, as in {@link Form.map}, and the opcode. */
+export const opcodeNumber = (map: Form["map"], opcode: number): number => map * 256 + opcode;
+
+const REX_W = 8;
+const REX_B = 1;
 
 /** The forms of an opcode, parsed; those with more conditions first. */
 interface Opcode {
@@ -47,13 +42,13 @@ export class OpcodeMap {
     const byOpcode: Form[][] = Array.from({ length: OPCODE_COUNT }, () => []);
     for (const [ordinal, form] of families.flat().flatMap(parseForms).entries()) {
       form.ordinal = ordinal;
-      byOpcode[form.map * 256 + form.opcode]?.push(form);
+      byOpcode[opcodeNumber(form.map, form.opcode)]?.push(form);
     }
     for (const [opcode, forms] of byOpcode.entries()) this.#opcodes[opcode] = opcodeOf(forms);
   }
 
-  #opcode(map: Form["map"], opcode: number): Opcode {
-    const number = map * 256 + opcode;
+  /** @param number as {@link opcodeNumber} */
+  #opcode(number: number): Opcode {
     const known = this.#opcodes[number];
     if (known !== undefined) return known;
     const parsed = opcodeOf(this.#index?.forms(number) ?? []);
@@ -65,22 +60,33 @@ export class OpcodeMap {
   get forms(): readonly Form[] {
     const forms: Form[] = [];
     for (let number = 0; number < OPCODE_COUNT; number++) {
-      const opcode = this.#opcode((number >> 8) as Form["map"], number & 0xff);
-      for (const { form } of opcode.candidates) forms[form.ordinal] = form;
+      for (const { form } of this.#opcode(number).candidates) forms[form.ordinal] = form;
     }
     return forms;
   }
 
   /** Whether the opcode takes a ModRM byte: the same for all its forms. */
-  hasModRm(map: Form["map"], opcode: number): boolean {
-    return this.#opcode(map, opcode).hasModRm;
+  hasModRm(opcode: number): boolean {
+    return this.#opcode(opcode).hasModRm;
   }
 
-  /** @param modRm the byte, or -1 */
-  find(query: OpcodeQuery, modRm: number): Form | undefined {
+  /**
+   * @param opcode as {@link opcodeNumber}
+   * @param prefix index into {@link MANDATORY_PREFIXES}: F3 and F2 win over 66 (Intel SDM vol. 2A
+   * §2.1.2)
+   * @param rex the byte, or 0
+   * @param modRm the byte, or -1
+   */
+  find(
+    opcode: number,
+    prefix: number,
+    code64: boolean,
+    rex: number,
+    modRm: number,
+  ): Form | undefined {
     // A form with more conditions is the one that is meant: it comes first.
-    for (const candidate of this.#opcode(query.map, query.opcode).candidates) {
-      if (matches(candidate, query, modRm)) return candidate.form;
+    for (const candidate of this.#opcode(opcode).candidates) {
+      if (matches(candidate, prefix, code64, rex, modRm)) return candidate.form;
     }
     return undefined;
   }
@@ -121,13 +127,19 @@ function registerOnly({ operands, hasAddress }: Form): boolean | undefined {
   return operands.some(({ place }) => REGISTER_PLACES.includes(place)) ? true : undefined;
 }
 
-function matches(candidate: Candidate, query: OpcodeQuery, modRm: number): boolean {
-  const { prefix, code64, rexW, register, digit } = candidate;
-  if (prefix !== undefined && prefix !== query.prefix) return false;
-  if (code64 !== undefined && code64 !== query.code64) return false;
-  if (rexW !== undefined && rexW !== query.rexW) return false;
-  if (candidate.noB && query.rexB) return false;
+function matches(
+  candidate: Candidate,
+  prefix: number,
+  code64: boolean,
+  rex: number,
+  modRm: number,
+): boolean {
+  if (candidate.prefix !== undefined && candidate.prefix !== prefix) return false;
+  if (candidate.code64 !== undefined && candidate.code64 !== code64) return false;
+  if (candidate.rexW !== undefined && candidate.rexW !== ((rex & REX_W) !== 0)) return false;
+  if (candidate.noB && (rex & REX_B) !== 0) return false;
   if (candidate.modRm !== undefined) return modRm === candidate.modRm;
+  const { digit, register } = candidate;
   if (digit !== undefined && ((modRm >> 3) & 7) !== digit) return false;
   return register === undefined || register === modRm >= 0xc0;
 }

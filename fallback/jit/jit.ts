@@ -1,8 +1,8 @@
 import { MILLISECOND } from "../../src/core/units.ts";
 import { type Block, type BlockCache, jumpEntry, placeOf } from "../interpreter/block.ts";
+import { type CodePlace, linearAddress } from "../interpreter/code-place.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { HEADER } from "../interpreter/record.ts";
-import { type CodePlace, linearAddress } from "../interpreter/translator.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";

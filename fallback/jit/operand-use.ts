@@ -1,7 +1,7 @@
 /** What the operands of a region's instructions tell about it. */
 
 import type { Block } from "../interpreter/block.ts";
-import { registerSlot } from "../interpreter/translator.ts";
+import { registerSlot } from "../interpreter/register-slot.ts";
 import { STATE } from "../state.ts";
 import type { Node } from "./graph.ts";
 

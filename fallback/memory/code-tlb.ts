@@ -28,6 +28,8 @@ export interface CodePage {
  */
 export class CodeTlb {
   readonly #pages = new Map<number, CodePage>();
+  /** Those that go when CR3 is loaded: few, where a kernel's own pages stay. */
+  readonly #local = new Set<CodePage>();
   /** Pages that are parts of large ones, by number of 2 MiB. */
   readonly #large = new Map<number, Set<CodePage>>();
   readonly #onForget: (page: CodePage) => void;
@@ -56,6 +58,7 @@ export class CodeTlb {
       slots: new Set<number>(),
     };
     this.#pages.set(number, page);
+    if (!global) this.#local.add(page);
     if (span > PAGE_SIZE) {
       const chunk = chunkOf(number);
       const others = this.#large.get(chunk);
@@ -68,12 +71,13 @@ export class CodeTlb {
   /** Forgets all pages without telling anybody. */
   clear(): void {
     this.#pages.clear();
+    this.#local.clear();
     this.#large.clear();
   }
 
   /** CR3 is loaded where global pages stay. */
   forgetLocal(): void {
-    for (const page of this.#pages.values()) if (!page.global) this.#forget(page);
+    for (const page of this.#local) this.#forget(page);
   }
 
   /** INVLPG. @param number linear page number, signed */
@@ -94,6 +98,7 @@ export class CodeTlb {
   #forget(page: CodePage): void {
     if (this.#pages.get(page.number) !== page) return;
     this.#pages.delete(page.number);
+    this.#local.delete(page);
     if (page.span > PAGE_SIZE) {
       const chunk = chunkOf(page.number);
       const others = this.#large.get(chunk);

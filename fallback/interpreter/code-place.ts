@@ -1,0 +1,65 @@
+import type { SegmentTraits } from "../segment-traits.ts";
+
+const WORD = 0x1_0000_0000;
+const WORD_MASK = 0xffff_ffffn;
+
+/** Where code is, and what it depends on there. */
+export interface CodePlace {
+  readonly rip: bigint;
+  /** Of the code segment. */
+  readonly base: bigint;
+  readonly codeSize: 16 | 32 | 64;
+  /** The last offset in the code segment. */
+  readonly limit: bigint;
+  /** Of the other segments: matters to the JIT only. */
+  readonly segments: SegmentTraits;
+  /** Whether it is executed with user's rights. */
+  readonly user: boolean;
+}
+
+const widthOf = ({ codeSize }: Pick<CodePlace, "codeSize">): number => (codeSize === 64 ? 64 : 32);
+
+/** @param plus bytes from the place */
+export const linearAddress = (
+  place: Pick<CodePlace, "rip" | "base" | "codeSize">,
+  plus: number,
+): bigint => BigInt.asUintN(widthOf(place), place.rip + place.base + BigInt(plus));
+
+/** Those of the bytes at a place that the code segment has. */
+export function withinLimit({ rip, limit }: CodePlace, bytes: Uint8Array): Uint8Array {
+  const room = limit - rip + 1n;
+  return room < BigInt(bytes.length) ? bytes.subarray(0, Number(room)) : bytes;
+}
+
+/** Where the next instruction is, in halves: 64-bit numbers would be made anew for each. */
+export class NextRip {
+  #low = 0;
+  #high = 0;
+  #nextLow = 0;
+  #nextHigh = 0;
+  #isLong = false;
+
+  begin({ rip, codeSize }: CodePlace): void {
+    this.#isLong = codeSize === 64;
+    this.#low = Number(rip & WORD_MASK);
+    this.#high = Number(rip >> 32n);
+    this.advance(0);
+  }
+
+  /** @param offset bytes from the block's start */
+  advance(offset: number): void {
+    const low = this.#low + offset;
+    this.#nextLow = low | 0;
+    const carry = low >= WORD ? 1 : 0;
+    this.#nextHigh = this.#isLong ? (this.#high + carry) | 0 : 0;
+  }
+
+  store(words: Int32Array, at: number): void {
+    words[at / 4] = this.#nextLow;
+    words[at / 4 + 1] = this.#nextHigh;
+  }
+
+  get rip(): bigint {
+    return (BigInt(this.#nextHigh >>> 0) << 32n) | BigInt(this.#nextLow >>> 0);
+  }
+}

@@ -1,0 +1,47 @@
+import type { OperandSpec } from "../isa/operand.ts";
+import { FXSAVE, STATE } from "../state.ts";
+import type { DecodedInstruction } from "./decoder.ts";
+
+/** REX says nothing about MMX registers. */
+const mmxSlot = (register: number): number => STATE.FX_AREA + FXSAVE.ST + 16 * (register & 7);
+
+/** Offset in the state of an operand that is a register; undefined for others. */
+export function registerSlot(
+  spec: OperandSpec,
+  { modRm, rex, form }: Pick<DecodedInstruction, "modRm" | "rex" | "form">,
+): number | undefined {
+  const reg = ((modRm >> 3) & 7) | ((rex & 4) << 1);
+  const rm = (modRm & 7) | ((rex & 1) << 3);
+  const byteWide = spec.width === 8;
+  const general = (n: number) => {
+    // Without REX, byte registers 4 to 7 are AH, CH, DH and BH.
+    if (byteWide && rex === 0 && n >= 4) return STATE.GPR + 8 * (n - 4) + 1;
+    return STATE.GPR + 8 * n;
+  };
+  switch (spec.place) {
+    case "reg":
+      return general(reg);
+    case "rm":
+      return modRm >= 0xc0 ? general(rm) : undefined;
+    case "rm-register":
+      return general(rm);
+    case "opcode-register":
+      return general((form.opcode & 7) | ((rex & 1) << 3));
+    case "fixed":
+      return spec.width === 128 ? STATE.XMM : general(spec.register ?? 0);
+    case "xmm-reg":
+      return STATE.XMM + 16 * reg;
+    case "xmm-rm":
+      return modRm >= 0xc0 ? STATE.XMM + 16 * rm : undefined;
+    case "xmm-rm-register":
+      return STATE.XMM + 16 * rm;
+    case "mmx-reg":
+      return mmxSlot(reg);
+    case "mmx-rm":
+      return modRm >= 0xc0 ? mmxSlot(rm) : undefined;
+    case "mmx-rm-register":
+      return mmxSlot(rm);
+    default:
+      return undefined;
+  }
+}

@@ -2,6 +2,7 @@ import type { MemoryBits } from "../isa/emitter.ts";
 import { RAM_BASE, STATE, type WindowArea, windowOffset } from "../state.ts";
 import { type Expression, type I32, type I64, i32, i64, type V128 } from "../wasm/expression.ts";
 import {
+  type Callee,
   callResult,
   type FunctionBuilder,
   isVariable,
@@ -10,23 +11,23 @@ import {
 } from "../wasm/function-builder.ts";
 import { i64x2, v128 } from "../wasm/simd.ts";
 
-/** Functions of the module for accesses outside the identity window. */
-export interface SlowAccess {
+/** Functions for accesses outside the identity window. */
+export interface SlowAccess<Function extends Callee = Callee> {
   /** Load by width: (address: i64) → i64; then STATE.FAULT tells whether it failed. */
-  readonly load: Readonly<Record<MemoryBits, number>>;
+  readonly load: Readonly<Record<MemoryBits, Function>>;
   /** The same, checking first that the memory may be written. */
-  readonly loadForWrite: Readonly<Record<MemoryBits, number>>;
+  readonly loadForWrite: Readonly<Record<MemoryBits, Function>>;
   /** Store by width: (address: i64, value: i64) → i32, zero if it failed. */
-  readonly store: Readonly<Record<MemoryBits, number>>;
+  readonly store: Readonly<Record<MemoryBits, Function>>;
   /** 128 bits: (address: i64) → v128, and (address: i64, value: v128) → i32. */
-  readonly loadVector: number;
-  readonly storeVector: number;
+  readonly loadVector: Function;
+  readonly storeVector: Function;
   /**
    * Outside 64-bit mode: (limit: i32, offset: i32, length: i32) → i32, zero if a fault is recorded.
    * The limit is the offset in the state of READ_LAST or WRITE_LAST of a segment; the length is that
    * of the access in bytes, less one.
    */
-  readonly checkSegment: number;
+  readonly checkSegment: Function;
 }
 
 export const LOAD_ZERO_EXTENDED = {

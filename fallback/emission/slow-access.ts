@@ -24,7 +24,7 @@ const LOAD = { 8: i64.load8U, 16: i64.load16U, 32: i64.load32U, 64: i64.load } a
  * Accesses outside the identity windows: through the software TLB, and where that knows nothing,
  * through TypeScript.
  */
-export function buildSlowAccess(module: ModuleBuilder, imports: AccessImports): SlowAccess {
+export function buildSlowAccess(module: ModuleBuilder, imports: AccessImports): SlowAccess<number> {
   const loader = (bits: MemoryBits, forWrite: boolean): number => {
     const index = module.addFunction({ parameters: ["i64"], results: ["i64"] });
     const fn = new FunctionBuilder(["i64"]);

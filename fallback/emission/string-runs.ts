@@ -2,7 +2,7 @@ import { RFLAGS } from "../bits.ts";
 import { MAX_ELEMENTS } from "../isa/string-operation.ts";
 import { RAM_BASE, STATE, windowOffset } from "../state.ts";
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
-import { FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
+import { type Callee, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder, Signature } from "../wasm/module-builder.ts";
 import { throughTlb } from "./slow-access.ts";
 
@@ -14,11 +14,11 @@ const PAGE_SIZE = 4096;
  * needs a closer look, is the procedure's: faults, devices, translated code, overlapping operands, more
  * elements than one execution does.
  */
-export interface StringRuns {
+export interface StringRuns<Function extends Callee = Callee> {
   /** (to: i64, from: i64, count: i64, shift: i32) → i64. The shift is that of an element's size. */
-  readonly move: number;
+  readonly move: Function;
   /** (to: i64, value: i64, count: i64, shift: i32) → i64: of values whose bytes are all alike. */
-  readonly fill: number;
+  readonly fill: Function;
 }
 
 export const RUN_SIGNATURE: Signature = {
@@ -139,7 +139,7 @@ class Run {
   }
 }
 
-export function buildStringRuns(module: ModuleBuilder): StringRuns {
+export function buildStringRuns(module: ModuleBuilder): StringRuns<number> {
   return { move: buildMove(module), fill: buildFill(module) };
 }
 

@@ -366,10 +366,10 @@ export class Jit {
     const slotAt = (linear: bigint) => this.#table.slotOf(block.user ? linear ^ USER_CODE : linear);
     const first = this.#records.next;
     this.#modules ??= new RegionModules(this.#around.shared);
-    const { imports } = this.#modules;
+    const { commons } = this.#modules;
     const body = new RegionCode(graph, {
-      ...imports,
-      slow: slow ? imports.slow : undefined,
+      ...commons,
+      slow: slow ? commons.slow : undefined,
       windows,
       thorough,
       unitControls,
@@ -416,10 +416,11 @@ export class Jit {
   #makeImports(): JitImports {
     const { memory, shared, host, settleFlags, table, recordFault, procedure } = this.#around;
     const support = instantiateSupport(memory, shared, host, {
-      recordFault,
+      ...{ recordFault, settleFlags },
       procedure: (number) => (procedure(this.#procedures[number] as DecodedInstruction) ? 0 : 1),
     });
-    return { jit: { ...support, memory, regions: table, settleFlags } };
+    this.#table.setSupport(support);
+    return { jit: { memory, regions: table } };
   }
 }
 

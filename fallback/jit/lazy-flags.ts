@@ -1,7 +1,7 @@
 import { FlagEmitter, type FlagLetter, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
 import { STATE } from "../state.ts";
 import { type Expression, type I32, type I64, i32, i64 } from "../wasm/expression.ts";
-import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
+import type { Callee, FunctionBuilder, Local } from "../wasm/function-builder.ts";
 import { type FlagOperation, flagKind } from "./flag-kinds.ts";
 
 /** From what the flags would be computed, as far as that is known while code is made. */
@@ -57,10 +57,10 @@ export class LazyFlags extends FlagEmitter {
   carryIn = false;
   readonly locals: FlagLocals;
   readonly #fn: FunctionBuilder;
-  readonly #settle: number;
+  readonly #settle: Callee;
 
-  /** @param settle index of the function that makes the flags in the state known */
-  constructor(fn: FunctionBuilder, locals: FlagLocals, settle: number) {
+  /** @param settle the function that makes the flags in the state known */
+  constructor(fn: FunctionBuilder, locals: FlagLocals, settle: Callee) {
     const { first, second, third } = locals;
     super({
       let: (value) => fn.let(value as Expression) as never,

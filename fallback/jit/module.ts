@@ -1,27 +1,23 @@
-import type { SlowAccess } from "../emission/guest-access.ts";
-import type { StringRuns } from "../emission/string-runs.ts";
 import { RAM_BASE } from "../state.ts";
 import { i64 } from "../wasm/expression.ts";
 import { FunctionBuilder } from "../wasm/function-builder.ts";
 import { joined, ModuleBuilder } from "../wasm/module-builder.ts";
 import { REGION_SIGNATURE } from "./protocol.ts";
-import { importRuns, importSupport } from "./support.ts";
+import { type Support, supportOf } from "./support.ts";
 
 const WASM_PAGE = 65536;
 
-/** Indices of what the functions of a module of regions have in common. */
-export interface RegionImports {
-  readonly slow: SlowAccess;
-  readonly runs: StringRuns;
-  readonly settleFlags: number;
-  readonly procedure: number;
+/** What the functions of all modules have in common. */
+export interface RegionCommons extends Support {
+  /** Index of the type of regions. */
   readonly regionType: number;
+  /** Index of the region's own function. */
   readonly self: number;
 }
 
 /** Modules with one function each, exported as `region`: all alike but for its body. */
 export class RegionModules {
-  readonly imports: RegionImports;
+  readonly commons: RegionCommons;
   readonly #head: Uint8Array;
 
   /** @param shared whether the memory is a shared one */
@@ -30,23 +26,14 @@ export class RegionModules {
     const regionType = module.typeIndex(REGION_SIGNATURE);
     module.importMemory("jit", "memory", RAM_BASE / WASM_PAGE, shared);
     module.importTable("jit", "regions");
-    const imports = {
-      slow: importSupport(module),
-      runs: importRuns(module),
-      settleFlags: module.importFunction("jit", "settleFlags", { parameters: [], results: [] }),
-      procedure: module.importFunction("jit", "procedure", {
-        parameters: ["i32"],
-        results: ["i32"],
-      }),
-      regionType,
-    };
+    const support = supportOf(module);
     const self = module.addFunction(REGION_SIGNATURE);
     module.exportFunction("region", self);
-    this.imports = { ...imports, self };
+    this.commons = { ...support, regionType, self };
     this.#head = module.head();
   }
 
-  /** @param body made with {@link imports} */
+  /** @param body made with {@link commons} */
   module(body: Uint8Array): Uint8Array<ArrayBuffer> {
     return joined(this.#head, [body]);
   }

@@ -3,6 +3,7 @@ import type { StringRuns } from "../emission/string-runs.ts";
 import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
+import type { Callee } from "../wasm/function-builder.ts";
 import type { ExitReason } from "./exit-records.ts";
 import type { KnownWindows } from "./known-windows.ts";
 
@@ -15,10 +16,10 @@ export interface RegionEnvironment {
   readonly windows: KnownWindows | undefined;
   /** Whether what is rare is done by the region too. */
   readonly thorough: boolean;
-  /** Index of the function that makes the flags in the state known. */
-  readonly settleFlags: number;
-  /** Index of (number: i32) → i32: zero, or the region has to stop. */
-  readonly procedure: number;
+  /** Makes the flags in the state known. */
+  readonly settleFlags: Callee;
+  /** (number: i32) → i32: zero, or the region has to stop. */
+  readonly procedure: Callee;
   /** Index of the region's own function. */
   readonly self: number;
   /** Index of the type of regions. */

@@ -1,6 +1,6 @@
 import { REGION_LINKS, REGION_SLOTS } from "../state.ts";
 import { unlinkedModule } from "./module.ts";
-import { REGION_LEFT } from "./protocol.ts";
+import { FIRST_REGION_SLOT, FIRST_SUPPORT_SLOT, REGION_LEFT } from "./protocol.ts";
 
 /** What calls that lead nowhere arrive at. */
 const UNLINKED = 0;
@@ -19,11 +19,19 @@ export class RegionTable {
   /** Made for the first region: most guests are gone before. */
   #unlinked: unknown;
   readonly #linked = new Set<number>();
-  #next = 1;
+  #next = FIRST_REGION_SLOT;
 
   constructor(table: WebAssembly.Table, buffer: ArrayBuffer) {
     this.#table = table;
     this.#links = new Int32Array(buffer, REGION_LINKS, REGION_SLOTS);
+  }
+
+  /** What regions call. @param functions as `instantiateSupport` gives them */
+  setSupport(functions: readonly unknown[]): void {
+    const missing = FIRST_REGION_SLOT - this.#table.length;
+    if (missing > 0) this.#table.grow(missing);
+    if (FIRST_SUPPORT_SLOT + functions.length > FIRST_REGION_SLOT) throw new Error("no room");
+    for (const [index, fn] of functions.entries()) this.#table.set(FIRST_SUPPORT_SLOT + index, fn);
   }
 
   /** Whether `count` more slots can be had. */
@@ -86,7 +94,7 @@ export class RegionTable {
     for (const slot of this.#functions.keys()) this.#forget(slot);
     this.#functions.length = 0;
     this.#slots.clear();
-    this.#next = 1;
+    this.#next = FIRST_REGION_SLOT;
   }
 
   #forget(slot: number): void {

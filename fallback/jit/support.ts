@@ -3,13 +3,14 @@ import { buildSlowAccess } from "../emission/slow-access.ts";
 import { buildStringRuns, RUN_SIGNATURE, type StringRuns } from "../emission/string-runs.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
 import { RAM_BASE } from "../state.ts";
-import { callResult, FunctionBuilder } from "../wasm/function-builder.ts";
+import { type Callee, callResult, FunctionBuilder } from "../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
+import { FIRST_SUPPORT_SLOT, REGION_TABLE } from "./protocol.ts";
 
 const WASM_PAGE = 65536;
 const WIDTHS: readonly MemoryBits[] = [8, 16, 32, 64];
 
-/** What regions call for accesses outside the windows, and how they import it. */
+/** What regions call for accesses outside the windows. */
 export interface JitHost {
   /**
    * As the interpreter's, but for accesses that have to be interpreted: these are not made. Then a
@@ -26,63 +27,66 @@ export interface SupportCalls {
   recordFault(): void;
   /** @returns 0 if the region may go on behind the instruction */
   procedure(number: number): number;
+  /** A function of WebAssembly that makes the flags in the state known. */
+  readonly settleFlags: unknown;
 }
 
 const LOAD = { parameters: ["i64"], results: ["i64"] } as const;
 const STORE = { parameters: ["i64", "i64"], results: ["i32"] } as const;
+const CHECK_SEGMENT = { parameters: ["i32", "i32", "i32"], results: ["i32"] } as const;
+const PROCEDURE = { parameters: ["i32"], results: ["i32"] } as const;
 
-/** The functions of {@link SlowAccess} by the names under which regions import them. */
-const FUNCTIONS: readonly (readonly [string, Signature, (slow: SlowAccess) => number])[] = [
-  ...WIDTHS.map((bits) => [`load${bits}`, LOAD, (slow: SlowAccess) => slow.load[bits]] as const),
-  ...WIDTHS.map(
-    (bits) => [`loadForWrite${bits}`, LOAD, (slow: SlowAccess) => slow.loadForWrite[bits]] as const,
-  ),
-  ...WIDTHS.map((bits) => [`store${bits}`, STORE, (slow: SlowAccess) => slow.store[bits]] as const),
-  ["loadVector", { parameters: ["i64"], results: ["v128"] }, (slow) => slow.loadVector],
-  ["storeVector", { parameters: ["i64", "v128"], results: ["i32"] }, (slow) => slow.storeVector],
-  [
-    "checkSegment",
-    { parameters: ["i32", "i32", "i32"], results: ["i32"] },
-    (slow) => slow.checkSegment,
-  ],
+/** The functions by name, in the order in which the table of regions has them. */
+const FUNCTIONS: readonly (readonly [string, Signature])[] = [
+  ...WIDTHS.map((bits) => [`load${bits}`, LOAD] as const),
+  ...WIDTHS.map((bits) => [`loadForWrite${bits}`, LOAD] as const),
+  ...WIDTHS.map((bits) => [`store${bits}`, STORE] as const),
+  ["loadVector", { parameters: ["i64"], results: ["v128"] }],
+  ["storeVector", { parameters: ["i64", "v128"], results: ["i32"] }],
+  ["checkSegment", CHECK_SEGMENT],
+  ["move", RUN_SIGNATURE],
+  ["fill", RUN_SIGNATURE],
+  ["procedure", PROCEDURE],
+  ["settleFlags", { parameters: [], results: [] }],
 ];
-
-const RUNS = ["move", "fill"] as const satisfies readonly (keyof StringRuns)[];
 
 /** The module that {@link instantiateSupport} makes an instance of. */
 function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const three = ["i32", "i32", "i32"] as const;
   module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared);
-  const one = { parameters: ["i32"], results: ["i32"] } as const;
-  const called = module.importFunction("cpu", "procedure", one);
+  const called = module.importFunction("cpu", "procedure", PROCEDURE);
   const slow = buildSlowAccess(module, {
     load: module.importFunction("cpu", "load", { parameters: [...three, "i32"], results: [] }),
     store: module.importFunction("cpu", "store", { parameters: three, results: ["i32"] }),
-    checkSegment: module.importFunction("cpu", "checkSegment", {
-      parameters: three,
-      results: ["i32"],
-    }),
+    checkSegment: module.importFunction("cpu", "checkSegment", CHECK_SEGMENT),
   });
-  // An import from JavaScript would cost every module of regions code that calls it.
-  const procedure = module.addFunction(one);
-  const fn = new FunctionBuilder(one.parameters);
+  const procedure = module.addFunction(PROCEDURE);
+  const fn = new FunctionBuilder(PROCEDURE.parameters);
   fn.return(callResult("i32", called, fn.parameter(0, "i32")));
   module.define(procedure, fn.finish());
-  for (const [name, , index] of FUNCTIONS) module.exportFunction(name, index(slow));
-  const runs = buildStringRuns(module);
-  for (const name of RUNS) module.exportFunction(name, runs[name]);
-  module.exportFunction("procedure", procedure);
+  for (const bits of WIDTHS) {
+    module.exportFunction(`load${bits}`, slow.load[bits]);
+    module.exportFunction(`loadForWrite${bits}`, slow.loadForWrite[bits]);
+    module.exportFunction(`store${bits}`, slow.store[bits]);
+  }
+  const { loadVector, storeVector, checkSegment } = slow;
+  const others = { loadVector, storeVector, checkSegment, ...buildStringRuns(module), procedure };
+  for (const [name, index] of Object.entries(others)) module.exportFunction(name, index);
   return module.finish();
 }
 
+/**
+ * The functions that regions call, for the table of regions: V8 compiles a way out to JavaScript for
+ * each kind of function that a module imports, which took longer than the region itself.
+ */
 export function instantiateSupport(
   memory: WebAssembly.Memory,
   shared: boolean,
   host: JitHost,
-  { recordFault, procedure }: SupportCalls,
-): Readonly<Record<string, unknown>> {
-  return new WebAssembly.Instance(new WebAssembly.Module(buildSupport(shared)), {
+  { recordFault, procedure, settleFlags }: SupportCalls,
+): readonly unknown[] {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(buildSupport(shared)), {
     cpu: {
       memory,
       procedure,
@@ -93,32 +97,45 @@ export function instantiateSupport(
       checkSegment: (limit: number, offset: number, length: number) =>
         host.checkSegment(limit, offset, length) ? 1 : 0,
     },
-  }).exports;
+  });
+  const functions: Readonly<Record<string, unknown>> = { ...exports, settleFlags };
+  return FUNCTIONS.map(([name]) => functions[name]);
 }
 
-/** Imports {@link RUNS} into a module of regions. */
-export const importRuns = (module: ModuleBuilder): StringRuns => ({
-  move: module.importFunction("jit", RUNS[0], RUN_SIGNATURE),
-  fill: module.importFunction("jit", RUNS[1], RUN_SIGNATURE),
-});
+/** What the code of a module of regions calls. */
+export interface Support {
+  readonly slow: SlowAccess;
+  readonly runs: StringRuns;
+  readonly procedure: Callee;
+  readonly settleFlags: Callee;
+}
 
-/** Imports {@link FUNCTIONS} into a module of regions. */
-export function importSupport(module: ModuleBuilder): SlowAccess {
-  const indices = new Map(
-    FUNCTIONS.map(([name, signature]) => [name, module.importFunction("jit", name, signature)]),
-  );
-  const index = (name: string): number => indices.get(name) as number;
+export function supportOf(module: ModuleBuilder): Support {
+  const callee = (wanted: string): Callee => {
+    const index = FUNCTIONS.findIndex(([name]) => name === wanted);
+    const [, signature] = FUNCTIONS[index] as (typeof FUNCTIONS)[number];
+    return {
+      table: REGION_TABLE,
+      signature: module.typeIndex(signature),
+      slot: FIRST_SUPPORT_SLOT + index,
+    };
+  };
   const byWidth = (name: string) =>
-    Object.fromEntries(WIDTHS.map((bits) => [bits, index(`${name}${bits}`)])) as Record<
+    Object.fromEntries(WIDTHS.map((bits) => [bits, callee(`${name}${bits}`)])) as Record<
       MemoryBits,
-      number
+      Callee
     >;
   return {
-    load: byWidth("load"),
-    loadForWrite: byWidth("loadForWrite"),
-    store: byWidth("store"),
-    loadVector: index("loadVector"),
-    storeVector: index("storeVector"),
-    checkSegment: index("checkSegment"),
+    slow: {
+      load: byWidth("load"),
+      loadForWrite: byWidth("loadForWrite"),
+      store: byWidth("store"),
+      loadVector: callee("loadVector"),
+      storeVector: callee("storeVector"),
+      checkSegment: callee("checkSegment"),
+    },
+    runs: { move: callee("move"), fill: callee("fill") },
+    procedure: callee("procedure"),
+    settleFlags: callee("settleFlags"),
   };
 }

@@ -1,5 +1,5 @@
 import { ByteSink, pushUnsigned, unsignedLeb, vector } from "./encoding.ts";
-import type { Expression, I32, ValueType } from "./expression.ts";
+import { type Expression, type I32, i32, type ValueType } from "./expression.ts";
 
 export const VALUE_TYPE_CODE: Readonly<Record<ValueType, number>> = {
   i32: 0x7f,
@@ -155,10 +155,8 @@ export class FunctionBuilder {
   }
 
   /** A call without a result. */
-  call(index: number, ...operands: readonly Expression[]): void {
-    for (const operand of operands) operand.emit(this.code);
-    this.code.push(0x10);
-    pushUnsigned(this.code, index);
+  call(callee: Callee, ...operands: readonly Expression[]): void {
+    emitCall(this.code, callee, operands);
   }
 
   /** How many structured instructions are open here. */
@@ -249,18 +247,38 @@ export const knownAs = <Type extends ValueType>(
 /** Whether an expression is a variable, or a constant that stands for one. */
 export const isVariable = (value: Expression): value is Local => "index" in value;
 
+/** A function whose place in a table is known. */
+export interface TableFunction {
+  readonly table: number;
+  /** Index of its type. */
+  readonly signature: number;
+  readonly slot: number;
+}
+
+/** A function by its index in the module, or in a table. */
+export type Callee = number | TableFunction;
+
+function emitCall(code: ByteSink, callee: Callee, operands: readonly Expression[]): void {
+  for (const operand of operands) operand.emit(code);
+  if (typeof callee === "number") {
+    code.push(0x10);
+    pushUnsigned(code, callee);
+    return;
+  }
+  i32.const(callee.slot).emit(code);
+  code.push(0x11);
+  pushUnsigned(code, callee.signature);
+  pushUnsigned(code, callee.table);
+}
+
 /** The result of a call. */
 export const callResult = <Type extends ValueType>(
   type: Type,
-  index: number,
+  callee: Callee,
   ...operands: readonly Expression[]
 ): Expression<Type> => ({
   type,
-  emit(code) {
-    for (const operand of operands) operand.emit(code);
-    code.push(0x10);
-    pushUnsigned(code, index);
-  },
+  emit: (code) => emitCall(code, callee, operands),
 });
 
 /** The result of calling what a table has at `target`. @param signature index of its type */

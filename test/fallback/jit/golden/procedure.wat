@@ -113,7 +113,8 @@ block
       i64.const 2097164
       i64.store offset=0x90 ;; RIP
       i32.const 0
-      call $procedure
+      i32.const 18
+      call_indirect (type 7) 0
       if
         i64.const -9223372036854775807
         return
@@ -188,7 +189,8 @@ block
       i32.const 0
       local.get 36
       i32.store offset=0xb4 ;; FLAG_KIND
-      call $settleFlags
+      i32.const 19
+      call_indirect (type 8) 0
       i32.const 0
       i64.load offset=0x98 ;; FLAG_RESULT
       local.set 33

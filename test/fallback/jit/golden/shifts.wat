@@ -118,7 +118,8 @@ block
       i32.const 0
       local.get 36
       i32.store offset=0xb4 ;; FLAG_KIND
-      call $settleFlags
+      i32.const 19
+      call_indirect (type 8) 0
       i32.const 0
       i64.load offset=0x98 ;; FLAG_RESULT
       local.set 33

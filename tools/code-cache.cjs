@@ -2,7 +2,6 @@
 // compiled for it, beside each bundle in `dist/`. See docs/decisions/0008-code-cache.md.
 const { readdirSync, readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
-const v8 = require("node:v8");
 const vm = require("node:vm");
 
 const root = join(__dirname, "..");
@@ -17,13 +16,6 @@ vm.Script = class extends vm.Script {
   }
 };
 
-// V8 writes its flags into the code: they must be those at the time it is loaded (`start.cjs`).
-const { setFlagsFromString } = v8;
-let laterFlags;
-v8.setFlagsFromString = (flags) => {
-  laterFlags = flags;
-};
-
 /** What the trial run has not loaded is compiled as far as V8 does without running it. */
 function keep(name) {
   const filename = join(dist, name);
@@ -34,11 +26,9 @@ function keep(name) {
 
 process.on("exit", (status) => {
   if (status !== 0) return;
-  const bundles = readdirSync(dist).filter((name) => /^(bundle|fallback)(\.\w+)?\.js$/.test(name));
-  const isLater = (name) => name === "fallback.later.js";
-  for (const name of bundles.filter((name) => !isLater(name))) keep(name);
-  setFlagsFromString(laterFlags);
-  for (const name of bundles.filter(isLater)) keep(name);
+  for (const name of readdirSync(dist)) {
+    if (/^(bundle|fallback)(\.\w+)?\.js$/.test(name)) keep(name);
+  }
 });
 const image = join(root, "kernel", "build", "hello.iso");
 process.argv = [process.argv[0], "solo5-kvm", image, "--accel", "emu"];

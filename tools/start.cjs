@@ -44,7 +44,6 @@ function load(name) {
   if (bundles[name] === undefined) {
     bundles[name] = {};
     run(name, bundles[name], find);
-    if (name === "fallback") setTimeout(withholdOptimizer, WITHHOLD_AFTER).unref();
   }
   return bundles[name];
 }
@@ -56,23 +55,6 @@ function find(id) {
   // Exports are getters; they are constants, and those are quicker.
   if (bundles[name] !== undefined) return { ...bundles[name].exports[path] };
   return lazily(() => load(name).exports[path]);
-}
-
-/**
- * How much bytecode a function executes, in bytes, before V8 considers to optimise it: three times as
- * much as V8's own figure. What decodes the guest's first instructions is hot at once: optimising it
- * is a fifth of all processor time of a short run, and the end waits for that.
- */
-const INTERRUPT_BUDGET = 200_000;
-/** Milliseconds. `node:v8` brings Node's streams: the guest's first byte should be out before. */
-const WITHHOLD_AFTER = 12;
-
-/**
- * Not before the processor's bundle is loaded: V8 takes compiled code only with the flags it was made
- * with. The code of what is usually loaded later is made with these.
- */
-function withholdOptimizer() {
-  require("node:v8").setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
 }
 
 // They bring Node's streams, which take as long to load as the rest of the command.

@@ -81,6 +81,8 @@ void main().then((status) => {
   // At an orderly exit Node puts terminals back, and aborts if one is gone (its `ResetStdio`). A
   // shell sees the same status.
   if (status === EXIT_STATUS.hangUp && process.stdin.isTTY) process.kill(process.pid, "SIGHUP");
+  // With nothing left to do Node would still wait for what V8 compiles in the background.
+  if (process.getActiveResourcesInfo().length === 0) process.exit();
 });
 // What the status stays if the event loop runs dry with the command unfinished. Only now: while it
 // parses, commander takes this for the status of `help`.

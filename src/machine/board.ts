@@ -204,7 +204,13 @@ export class Board implements MachineBoard {
     });
     const vga = new VgaText({ clock });
     this.screen = new TextScreen({ memory, vga, clock, console: options.console });
-    const pit = new Pit8254({ clock, irq: this.#wire(IRQ.PIT) });
+    const pit = new Pit8254({
+      clock,
+      irq: this.#wire(IRQ.PIT),
+      unheard: () => this.#pic.remembersEdge(IRQ.PIT) && this.#ioapic.isMasked(IOAPIC_PIN.PIT),
+    });
+    this.#pic.onTaken = () => pit.listen();
+    this.#ioapic.onMasks = () => pit.listen();
     const rtc = new Mc146818({ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size });
     const systemControl = new SystemControl({ onReset });
     const resetControl = new ResetControl({ onReset });

@@ -672,3 +672,48 @@ describe("the image as a disk and as a CD", () => {
     expect(rig.read(0xd008)).toBe(0xff);
   });
 });
+
+describe("the timer", () => {
+  /** A rate generator of 1193 Hz or so, and how often an alarm rings in a second. */
+  function alarms(rig: Rig): number {
+    let count = 0;
+    const end = rig.clock.now() + SECOND;
+    for (;;) {
+      const { deadline } = rig.clock.alarms;
+      if (deadline > end) return count;
+      rig.clock.advance(Math.max(0, deadline - rig.clock.now()));
+      count++;
+    }
+  }
+
+  const OPEN_PIN_2 = [
+    [0, 0x14],
+    [0x10, 0x20],
+  ] as const;
+
+  it("costs nothing while nobody listens, and goes on when somebody does", () => {
+    const rig = new Rig();
+    const { ports, mmio, interrupts } = rig.board;
+    ports.write(0x21, 1, 0xff);
+    for (const [port, value] of [
+      [0x43, 0x34],
+      [0x40, 1000 & 0xff],
+      [0x40, 1000 >> 8],
+    ] as const) {
+      ports.write(port, 1, value);
+    }
+    alarms(rig);
+    const others = alarms(rig);
+    expect(others).toBeLessThan(20);
+    expect(interrupts.pending).toBe(false);
+    ports.write(0x21, 1, 0xfe);
+    expect(interrupts.pending).toBe(true);
+    interrupts.acknowledge();
+    ports.write(0x20, 1, 0x20);
+    rig.clock.advance(MILLISECOND);
+    expect(interrupts.pending).toBe(true);
+    expect(alarms(rig)).toBeLessThan(20);
+    for (const [register, value] of OPEN_PIN_2) mmio.write(IOAPIC + register, 4, value);
+    expect(alarms(rig)).toBeGreaterThan(1000);
+  });
+});

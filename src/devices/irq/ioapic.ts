@@ -57,6 +57,9 @@ export class IoApic implements BusDevice, Resettable {
   #index = 0;
   #id = 0;
 
+  /** A pin may have been masked or unmasked. */
+  onMasks: () => void = () => {};
+
   constructor(send: ApicBus) {
     this.#send = send;
     this.#registers = new RegisterMap(
@@ -98,6 +101,11 @@ export class IoApic implements BusDevice, Resettable {
   pin(index: number): IrqLine {
     assert(index >= 0 && index < PINS, `the I/O APIC has a pin ${index}`);
     return { set: (level) => this.#set(index, level) };
+  }
+
+  /** Whether nobody sees what happens at a pin. */
+  isMasked(pin: number): boolean {
+    return (this.#entry(pin) & MASKED) !== 0;
   }
 
   /** Whether a controller behind a pin in ExtINT mode asks for an acknowledge cycle. */
@@ -153,6 +161,7 @@ export class IoApic implements BusDevice, Resettable {
     this.#lower[pin] = (value & ENTRY_WRITABLE) | remoteIrr;
     this.#updateExtInt();
     this.#serveLevel(pin);
+    this.onMasks();
   }
 
   #set(pin: number, level: boolean): void {

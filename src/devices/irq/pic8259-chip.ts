@@ -57,6 +57,7 @@ export class Pic8259 extends ByteDevice implements Resettable {
   #autoEoi = false;
   #rotateOnAutoEoi = false;
   #specialMask = false;
+  readonly #onTaken: () => void;
   #readInService = false;
   #poll = false;
   #expected: Expected = "ocw";
@@ -66,10 +67,20 @@ export class Pic8259 extends ByteDevice implements Resettable {
    * @param output the INT pin
    * @param cascade inputs that another chip's INT pin drives (a mask). They are seen as levels: the
    *   other chip may have its next request ready before this one has acknowledged the last.
+   * @param onTaken an edge that was remembered no longer is
    */
-  constructor({ output, cascade = 0 }: { output: IrqLine; cascade?: number }) {
+  constructor({
+    output,
+    cascade = 0,
+    onTaken = () => {},
+  }: {
+    output: IrqLine;
+    cascade?: number;
+    onTaken?: () => void;
+  }) {
     super();
     this.#output = output;
+    this.#onTaken = onTaken;
     this.#alwaysLevel = cascade;
     this.reset();
   }
@@ -122,6 +133,11 @@ export class Pic8259 extends ByteDevice implements Resettable {
     };
   }
 
+  /** Whether an edge at an input is remembered, so that another one makes no difference. */
+  remembersEdge(input: number): boolean {
+    return (this.#edges & ~this.#levels & (1 << input)) !== 0;
+  }
+
   /**
    * The acknowledge cycle: the input that is served now.
    * @returns 0 to 7, and the spurious 7 if nothing asks any more
@@ -170,6 +186,7 @@ export class Pic8259 extends ByteDevice implements Resettable {
 
   #initialise(icw1: number): void {
     this.#edges = 0;
+    this.#onTaken();
     this.#mask = 0;
     this.#inService = 0;
     this.#lowestPriority = 7;
@@ -245,6 +262,7 @@ export class Pic8259 extends ByteDevice implements Resettable {
   #serve(input: number): void {
     const bit = 1 << input;
     this.#edges &= ~bit;
+    this.#onTaken();
     if (!this.#autoEoi) this.#inService |= bit;
     else if (this.#rotateOnAutoEoi) this.#lowestPriority = input;
     this.#update();

@@ -38,6 +38,8 @@ export class PicPair implements Resettable, Describable {
   readonly #secondary: Pic8259;
   readonly #lines: readonly IrqLine[];
   #pending = false;
+  /** An edge that was remembered no longer is: {@link remembersEdge}. */
+  onTaken: () => void = () => {};
 
   /** @param intr the INTR output, besides {@link pending} */
   constructor(intr?: IrqLine) {
@@ -49,8 +51,12 @@ export class PicPair implements Resettable, Describable {
         },
       },
       cascade: 1 << CASCADE_INPUT,
+      onTaken: () => this.onTaken(),
     });
-    this.#secondary = new Pic8259({ output: this.#primary.input(CASCADE_INPUT) });
+    this.#secondary = new Pic8259({
+      output: this.#primary.input(CASCADE_INPUT),
+      onTaken: () => this.onTaken(),
+    });
     this.primary = this.#primary;
     this.secondary = this.#secondary;
     this.#lines = Array.from({ length: LINES }, (_, line) => this.#chip(line >> 3).input(line & 7));
@@ -73,6 +79,11 @@ export class PicPair implements Resettable, Describable {
     const wire = this.#lines[line];
     assert(wire !== undefined && line !== CASCADE_INPUT, `IRQ ${line} is a line for devices`);
     return wire;
+  }
+
+  /** Whether an edge on a line is remembered already, so that another one makes no difference. */
+  remembersEdge(line: Irq): boolean {
+    return this.#chip(line >> 3).remembersEdge(line & 7);
   }
 
   /** The INTR output: whether the CPU is asked for an acknowledge. */

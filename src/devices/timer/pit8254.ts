@@ -30,7 +30,7 @@ const MIN_GAP = 60;
  *
  * OUT of counter 0 is the interrupt line. The line is exact where a level is seen, and gets a low
  * pulse with each rising edge of OUT: that edge is all that an edge-triggered controller looks at,
- * so it is all that an alarm is set for.
+ * so it is all that an alarm is set for; and none while it remembers the last edge.
  *
  * When the host is late by more than a period, the interrupts missed are made up for at twice the
  * rate, but only {@link MAX_OWED} of them: a guest that counts ticks keeps its time over hiccups,
@@ -58,10 +58,23 @@ export class Pit8254 implements Resettable {
   #nextRise = Number.POSITIVE_INFINITY;
   #lastRise = Number.NEGATIVE_INFINITY;
   #owed = 0;
+  readonly #unheard: () => boolean;
+  /** No alarm is set, since nobody would hear. */
+  #isSilent = false;
 
-  constructor({ clock, irq }: { clock: Clock; irq: IrqLine }) {
+  /** @param unheard whether an edge would make no difference, until {@link listen} is called */
+  constructor({
+    clock,
+    irq,
+    unheard = () => false,
+  }: {
+    clock: Clock;
+    irq: IrqLine;
+    unheard?: () => boolean;
+  }) {
     this.#clock = clock;
     this.#irq = irq;
+    this.#unheard = unheard;
     this.#alarm = clock.alarm(() => this.#interrupt(this.#now()));
     this.#counter = powerOnCounters();
     this.reset();
@@ -137,8 +150,20 @@ export class Pit8254 implements Resettable {
     this.#schedule(now);
   }
 
+  /** From now on edges may make a difference again. Those that have not are lost, as on a PC. */
+  listen(): void {
+    if (this.#isSilent) this.#schedule(this.#now());
+  }
+
+  /** An idle guest that has masked the line, or not yet its handler, costs the host nothing. */
   #schedule(now: number): void {
     const [counter] = this.#counter;
+    this.#isSilent = this.#unheard();
+    if (this.#isSilent) {
+      this.#nextRise = Number.POSITIVE_INFINITY;
+      this.#alarm.cancel();
+      return;
+    }
     this.#nextRise = counter.nextRise(now);
     const makeUp = this.#owed > 0 ? now + Math.ceil(counter.period / 2) : this.#nextRise;
     const next = Math.min(this.#nextRise, makeUp);

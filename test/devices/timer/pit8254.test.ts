@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { VirtualClock } from "../../../src/core/clock.ts";
-import { MICROSECOND, MILLISECOND, SECOND } from "../../../src/core/units.ts";
+import { MICROSECOND, MILLISECOND, NEVER, SECOND } from "../../../src/core/units.ts";
 import { Pit8254 } from "../../../src/devices/timer/pit8254.ts";
 import { PIT_RATE } from "../../../src/devices/timer/tick-rate.ts";
 import { readWriteEverything } from "../../support/bus-fuzz.ts";
@@ -229,6 +229,25 @@ describe("8254 timer", () => {
       expect([...seen].sort()).toEqual([0, 0x10]);
       expect(toggles).toBe(Math.floor(1000 / (18 * TICK * 1e-3)));
     });
+  });
+
+  it("sets no alarm while an edge would make no difference", () => {
+    let unheard = false;
+    const timer = new Pit8254({ clock, irq, unheard: () => unheard });
+    program(0, 2, 1000, timer);
+    unheard = true;
+    toTick(1001);
+    expect(irq.takeRises()).toBe(1);
+    expect(clock.alarms.deadline).toBe(NEVER);
+    toTick(5500);
+    timer.listen();
+    expect(clock.alarms.deadline).toBe(NEVER);
+    unheard = false;
+    timer.listen();
+    expect(irq.takeRises()).toBe(0);
+    toTick(6001);
+    expect(irq.takeRises()).toBe(1);
+    expect(timer.counters.read(0, 1)).not.toBe(0xff);
   });
 
   it("is quiet after reset", () => {

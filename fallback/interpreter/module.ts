@@ -188,6 +188,8 @@ class Dispatcher {
       () => {
         fn.set(this.#record, callResult("i32", this.#imports.findBlock));
         fn.if(i32.eqz(this.#record), () => {
+          // The fault that follows may come behind a region, and shows the flags to its handler.
+          fn.call(this.#imports.settleFlags);
           fn.set(this.#result, i32.const(LEFT.NO_BLOCK));
           fn.branch(leave);
         });

@@ -144,6 +144,14 @@ test("an access that faults leaves exactly the state before it", () => {
   expect(rax % 3n).toBe(0n);
 });
 
+test("a region that leads to where no code can be had leaves the flags as they are", () => {
+  // mov ecx, 2000; again: add eax, ecx; dec ecx; jz 0x800000; jmp again
+  const code = [0xb9, 0xd0, 0x07, 0, 0, 0x01, 0xc8, 0xff, 0xc9, 0x0f, 0x84];
+  const m = both([...code, 0xf1, 0xff, 0x5f, 0, 0xeb, 0xf4]);
+  expect(m.cpu.readRegisters().rip).toBe(0x80_0000n);
+  expect(m.cpu.readRegisters().rflags & 0x8d5n).toBe(0x44n);
+});
+
 test("calls nest deeper than regions may", () => {
   // mov ecx, 2000; call f; hlt; f: dec ecx; jz 1f; call f; 1: inc eax; ret
   const m = both([

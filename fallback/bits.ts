@@ -56,6 +56,8 @@ export const CR4 = {
   OSFXSR: 1 << 9,
   OSXMMEXCPT: 1 << 10,
   OSXSAVE: 1 << 18,
+  /** Only a guest of KVM's can set it. */
+  SMAP: 1 << 21,
 } as const;
 
 export const EFER = {

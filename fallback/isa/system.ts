@@ -23,7 +23,7 @@ import {
 } from "../system/descriptor-queries.ts";
 import { rplOf } from "../system/descriptors.ts";
 import { xgetbv, xsetbv } from "../system/extended-control.ts";
-import { clearInterruptFlag, setInterruptFlag } from "../system/flags-register.ts";
+import { clearInterruptFlag, setAccessFlag, setInterruptFlag } from "../system/flags-register.ts";
 import { rdmsr, wrmsr } from "../system/msr.ts";
 import { swapgs, syscall, sysenter, sysexit, sysret } from "../system/syscall.ts";
 import { rdtsc, rdtscp } from "../system/time-stamp.ts";
@@ -173,6 +173,8 @@ export const system: Family = [
   simple("CPUID", "0F A2", cpuid),
   simple("XGETBV", "NP 0F 01 D0", xgetbv),
   simple("XSETBV", "NP 0F 01 D1", xsetbv, SYSTEM),
+  simple("CLAC", "NP 0F 01 CA", (p) => setAccessFlag(p, 0)),
+  simple("STAC", "NP 0F 01 CB", (p) => setAccessFlag(p, 1)),
   simple("SWAPGS", "0F 01 F8 64", swapgs, { cpl: 0 }),
   simple("SYSCALL", "0F 05", syscall, { ends: true }),
   simple("SYSENTER", "0F 34", sysenter, { ends: true }),

@@ -1,6 +1,6 @@
 /** Instructions on RFLAGS as a whole (Intel SDM vol. 2A and 2B: CLI, STI, PUSHF, POPF). */
-import { RFLAGS } from "../bits.ts";
-import { generalProtection } from "../exceptions.ts";
+import { CR4, RFLAGS } from "../bits.ts";
+import { generalProtection, undefinedOpcode } from "../exceptions.ts";
 import { type CodeSize, type Processor, SHADOW } from "../processor.ts";
 
 const ALWAYS_CHANGED =
@@ -41,6 +41,16 @@ export function popFlags(p: Processor, flags: number, size: CodeSize): void {
   requireVirtualIopl(p);
   const merged = mergeFlags(p, flags, size);
   p.rflags = size === 16 ? merged : merged & ~RFLAGS.RF;
+}
+
+/**
+ * CLAC and STAC (vol. 2A and 2B). CPUID does not offer them here; a guest of KVM's that has switched
+ * SMAP on executes them at the start of every handler, and KVM's emulator does not know them.
+ * @throws CpuException #UD without CR4.SMAP, and above level 0
+ */
+export function setAccessFlag(p: Processor, value: 0 | 1): void {
+  if ((p.cr4 & CR4.SMAP) === 0 || p.cpl !== 0) throw undefinedOpcode();
+  p.rflags = ((p.rflags & ~RFLAGS.AC) | (value === 0 ? 0 : RFLAGS.AC)) >>> 0;
 }
 
 /** CLI. @throws CpuException #GP(0) above IOPL */

@@ -24,6 +24,8 @@ const NOT_COMPARABLE: ReadonlySet<string> = new Set([
   ...["SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT", "INT", "IRET", "IRETD", "IRETQ"],
   ...["CALLF", "JMPF", "RETF", "CALL far", "JMP far", "RET far", "LDS", "LES", "LFS", "LGS", "LSS"],
   ...["MONITOR", "MWAIT", "SWAPGS", "UD0", "UD1", "VMCALL", "VMMCALL"],
+  // Where the host has SMAP.
+  ...["CLAC", "STAC"],
 ]);
 
 /** Loads from descriptor tables of the host's making. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RFLAGS } from "../../../fallback/bits.ts";
+import { CR4, RFLAGS } from "../../../fallback/bits.ts";
 import { SHADOW } from "../../../fallback/processor.ts";
 import { readTable } from "../../../fallback/registers.ts";
 import { STATE } from "../../../fallback/state.ts";
@@ -8,6 +8,7 @@ import {
   clearInterruptFlag,
   flagsToPush,
   popFlags,
+  setAccessFlag,
   setInterruptFlag,
 } from "../../../fallback/system/flags-register.ts";
 import { preparePortAccess } from "../../../fallback/system/io-permission.ts";
@@ -52,6 +53,22 @@ describe("CLI and STI", () => {
     expect(p.shadow).toBe(0);
     clearInterruptFlag(p);
     expect(p.rflags & IF).toBe(0);
+  });
+});
+
+describe("CLAC and STAC", () => {
+  it("change AC at level 0, where SMAP is on", () => {
+    const { p } = new Guest().longMode(0);
+    expect(exceptionOf(() => setAccessFlag(p, 1))).toBe("6");
+    p.cr4 |= CR4.SMAP;
+    p.rflags = CF;
+    setAccessFlag(p, 1);
+    expect(p.rflags & (AC | CF)).toBe(AC | CF);
+    setAccessFlag(p, 0);
+    expect(p.rflags & (AC | CF)).toBe(CF);
+    const outer = new Guest().longMode(3).p;
+    outer.cr4 |= CR4.SMAP;
+    expect(exceptionOf(() => setAccessFlag(outer, 1))).toBe("6");
   });
 });
 

@@ -22,7 +22,7 @@ test.each([undefined, 3])("STI holds interrupts off for one instruction, JIT fro
         expect(cpu.interruptible).toBe(rip === CLI);
       }
     }),
-    { numRuns: 30 },
+    { numRuns: 10 },
   );
 });
 
@@ -38,6 +38,6 @@ test.each([undefined, 3])("where an interrupt waits, it is taken then, JIT from 
         expect(cpu.readRegisters().rip).toBe(CLI);
       }
     }),
-    { numRuns: 30 },
+    { numRuns: 10 },
   );
 });

@@ -1,86 +1,38 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { VirtualClock } from "../../../src/core/clock.ts";
 import { MILLISECOND } from "../../../src/core/units.ts";
-import { type ApicMessage, DELIVERY } from "../../../src/devices/irq/apic-message.ts";
-import { LocalApic } from "../../../src/devices/irq/lapic.ts";
+import { DELIVERY } from "../../../src/devices/irq/apic-message.ts";
 import { readWriteEverything } from "../../support/bus-fuzz.ts";
-
-const ID = 0x20;
-const VERSION = 0x30;
-const TPR = 0x80;
-const PPR = 0xa0;
-const EOI = 0xb0;
-const LDR = 0xd0;
-const DFR = 0xe0;
-const SVR = 0xf0;
-const ISR = 0x100;
-const TMR = 0x180;
-const IRR = 0x200;
-const ESR = 0x280;
-const ICR_LOW = 0x300;
-const ICR_HIGH = 0x310;
-const LVT_TIMER = 0x320;
-const LVT_THERMAL = 0x330;
-const LVT_PERFORMANCE = 0x340;
-const LVT_LINT0 = 0x350;
-const LVT_LINT1 = 0x360;
-const LVT_ERROR = 0x370;
-const INITIAL_COUNT = 0x380;
-const CURRENT_COUNT = 0x390;
-const DIVIDE = 0x3e0;
-
-const LVT = [LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR];
-const MASKED = 0x1_0000;
-const LEVEL = 0x8000;
-const REMOTE_IRR = 0x4000;
-const SELF = 0x4_0000;
-const ENABLED = 0x1ff;
-
-class Rig {
-  readonly clock = new VirtualClock();
-  readonly ended: number[] = [];
-  nmis = 0;
-  readonly lapic = new LocalApic({
-    clock: this.clock,
-    onNmi: () => this.nmis++,
-    onEndOfInterrupt: (vector) => this.ended.push(vector),
-  });
-
-  read(offset: number): number {
-    return this.lapic.read(offset, 4);
-  }
-
-  write(offset: number, value: number): void {
-    this.lapic.write(offset, 4, value);
-  }
-
-  /** The error bits since the last call. */
-  errors(): number {
-    this.write(ESR, 0);
-    return this.read(ESR);
-  }
-
-  has(set: number, vector: number): boolean {
-    return ((this.read(set + (vector >> 5) * 0x10) >>> (vector & 31)) & 1) === 1;
-  }
-
-  /** Takes and ends all that is pending. */
-  drain(): number[] {
-    const vectors: number[] = [];
-    while (this.lapic.pending) {
-      vectors.push(this.lapic.acknowledge());
-      this.write(EOI, 0);
-    }
-    return vectors;
-  }
-
-  deliver(message: Partial<ApicMessage>): boolean {
-    return this.lapic.deliver({
-      ...{ mode: DELIVERY.FIXED, vector: 0x50, level: false, destination: 0, logical: false },
-      ...message,
-    });
-  }
-}
+import {
+  CURRENT_COUNT,
+  DFR,
+  DIVIDE,
+  ENABLED,
+  EOI,
+  ESR,
+  ICR_HIGH,
+  ICR_LOW,
+  ID,
+  INITIAL_COUNT,
+  IRR,
+  ISR,
+  LDR,
+  LEVEL,
+  LVT,
+  LVT_ERROR,
+  LVT_LINT0,
+  LVT_LINT1,
+  LVT_PERFORMANCE,
+  LVT_THERMAL,
+  LVT_TIMER,
+  MASKED,
+  PPR,
+  Rig,
+  SELF,
+  SVR,
+  TMR,
+  TPR,
+  VERSION,
+} from "../../support/lapic-rig.ts";
 
 let rig: Rig;
 beforeEach(() => {
@@ -391,125 +343,5 @@ describe("errors", () => {
     rig.write(LVT_ERROR, 3);
     rig.read(0);
     expect(rig.errors()).toBe(0xc0);
-  });
-});
-
-describe("the local vectors", () => {
-  it("stay masked while software has the APIC disabled", () => {
-    rig.write(LVT_LINT0, 0x700);
-    rig.write(SVR, 0xff);
-    expect(LVT.map((offset) => rig.read(offset) & MASKED)).toEqual(LVT.map(() => MASKED));
-    rig.write(LVT_LINT0, 0x700);
-    expect(rig.read(LVT_LINT0)).toBe(MASKED | 0x700);
-    rig.write(SVR, ENABLED);
-    expect(rig.read(LVT_LINT0)).toBe(MASKED | 0x700);
-    rig.write(LVT_LINT0, 0x700);
-    expect(rig.read(LVT_LINT0)).toBe(0x700);
-  });
-
-  it("of the timer interrupt at its expiry", () => {
-    rig.write(DIVIDE, 0xb);
-    rig.write(LVT_TIMER, 0xec);
-    rig.write(INITIAL_COUNT, 1000);
-    rig.clock.advance(400);
-    expect(rig.read(CURRENT_COUNT)).toBe(600);
-    expect(rig.lapic.pending).toBe(false);
-    rig.clock.advance(600);
-    expect(rig.drain()).toEqual([0xec]);
-    rig.clock.advance(MILLISECOND);
-    expect(rig.drain()).toEqual([]);
-  });
-
-  it("of the timer repeat in periodic mode, until they are masked", () => {
-    rig.write(DIVIDE, 0xb);
-    rig.write(LVT_TIMER, 0x2_00ec);
-    rig.write(INITIAL_COUNT, MILLISECOND);
-    for (let tick = 0; tick < 3; tick++) {
-      rig.clock.advance(MILLISECOND);
-      expect(rig.drain()).toEqual([0xec]);
-    }
-    rig.write(SVR, 0xff);
-    rig.clock.advance(MILLISECOND);
-    rig.write(SVR, ENABLED);
-    rig.clock.advance(MILLISECOND);
-    expect(rig.drain()).toEqual([]);
-    rig.write(LVT_TIMER, 0x2_00ed);
-    rig.clock.advance(MILLISECOND);
-    expect(rig.drain()).toEqual([0xed]);
-  });
-
-  it("of a pin interrupt at its rising edge", () => {
-    const { lint0, lint1 } = rig.lapic;
-    rig.write(LVT_LINT0, 0x61);
-    rig.write(LVT_LINT1, 0x71);
-    lint0.set(true);
-    lint0.set(true);
-    lint1.set(true);
-    expect(rig.drain()).toEqual([0x71, 0x61]);
-    lint0.set(false);
-    lint1.set(false);
-    expect(rig.drain()).toEqual([]);
-    lint0.set(true);
-    expect(rig.drain()).toEqual([0x61]);
-  });
-
-  it("of a level-triggered pin interrupt until it is low", () => {
-    const { lint0 } = rig.lapic;
-    rig.write(LVT_LINT0, LEVEL | 0x61);
-    lint0.set(true);
-    expect(rig.read(LVT_LINT0)).toBe(LEVEL | REMOTE_IRR | 0x61);
-    expect(rig.lapic.acknowledge()).toBe(0x61);
-    rig.write(EOI, 0);
-    expect(rig.lapic.acknowledge()).toBe(0x61);
-    lint0.set(false);
-    expect(rig.read(LVT_LINT0)).toBe(LEVEL | REMOTE_IRR | 0x61);
-    rig.write(EOI, 0);
-    expect(rig.read(LVT_LINT0)).toBe(LEVEL | 0x61);
-    expect(rig.lapic.pending).toBe(false);
-  });
-
-  it("of a level-triggered pin that is high interrupt when they are unmasked", () => {
-    const { lint0 } = rig.lapic;
-    lint0.set(true);
-    rig.write(LVT_LINT0, LEVEL | MASKED | 0x61);
-    expect(rig.lapic.pending).toBe(false);
-    rig.write(LVT_LINT0, LEVEL | 0x61);
-    expect(rig.lapic.pending).toBe(true);
-    rig.write(LVT_LINT0, 0x61);
-    expect(rig.read(LVT_LINT0)).toBe(0x61);
-  });
-
-  it("of a masked pin lose its edges", () => {
-    rig.lapic.lint0.set(true);
-    rig.write(LVT_LINT0, 0x61);
-    expect(rig.lapic.pending).toBe(false);
-  });
-
-  it("of a pin pass on an external controller's request, as long as it is there", () => {
-    const { lint0, lint1 } = rig.lapic;
-    rig.write(LVT_LINT0, 0x700);
-    lint0.set(true);
-    expect(rig.lapic.extInt).toBe(true);
-    expect(rig.lapic.pending).toBe(false);
-    rig.write(LVT_LINT0, MASKED | 0x700);
-    expect(rig.lapic.extInt).toBe(false);
-    rig.write(LVT_LINT0, 0x700);
-    expect(rig.lapic.extInt).toBe(true);
-    lint0.set(false);
-    expect(rig.lapic.extInt).toBe(false);
-    rig.write(LVT_LINT1, 0x700);
-    lint1.set(true);
-    expect(rig.lapic.extInt).toBe(true);
-  });
-
-  it("of a pin can be NMIs; SMI and INIT do nothing", () => {
-    const { lint1 } = rig.lapic;
-    for (const mode of [DELIVERY.NMI, DELIVERY.SMI, DELIVERY.INIT]) {
-      rig.write(LVT_LINT1, mode << 8);
-      lint1.set(true);
-      lint1.set(false);
-    }
-    expect(rig.nmis).toBe(1);
-    expect([rig.lapic.pending, rig.errors()]).toEqual([false, 0]);
   });
 });

@@ -1,5 +1,5 @@
-/** How often a region is made again for other windows before it gets along with any. */
-const MAX_RESTLESS = 3;
+/** How often regions are made again for other windows before they get along with any. */
+const MAX_RESTLESS = 6;
 
 /** What regions have turned out to need, by the places of their entries (`placeOf`). */
 export class Experience {
@@ -7,21 +7,21 @@ export class Experience {
   readonly slow = new Set<number>();
   /** Rare cases are frequent in them. */
   readonly thorough = new Set<number>();
-  readonly #restless = new Map<number, number>();
+  #changes = 0;
 
   /** The windows that a region was made for have changed. */
-  windowsChanged(place: number): void {
-    this.#restless.set(place, (this.#restless.get(place) ?? 0) + 1);
+  windowsChanged(): void {
+    this.#changes++;
   }
 
-  /** Whether the windows have changed again and again. */
-  isRestless(place: number): boolean {
-    return (this.#restless.get(place) ?? 0) >= MAX_RESTLESS;
+  /** Whether windows change again and again: what one region has met with is to come for all others. */
+  get isRestless(): boolean {
+    return this.#changes >= MAX_RESTLESS;
   }
 
   clear(): void {
     this.slow.clear();
     this.thorough.clear();
-    this.#restless.clear();
+    this.#changes = 0;
   }
 }

@@ -242,7 +242,7 @@ export class Jit {
 
   /** It is made again for windows as they are now: for any, once that has been so again and again. */
   #lookAtWindows(region: Region): void {
-    this.#experience.windowsChanged(placeOf(region.address, region.user));
+    this.#experience.windowsChanged();
     this.#remake(region);
   }
 
@@ -361,8 +361,7 @@ export class Jit {
     // Windows are of identity mappings: where code is not, data will hardly be.
     const slow = this.#experience.slow.has(place) || linearOf(block.linear) !== block.address;
     const thorough = this.#experience.thorough.has(place);
-    const windows =
-      slow || this.#experience.isRestless(place) ? undefined : new KnownWindows(this.#view);
+    const windows = slow || this.#experience.isRestless ? undefined : new KnownWindows(this.#view);
     const slotAt = (linear: bigint) => this.#table.slotOf(block.user ? linear ^ USER_CODE : linear);
     const first = this.#records.next;
     this.#modules ??= new RegionModules(this.#around.shared);

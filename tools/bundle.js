@@ -34,6 +34,12 @@ const common = {
 const BUNDLES = {
   bundle: ["src/cli/main.ts"],
   fallback: ["fallback/index.ts"],
+  "fallback.jit": [
+    "fallback/jit/discovery.ts",
+    "fallback/jit/module.ts",
+    "fallback/jit/region-code.ts",
+    "fallback/jit/support.ts",
+  ],
   "fallback.later": [
     "fallback/cross-check/checked-cpu.ts",
     "fallback/disassembler/disassembler.ts",
@@ -41,10 +47,6 @@ const BUNDLES = {
     "fallback/interpreter/module.ts",
     "fallback/isa/rare.ts",
     "fallback/isa/table.ts",
-    "fallback/jit/discovery.ts",
-    "fallback/jit/module.ts",
-    "fallback/jit/region-code.ts",
-    "fallback/jit/support.ts",
   ],
   "bundle.kvm": [
     "src/assisted/assisted-cpu.ts",

@@ -1,35 +1,81 @@
-// Runs the built command once, on a guest that prints a line and ends, and keeps what V8 of this Node
-// compiled for it, beside each bundle in `dist/`. See docs/decisions/0008-code-cache.md.
+// Runs the built command on a few guests, and keeps what V8 of this Node compiled for it, beside each
+// bundle in `dist/`. See docs/decisions/0008-code-cache.md.
+const { spawnSync } = require("node:child_process");
 const { readdirSync, readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const vm = require("node:vm");
 
 const root = join(__dirname, "..");
 const dist = join(root, "dist");
-const loaded = new Map();
+const image = (name) => join(root, "kernel", "build", `${name}.iso`);
 
-// The command makes one script of each bundle.
-vm.Script = class extends vm.Script {
-  constructor(source, options) {
-    super(source, options);
-    loaded.set(options.filename, this);
-  }
-};
+/** The trial runs: a start, translation, and the report of a crash; and whose code is kept of each. */
+const TRIALS = [
+  { keeps: ["bundle", "fallback"], args: [image("hello")], status: 0 },
+  {
+    keeps: ["fallback.jit"],
+    args: [image("kernel"), "--deterministic", "--ping", "400"],
+    status: 0,
+  },
+  {
+    keeps: ["bundle.debug", "fallback.later"],
+    args: [image("exception"), "--net", "none", "--", "divide"],
+    status: 255,
+  },
+];
 
-/** What the trial run has not loaded is compiled as far as V8 does without running it. */
-function keep(name) {
-  const filename = join(dist, name);
-  const script =
-    loaded.get(filename) ?? new vm.Script(readFileSync(filename, "latin1"), { filename });
-  writeFileSync(filename.replace(/\.js$/, ".code"), script.createCachedData());
+/** The code of what has been compiled of a bundle. */
+function keep(name, script) {
+  writeFileSync(join(dist, `${name}.code`), script.createCachedData());
 }
 
-process.on("exit", (status) => {
-  if (status !== 0) return;
-  for (const name of readdirSync(dist)) {
-    if (/^(bundle|fallback)(\.\w+)?\.js$/.test(name)) keep(name);
+function runTrial({ keeps, args, status }) {
+  const scripts = new Map();
+  // The command makes one script of each bundle.
+  vm.Script = class extends vm.Script {
+    constructor(source, options) {
+      super(source, options);
+      scripts.set(options.filename, this);
+    }
+  };
+  process.on("exit", (ended) => {
+    if (ended !== status) throw new Error(`the trial run of ${args[0]} ended with status ${ended}`);
+    for (const name of keeps) keep(name, scripts.get(join(dist, `${name}.js`)));
+    // That is what the build wants to hear.
+    process.exitCode = 0;
+  });
+  process.argv = [
+    process.argv[0],
+    "solo5-kvm",
+    ...args.slice(0, 1),
+    "--accel",
+    "emu",
+    ...args.slice(1),
+  ];
+  require(join(dist, "solo5-kvm.js"));
+}
+
+/** What no trial run is for is compiled as far as V8 does without running it. */
+function keepOthers() {
+  const kept = new Set(TRIALS.flatMap(({ keeps }) => keeps));
+  for (const file of readdirSync(dist)) {
+    const [, name] = /^((?:bundle|fallback)(?:\.\w+)?)\.js$/.exec(file) ?? [];
+    if (name === undefined || kept.has(name)) continue;
+    const filename = join(dist, file);
+    keep(name, new vm.Script(readFileSync(filename, "latin1"), { filename }));
   }
-});
-const image = join(root, "kernel", "build", "hello.iso");
-process.argv = [process.argv[0], "solo5-kvm", image, "--accel", "emu"];
-require(join(dist, "solo5-kvm.js"));
+}
+
+const [, , number] = process.argv;
+if (number !== undefined) runTrial(TRIALS[Number(number)]);
+else {
+  for (const index of TRIALS.keys()) {
+    const { status, stderr } = spawnSync(process.execPath, [__filename, String(index)], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    if (status === 0) continue;
+    process.stderr.write(stderr);
+    process.exit(1);
+  }
+  keepOthers();
+}

@@ -1,4 +1,4 @@
-import { unlinkSync } from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { HostError } from "../core/errors.ts";
 import { errnoOf } from "./errno.ts";
@@ -157,7 +157,9 @@ export const describeAddress = (address: DebugAddress): string =>
   address.kind === "tcp" ? `port ${address.port}` : address.path;
 
 /** Whether a socket is left over from a process that is gone. */
-function abandoned(path: string): Promise<boolean> {
+async function abandoned(path: string): Promise<boolean> {
+  // Whatever else is there refuses connections too, and is somebody's.
+  if (!isSocket(path)) return false;
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once("connect", () => {
@@ -166,4 +168,12 @@ function abandoned(path: string): Promise<boolean> {
     });
     socket.once("error", (error) => resolve(errnoOf(error) === "ECONNREFUSED"));
   });
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return lstatSync(path).isSocket();
+  } catch {
+    return false;
+  }
 }

@@ -117,6 +117,14 @@ describe("an image that cannot be run", () => {
   it("is larger than memory", () => refused(/memory|RAM|MiB/, [largeGuest(), "--mem", "64"]));
 });
 
+describe("a socket for debuggers", () => {
+  it("does not take a file's place", async () => {
+    const notes = file("notes", "mine");
+    await refused(/notes \(EADDRINUSE\)/, [KERNEL, "--gdb", `unix:${notes}`]);
+    expect(readFileSync(notes, "utf8")).toBe("mine");
+  });
+});
+
 describe("options that make no sense", () => {
   it.each([
     [/from 2 to 4096/, ["-m", "0"]],

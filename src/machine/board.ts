@@ -195,7 +195,7 @@ export class Board implements MachineBoard {
         connect: (receive) =>
           serial.connect((bytes) => {
             // A guest with a driver for the keyboard and none for the line listens there.
-            if (keyboard.used && !uart.opened) typist.type(bytes);
+            if (keyboard.used && !uart.listening) typist.type(bytes);
             else receive(bytes);
           }),
         flush: () => serial.flush(),

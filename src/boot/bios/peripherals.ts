@@ -17,6 +17,8 @@ const DIVISOR_LATCH = 1 << 7;
 const DTR_RTS = 3;
 const DATA_READY = 1 << 0;
 const TIMED_OUT = 1 << 7;
+/** How often the line is looked at for a byte: a PC's firmware does so for a second or more. */
+const LOOKS = 100;
 
 /** Divisors of 110, 150, 300, 600, 1200, 2400, 4800 and 9600 Bd. */
 const DIVISORS = [1047, 768, 384, 192, 96, 48, 24, 12] as const;
@@ -60,7 +62,10 @@ export const serial =
         call.set("ah", register(LINE_STATUS));
         break;
       case 0x02: {
-        const status = register(LINE_STATUS);
+        let status = register(LINE_STATUS);
+        for (let i = 1; i < LOOKS && (status & DATA_READY) === 0; i++) {
+          status = register(LINE_STATUS);
+        }
         const ready = (status & DATA_READY) !== 0;
         if (ready) call.set("al", register(DATA));
         call.set("ah", ready ? status : status | TIMED_OUT);

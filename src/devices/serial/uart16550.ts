@@ -69,6 +69,12 @@ const POWER_ON_DIVISOR = 12;
 const HOST_QUEUE_LIMIT = MIB;
 
 /**
+ * Who is about to send a byte looks once whether the transmitter is ready; who looks this often
+ * without sending waits for bytes to come.
+ */
+const MANY_LOOKS = 16;
+
+/**
  * The 16550A UART. Source: National PC16550D data sheet (June 1995).
  *
  * Bytes take no time on the line. The transmitter is always ready: a byte written goes to the host
@@ -97,6 +103,8 @@ export class Uart16550 extends ByteDevice implements Resettable {
   #overrun = false;
   /** The transmitter has become empty and nobody has been told. */
   #emptied = false;
+  /** How often nothing had come, since the last byte was sent. Stays at {@link MANY_LOOKS}. */
+  #vainLooks = 0;
 
   constructor({ irq, console }: { irq: IrqLine; console: ConsoleBackend }) {
     super();
@@ -121,10 +129,14 @@ export class Uart16550 extends ByteDevice implements Resettable {
     this.#update();
   }
 
-  /** Whether a driver has the line open: it is ready to receive, or wants to hear of bytes. */
-  get opened(): boolean {
+  /**
+   * Whether a driver listens: it wants to hear of bytes, or is ready to receive and keeps looking for
+   * them. Being ready says little alone, for those that only send say so too.
+   */
+  get listening(): boolean {
     const ready = !this.#loopback && (this.#modemControl & (MCR_DTR | MCR_RTS)) !== 0;
-    return ready || (this.#interruptEnable & IER_RECEIVED) !== 0;
+    const looking = this.#vainLooks >= MANY_LOOKS;
+    return (ready && looking) || (this.#interruptEnable & IER_RECEIVED) !== 0;
   }
 
   readByte(offset: number): number {
@@ -223,6 +235,7 @@ export class Uart16550 extends ByteDevice implements Resettable {
   #writeData(byte: number): void {
     // The line goes low and up again, as while a byte is being sent: an edge for the controller.
     this.#emptied = false;
+    if (this.#vainLooks < MANY_LOOKS) this.#vainLooks = 0;
     this.#update();
     if (!this.#loopback) this.#console.transmit(byte);
     else if (this.#received.length < this.#capacity) this.#received.push(byte);
@@ -281,6 +294,7 @@ export class Uart16550 extends ByteDevice implements Resettable {
       (this.#received.length > 0 ? LSR_DATA_READY : 0) |
       (this.#overrun ? LSR_OVERRUN : 0);
     this.#overrun = false;
+    if (this.#received.length === 0 && this.#vainLooks < MANY_LOOKS) this.#vainLooks++;
     this.#update();
     return status;
   }

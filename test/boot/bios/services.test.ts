@@ -343,6 +343,14 @@ describe("the other services", () => {
     expect(rig.int(0x14, { ah: 2, dx: 0 }).get("ax")).toBe(0x6178);
   });
 
+  it("leaves the keys to the keyboard where the serial port is only set up and sent to", () => {
+    rig.int(0x14, { ax: 0x00e3, dx: 0 });
+    rig.int(0x14, { ah: 3, dx: 0 });
+    rig.console.receive("a");
+    rig.int(0x09, {});
+    expect(rig.int(0x16, { ah: 0 }).get("ax")).toBe(0x1e61);
+  });
+
   it("says that there is nothing to boot, and halts", () => {
     expect(rig.rows()[0]).toBe("No bootable device.");
     expect(rig.memory.readU16(gpa(Number(rig.registers.cs.base + rig.registers.rip)))).toBe(0xf4fa);

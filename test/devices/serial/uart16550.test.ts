@@ -316,6 +316,22 @@ describe("serial port", () => {
     expect(readText()).toBe("XYZ");
   });
 
+  it("tells who listens from who only sends", () => {
+    write(MCR, 0x03);
+    for (let i = 0; i < 100; i++) {
+      read(LSR);
+      write(DATA, 65);
+    }
+    expect(uart.listening).toBe(false);
+    for (let i = 0; i < 100; i++) read(LSR);
+    write(DATA, 65);
+    expect(uart.listening).toBe(true);
+    write(MCR, 0x00);
+    expect(uart.listening).toBe(false);
+    write(IER, 0x01);
+    expect(uart.listening).toBe(true);
+  });
+
   it("lives through any access", () => {
     readWriteEverything(() => {
       const host = new FakeTerminal();

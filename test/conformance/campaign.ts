@@ -1,12 +1,10 @@
 import { SeededRandom } from "../support/random.ts";
 import type { Backgrounds } from "./backgrounds.ts";
 import { compare, type Difference } from "./compare.ts";
-import type { Judge, Mode, SnippetCpu, SnippetResult } from "./driver.ts";
+import { BATCH, type Judge, type Mode, type SnippetCpu, type SnippetResult } from "./driver.ts";
 import type { TestForm } from "./forms.ts";
 import { type GeneratedTest, generate } from "./generate.ts";
 import { differsByVendor, undefinedHere } from "./vendor.ts";
-
-const BATCH = 512;
 
 /** How often a form was compared, and how often that ended in a fault. */
 export interface FormCoverage {
@@ -37,11 +35,18 @@ export interface JudgedTest {
   readonly expected: SnippetResult;
 }
 
+/** The number in its campaign of a test that the judge has not come back from, and the test. */
+type OnLost = (index: number, test: GeneratedTest) => void;
+
 /**
  * Random tests, each of which depends on nothing but the seed and its number, with the judge's
  * results.
  */
-export function* judgedTests(options: CampaignOptions, judge: Judge): Generator<JudgedTest> {
+export function* judgedTests(
+  options: CampaignOptions,
+  judge: Judge,
+  onLost: OnLost = () => {},
+): Generator<JudgedTest> {
   const { modes, seed, first, count, backgrounds } = options;
   const forms = options.forms.filter((form) => form.modes.some((mode) => modes.includes(mode)));
   if (forms.length === 0) throw new Error("no form to test");
@@ -58,7 +63,9 @@ export function* judgedTests(options: CampaignOptions, judge: Judge): Generator<
     });
     const results = judge.runAll(tests.map(({ snippet }) => snippet));
     for (const [offset, test] of tests.entries()) {
-      yield { index: start + offset, test, expected: results[offset] as SnippetResult };
+      const [index, expected] = [start + offset, results[offset]];
+      if (expected === undefined) onLost(index, test);
+      else yield { index, test, expected };
     }
   }
 }
@@ -72,8 +79,9 @@ export function* failures(
   judge: Judge,
   suspect: SnippetCpu,
   coverage: Map<string, FormCoverage>,
+  onLost: OnLost = () => {},
 ): Generator<Failure> {
-  for (const { index, test, expected } of judgedTests(options, judge)) {
+  for (const { index, test, expected } of judgedTests(options, judge, onLost)) {
     const counts = coverage.get(test.form.name) ?? { compared: 0, faults: 0 };
     counts.compared++;
     if (expected.fault !== undefined) counts.faults++;

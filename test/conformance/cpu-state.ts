@@ -43,11 +43,14 @@ const XMM_SIZE = 16;
  */
 export class CpuState {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The pages at DATA, not a copy. */
+  readonly data: Uint8Array<ArrayBuffer>;
   readonly #view: DataView<ArrayBuffer>;
 
   /** @param bytes IMAGE_SIZE bytes that become the state's own; zeros without it */
   constructor(bytes: Uint8Array<ArrayBuffer> = new Uint8Array(IMAGE_SIZE)) {
     this.bytes = bytes;
+    this.data = bytes.subarray(IMAGE.DATA);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -136,10 +139,5 @@ export class CpuState {
   /** FXSAVE's image up to the last XMM register, not a copy. */
   get fx(): Uint8Array {
     return this.bytes.subarray(IMAGE.FX, IMAGE.DATA);
-  }
-
-  /** The pages at DATA, not a copy. */
-  get data(): Uint8Array<ArrayBuffer> {
-    return this.bytes.subarray(IMAGE.DATA);
   }
 }

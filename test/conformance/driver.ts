@@ -42,12 +42,16 @@ export interface Judge {
   readonly name: string;
   /** Modes in which the results can be trusted. */
   readonly modes: readonly Mode[];
-  /** @returns one result for each snippet, in order */
-  runAll(snippets: readonly Snippet[]): SnippetResult[];
+  /** @returns one result for each snippet, in order; undefined for one that it does not come back from */
+  runAll(snippets: readonly Snippet[]): (SnippetResult | undefined)[];
 }
+
+/** Snippets that a judge is given at once. */
+export const BATCH = 2048;
 
 /** Vectors that push an error code (Intel SDM vol. 3A table 6-1). */
 export const PUSHES_ERROR_CODE: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
+export const DEBUG = 1;
 export const BREAKPOINT = 3;
 export const PAGE_FAULT = 14;
 /** Bit of a page fault's error code: an instruction fetch. */

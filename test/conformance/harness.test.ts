@@ -3,7 +3,7 @@ import { parseForms } from "../../fallback/isa/form.ts";
 import { SeededRandom } from "../support/random.ts";
 import { Backgrounds, plainState } from "./backgrounds.ts";
 import { compare } from "./compare.ts";
-import type { SnippetCpu, SnippetResult } from "./driver.ts";
+import type { Judge, Snippet, SnippetCpu, SnippetResult } from "./driver.ts";
 import { CODE, DATA } from "./environment.ts";
 import { testForms } from "./forms.ts";
 import { type GeneratedTest, generate } from "./generate.ts";
@@ -138,8 +138,9 @@ describe("the comparison", () => {
 });
 
 /** Does nothing but go on to the next instruction; a wrong one adds to RAX where RCX is odd. */
-class Dummy implements SnippetCpu {
+class Dummy implements SnippetCpu, Judge {
   readonly name: string;
+  readonly modes = [64, 32] as const;
   readonly #wrong: boolean;
   constructor(wrong: boolean) {
     this.name = wrong ? "wrong" : "right";
@@ -150,6 +151,9 @@ class Dummy implements SnippetCpu {
     after.rip += BigInt(code.length);
     if (this.#wrong && (state.gpr(1) & 1n) === 1n) after.setGpr(RAX, state.gpr(RAX) ^ 2n);
     return { state: after };
+  }
+  runAll(snippets: readonly Snippet[]): SnippetResult[] {
+    return snippets.map((snippet) => this.run(snippet));
   }
 }
 

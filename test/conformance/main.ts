@@ -14,6 +14,7 @@ import { compare } from "./compare.ts";
 import { addCampaign } from "./coverage-document.ts";
 import type { SnippetCpu } from "./driver.ts";
 import { type TestForm, testForms } from "./forms.ts";
+import type { GeneratedTest } from "./generate.ts";
 import { HAND_WRITTEN } from "./hand-written-forms.ts";
 import { minimise } from "./minimise.ts";
 import { PROCESSORS } from "./processors.ts";
@@ -63,7 +64,13 @@ function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions)
   const failed = new Map<string, number>();
   const limit = number("failures");
   const start = performance.now();
-  for (const { index, test } of failures(tests, silicon, suspect, coverage)) {
+  let lost = 0;
+  const onLost = (index: number, { form, snippet }: GeneratedTest): void => {
+    lost++;
+    const code = Buffer.from(snippet.code).toString("hex");
+    console.log(`test ${index}: ${form.name}, ${snippet.mode}-bit: ${code}: not judged`);
+  };
+  for (const { index, test } of failures(tests, silicon, suspect, coverage, onLost)) {
     const { name } = test.form;
     const before = failed.get(name) ?? 0;
     failed.set(name, before + 1);
@@ -82,7 +89,7 @@ function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions)
   const faults = [...coverage.values()].reduce((sum, counts) => sum + counts.faults, 0);
   console.log(
     `${suspect.name} against ${silicon.name}, seed ${tests.seed}, ${tests.modes.join(" and ")}-bit: ` +
-      `${tests.count} tests of ${coverage.size} forms (${faults} faults), ${total} differ; ` +
+      `${tests.count} tests of ${coverage.size} forms (${faults} faults), ${total} differ, ${lost} not judged; ` +
       `${Math.round(tests.count / seconds)} tests a second`,
   );
   if (options.document !== undefined && total === 0) {

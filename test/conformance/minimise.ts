@@ -1,13 +1,14 @@
 import { plainState } from "./backgrounds.ts";
 import { compare } from "./compare.ts";
 import { type CpuState, IMAGE, IMAGE_SIZE } from "./cpu-state.ts";
-import type { SnippetCpu } from "./driver.ts";
+import type { Judge, SnippetCpu } from "./driver.ts";
 import type { GeneratedTest } from "./generate.ts";
 import { undefinedHere } from "./vendor.ts";
 
 /** Where two processors disagree about a snippet, as far as the result is defined. */
-function disagreements(test: GeneratedTest, judge: SnippetCpu, suspect: SnippetCpu): string[] {
-  const expected = judge.run(test.snippet);
+function disagreements(test: GeneratedTest, judge: Judge, suspect: SnippetCpu): string[] {
+  const [expected] = judge.runAll([test.snippet]);
+  if (expected === undefined) return [];
   const actual = suspect.run(test.snippet);
   return compare(expected, actual, undefinedHere(test, expected)).map(({ what }) => what);
 }
@@ -33,11 +34,7 @@ function isPlain(state: CpuState, plain: CpuState, at: number, length: number): 
 }
 
 /** The same instruction from the plainest state in which the two still disagree about the same. */
-export function minimise(
-  test: GeneratedTest,
-  judge: SnippetCpu,
-  suspect: SnippetCpu,
-): GeneratedTest {
+export function minimise(test: GeneratedTest, judge: Judge, suspect: SnippetCpu): GeneratedTest {
   const plain = plainState();
   const [what] = disagreements(test, judge, suspect);
   if (what === undefined) return test;

@@ -177,13 +177,6 @@ const codeInOperand: Preparation = ({ state, random, shape, target }) => {
   else state.setGpr(shape.rm | (shape.rexB << 3), address);
 };
 
-/** Flags without TF, which would trap behind the snippet, and AC, which the host may act upon. */
-const flagsOnStack: Preparation = ({ state }) => {
-  const TRAP_AND_ALIGNMENT = 0x4_0100n;
-  const flags = peek64(state, state.gpr(RSP)) & ~TRAP_AND_ALIGNMENT;
-  poke(state, state.gpr(RSP), bytes64(flags));
-};
-
 const frame: Preparation = ({ state, random }) => {
   if (random.chance(85)) state.setGpr(RBP, inData(random));
 };
@@ -238,7 +231,6 @@ const PREPARATIONS: readonly (readonly [RegExp, Preparation])[] = [
   [/^(PUSH|POP|CALL|RET|ENTER|LEAVE)/, stackInData],
   [/^RET/, codeOnStack],
   [/^(JMP|CALL)$/, codeInOperand],
-  [/^POPF/, flagsOnStack],
   [/^(ENTER|LEAVE)$/, frame],
   [/^(LOOP|J.?CXZ)/, smallCount],
   [/^CMPXCHG$/, compareExchange],

@@ -5,6 +5,7 @@
 import { CpuState, IMAGE, IMAGE_SIZE, REGISTERS_SIZE } from "./cpu-state.ts";
 import {
   BREAKPOINT,
+  DEBUG,
   type Fault,
   FETCH,
   PAGE_FAULT,
@@ -19,6 +20,7 @@ import {
   CODE_SELECTOR,
   DATA_SELECTOR,
   DATA_SIZE,
+  LANDING,
   MARKER,
   PAGE,
   VISIBLE_FLAGS,
@@ -137,9 +139,16 @@ function narrow(result: CpuState, before: CpuState): void {
   }
 }
 
-/** A branch that succeeded leads to an INT3 of the code page, or to where nothing can be fetched. */
+/**
+ * A branch that succeeded leads to an INT3 of the code page, or to where nothing can be fetched. Where
+ * TF was set, the marker behind the snippet is executed and then trapped.
+ */
 function withoutNextFault({ state, fault }: SnippetResult, length: number): SnippetResult {
   if (fault === undefined) return { state };
+  if (fault.vector === DEBUG && state.rip === BigInt(LANDING + length)) {
+    state.rip = BigInt(CODE + length);
+    return { state };
+  }
   if (fault.vector === BREAKPOINT) {
     const at = Number(state.rip) - 1;
     const own = at >= CODE && at < CODE + length;

@@ -5,7 +5,16 @@ import { judgedTests } from "./campaign.ts";
 import { compare } from "./compare.ts";
 import type { CpuState } from "./cpu-state.ts";
 import type { Mode, SnippetResult } from "./driver.ts";
-import { CODE, CODE_PAGE, DATA, DATA_SIZE, MARKER, PAGE, READ_ONLY } from "./environment.ts";
+import {
+  CODE,
+  CODE_PAGE,
+  DATA,
+  DATA_SIZE,
+  MARKER,
+  PAGE,
+  READ_ONLY,
+  VISIBLE_FLAGS,
+} from "./environment.ts";
 import { testForms } from "./forms.ts";
 import { HAND_WRITTEN } from "./hand-written-forms.ts";
 import { KvmSilicon } from "./kvm-silicon.ts";
@@ -206,10 +215,27 @@ describe.skipIf(missing("silicon"))("the real processor as a judge", () => {
     expect(absolute.state.gpr(RAX)).toBe(0x0403_0201n);
   });
 
-  test("says which snippet does not end", () => {
+  test("judges the others where one snippet does not end", () => {
     const loop = { mode: 64, code: Uint8Array.of(0xeb, 0xfe), state: plainState() } as const;
     const nop = { ...loop, code: Uint8Array.of(0x90) };
-    expect(() => new Silicon(300).runAll([nop, loop, nop])).toThrow("snippet 1, ebfe");
+    const impatient = new Silicon(300);
+    const [before, during, behind] = impatient.runAll([nop, loop, nop]);
+    expect(before?.state.rip).toBe(BigInt(CODE + 1));
+    expect(during).toBeUndefined();
+    expect(behind?.state.rip).toBe(BigInt(CODE + 1));
+    expect(() => impatient.run(loop)).toThrow("ebfe");
+    impatient.close();
+  });
+
+  test.for([64, 32] as const)("pops any flags in %i-bit code", (mode, { skip }) => {
+    skip(!silicon.modes.includes(mode), "this kernel has no 32-bit user code");
+    for (let bit = 0; bit < 22; bit++) {
+      const bytes = [0, 8, 16].map((from) => ((1 << bit) >> from) & 0xff);
+      const { state, fault } = run("9d", (s) => s.data.set(bytes, DATA_SIZE / 2), mode);
+      expect(fault).toBeUndefined();
+      expect(state.rflags).toBe(BigInt(1 << bit) & VISIBLE_FLAGS);
+      expect(state.rip).toBe(BigInt(CODE + 1));
+    }
   });
 
   test("says the same thing twice", () => {

@@ -1,9 +1,9 @@
 /*
- * silicon COUNT
+ * silicon FIRST END
  *
  * Runs single instructions natively, in this very process: standard input is a file of at least
- * COUNT records, which are run one after the other and changed in place. See ../record.ts for
- * records and ../environment.ts for the world that an instruction finds.
+ * END records, of which those from FIRST on are run one after the other and changed in place. See
+ * ../record.ts for records and ../environment.ts for the world that an instruction finds.
  *
  * Faults come as signals, whose frames hold what the processor reported. Once set up, the process
  * gives up all system calls but read, write, exit and sigreturn: no instruction can do harm.
@@ -42,6 +42,7 @@
 #define CODE_64 0x33
 #define DATA_SELECTOR 0x2b
 #define HWCAP2_FSGSBASE 2
+#define FIXED_FLAGS 0x202u
 #define NO_FAULT 0xffffffffu
 #define PAGE_FAULT 14
 #define PAGE_PRESENT 1
@@ -152,6 +153,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
 
+    /* Without AC, of which compilers know nothing. */
+    __builtin_ia32_writeeflags_u64(FIXED_FLAGS);
     (void)signal;
     (void)info;
     if (!running)
@@ -167,7 +170,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     current.frame_rsp = (uint64_t)registers[REG_RSP];
     registers[REG_RIP] = (greg_t)(uintptr_t)saver;
     registers[REG_RSP] = (greg_t)(uintptr_t)current.data;
-    registers[REG_EFL] = 0x202;
+    registers[REG_EFL] = FIXED_FLAGS;
     registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~0xffffLL) | CODE_64;
 }
 
@@ -182,12 +185,16 @@ static uint8_t *map(uint32_t address, size_t size, int protection, int file)
     return result;
 }
 
-/* What markers lead to: NOPs, then a far jump that has one encoding in both modes. */
+/*
+ * What markers lead to: NOPs, then a far jump that has one encoding in both modes. What it reads is
+ * aligned, as AC may be set.
+ */
 static void map_landing(void)
 {
     uint8_t *page = map(LANDING_PAGE, PAGE, PROT_READ | PROT_WRITE, -1);
     uint8_t *jump = page + (LANDING - LANDING_PAGE) + LONGEST_INSTRUCTION;
-    uint8_t *trampoline = jump + 16, *pointer = jump + 48;
+    uint8_t *pointer = (uint8_t *)(((uintptr_t)jump + 16 + 7) & ~(uintptr_t)7);
+    uint8_t *target_address = pointer + 8, *trampoline = target_address + 8;
     uint32_t pointer_address = (uint32_t)(uintptr_t)pointer;
     uint32_t trampoline_address = (uint32_t)(uintptr_t)trampoline;
     uint64_t target = (uint64_t)(uintptr_t)saver;
@@ -196,8 +203,8 @@ static void map_landing(void)
     memset(page, 0x90, PAGE);
     memcpy(jump, "\xff\x2c\x25", 3); /* ljmp *disp32 */
     memcpy(jump + 3, &pointer_address, 4);
-    memcpy(trampoline, "\xff\x25\0\0\0\0", 6); /* jmp *(%rip) */
-    memcpy(trampoline + 6, &target, 8);
+    memcpy(trampoline, "\xff\x25\xf2\xff\xff\xff", 6); /* jmp *-14(%rip) */
+    memcpy(target_address, &target, 8);
     memcpy(pointer, &trampoline_address, 4);
     memcpy(pointer + 4, &selector, 2);
     if (mprotect(page, PAGE, PROT_READ | PROT_EXEC) < 0)
@@ -240,9 +247,9 @@ static void catch_faults(void)
             fail("sigaction");
 }
 
-static struct record *map_records(size_t count)
+static struct record *map_records(size_t end)
 {
-    void *records = mmap(NULL, count * sizeof current, PROT_READ | PROT_WRITE, MAP_SHARED,
+    void *records = mmap(NULL, end * sizeof current, PROT_READ | PROT_WRITE, MAP_SHARED,
                          STDIN_FILENO, 0);
 
     if (records == MAP_FAILED)
@@ -271,16 +278,17 @@ static void run(struct record *record)
 
 int main(int argc, char **argv)
 {
-    size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+    size_t first = argc > 2 ? strtoul(argv[1], NULL, 10) : 0;
+    size_t end = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     struct record *records;
 
     bases = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
-    records = map_records(count);
+    records = map_records(end);
     map_environment();
     catch_faults();
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
         fail("prctl");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = first; i < end; i++)
         run(&records[i]);
     leave(0);
 }

@@ -76,7 +76,11 @@ export class FallbackCpu implements Cpu {
       goesOn: (resumes) => this.#goesOn(resumes),
     });
     this.#engine = new Engine(
-      { memory, shared, interpreter, map, jit, now: () => clock.now() },
+      {
+        ...{ memory, shared, interpreter, map, jit },
+        now: () => clock.now(),
+        executed: () => this.instructions,
+      },
       host,
       (vector, errorCode) => new CpuException(vector, errorCode),
     );

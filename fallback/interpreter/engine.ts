@@ -85,6 +85,8 @@ export interface EngineOptions {
   readonly jit: JitOptions | undefined;
   /** A clock for what the JIT takes. */
   now(): number;
+  /** Instructions that have been executed so far, by which the JIT takes its share. */
+  executed(): number;
 }
 
 /** Runs blocks of decoded instructions in the WebAssembly interpreter. */
@@ -153,13 +155,22 @@ export class Engine {
   }
 
   #makeJit(
-    { memory, shared, now }: EngineOptions,
+    { memory, shared, now, executed }: EngineOptions,
     options: JitOptions,
     table: WebAssembly.Table,
   ): Jit {
     const { jit: host } = this.#host;
     return new Jit(options, {
-      ...{ memory, shared, table, host, now, settleFlags: this.#settleFlags, blocks: this.blocks },
+      ...{
+        memory,
+        shared,
+        table,
+        host,
+        now,
+        executed,
+        settleFlags: this.#settleFlags,
+        blocks: this.blocks,
+      },
       place: () => this.#host.place(),
       pageAt: (linear) => this.#host.probePage(linear),
       wordAt: (linear) => host.wordAt(linear),

@@ -1,8 +1,13 @@
-import { MILLISECOND } from "../../src/core/units.ts";
-
-/** What translating may take in any case, in nanoseconds; and of the time since the first of it. */
-const GRACE = 150 * MILLISECOND;
-const SHARE = 1 / 6;
+/**
+ * Translating is counted in instructions, which take the same time roughly: each of a region, and as many
+ * more for what a region takes however small it is. A clock would not stand still in runs that are to be
+ * repeated, or not go on.
+ */
+const PER_REGION = 20;
+/** What may be translated in any case: 150 ms or so. */
+const GRACE = 8_500;
+/** Instructions that are executed for each more: translating takes a sixth of the time then. */
+const EXECUTED_FOR_EACH = 20_000;
 
 /**
  * Keeps translation from taking more than it gives: a guest that is about to end needs none, and one
@@ -10,35 +15,31 @@ const SHARE = 1 / 6;
  */
 export class Effort {
   readonly #patience: number;
-  readonly #now: () => number;
-  #executed = 0;
+  readonly #executed: () => number;
+  #hot = 0;
   #start: number | undefined;
   #spent = 0;
 
   /**
    * @param patience instructions that hot code has executed before anything is translated
-   * @param now nanoseconds
+   * @param executed instructions that the guest has executed so far
    */
-  constructor(patience: number, now: () => number) {
+  constructor(patience: number, executed: () => number) {
     this.#patience = patience;
-    this.#now = now;
+    this.#executed = executed;
   }
 
   /** Whether code may be translated now. @param executed instructions of it since it last asked */
   allows(executed: number): boolean {
-    this.#executed += executed;
-    if (this.#executed < this.#patience) return false;
+    this.#hot += executed;
+    if (this.#hot < this.#patience) return false;
     if (this.#start === undefined) return true;
-    return this.#spent <= GRACE + SHARE * (this.#now() - this.#start);
+    return this.#spent <= GRACE + (this.#executed() - this.#start) / EXECUTED_FOR_EACH;
   }
 
-  /** Translates something. @returns nanoseconds that it took */
-  spend(translate: () => void): number {
-    const start = this.#now();
-    this.#start ??= start;
-    translate();
-    const took = this.#now() - start;
-    this.#spent += took;
-    return took;
+  /** A region has been made. @param instructions of it, as often as they are in it */
+  spend(instructions: number): void {
+    this.#start ??= this.#executed();
+    this.#spent += PER_REGION + instructions;
   }
 }

@@ -75,6 +75,8 @@ export interface JitSurroundings {
   procedure(instruction: DecodedInstruction): boolean;
   /** In nanoseconds. */
   now(): number;
+  /** Instructions that the guest has executed so far. */
+  executed(): number;
 }
 
 type JitImports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -110,7 +112,7 @@ export class Jit {
 
   constructor(options: JitOptions, around: JitSurroundings) {
     this.#options = options;
-    this.#effort = new Effort(options.patience ?? 0, () => around.now());
+    this.#effort = new Effort(options.patience ?? 0, () => around.executed());
     this.#around = around;
     const { buffer } = around.memory;
     this.#view = new DataView(buffer);
@@ -199,13 +201,16 @@ export class Jit {
   }
 
   #translate(graph: () => Graph): void {
-    this.figures.time += this.#effort.spend(() => this.#makeRegion(graph()));
+    const start = this.#around.now();
+    this.#makeRegion(graph());
+    this.figures.time += this.#around.now() - start;
   }
 
   #makeRegion(graph: Graph): void {
     if (this.#regions.count >= MAX_REGIONS || this.#regions.bytes > MAX_BYTES) this.clear();
     if (!this.#hasRoom()) this.clear();
     const region = this.#make(graph);
+    this.#effort.spend(graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0));
     this.#regions.add(region);
     this.found(graph.entry.block);
     for (const { block: other, inlining } of graph.nodes) {

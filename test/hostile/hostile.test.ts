@@ -4,7 +4,7 @@ import { HostileTrials } from "./trial.ts";
 const GUESTS = 12;
 const BOUND = 20_000;
 /** Guests that have done harm once. */
-const REMEMBERED: readonly number[] = [5_000_213];
+const REMEMBERED: readonly number[] = [5_000_213, 61_129_184_158];
 
 /** The long run is `npm run test:hostile -- --minutes N --seed S`. */
 test("random guests harm nobody but themselves", async () => {

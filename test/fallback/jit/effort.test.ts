@@ -1,16 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { Effort } from "../../../fallback/jit/effort.ts";
-import { MILLISECOND } from "../../../src/core/units.ts";
 
-/** An effort at a clock of its own. */
+/** An effort for a guest that executes what it is told to. */
 function effortOf(patience: number) {
-  const clock = { now: 0 };
-  const effort = new Effort(patience, () => clock.now);
-  const translate = (milliseconds: number): number =>
-    effort.spend(() => {
-      clock.now += milliseconds * MILLISECOND;
-    });
-  return { clock, effort, translate };
+  const guest = { executed: 0 };
+  const effort = new Effort(patience, () => guest.executed);
+  return { guest, effort };
 }
 
 describe("translation", () => {
@@ -21,20 +16,22 @@ describe("translation", () => {
     expect(effort.allows(1)).toBe(true);
   });
 
-  test("tells how long it took", () => {
-    const { translate } = effortOf(0);
-    expect(translate(3)).toBe(3 * MILLISECOND);
+  test("takes what it needs at first, and then a share of what is executed", () => {
+    const { guest, effort } = effortOf(0);
+    guest.executed = 1e9;
+    effort.spend(8000);
+    expect(effort.allows(1)).toBe(true);
+    effort.spend(4980);
+    expect(effort.allows(1)).toBe(false);
+    guest.executed += 80e6;
+    expect(effort.allows(1)).toBe(false);
+    guest.executed += 20e6;
+    expect(effort.allows(1)).toBe(true);
   });
 
-  test("takes what it needs at first, and then a share of the time", () => {
-    const { clock, effort, translate } = effortOf(0);
-    translate(149);
-    expect(effort.allows(1)).toBe(true);
-    translate(250);
+  test("counts small regions as well", () => {
+    const { effort } = effortOf(0);
+    for (let region = 0; region < 500; region++) effort.spend(1);
     expect(effort.allows(1)).toBe(false);
-    clock.now = 1000 * MILLISECOND;
-    expect(effort.allows(1)).toBe(false);
-    clock.now = 1500 * MILLISECOND;
-    expect(effort.allows(1)).toBe(true);
   });
 });

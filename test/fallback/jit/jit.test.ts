@@ -71,6 +71,18 @@ test("a loop runs in a region", () => {
   expect(note(m, "jit")).toMatch(/^1 regions/);
 });
 
+test("not every lukewarm loop is translated, although no time passes", () => {
+  const ADDITIONS = 16;
+  const LOOPS = 600;
+  // mov ecx, 10; again: add eax, ecx (16 times); dec ecx; jnz again
+  const additions = Array.from({ length: ADDITIONS }, () => [0x01, 0xc8]).flat();
+  const lukewarm = [0xb9, 10, 0, 0, 0, ...additions, 0xff, 0xc9, 0x75, -(2 * ADDITIONS + 4) & 0xff];
+  const m = both([...Array.from({ length: LOOPS }, () => lukewarm).flat(), 0xf4]);
+  const regions = Number(/^(\d+) regions/.exec(note(m, "jit"))?.[1]);
+  expect(regions).toBeGreaterThan(100);
+  expect(regions).toBeLessThan(400);
+});
+
 test("what is known before may change: rotations through a known carry, of known values", () => {
   // xor eax, eax; rcl edx, cl; mov ebx, 5; stc; rcr ebx, cl; add edx, ebx
   const rotations = [0x31, 0xc0, 0xd3, 0xd2, 0xbb, 5, 0, 0, 0, 0xf9, 0xd3, 0xdb, 0x01, 0xda];

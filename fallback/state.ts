@@ -194,6 +194,8 @@ export const TLB_ENTRY = {
   WRITE_PAGE: 8,
   /** u32: memory offset of the page, RAM_BASE included. */
   HOST_PAGE: 16,
+  /** u32: what has to be added to the lower half of a linear address to get its memory offset. */
+  DISTANCE: 20,
 } as const;
 export const TLB_ENTRY_SIZE = 32;
 

@@ -10,6 +10,7 @@ import {
   type Local,
 } from "../wasm/function-builder.ts";
 import { i64x2, v128 } from "../wasm/simd.ts";
+import { throughTlb } from "./tlb-lookup.ts";
 
 /** Functions for accesses outside the identity window. */
 export interface SlowAccess<Function extends Callee = Callee> {
@@ -86,6 +87,8 @@ export class GuestAccess {
 
   readonly #found: FoundMemory | undefined;
   readonly #known: WindowsOfNow | undefined;
+  /** See {@link useTlb}. */
+  #rights: number | undefined;
   /** The address that {@link loadForWrite} has found to be inside a window. */
   #writable: Local<"i64"> | undefined;
 
@@ -109,15 +112,24 @@ export class GuestAccess {
     this.#found = found;
   }
 
+  /**
+   * Accesses look into the TLB where they are made, and not at windows: where the guest's mapping is not
+   * the identity.
+   * @param rights as `throughTlb` has them
+   */
+  useTlb(rights: number): void {
+    this.#rights = rights;
+  }
+
   load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
-    return this.#load("read", address, LOAD_ZERO_EXTENDED[bits], (slow) =>
+    return this.#load("read", address, bits, LOAD_ZERO_EXTENDED[bits], (slow) =>
       callResult("i64", slow.load[bits], address),
     );
   }
 
   /** The same, where the memory is going to be written. */
   loadForWrite(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
-    const value = this.#load("write", address, LOAD_ZERO_EXTENDED[bits], (slow) =>
+    const value = this.#load("write", address, bits, LOAD_ZERO_EXTENDED[bits], (slow) =>
       callResult("i64", slow.loadForWrite[bits], address),
     );
     if (this.#slow === undefined) this.#writable = address;
@@ -125,7 +137,7 @@ export class GuestAccess {
   }
 
   loadVector(address: Local<"i64">, bits: VectorBits): Local<"v128"> {
-    return this.#load("read", address, LOAD_VECTOR[bits], (slow) =>
+    return this.#load("read", address, bits, LOAD_VECTOR[bits], (slow) =>
       slowLoadVector(slow, address, bits),
     );
   }
@@ -133,7 +145,7 @@ export class GuestAccess {
   store(address: Local<"i64">, bits: MemoryBits, value: I64): void {
     const stored = variableOf(this.#fn, value);
     const plain = ({ base, offset }: Place) => this.#fn.storeNarrow(bits, base, stored, offset);
-    this.#inWindow("write", address, plain, (slow) =>
+    this.#reach("write", address, bits, plain, (slow) =>
       this.#failUnless(callResult("i32", slow.store[bits], address, stored)),
     );
   }
@@ -141,7 +153,7 @@ export class GuestAccess {
   storeVector(address: Local<"i64">, value: V128): void {
     const stored = variableOf(this.#fn, value);
     const plain = ({ base, offset }: Place) => this.#fn.store(base, stored, offset);
-    this.#inWindow("write", address, plain, (slow) =>
+    this.#reach("write", address, 128, plain, (slow) =>
       this.#failUnless(callResult("i32", slow.storeVector, address, stored)),
     );
   }
@@ -157,16 +169,18 @@ export class GuestAccess {
   }
 
   #load<Type extends "i64" | "v128">(
-    window: "read" | "write",
+    access: "read" | "write",
     address: Local<"i64">,
+    bits: number,
     load: (base: I32, offset: number) => Expression<Type>,
     slowly: (slow: SlowAccess) => Expression<Type>,
   ): Local<Type> {
     const plain = load(i32.wrap(address), RAM_BASE);
     const value = this.#fn.local(plain.type);
-    this.#inWindow(
-      window,
+    this.#reach(
+      access,
       address,
+      bits,
       ({ base, offset }) => this.#fn.set(value, load(base, offset)),
       (slow) => {
         this.#fn.set(value, slowly(slow));
@@ -177,12 +191,23 @@ export class GuestAccess {
     return knownAs(value, plain.width);
   }
 
-  #inWindow(
+  #reach(
     access: "read" | "write",
     address: Local<"i64">,
+    bits: number,
     inside: (place: Place) => void,
     outside: (slow: SlowAccess) => void,
   ): void {
+    const slow = this.#slow;
+    if (slow !== undefined && this.#rights !== undefined) {
+      throughTlb(
+        ...([this.#fn, address, bits / 8, access === "write"] as const),
+        (base) => inside({ base, offset: 0 }),
+        () => outside(slow),
+        this.#rights,
+      );
+      return;
+    }
     const distance = address.frame ?? undefined;
     const found =
       distance === undefined ? undefined : this.#found?.access(distance, access === "write");
@@ -192,7 +217,6 @@ export class GuestAccess {
       return;
     }
     const zero = i32.const(0);
-    const slow = this.#slow;
     const { area } = this;
     const window = windowOffset(area, access);
     const { base, length } = this.#known?.at(area, access) ?? {

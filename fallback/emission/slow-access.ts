@@ -1,10 +1,11 @@
 import type { MemoryBits } from "../isa/emitter.ts";
-import { STATE, TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_SIZE } from "../state.ts";
+import { STATE } from "../state.ts";
 import { type I32, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { v128 } from "../wasm/simd.ts";
 import type { SlowAccess } from "./guest-access.ts";
+import { throughTlb } from "./tlb-lookup.ts";
 
 /** Imported functions that take an address as two halves, a width in bytes and a flag. */
 export interface AccessImports {
@@ -95,25 +96,3 @@ const halves = (address: Local<"i64">): [I32, I32] => [
   i32.wrap(address),
   i32.wrap(i64.shrU(address, i64.const(32))),
 ];
-
-/** `hit` gets the memory offset, if the entry is for this page and the access stays inside it. */
-export function throughTlb(
-  fn: FunctionBuilder,
-  address: Local<"i64">,
-  bytes: number,
-  write: boolean,
-  hit: (host: I32) => void,
-): void {
-  const page = fn.let(i64.shrU(address, i64.const(12)));
-  const hash = i64.xor(page, i64.shrU(page, i64.const(11)));
-  const slot = i32.and(i32.wrap(hash), i32.const(TLB_ENTRIES - 1));
-  const table = i32.load(i32.const(0), STATE.TLB_AT);
-  const entry = fn.let(i32.add(i32.mul(slot, i32.const(TLB_ENTRY_SIZE)), table));
-  const inPage = fn.let(i32.and(i32.wrap(address), i32.const(0xfff)));
-  const field = write ? TLB_ENTRY.WRITE_PAGE : TLB_ENTRY.READ_PAGE;
-  const samePage = i64.eq(i64.load(entry, TLB + field), page);
-  const inside = i32.leU(inPage, i32.const(4096 - bytes));
-  fn.if(i32.and(samePage, inside), () => {
-    hit(i32.add(i32.load(entry, TLB + TLB_ENTRY.HOST_PAGE), inPage));
-  });
-}

@@ -4,7 +4,7 @@ import { RAM_BASE, STATE, windowOffset } from "../state.ts";
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
 import { type Callee, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder, Signature } from "../wasm/module-builder.ts";
-import { throughTlb } from "./slow-access.ts";
+import { throughTlb } from "./tlb-lookup.ts";
 
 const PAGE_SIZE = 4096;
 

@@ -76,15 +76,16 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
 
   constructor(
     fn: FunctionBuilder,
-    { slow, runs, thorough }: Pick<RegionEnvironment, "slow" | "runs" | "thorough">,
+    env: Pick<RegionEnvironment, "slow" | "rights" | "runs" | "thorough">,
     mode: RegionMode,
     flags: LazyFlags,
     registers: RegisterFile,
     exits: InstructionExits,
   ) {
-    super(fn, slow, mode.frame, mode.windows);
-    this.#thorough = thorough;
-    this.#runs = runs;
+    super(fn, env.slow, mode.frame, mode.windows);
+    if (env.rights !== undefined) this.access.useTlb(env.rights);
+    this.#thorough = env.thorough;
+    this.#runs = env.runs;
     this.#mode = mode;
     this.long = mode.codeSize === 64;
     this.flags = flags;

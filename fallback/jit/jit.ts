@@ -6,7 +6,7 @@ import { HEADER } from "../interpreter/record.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
-import { STATE, USER_CODE, type WindowArea } from "../state.ts";
+import { STATE, TLB_OF_USER, USER_CODE, type WindowArea } from "../state.ts";
 import { Callees } from "./callees.ts";
 import { discover } from "./discovery.ts";
 import { Effort } from "./effort.ts";
@@ -137,7 +137,8 @@ export class Jit {
   found(block: Block): void {
     const region = this.#regions.at(block);
     const usable = region !== undefined && this.#isFor(region, block);
-    this.#view.setInt32(block.header + HEADER.REGION, usable ? region.slot : 0, true);
+    const place = usable ? this.#table.placeOf(region.slot) : 0;
+    this.#view.setInt32(block.header + HEADER.REGION, place, true);
     if (!usable && this.#view.getInt32(block.header + HEADER.HEAT, true) <= 0) this.#cool(block);
   }
 
@@ -364,7 +365,8 @@ export class Jit {
     const { segments } = this.#around.place();
     const place = placeOf(block.address, block.user);
     // Windows are of identity mappings: where code is not, data will hardly be.
-    const slow = this.#experience.slow.has(place) || linearOf(block.linear) !== block.address;
+    const isElsewhere = linearOf(block.linear) !== block.address;
+    const slow = isElsewhere || this.#experience.slow.has(place);
     const thorough = this.#experience.thorough.has(place);
     const windows = slow || this.#experience.isRestless ? undefined : new KnownWindows(this.#view);
     const slotAt = (linear: bigint) => this.#table.slotOf(block.user ? linear ^ USER_CODE : linear);
@@ -374,6 +376,7 @@ export class Jit {
     const body = new RegionCode(graph, {
       ...commons,
       slow: slow ? commons.slow : undefined,
+      rights: isElsewhere ? (block.user ? TLB_OF_USER : 0) : undefined,
       windows,
       thorough,
       unitControls,

@@ -9,8 +9,8 @@ export const REGION_TABLE = 0;
  * Its first place is that of a function for regions that there are not; then come the functions that
  * regions call, and then regions.
  */
-export const FIRST_SUPPORT_SLOT = 1;
-export const FIRST_REGION_SLOT = 32;
+export const FIRST_SUPPORT_PLACE = 1;
+export const FIRST_REGION_PLACE = 32;
 
 /** What a region returns instead of an offset: no offset in a code segment is like these. */
 export const REGION_LEFT = {

@@ -11,6 +11,8 @@ import type { KnownWindows } from "./known-windows.ts";
 export interface RegionEnvironment {
   /** Undefined: accesses outside the windows are left to the interpreter. */
   readonly slow: SlowAccess | undefined;
+  /** With {@link slow}: whose TLB accesses look into without trying windows, as `throughTlb` has it. */
+  readonly rights: number | undefined;
   readonly runs: StringRuns;
   /** Undefined: they may become less at any time. */
   readonly windows: KnownWindows | undefined;

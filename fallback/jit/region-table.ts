@@ -1,25 +1,32 @@
 import { REGION_LINKS, REGION_SLOTS } from "../state.ts";
 import { unlinkedModule } from "./module.ts";
-import { FIRST_REGION_SLOT, FIRST_SUPPORT_SLOT, REGION_LEFT } from "./protocol.ts";
+import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, REGION_LEFT } from "./protocol.ts";
 
 /** What calls that lead nowhere arrive at. */
 const UNLINKED = 0;
+const FIRST_SLOT = 1;
+/** By how many places the table grows. */
+const PLACES_MORE = 64;
 
 /**
  * Where a region is called: one slot for each linear address that anybody has asked for. A call goes
  * through the slot's link in memory, which is cheap to change: V8 carries a change of the table to
- * every instance that imports it, and mappings change often.
+ * every instance that imports it, and mappings change often. Most slots never have a region, so places
+ * in the table are given out apart from slots: V8 copies the table for every instance.
  */
 export class RegionTable {
   readonly #table: WebAssembly.Table;
   readonly #links: Int32Array;
   readonly #slots = new Map<bigint, number>();
-  /** What the table has at a slot. */
+  /** Where in the table a slot's regions are, if it has had any. */
+  readonly #places: number[] = [];
+  /** What the table has there. */
   readonly #functions: unknown[] = [];
   /** Made for the first region: most guests are gone before. */
   #unlinked: unknown;
   readonly #linked = new Set<number>();
-  #next = FIRST_REGION_SLOT;
+  #next = FIRST_SLOT;
+  #nextPlace = FIRST_REGION_PLACE;
 
   constructor(table: WebAssembly.Table, buffer: ArrayBuffer) {
     this.#table = table;
@@ -28,10 +35,10 @@ export class RegionTable {
 
   /** What regions call. @param functions as `instantiateSupport` gives them */
   setSupport(functions: readonly unknown[]): void {
-    const missing = FIRST_REGION_SLOT - this.#table.length;
+    const missing = FIRST_REGION_PLACE - this.#table.length;
     if (missing > 0) this.#table.grow(missing);
-    if (FIRST_SUPPORT_SLOT + functions.length > FIRST_REGION_SLOT) throw new Error("no room");
-    for (const [index, fn] of functions.entries()) this.#table.set(FIRST_SUPPORT_SLOT + index, fn);
+    if (FIRST_SUPPORT_PLACE + functions.length > FIRST_REGION_PLACE) throw new Error("no room");
+    for (const [index, fn] of functions.entries()) this.#table.set(FIRST_SUPPORT_PLACE + index, fn);
   }
 
   /** Whether `count` more slots can be had. */
@@ -44,19 +51,31 @@ export class RegionTable {
     const known = this.#slots.get(linear);
     if (known !== undefined) return known;
     const slot = this.#next++;
-    if (slot >= this.#table.length) this.#table.grow(Math.max(64, this.#table.length));
     this.#slots.set(linear, slot);
     return slot;
   }
 
   link(slot: number, region: unknown): void {
     if (this.#unlinked === undefined) this.#fillUnlinked();
+    const place = this.#places[slot] ?? this.#newPlace(slot);
     if (this.#functions[slot] !== region) {
-      this.#table.set(slot, region);
+      this.#table.set(place, region);
       this.#functions[slot] = region;
     }
-    this.#links[slot] = slot;
+    this.#links[slot] = place;
     this.#linked.add(slot);
+  }
+
+  /** Where in the table what {@link link} has put at a slot is; 0 without any. */
+  placeOf(slot: number): number {
+    return this.#links[slot] as number;
+  }
+
+  #newPlace(slot: number): number {
+    const place = this.#nextPlace++;
+    if (place >= this.#table.length) this.#table.grow(PLACES_MORE);
+    this.#places[slot] = place;
+    return place;
   }
 
   #fillUnlinked(): void {
@@ -67,7 +86,7 @@ export class RegionTable {
 
   /** Whether a slot leads to a region. */
   leadsTo(slot: number, region: unknown): boolean {
-    return this.#links[slot] === slot && this.#functions[slot] === region;
+    return this.#links[slot] !== UNLINKED && this.#functions[slot] === region;
   }
 
   /** A slot leads nowhere until it is linked again. */
@@ -93,14 +112,16 @@ export class RegionTable {
     this.unlinkAll();
     for (const slot of this.#functions.keys()) this.#forget(slot);
     this.#functions.length = 0;
+    this.#places.length = 0;
     this.#slots.clear();
-    this.#next = FIRST_REGION_SLOT;
+    this.#next = FIRST_SLOT;
+    this.#nextPlace = FIRST_REGION_PLACE;
   }
 
   #forget(slot: number): void {
     this.#links[slot] = UNLINKED;
     if (this.#functions[slot] === undefined) return;
-    this.#table.set(slot, this.#unlinked);
+    this.#table.set(this.#places[slot] as number, this.#unlinked);
     this.#functions[slot] = undefined;
   }
 }

@@ -5,7 +5,7 @@ import type { MemoryBits } from "../isa/emitter.ts";
 import { RAM_BASE } from "../state.ts";
 import { type Callee, callResult, FunctionBuilder } from "../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
-import { FIRST_SUPPORT_SLOT, REGION_TABLE } from "./protocol.ts";
+import { FIRST_SUPPORT_PLACE, REGION_TABLE } from "./protocol.ts";
 
 const WASM_PAGE = 65536;
 const WIDTHS: readonly MemoryBits[] = [8, 16, 32, 64];
@@ -117,7 +117,7 @@ export function supportOf(module: ModuleBuilder): Support {
     return {
       table: REGION_TABLE,
       signature: module.typeIndex(signature),
-      slot: FIRST_SUPPORT_SLOT + index,
+      slot: FIRST_SUPPORT_PLACE + index,
     };
   };
   const byWidth = (name: string) =>

@@ -3,7 +3,10 @@ import { PAGE_SIZE } from "./physical.ts";
 
 const WORD = 0x1_0000_0000;
 const PAGE_NUMBER_HIGH = 0xf_ffff;
-/** Generated code hashes alike: `(page ^ (page >> 11)) & (TLB_ENTRIES - 1)`. */
+/**
+ * Generated code hashes alike: `(page + (page >> 11)) & (TLB_ENTRIES - 1)`. So pages next to each other
+ * never have the same place.
+ */
 export const TLB_HASH_SHIFT = 11;
 
 const FILLED = { NO: 0, SMALL: 1, LARGE: 2, HUGE: 3, GLOBAL: 4 } as const;
@@ -55,6 +58,7 @@ export class SoftwareTlb {
     if (write) this.#setTag(at + TLB_ENTRY.WRITE_PAGE, low, high);
     else this.#clearTag(at, "WRITE_PAGE");
     this.#view.setUint32(at + TLB_ENTRY.HOST_PAGE, host, true);
+    this.#view.setInt32(at + TLB_ENTRY.DISTANCE, host - low * PAGE_SIZE, true);
     if (this.#isFilled[slot] === FILLED.NO) this.#filled[this.#filledCount++] = slot;
     const size = span >= HUGE ? FILLED.HUGE : span > PAGE_SIZE ? FILLED.LARGE : FILLED.SMALL;
     this.#isFilled[slot] = global ? size | FILLED.GLOBAL : size;
@@ -138,4 +142,4 @@ export class SoftwareTlb {
 const pageLow = (linear: number): number => Math.floor(linear / PAGE_SIZE) | 0;
 const pageHigh = (linear: number): number =>
   Math.floor(linear / (PAGE_SIZE * WORD)) & PAGE_NUMBER_HIGH;
-const slotOf = (low: number): number => (low ^ (low >>> TLB_HASH_SHIFT)) & (TLB_ENTRIES - 1);
+const slotOf = (low: number): number => (low + (low >>> TLB_HASH_SHIFT)) & (TLB_ENTRIES - 1);

@@ -21,25 +21,28 @@ const PAGE_SIZE = 0x1000;
 const HALF = 0x20_0000;
 const PAGE_TABLE = TABLES + 0x3000;
 
-describe.each(MODES)("random programs of $bits bits, segmented: $segmented", (mode) => {
-  test.each(Array.from({ length: PROGRAMS }, (_, seed) => seed))(
-    "program %i does the same in regions as interpreted, slice by slice",
-    (seed) => {
-      const numbers = new SeededRandom(seed);
-      const code = program((below) => numbers.below(below), mode);
-      const [interpreted, translated] = [machine(code, undefined, mode), machine(code, 3, mode)];
-      for (let slice = 0; slice < MAX_SLICES; slice++) {
-        const halted = runFor(interpreted, SLICE);
-        expect(runFor(translated, SLICE)).toBe(halted);
-        expect(stateOf(translated)).toEqual(stateOf(interpreted));
-        if (!halted) continue;
-        expect(translated.cpu.notes[0]?.[1]).toMatch(/ [1-9]\d?\.\d % of them in regions/);
-        return;
-      }
-      throw new Error("the program did not end");
-    },
-  );
-});
+describe.each(MODES)(
+  "random programs of $bits bits, segmented: $segmented, elsewhere: $elsewhere",
+  (mode) => {
+    test.each(Array.from({ length: PROGRAMS }, (_, seed) => seed))(
+      "program %i does the same in regions as interpreted, slice by slice",
+      (seed) => {
+        const numbers = new SeededRandom(seed);
+        const code = program((below) => numbers.below(below), mode);
+        const [interpreted, translated] = [machine(code, undefined, mode), machine(code, 3, mode)];
+        for (let slice = 0; slice < MAX_SLICES; slice++) {
+          const halted = runFor(interpreted, SLICE);
+          expect(runFor(translated, SLICE)).toBe(halted);
+          expect(stateOf(translated)).toEqual(stateOf(interpreted));
+          if (!halted) continue;
+          expect(translated.cpu.notes[0]?.[1]).toMatch(/ [1-9]\d?\.\d % of them in regions/);
+          return;
+        }
+        throw new Error("the program did not end");
+      },
+    );
+  },
+);
 
 /** mov ecx, 2000; again: …; dec ecx; jnz again; hlt */
 const loop = (...body: number[]): number[] => {
@@ -111,6 +114,23 @@ test("memory that is mapped elsewhere is reached through the TLB", () => {
   });
   expect(m.ram.readU32(gpa(DATA))).toBe(2_001_000);
   expect(note(m, "executed")).toMatch(/9\d\.\d % of them in regions/);
+});
+
+test("an access across two pages is not taken for one to the second of them", () => {
+  // mov eax, [rbx]; add edx, [rsi]
+  const m = both(loop(0x8b, 0x03, 0x03, 0x16), ({ cpu, ram }) => {
+    // The pages below and above 8 GiB: their numbers are as different as can be.
+    const [directory, table] = [TABLES + 0x4000, TABLES + 0x5000];
+    for (const gibibyte of [7, 8]) ram.writeU64(gpa(TABLES + 0x1000 + 8 * gibibyte), directory | 3);
+    for (const chunk of [0, 511]) ram.writeU64(gpa(directory + 8 * chunk), table | 3);
+    ram.writeU64(gpa(table + 8 * 511), (DATA + PAGE_SIZE) | 3);
+    ram.writeU64(gpa(table), (DATA + 3 * PAGE_SIZE) | 3);
+    ram.writeU32(gpa(DATA + 2 * PAGE_SIZE - 4), 0x0201_0000);
+    ram.writeU32(gpa(DATA + 3 * PAGE_SIZE), 0x0403);
+    const rbx = 0x2_0000_0000n;
+    cpu.writeRegisters({ ...cpu.readRegisters(), rbx, rdx: 0n, rsi: rbx - 2n });
+  });
+  expect(m.cpu.readRegisters().rdx).toBe(BigInt((2000 * 0x0403_0201) % 2 ** 32));
 });
 
 test("what was known of the windows is not relied on when the mapping has changed", () => {

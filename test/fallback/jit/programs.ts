@@ -29,11 +29,16 @@ export interface Mode {
   readonly bits: 64 | 32 | 16;
   /** Whether segments do not begin at 0. */
   readonly segmented: boolean;
+  /** Whether code and data are used by their second linear addresses. */
+  readonly elsewhere?: boolean;
 }
 
+/** From where on RAM is mapped once more. */
+export const AGAIN = 0x4000_0000;
 const LONG: Mode = { bits: 64, segmented: false };
 export const MODES: readonly Mode[] = [
   LONG,
+  { ...LONG, elsewhere: true },
   { bits: 32, segmented: false },
   { bits: 32, segmented: true },
   { bits: 16, segmented: true },
@@ -86,7 +91,7 @@ export function begin(
   cpu.writeRegisters({ ...cpu.readRegisters(), rflags: 2n, ...registersOf(mode) });
 }
 
-function registersOf({ bits, segmented }: Mode): Partial<Registers> {
+function registersOf({ bits, segmented, elsewhere }: Mode): Partial<Registers> {
   const base = (address: number): number => (segmented ? address : 0);
   const segment = (attributes: number, address: number): Segment => ({
     ...{ selector: 8, base: BigInt(base(address)), attributes },
@@ -96,10 +101,11 @@ function registersOf({ bits, segmented }: Mode): Partial<Registers> {
   const data = segment(0x93 | wide, DATA);
   // Its top is DATA_SIZE above the base.
   const stack = segment(0x93 | wide, STACK - DATA_SIZE);
+  const from = elsewhere ? AGAIN : 0;
   const offsets = {
-    rip: BigInt(CODE - base(CODE)),
-    rsp: BigInt(STACK - base(STACK - DATA_SIZE)),
-    rbx: BigInt(DATA - base(DATA)),
+    rip: BigInt(from + CODE - base(CODE)),
+    rsp: BigInt(from + STACK - base(STACK - DATA_SIZE)),
+    rbx: BigInt(from + DATA - base(DATA)),
   };
   const paging = { cr3: BigInt(TABLES), cr4: 0x620n, efer: 0x500n };
   return {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
-import { CODE, DATA, machine, runFor, stateOf } from "./programs.ts";
+import { AGAIN, CODE, DATA, machine, runFor, stateOf } from "./programs.ts";
 
 const bytes32 = (value: number): number[] =>
   Array.from({ length: 4 }, (_, i) => (value >>> (8 * i)) & 0xff);
@@ -11,7 +11,6 @@ const STOSB = [0xf3, 0xaa];
 const STOSD = [0xf3, 0xab];
 const STOSQ = [0xf3, 0x48, 0xab];
 /** Where memory is mapped once more. */
-const AGAIN = 0x4000_0000;
 const PAGE = 0x1000;
 /** RAM's last byte is followed by nothing. */
 const RAM_END = 0x40_0000;

@@ -69,6 +69,7 @@ export class FallbackCpu implements Cpu {
     const host = engineHost({
       ...{ processor, mmu, outside, code: this.#code, departure },
       debugging: this.#debugging,
+      leavesSome: options.leaves !== undefined,
       leaves: (instruction) => {
         if (options.leaves === undefined || this.#forced) return false;
         return instruction === undefined || options.leaves(instruction);

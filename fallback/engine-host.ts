@@ -31,6 +31,8 @@ export interface EngineSurroundings {
    * here. That is a fault, unless this says otherwise.
    */
   leaves(instruction: DecodedInstruction | undefined): boolean;
+  /** Whether there is such an instruction at all. */
+  readonly leavesSome: boolean;
   /** As in {@link EngineHost}. */
   goesOn(resumes: boolean): boolean;
 }
@@ -56,6 +58,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
     },
     mark: (page) => mmu.markCode(page),
     leaves: (instruction) => parts.leaves(instruction),
+    leavesSome: parts.leavesSome,
     enter: (address) => debugging.enter(address),
     breaksAt: (address) => debugging.breaksAt(address),
     get breaks() {

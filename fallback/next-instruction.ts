@@ -4,9 +4,9 @@ import {
   type Decoder,
   InstructionTooLong,
   InvalidOpcode,
-  MAX_INSTRUCTION_LENGTH,
   NeedMoreBytes,
 } from "./interpreter/decoder.ts";
+import { MAX_INSTRUCTION_LENGTH } from "./interpreter/decoding.ts";
 import { linearOf } from "./memory/linear.ts";
 import type { Mmu } from "./memory/mmu.ts";
 import type { CodeSize } from "./processor.ts";

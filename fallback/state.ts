@@ -218,6 +218,9 @@ export const JUMP_CACHE_ENTRY_SIZE = 16;
  */
 export const USER_CODE = 1n << 62n;
 
+/** Tables and results of the decoder: see `interpreter/decoding.ts`. */
+export const DECODING_AREA = 0x4_0000;
+
 /** i32 each: which function in the table of regions a slot leads to; 0 if it leads to none. */
 export const REGION_LINKS = 0x10_0000;
 export const REGION_SLOTS = 65536;

@@ -50,7 +50,12 @@ export interface Block {
   readonly recordsEnd: number;
   /** Decoded anew when they are asked for, if they have not been kept. */
   readonly instructions: readonly DecodedInstruction[];
+  /** One of them. */
+  instruction(index: number): DecodedInstruction;
 }
+
+/** Decodes an instruction of a block again from the bytes that it is made of, which have not changed. */
+export type DecodeAgain = (block: Block, index: number) => DecodedInstruction;
 
 /**
  * A block whose instructions may be forgotten: most code is executed once or twice, and nobody asks
@@ -72,17 +77,16 @@ export class DecodedBlock implements Block {
   readonly calls: bigint | undefined;
   readonly offsets: readonly number[];
   readonly recordsEnd: number;
-  readonly #decode: (block: Block) => readonly DecodedInstruction[];
-  #instructions: readonly DecodedInstruction[] | undefined;
+  readonly #decode: DecodeAgain;
+  /** Those that are known. */
+  #instructions: (DecodedInstruction | undefined)[] | undefined;
+  #isWhole: boolean;
 
-  /**
-   * @param decode decodes them again from the bytes that they are made of, which have not changed
-   * @param kept the instructions, if they are worth it
-   */
+  /** @param kept the instructions, if they are worth it */
   constructor(
-    facts: Omit<Block, "instructions" | "jump">,
-    decode: (block: Block) => readonly DecodedInstruction[],
-    kept: readonly DecodedInstruction[] | undefined,
+    facts: Omit<Block, "instructions" | "instruction" | "jump">,
+    decode: DecodeAgain,
+    kept: DecodedInstruction[] | undefined,
   ) {
     this.header = facts.header;
     this.rip = facts.rip;
@@ -101,11 +105,22 @@ export class DecodedBlock implements Block {
     this.recordsEnd = facts.recordsEnd;
     this.#decode = decode;
     this.#instructions = kept;
+    this.#isWhole = kept !== undefined;
   }
 
   get instructions(): readonly DecodedInstruction[] {
-    this.#instructions ??= this.#decode(this);
-    return this.#instructions;
+    if (!this.#isWhole) for (let i = 0; i < this.offsets.length; i++) this.instruction(i);
+    this.#isWhole = true;
+    return this.#instructions as DecodedInstruction[];
+  }
+
+  instruction(index: number): DecodedInstruction {
+    this.#instructions ??= [];
+    const known = this.#instructions[index];
+    if (known !== undefined) return known;
+    const decoded = this.#decode(this, index);
+    this.#instructions[index] = decoded;
+    return decoded;
   }
 }
 

@@ -4,9 +4,7 @@ import { type OpcodeMap, opcodeNumber } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
 import { SEGMENT_INDEX } from "../state.ts";
-
-/** Longest instruction (Intel SDM vol. 2A §2.3.11). */
-export const MAX_INSTRUCTION_LENGTH = 15;
+import { MAX_INSTRUCTION_LENGTH } from "./decoding.ts";
 
 /** The address that ModRM and SIB name. Registers are numbers, or -1 for none. */
 export interface Address {
@@ -316,4 +314,21 @@ function checkLock(form: Form, lock: boolean, modRm: number): void {
   const destination = form.operands[0]?.place;
   const memory = destination === "memory" || (destination === "rm" && modRm < 0xc0);
   if (form.instruction.lock === undefined || !memory) throw new InvalidOpcode();
+}
+
+/** Whether its meaning is for another width of rCX. */
+export const countsOtherwise = ({ form, addressSize, operandSize }: DecodedInstruction): boolean =>
+  form.instruction.counter === true && addressSize !== operandSize;
+
+export const isRelative = ({ form }: DecodedInstruction): boolean => form.relative;
+
+/** Where a relative branch goes; 0 if it is none. */
+export function branchTarget(
+  instruction: DecodedInstruction,
+  codeSize: 16 | 32 | 64,
+  next: bigint,
+): bigint {
+  if (!isRelative(instruction)) return 0n;
+  const width = codeSize === 64 ? 64 : instruction.operandSize;
+  return BigInt.asUintN(width, next + (instruction.immediates[0] ?? 0n));
 }

@@ -6,8 +6,10 @@ import type { JitHost } from "../jit/support.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
-import type { CodePlace } from "./code-place.ts";
+import { type CodePlace, placeWith } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
+import { ACCESSES, DECODING, type DecodeBlock, HANDLERS } from "./decoding.ts";
+import { DECODING_SECTION } from "./decoding-table.ts";
 import { HANDLERS_SECTION, HandlerIndex } from "./handlers.ts";
 import { ACCESSES_SECTION } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
@@ -72,7 +74,7 @@ const WITH_CODE = 0x100;
 const THROWN = 0x200;
 
 interface Instance {
-  readonly exports: { run(): number; settleFlags(): void };
+  readonly exports: { run(): number; settleFlags(): void; readonly decodeBlock: DecodeBlock };
 }
 
 export interface EngineOptions {
@@ -123,12 +125,6 @@ export class Engine {
     this.#host = host;
     this.#makeException = makeException;
     this.blocks = new BlockCache(memory.buffer);
-    const handlers = new HandlerIndex(
-      section(module, HANDLERS_SECTION),
-      section(module, ACCESSES_SECTION),
-    );
-    this.#translator = new Translator(memory.buffer, map, handlers, this.blocks, host);
-    this.#translator.onBlock = (block) => this.jit?.added(block);
     this.#imports = {
       memory,
       regions,
@@ -147,9 +143,13 @@ export class Engine {
           ? 1
           : 0,
     };
-    const { run, settleFlags } = this.#instantiate(module);
+    const { run, settleFlags, decodeBlock } = this.#instantiate(module);
     this.#run = run;
     this.#settleFlags = settleFlags;
+    const handlers = layDownTables(module, memory.buffer);
+    const { buffer } = memory;
+    this.#translator = new Translator(buffer, map, handlers, this.blocks, host, decodeBlock);
+    this.#translator.onBlock = (block) => this.jit?.added(block);
     this.#clearFault();
     if (options.jit !== undefined) this.jit = this.#makeJit(options, options.jit, regions);
   }
@@ -175,7 +175,7 @@ export class Engine {
       pageAt: (linear) => this.#host.probePage(linear),
       wordAt: (linear) => host.wordAt(linear),
       moveWindow: (area, access, linear) => host.moveWindow(area, access, linear),
-      known: (rip) => this.#translator.known({ ...this.#host.place(), rip }),
+      known: (rip) => this.#translator.known(placeWith(this.#host.place(), rip)),
       recordFault: () => this.#view.setInt32(STATE.FAULT, THROWN, true),
       procedure: (instruction) => this.#regionProcedure(instruction),
     });
@@ -326,8 +326,7 @@ export class Engine {
   #procedure(record: number): number {
     const block = this.#currentBlock();
     const index = this.#view.getUint8(record + RECORD.INDEX);
-    const instruction = block.instructions[index];
-    if (instruction === undefined) throw new Error("a record without its instruction");
+    const instruction = block.instruction(index);
     this.#view.setBigUint64(STATE.RIP, ripAfter(block, index), true);
     this.#ahead = block.offsets.length - index;
     const done = this.#attempt(() => this.#host.procedure(instruction));
@@ -401,8 +400,7 @@ export class Engine {
     this.budget += block.offsets.length - index;
     this.#view.setBigUint64(STATE.RIP, ripAt(block, index), true);
     if (this.#thrown instanceof NonCanonical) {
-      const instruction = block.instructions[index];
-      if (instruction !== undefined) this.#thrown = this.#host.nonCanonical(instruction);
+      this.#thrown = this.#host.nonCanonical(block.instruction(index));
     }
     return this.#stop();
   }
@@ -447,6 +445,17 @@ const ripAt = (block: Block, index: number): bigint => atOffset(block, block.off
 
 const ripAfter = (block: Block, index: number): bigint =>
   atOffset(block, block.offsets[index + 1] ?? block.length);
+
+/** Puts what the decoder reads in its place. */
+export function layDownTables(module: WebAssembly.Module, buffer: ArrayBuffer): HandlerIndex {
+  const handlers = section(module, HANDLERS_SECTION);
+  const accesses = section(module, ACCESSES_SECTION);
+  const bytes = new Uint8Array(buffer);
+  bytes.set(new Uint8Array(handlers), HANDLERS);
+  bytes.set(new Uint8Array(accesses), ACCESSES);
+  bytes.set(new Uint8Array(section(module, DECODING_SECTION)), DECODING);
+  return new HandlerIndex(handlers, accesses);
+}
 
 /** Contents of a custom section. */
 export function section(module: WebAssembly.Module, name: string): ArrayBuffer {

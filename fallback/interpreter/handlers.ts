@@ -31,8 +31,9 @@ export const microIndex = (name: MicroOperation): number => MICRO_OPERATIONS.ind
 export const HANDLERS_SECTION = "handlers";
 
 const SIZES: readonly MemoryBits[] = [8, 16, 32, 64];
-const VARIANTS_PER_FORM = 4 * SIZES.length;
-const NONE = 0xffff;
+export const VARIANTS_PER_FORM = 4 * SIZES.length;
+/** In the place of a handler's index. */
+export const NO_HANDLER = 0xffff;
 
 const place = (form: Form, bits: MemoryBits, memory: boolean, long: boolean): number =>
   form.ordinal * VARIANTS_PER_FORM + 4 * SIZES.indexOf(bits) + (memory ? 2 : 0) + (long ? 1 : 0);
@@ -65,9 +66,9 @@ export class HandlerTable {
     this.hotCount = inline ? hot.length : 0;
     this.variants = ordered.map(([, variant]) => variant);
     const order = new Map(ordered.map(([key], n) => [key, MICRO_OPERATIONS.length + n]));
-    this.#indices = new Uint16Array(forms.length * VARIANTS_PER_FORM).fill(NONE);
+    this.#indices = new Uint16Array(forms.length * VARIANTS_PER_FORM).fill(NO_HANDLER);
     for (const { form, memory, variant, key } of uses) {
-      const index = order.get(key) ?? NONE;
+      const index = order.get(key) ?? NO_HANDLER;
       // Code that does not depend on the mode is the same in both.
       const modes = variant.instruction.stack ? [variant.long] : [false, true];
       for (const kind of memory) {
@@ -94,8 +95,8 @@ export class HandlerIndex {
   }
 
   index(form: Form, bits: MemoryBits, memory: boolean, long: boolean): number {
-    const index = this.#indices[place(form, bits, memory, long)] ?? NONE;
-    if (index === NONE) throw new Error(`no handler for ${form.text}`);
+    const index = this.#indices[place(form, bits, memory, long)] ?? NO_HANDLER;
+    if (index === NO_HANDLER) throw new Error(`no handler for ${form.text}`);
     return index;
   }
 

@@ -7,16 +7,17 @@ export interface MemoryAccess {
 /** Custom section of the interpreter's module: a byte for each handler behind the micro-operations. */
 export const ACCESSES_SECTION = "accesses";
 
-const WRITE = 0x80;
+/** A bit of such a byte; the others are the access's bytes. */
+export const ACCESS_WRITES = 0x80;
 const NONE = 0;
 
 /** @param accesses of the handlers in order; undefined for those without, or that only name memory */
 export const serialiseAccesses = (accesses: readonly (MemoryAccess | undefined)[]): Uint8Array =>
   Uint8Array.from(accesses, (access) =>
-    access === undefined ? NONE : access.bytes | (access.write ? WRITE : 0),
+    access === undefined ? NONE : access.bytes | (access.write ? ACCESS_WRITES : 0),
   );
 
 export function parseAccess(byte: number | undefined): MemoryAccess | undefined {
   if (byte === undefined || byte === NONE) return undefined;
-  return { bytes: byte & ~WRITE, write: (byte & WRITE) !== 0 };
+  return { bytes: byte & ~ACCESS_WRITES, write: (byte & ACCESS_WRITES) !== 0 };
 }

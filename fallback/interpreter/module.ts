@@ -23,6 +23,8 @@ import {
   type Local,
 } from "../wasm/function-builder.ts";
 import { ModuleBuilder } from "../wasm/module-builder.ts";
+import { addBlockDecoder } from "./block-decoder.ts";
+import { DECODING_SECTION, serialiseDecoding } from "./decoding-table.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
 import { type HandlerExits, InterpreterEmitter } from "./interpreter-emitter.ts";
 import { ACCESSES_SECTION, type MemoryAccess, serialiseAccesses } from "./memory-access.ts";
@@ -81,8 +83,10 @@ export function buildInterpreter(
     new Dispatcher(module, table, slow, { ...imports, settleFlags }, emit).build(),
   );
   module.exportFunction("run", run);
+  module.exportFunction("decodeBlock", addBlockDecoder(module));
   module.exportFunction("settleFlags", settleFlags);
   module.addCustomSection(HANDLERS_SECTION, table.serialise());
+  module.addCustomSection(DECODING_SECTION, serialiseDecoding(table.forms));
   module.addCustomSection(FORMS_SECTION, serialiseForms(table.forms));
   const ordered = table.variants.map((variant) => accesses.get(variant));
   module.addCustomSection(ACCESSES_SECTION, serialiseAccesses(ordered));

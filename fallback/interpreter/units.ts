@@ -3,6 +3,7 @@ import { CR0, CR4 } from "../bits.ts";
 import { VECTOR } from "../exceptions.ts";
 import type { Unit } from "../isa/instruction.ts";
 import { STATE } from "../state.ts";
+import { UNIT_SHIFT } from "./decoding-table.ts";
 
 const { EM, TS } = CR0;
 const { OSFXSR } = CR4;
@@ -26,3 +27,9 @@ export function unitFault(unit: Unit | undefined, controls: number): number | un
       return controls & TS ? VECTOR.NM : undefined;
   }
 }
+
+/** {@link unitFault} of all units: each vector, or 0, shifted by `UNIT_SHIFT`. */
+export const unitFaults = (controls: number): number =>
+  ((unitFault("x87", controls) ?? 0) << UNIT_SHIFT.x87) |
+  ((unitFault("mmx", controls) ?? 0) << UNIT_SHIFT.mmx) |
+  ((unitFault("sse", controls) ?? 0) << UNIT_SHIFT.sse);

@@ -3,7 +3,7 @@ import { FormIndex, OPCODE_COUNT } from "./form-index.ts";
 import type { Family } from "./instruction.ts";
 
 /** A form, and what has to hold for it besides the opcode; undefined is whatever it is. */
-interface Candidate {
+export interface Candidate {
   readonly form: Form;
   readonly prefix: number | undefined;
   readonly code64: boolean | undefined;
@@ -84,7 +84,6 @@ export class OpcodeMap {
     rex: number,
     modRm: number,
   ): Form | undefined {
-    // A form with more conditions is the one that is meant: it comes first.
     for (const candidate of this.#opcode(opcode).candidates) {
       if (matches(candidate, prefix, code64, rex, modRm)) return candidate.form;
     }
@@ -92,8 +91,12 @@ export class OpcodeMap {
   }
 }
 
+/** A form with more conditions is the one that is meant: it comes first. @param forms of one opcode */
+export const candidatesOf = (forms: readonly Form[]): Candidate[] =>
+  forms.toSorted((a, b) => special(b) - special(a)).map(candidateOf);
+
 const opcodeOf = (forms: readonly Form[]): Opcode => ({
-  candidates: forms.toSorted((a, b) => special(b) - special(a)).map(candidateOf),
+  candidates: candidatesOf(forms),
   hasModRm: forms.some(({ hasModRm }) => hasModRm),
 });
 

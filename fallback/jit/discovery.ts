@@ -1,6 +1,6 @@
 import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
-import { branchTarget, isRelative } from "../interpreter/translator.ts";
+import { branchTarget, isRelative } from "../interpreter/decoder.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { Graph, type Inlining, type Node, NodePlaces } from "./graph.ts";
 
@@ -40,7 +40,9 @@ export function discover(entry: Block, source: GraphSource): Graph {
   const add = (block: Block, inlining: Inlining | undefined): Node => {
     const room = Math.min(MAX_INSTRUCTIONS - instructions, MAX_INLINED);
     const node: Node = {
-      ...{ block, inlining, call: inlinedCall(block, inlining, source, room) },
+      block,
+      inlining,
+      call: inlinedCall(block, inlining, source, room),
       order: -1,
       targets: [...new Set([...tableTargets(block, source), ...source.learnt(block)])],
       successors: [],

@@ -1,7 +1,7 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { Miss } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
-import { branchTarget, countsOtherwise } from "../interpreter/translator.ts";
+import { branchTarget, countsOtherwise } from "../interpreter/decoder.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";

@@ -77,7 +77,8 @@ export class RegisterFile {
   /** All variables have just been taken from the state. */
   loaded(stack: StackFacts = NO_STACK): void {
     this.forget(stack);
-    this.#learn({ dirty: 0 });
+    const { narrow, normal, top, frame } = this.facts;
+    this.facts = { narrow, normal, dirty: 0, top, frame };
   }
 
   general(register: number): Local<"i64"> {
@@ -93,15 +94,16 @@ export class RegisterFile {
     this.#usedGeneral |= bit;
     this.#changedGeneral |= bit;
     fn.set(this.#general[register] as Local<"i64">, value);
-    const { narrow, dirty, top, frame } = this.facts;
+    const { narrow, normal, dirty, top, frame } = this.facts;
     const isNarrow = (value.width ?? 64) <= 32;
     const place = value.frame ?? undefined;
-    this.#learn({
+    this.facts = {
       narrow: isNarrow ? narrow | bit : narrow & ~bit,
+      normal,
       dirty: dirty | bit,
       top: register === RSP ? place : top,
       frame: register === RBP ? place : frame,
-    });
+    };
   }
 
   vector(register: number): Local<"v128"> {
@@ -112,8 +114,14 @@ export class RegisterFile {
   changeVector(register: number): Local<"v128"> {
     this.#changedVector |= 1 << register;
     const changed = normalBit(register, 64) | normalBit(register, 32);
-    const { normal, dirty } = this.facts;
-    this.#learn({ normal: normal & ~changed, dirty: dirty | (1 << (register + REGISTERS)) });
+    const { narrow, normal, dirty, top, frame } = this.facts;
+    this.facts = {
+      narrow,
+      normal: normal & ~changed,
+      dirty: dirty | (1 << (register + REGISTERS)),
+      top,
+      frame,
+    };
     return this.vector(register);
   }
 
@@ -123,11 +131,8 @@ export class RegisterFile {
   }
 
   setNormal(register: number, bits: number): void {
-    this.#learn({ normal: this.facts.normal | normalBit(register, bits) });
-  }
-
-  #learn(facts: Partial<RegisterFacts>): void {
-    this.facts = { ...this.facts, ...facts };
+    const { narrow, normal, dirty, top, frame } = this.facts;
+    this.facts = { narrow, normal: normal | normalBit(register, bits), dirty, top, frame };
   }
 
   /** Takes the registers in use from the state. Once all code is made that uses any. */

@@ -40,6 +40,9 @@ export function createFallbackCpu(description: FallbackDescription): FallbackCpu
   return new FallbackCpu({ ...description, ...interpreterFor(description) });
 }
 
+/** The table of instructions, once somebody has it: parsed as far as it has been needed. */
+let table: OpcodeMap | undefined;
+
 /** The table of instructions, and the interpreter made of it. */
 function interpreterFor(
   description: InterpreterOptions & { readonly keptInterpreter?: KeptInterpreter },
@@ -49,10 +52,11 @@ function interpreterFor(
     return new WebAssembly.Module(kept ?? interpreterModule(inline, description));
   };
   const interpreter = compile(false);
+  table ??= new OpcodeMap(
+    new FormIndex(section(interpreter, FORMS_SECTION), COMMON_FAMILIES, () => RARE_FAMILIES),
+  );
   return {
-    map: new OpcodeMap(
-      new FormIndex(section(interpreter, FORMS_SECTION), COMMON_FAMILIES, () => RARE_FAMILIES),
-    ),
+    map: table,
     interpreter,
     inlineInterpreter: () => compile(true),
   };
@@ -67,4 +71,7 @@ export function createCheckedCpu(
 }
 
 /** For the text of instructions, whichever processor executes them. */
-export const createDisassembler = (): Disassembler => new Disassembler(new OpcodeMap(FAMILIES));
+export const createDisassembler = (): Disassembler => {
+  table ??= new OpcodeMap(FAMILIES);
+  return new Disassembler(table);
+};

@@ -28,7 +28,7 @@ export type Accelerator = (typeof ACCELERATORS)[number];
 /** How often a block of the guest's code is interpreted before it is translated. */
 const JIT_THRESHOLD = 300;
 /** How many instructions hot code executes before: a few milliseconds, as the first region takes. */
-const JIT_PATIENCE = 250_000;
+const JIT_PATIENCE = 500_000;
 
 const KVM_DEVICE = "/dev/kvm";
 

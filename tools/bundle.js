@@ -40,10 +40,9 @@ const BUNDLES = {
     "fallback/jit/region-code.ts",
     "fallback/jit/support.ts",
   ],
+  "fallback.text": ["fallback/disassembler/disassembler.ts", "fallback/disassembler/operands.ts"],
   "fallback.later": [
     "fallback/cross-check/checked-cpu.ts",
-    "fallback/disassembler/disassembler.ts",
-    "fallback/disassembler/operands.ts",
     "fallback/interpreter/module.ts",
     "fallback/isa/rare.ts",
     "fallback/isa/table.ts",

@@ -18,7 +18,7 @@ const TRIALS = [
     status: 0,
   },
   {
-    keeps: ["bundle.debug", "fallback.later"],
+    keeps: ["bundle.debug", "fallback.text"],
     args: [image("exception"), "--net", "none", "--", "divide"],
     status: 255,
   },

@@ -2,6 +2,7 @@ import { writeAcpiTables } from "../boot/acpi/tables.ts";
 import { Bios } from "../boot/bios/bios.ts";
 import { type BootImage, bootMedia } from "../boot/bios/boot-media.ts";
 import { TRAP_PORT } from "../boot/bios/rom.ts";
+import { writeMpTables } from "../boot/mp-tables.ts";
 import type { AlarmQueue, Clock } from "../core/clock.ts";
 import type { Cpu, Registers } from "../core/cpu.ts";
 import { floating } from "../core/device.ts";
@@ -69,7 +70,10 @@ export class Machine {
       const start = typeof boot === "function" ? this.#direct(boot, bios) : () => bios.start();
       this.#boot = () => {
         writeAcpiTables(options.memory, board.acpi);
-        return start();
+        const registers = start();
+        // The BIOS has made its memory anew.
+        writeMpTables(options.memory, board.acpi);
+        return registers;
       };
     } else {
       assert(typeof boot === "function", "a tender's machine has no BIOS");

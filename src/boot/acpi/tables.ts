@@ -85,8 +85,8 @@ function table(signature: string, revision: number, content: Uint8Array): Uint8A
   return bytes;
 }
 
-/** What makes the sum of all bytes zero. */
-function checksum(bytes: Uint8Array): number {
+/** What makes the sum of all bytes zero, for the byte that is zero yet. */
+export function checksum(bytes: Uint8Array): number {
   let sum = 0;
   for (let i = 0; i < bytes.length; i++) sum += bytes[i] as number;
   return -sum & 0xff;

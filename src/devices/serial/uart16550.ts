@@ -42,7 +42,10 @@ const LCR_DIVISOR_LATCH = 1 << 7;
 const MCR_DTR = 1 << 0;
 const MCR_RTS = 1 << 1;
 const MCR_OUT1 = 1 << 2;
-/** On a PC this output connects the chip's interrupt to the bus. */
+/**
+ * On a PC this output connects the chip's interrupt to the bus. Here it always is: many drivers,
+ * written on emulators, leave the output alone.
+ */
 const MCR_OUT2 = 1 << 3;
 const MCR_LOOPBACK = 1 << 4;
 const MCR_WRITABLE = 0x1f;
@@ -331,7 +334,6 @@ export class Uart16550 extends ByteDevice implements Resettable {
   }
 
   #update(): void {
-    const connected = (this.#modemControl & MCR_OUT2) !== 0;
-    this.#irq.set(connected && this.#source() !== IIR_NONE);
+    this.#irq.set(this.#source() !== IIR_NONE);
   }
 }

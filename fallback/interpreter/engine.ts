@@ -1,8 +1,9 @@
 import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
-import { Jit, type JitOptions, type JitSurroundings } from "../jit/jit.ts";
+import { Jit, type JitOptions } from "../jit/jit.ts";
 import { REGION_LEFT } from "../jit/protocol.ts";
 import type { JitHost } from "../jit/support.ts";
+import type { JitSurroundings, RegionTies } from "../jit/surroundings.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
@@ -99,8 +100,11 @@ export class Engine {
   readonly #translator: Translator;
   readonly jit: Jit | undefined;
   readonly #imports: Readonly<Record<string, unknown>>;
+  #module: WebAssembly.Module;
+  /** Through which the interpreter calls the regions of the JIT. */
+  #regions = newTable();
   #run: () => number;
-  readonly #settleFlags: () => void;
+  #settleFlags: () => void;
   readonly #makeException: (vector: number, errorCode?: number) => CpuException;
   #thrown: CpuException | Leave | NonCanonical | undefined;
   #changed = false;
@@ -120,14 +124,12 @@ export class Engine {
     makeException: (vector: number, errorCode?: number) => CpuException,
   ) {
     const { memory, interpreter: module, map } = options;
-    const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
     this.#view = new DataView(memory.buffer);
     this.#host = host;
     this.#makeException = makeException;
     this.blocks = new BlockCache(memory.buffer);
     this.#imports = {
       memory,
-      regions,
       load: (low: number, high: number, bytes: number, forWrite: number) => {
         this.#attempt(() => host.load(low, high, bytes, forWrite !== 0));
       },
@@ -143,7 +145,8 @@ export class Engine {
           ? 1
           : 0,
     };
-    const { run, settleFlags, decodeBlock } = this.#instantiate(module);
+    this.#module = module;
+    const { run, settleFlags, decodeBlock } = this.#instantiate();
     this.#run = run;
     this.#settleFlags = settleFlags;
     const handlers = layDownTables(module, memory.buffer);
@@ -151,26 +154,14 @@ export class Engine {
     this.#translator = new Translator(buffer, map, handlers, this.blocks, host, decodeBlock);
     this.#translator.onBlock = (block) => this.jit?.added(block);
     this.#clearFault();
-    if (options.jit !== undefined) this.jit = this.#makeJit(options, options.jit, regions);
+    if (options.jit !== undefined) this.jit = this.#makeJit(options, options.jit);
   }
 
-  #makeJit(
-    { memory, shared, now, executed }: EngineOptions,
-    options: JitOptions,
-    table: WebAssembly.Table,
-  ): Jit {
+  #makeJit({ memory, shared, now, executed }: EngineOptions, options: JitOptions): Jit {
     const { jit: host } = this.#host;
     return new Jit(options, {
-      ...{
-        memory,
-        shared,
-        table,
-        host,
-        now,
-        executed,
-        settleFlags: this.#settleFlags,
-        blocks: this.blocks,
-      },
+      ...{ memory, shared, host, now, executed, blocks: this.blocks },
+      ties: (renewed) => this.#ties(renewed),
       place: () => this.#host.place(),
       pageAt: (linear) => this.#host.probePage(linear),
       wordAt: (linear) => host.wordAt(linear),
@@ -186,12 +177,25 @@ export class Engine {
    * All state is in the memory.
    */
   use(module: WebAssembly.Module): void {
-    this.#run = this.#instantiate(module).run;
+    this.#module = module;
+    this.#run = this.#instantiate().run;
   }
 
-  #instantiate(module: WebAssembly.Module): Instance["exports"] {
-    const instance = new WebAssembly.Instance(module, { cpu: this.#imports });
-    return (instance as unknown as Instance).exports;
+  #instantiate(): Instance["exports"] {
+    const cpu = { ...this.#imports, regions: this.#regions };
+    return (new WebAssembly.Instance(this.#module, { cpu }) as unknown as Instance).exports;
+  }
+
+  /** With another table nothing may be left of the instance that has the old one. */
+  #ties(renewed: boolean): RegionTies {
+    if (renewed) {
+      this.#regions = newTable();
+      const { run, settleFlags, decodeBlock } = this.#instantiate();
+      this.#run = run;
+      this.#settleFlags = settleFlags;
+      this.#translator.decodeBlock = decodeBlock;
+    }
+    return { table: this.#regions, settleFlags: this.#settleFlags };
   }
 
   /** Instructions that the budget still has. */
@@ -437,6 +441,8 @@ export class Engine {
     this.#view.setInt32(STATE.FAULT, NO_FAULT, true);
   }
 }
+
+const newTable = (): WebAssembly.Table => new WebAssembly.Table({ element: "anyfunc", initial: 1 });
 
 const atOffset = (block: Block, offset: number): bigint =>
   BigInt.asUintN(block.codeSize === 64 ? 64 : 32, block.rip + BigInt(offset));

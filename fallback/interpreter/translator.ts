@@ -68,7 +68,7 @@ export class Translator {
   readonly #view: DataView;
   readonly #decoder: Decoder;
   readonly #writer: RecordWriter;
-  readonly #decodeBlock: DecodeBlock;
+  decodeBlock: DecodeBlock;
   readonly #blocks: BlockCache;
   readonly #source: CodeSource;
   readonly #next = new NextRip();
@@ -87,7 +87,7 @@ export class Translator {
     this.#view = new DataView(buffer);
     this.#decoder = new Decoder(map);
     this.#writer = new RecordWriter(buffer, handlers, this.#next);
-    this.#decodeBlock = decodeBlock;
+    this.decodeBlock = decodeBlock;
     this.#blocks = blocks;
     this.#source = source;
   }
@@ -208,7 +208,7 @@ export class Translator {
     if (breaks || leavesSome || bytes.buffer !== this.#view.buffer) return undefined;
     const { byteOffset, length: available } = bytes;
     const faults = unitFaults(controls);
-    const count = this.#decodeBlock(byteOffset, available, header, rip, limit, codeSize, faults);
+    const count = this.decodeBlock(byteOffset, available, header, rip, limit, codeSize, faults);
     if (count === 0) return undefined;
     const offsets: number[] = [];
     const view = this.#view;

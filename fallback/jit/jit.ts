@@ -1,12 +1,12 @@
 import { MILLISECOND } from "../../src/core/units.ts";
-import { type Block, type BlockCache, jumpEntry, placeOf } from "../interpreter/block.ts";
-import { type CodePlace, linearAddress } from "../interpreter/code-place.ts";
+import { type Block, jumpEntry, placeOf } from "../interpreter/block.ts";
+import { linearAddress } from "../interpreter/code-place.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { HEADER } from "../interpreter/record.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
-import { STATE, TLB_OF_USER, USER_CODE, type WindowArea } from "../state.ts";
+import { STATE, TLB_OF_USER, USER_CODE } from "../state.ts";
 import { Callees } from "./callees.ts";
 import { discover } from "./discovery.ts";
 import { Effort } from "./effort.ts";
@@ -19,11 +19,17 @@ import { RegionModules } from "./module.ts";
 import { pagesOf, type Region, RegionCache, spansOf } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import { RegionTable } from "./region-table.ts";
-import { instantiateSupport, type JitHost } from "./support.ts";
+import { instantiateSupport } from "./support.ts";
+import type { JitSurroundings } from "./surroundings.ts";
 
 const PAGE_SIZE = 4096;
 const MAX_REGIONS = 1500;
 const MAX_BYTES = 32 * 1024 * 1024;
+/**
+ * How many regions may import the same table: V8 keeps all of them for as long as there is the table,
+ * given up or not, and a process can have no more than 65,530 stretches of memory.
+ */
+const MAX_MADE = 2 * MAX_REGIONS;
 /** Exit records that a region may need, at most. */
 const EXITS_OF_REGION = 8192;
 /** Calls that a region may make, at most: it has fewer instructions. */
@@ -50,33 +56,6 @@ export interface MadeRegion {
   /** The first is where it is entered. */
   readonly blocks: readonly Block[];
   readonly module: Uint8Array;
-}
-
-/** What the JIT needs of the processor around it. */
-export interface JitSurroundings {
-  readonly memory: WebAssembly.Memory;
-  readonly shared: boolean;
-  readonly table: WebAssembly.Table;
-  readonly blocks: BlockCache;
-  readonly host: JitHost;
-  readonly settleFlags: unknown;
-  /** Where the guest is. */
-  place(): CodePlace;
-  /** The page of code at a linear address; undefined if a fetch would do more than fetch. */
-  pageAt(linear: number): CodePage | undefined;
-  /** The 64 bits at a linear address, if they can be had without any effect. */
-  wordAt(linear: bigint): bigint | undefined;
-  /** The block at an offset, if it has been executed before and would be executed from there now. */
-  known(rip: bigint): Block | undefined;
-  /** Lets a window be where accesses miss it. Returns whether it is there now. */
-  moveWindow(area: WindowArea, access: "read" | "write", linear: bigint): boolean;
-  recordFault(): void;
-  /** Executes an instruction that has no code. Returns whether to go on behind it. */
-  procedure(instruction: DecodedInstruction): boolean;
-  /** In nanoseconds. */
-  now(): number;
-  /** Instructions that the guest has executed so far. */
-  executed(): number;
 }
 
 type JitImports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -108,6 +87,8 @@ export class Jit {
   readonly #jumps = new LearntJumps();
   readonly #callees = new Callees();
   #modules: RegionModules | undefined;
+  /** Regions that have imported the table. */
+  #made = 0;
   #imports: JitImports | undefined;
 
   constructor(options: JitOptions, around: JitSurroundings) {
@@ -116,7 +97,7 @@ export class Jit {
     this.#around = around;
     const { buffer } = around.memory;
     this.#view = new DataView(buffer);
-    this.#table = new RegionTable(around.table, buffer);
+    this.#table = new RegionTable(around.ties(false).table, buffer);
     this.#records = new ExitRecords(buffer);
     around.blocks.onForget = () => this.#table.unlinkAll();
   }
@@ -208,8 +189,7 @@ export class Jit {
   }
 
   #makeRegion(graph: Graph): void {
-    if (this.#regions.count >= MAX_REGIONS || this.#regions.bytes > MAX_BYTES) this.clear();
-    if (!this.#hasRoom()) this.clear();
+    this.#makeRoom();
     const region = this.#make(graph);
     this.#effort.spend(graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0));
     this.#regions.add(region);
@@ -225,7 +205,7 @@ export class Jit {
 
   /** One block as a function that leaves nothing to others that it could do: for tests. */
   alone(block: Block): (depth: number) => bigint {
-    if (!this.#hasRoom()) this.clear();
+    this.#makeRoom();
     const place = placeOf(block.address, block.user);
     this.#experience.slow.add(place);
     this.#experience.thorough.add(place);
@@ -300,9 +280,20 @@ export class Jit {
     return changed.length < regions.length;
   }
 
-  /** Whether there is place for all that one more region may refer to. */
-  #hasRoom(): boolean {
-    return this.#records.hasRoom(EXITS_OF_REGION) && this.#table.hasRoom(SLOTS_OF_REGION);
+  /** Lets there be place for one more region, and for all that it may refer to. */
+  #makeRoom(): void {
+    const { count, bytes } = this.#regions;
+    const hasRoom = this.#records.hasRoom(EXITS_OF_REGION) && this.#table.hasRoom(SLOTS_OF_REGION);
+    if (this.#made >= MAX_MADE) this.#renew();
+    else if (count >= MAX_REGIONS || bytes > MAX_BYTES || !hasRoom) this.clear();
+  }
+
+  /** Forgets all regions in such a way that V8 does so too. */
+  #renew(): void {
+    this.clear();
+    this.#table.renew(this.#around.ties(true).table);
+    this.#imports = undefined;
+    this.#made = 0;
   }
 
   /** Forgets all regions. */
@@ -389,6 +380,7 @@ export class Jit {
     const bytes = this.#modules.module(body);
     this.#imports ??= this.#makeImports();
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
+    this.#made++;
     const blocks = [...new Set(graph.nodes.map((node) => node.block))];
     this.#options.onRegion?.({ blocks, module: bytes });
     return {
@@ -421,7 +413,8 @@ export class Jit {
   }
 
   #makeImports(): JitImports {
-    const { memory, shared, host, settleFlags, table, recordFault, procedure } = this.#around;
+    const { memory, shared, host, recordFault, procedure } = this.#around;
+    const { table, settleFlags } = this.#around.ties(false);
     const support = instantiateSupport(memory, shared, host, {
       ...{ recordFault, settleFlags },
       procedure: (number) => (procedure(this.#procedures[number] as DecodedInstruction) ? 0 : 1),

@@ -15,7 +15,7 @@ const PLACES_MORE = 64;
  * in the table are given out apart from slots: V8 copies the table for every instance.
  */
 export class RegionTable {
-  readonly #table: WebAssembly.Table;
+  #table: WebAssembly.Table;
   readonly #links: Int32Array;
   readonly #slots = new Map<bigint, number>();
   /** Where in the table a slot's regions are, if it has had any. */
@@ -31,6 +31,13 @@ export class RegionTable {
   constructor(table: WebAssembly.Table, buffer: ArrayBuffer) {
     this.#table = table;
     this.#links = new Int32Array(buffer, REGION_LINKS, REGION_SLOTS);
+  }
+
+  /** Goes on with another table. No region may be left that refers to this one. */
+  renew(table: WebAssembly.Table): void {
+    this.clear();
+    this.#table = table;
+    this.#unlinked = undefined;
   }
 
   /** What regions call. @param functions as `instantiateSupport` gives them */

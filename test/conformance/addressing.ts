@@ -25,7 +25,13 @@ export interface EncodedAddress {
   readonly rexB: number;
   /** The displacement's last four bytes count from the end of the instruction. */
   readonly ripRelative: boolean;
+  /** What it adds up to before the segment's base: not every sum can be had. */
+  readonly offset: bigint;
 }
+
+/** Linear address that an operand at an offset is found at. */
+const linear = ({ mode, addressSize, segmentBase }: AddressRequest, offset: bigint): bigint =>
+  BigInt.asUintN(mode, segmentBase + BigInt.asUintN(addressSize, offset));
 
 const NO_INDEX = 4;
 const SIB = 4;
@@ -56,13 +62,21 @@ function setAddressRegister(
   );
 }
 
-/** @param state gets the registers that the address is made of */
+/**
+ * @param state gets the registers that the address is made of
+ * @returns the linear address that came out besides
+ */
 export function encodeAddress(
   state: CpuState,
   random: SeededRandom,
   request: AddressRequest,
-): EncodedAddress {
-  if (request.addressSize === 16) return encode16(random);
+): EncodedAddress & { readonly target: bigint } {
+  const address = encode(state, random, request);
+  return { ...address, target: linear(request, address.offset) };
+}
+
+function encode(state: CpuState, random: SeededRandom, request: AddressRequest): EncodedAddress {
+  if (request.addressSize === 16) return encode16(state, random);
   const long = request.mode === 64;
   const offset = request.target - request.segmentBase;
   const mod = random.below(3);
@@ -71,13 +85,13 @@ export function encodeAddress(
   if (rm === SIB) return encodeSib(state, random, request, mod, offset);
   if (mod === 0 && rm === DISPLACEMENT_ONLY) {
     const bytes = [rm, ...littleEndian(offset, 4)];
-    return { bytes, rexX: 0, rexB: random.below(long ? 2 : 1), ripRelative: long };
+    return { bytes, rexX: 0, rexB: random.below(long ? 2 : 1), ripRelative: long, offset };
   }
   const rexB = random.below(long ? 2 : 1);
   const shift = displacement(random, displacementBytes);
   setAddressRegister(state, random, request, rm | (rexB << 3), offset - shift);
   const bytes = [(mod << 6) | rm, ...littleEndian(shift, displacementBytes)];
-  return { bytes, rexX: 0, rexB, ripRelative: false };
+  return { bytes, rexX: 0, rexB, ripRelative: false, offset };
 }
 
 function encodeSib(
@@ -96,9 +110,11 @@ function encodeSib(
   const displacementBytes = mod === 1 ? 1 : mod === 2 || !hasBase ? 4 : 0;
   const baseRegister = base | (rexB << 3);
   let shift = displacement(random, displacementBytes);
+  let missed = 0n;
   if (hasBase && hasIndex && baseRegister === index) {
     const factor = 1n + (1n << BigInt(scale));
     setAddressRegister(state, random, request, index, (offset - shift) / factor);
+    missed = (offset - shift) % factor;
   } else {
     let indexed = 0n;
     if (hasIndex) {
@@ -115,14 +131,22 @@ function encodeSib(
   }
   const sib = (scale << 6) | (low << 3) | base;
   const bytes = [(mod << 6) | SIB, sib, ...littleEndian(shift, displacementBytes)];
-  return { bytes, rexX, rexB, ripRelative: false };
+  return { bytes, rexX, rexB, ripRelative: false, offset: offset - missed };
 }
 
-/** Sixteen bits do not reach the data: what is tested is the address in CR2. */
-function encode16(random: SeededRandom): EncodedAddress {
+/** By ModRM.rm; with ModRM.mod 0 and ModRM.rm 6 a displacement stands for BP (vol. 2A table 2-1). */
+const REGISTERS_16 = [[3, 6], [3, 7], [5, 6], [5, 7], [6], [7], [5], [3]] as const;
+
+/** Sixteen bits do not reach the data without FS or GS: what is tested is the address in CR2. */
+function encode16(state: CpuState, random: SeededRandom): EncodedAddress {
   const mod = random.below(3);
   const rm = random.below(8);
+  const isAbsolute = mod === 0 && rm === 6;
   const size = mod === 1 ? 1 : mod === 2 || rm === 6 ? 2 : 0;
-  const bytes = [(mod << 6) | rm, ...littleEndian(integer(random), size)];
-  return { bytes, rexX: 0, rexB: 0, ripRelative: false };
+  const shift = integer(random);
+  const registers = isAbsolute ? [] : (REGISTERS_16[rm] ?? []);
+  const sum = registers.reduce((total, register) => total + state.gpr(register), 0n);
+  const bytes = [(mod << 6) | rm, ...littleEndian(shift, size)];
+  const offset = sum + signExtend(size === 0 ? 0n : shift, size);
+  return { bytes, rexX: 0, rexB: 0, ripRelative: false, offset };
 }

@@ -32,6 +32,18 @@ export const DATA_SIZE = 0x2000;
 /** User, read-only, not executable, filled by {@link readOnlyContents}. Nothing beside it. */
 export const READ_ONLY = 0x2001_0000;
 
+/** Whether all bytes at a linear address can be read. */
+export const isReadable = (address: bigint, bytes: number): boolean =>
+  isWritable(address, bytes) ||
+  [CODE_PAGE, LANDING_PAGE, READ_ONLY].some((page) => isInside(page, PAGE, address, bytes));
+
+/** Whether all bytes at a linear address can be written. */
+export const isWritable = (address: bigint, bytes: number): boolean =>
+  isInside(DATA, DATA_SIZE, address, bytes);
+
+const isInside = (start: number, length: number, address: bigint, bytes: number): boolean =>
+  address >= BigInt(start) && address + BigInt(bytes) <= BigInt(start + length);
+
 /** Selectors that CS holds: 64-bit and 32-bit code, level 3, flat. The numbers are Linux's. */
 export const CODE_SELECTOR = { 64: 0x33, 32: 0x23 } as const;
 /**

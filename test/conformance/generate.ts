@@ -55,13 +55,13 @@ function attempt(
   const target = values.dataAddress(random);
   prepareOperands(form, shape, state, random, target);
   prepareState(form, shape, state, random, target);
-  const { code, immediate } = encode(form, shape, state, random, target);
+  const { code, immediate, address } = encode(form, shape, state, random, target);
   if (mode === 32) narrow(state);
   return {
     form: testForm,
     snippet: { mode, code, state },
     operandSize: shape.operandSize,
-    target: shape.memory ? target : undefined,
+    target: shape.memory ? (address ?? target) : undefined,
     rm: shape.memory || !form.hasModRm ? undefined : shape.rm | (shape.rexB << 3),
     immediate,
   };
@@ -82,20 +82,21 @@ function encode(
   state: CpuState,
   random: SeededRandom,
   target: bigint,
-): { code: Uint8Array; immediate: number | undefined } {
+): { code: Uint8Array; immediate: number | undefined; address: bigint | undefined } {
   let { rexX, rexB } = shape;
   let operandBytes: number[] = [];
   let ripRelativeAt = -1;
+  let address: bigint | undefined;
   if (form.modRm !== undefined) {
     operandBytes = [form.modRm];
   } else if (shape.memory && form.hasModRm) {
     const { mode, addressSize, override } = shape;
     const segmentBase = override === "fs" ? state.fsBase : override === "gs" ? state.gsBase : 0n;
-    const address = encodeAddress(state, random, { mode, addressSize, target, segmentBase });
-    ({ rexX, rexB } = address);
-    operandBytes = address.bytes;
+    const encoded = encodeAddress(state, random, { mode, addressSize, target, segmentBase });
+    ({ rexX, rexB, target: address } = encoded);
+    operandBytes = encoded.bytes;
     operandBytes[0] = (operandBytes[0] ?? 0) | (shape.reg << 3);
-    if (address.ripRelative) ripRelativeAt = operandBytes.length - 4;
+    if (encoded.ripRelative) ripRelativeAt = operandBytes.length - 4;
   } else if (form.hasModRm) {
     operandBytes = [0xc0 | (shape.reg << 3) | shape.rm];
   }
@@ -115,7 +116,7 @@ function encode(
     const view = new DataView(code.buffer);
     view.setInt32(at, (view.getInt32(at, true) - (CODE + code.length)) | 0, true);
   }
-  return { code, immediate: tail.value };
+  return { code, immediate: tail.value, address };
 }
 
 interface Tail {

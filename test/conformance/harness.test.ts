@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { parseForms } from "../../fallback/isa/form.ts";
+import { FAMILIES } from "../../fallback/isa/table.ts";
 import { SeededRandom } from "../support/random.ts";
 import { Backgrounds, plainState } from "./backgrounds.ts";
 import { compare } from "./compare.ts";
 import type { Judge, Snippet, SnippetCpu, SnippetResult } from "./driver.ts";
 import { CODE, DATA } from "./environment.ts";
+import { Fallback } from "./fallback.ts";
 import { testForms } from "./forms.ts";
 import { type GeneratedTest, generate } from "./generate.ts";
 import { HAND_WRITTEN } from "./hand-written-forms.ts";
@@ -15,6 +17,8 @@ import { decodeVectors, encodeVectors, type Vector } from "./vectors.ts";
 
 const RAX = 0;
 const backgrounds = new Backgrounds(1, 4);
+/** With FS and GS at zero. */
+const flatBackgrounds = new Backgrounds(1, 4, false);
 const forms = testForms([HAND_WRITTEN]);
 
 function formOf(name: string, text: string) {
@@ -62,6 +66,22 @@ describe("generated tests", () => {
       seen.add(`${modRm >> 6} ${modRm & 7}`);
     }
     expect(seen.size).toBe(24);
+  });
+
+  test.each([64, 32] as const)("know where their operands are in %i-bit code", (mode) => {
+    const cpu = new Fallback();
+    const [lea] = testForms(FAMILIES).filter(({ name }) => name.startsWith("LEA "));
+    if (lea === undefined) throw new Error("no LEA");
+    for (let seed = 0; seed < 1000; seed++) {
+      const random = new SeededRandom(seed);
+      const { snippet, operandSize, target } = generate(lea, mode, random, flatBackgrounds);
+      const opcode = snippet.code.indexOf(lea.form.opcode);
+      const [before = 0, modRm = 0] = [snippet.code[opcode - 1], snippet.code[opcode + 1]];
+      const rexR = mode === 64 && before >> 4 === 4 ? (before & 4) << 1 : 0;
+      const { state } = cpu.run(snippet);
+      const offset = state.gpr(((modRm >> 3) & 7) | rexR);
+      expect(BigInt.asUintN(operandSize, offset)).toBe(BigInt.asUintN(operandSize, target ?? 0n));
+    }
   });
 
   test("mostly hit the data they aim at", () => {

@@ -4,7 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { isCanonical } from "../../fallback/bits.ts";
-import type { SnippetResult } from "./driver.ts";
+import type { CpuState } from "./cpu-state.ts";
+import { type Fault, PAGE_FAULT, type SnippetResult } from "./driver.ts";
+import { isReadable, isWritable } from "./environment.ts";
 import type { GeneratedTest } from "./generate.ts";
 import { type Undefined, undefinedResult } from "./undefined-results.ts";
 
@@ -22,10 +24,16 @@ const GS = 0x65;
 const WIDEST_ACCESS = 512n;
 const RCX = 1;
 const RSP = 4;
+const RBP = 5;
+const RSI = 6;
+const RDI = 7;
 const ADDRESS_SIZE = 0x67;
 const UNDERFLOW = 0x10;
 const X87_MASKS = 0x3f;
 const STATUS_FLAGS = 0x8d5n;
+const VECTOR_HALF = 8;
+/** Bytes: PUSHA's. */
+const WIDEST_PUSH = 32n;
 
 let amd: boolean | undefined;
 
@@ -56,26 +64,108 @@ export function differsByVendor({ form, snippet }: GeneratedTest): boolean {
   return name === "PAUSE" && code.some((byte) => (byte & 0xf0) === 0x40 && (byte & REX_B) !== 0);
 }
 
+/** Offsets that an instruction accesses without naming them. */
+function impliedOffsets({ form }: GeneratedTest, state: CpuState): bigint[] {
+  const { name, repeat } = form.form.instruction;
+  if (repeat === true) return [state.gpr(RSI), state.gpr(RDI)];
+  const top = state.gpr(RSP);
+  return [
+    ...(/^(PUSH|CALL|ENTER)/.test(name) ? [top - WIDEST_PUSH] : []),
+    ...(/^(POP|RET)/.test(name) ? [top] : []),
+    ...(/^(ENTER|LEAVE)/.test(name) ? [state.gpr(RBP)] : []),
+  ];
+}
+
 /**
  * Whether an access faults there for its offset alone, as the linear address would not: in 64-bit code
  * one that is not canonical, though FS's or GS's base makes it so, and outside of it one whose bytes go
  * round at 4 GiB (Intel SDM vol. 3A §5.3: either may be).
  */
-function isOffsetsFault({ snippet, target }: GeneratedTest, fault: number | undefined): boolean {
-  if (target === undefined || (fault !== STACK_FAULT && fault !== GENERAL_PROTECTION)) return false;
-  if (snippet.mode === 32) return BigInt.asUintN(32, target) > 2n ** 32n - WIDEST_ACCESS;
-  const { fsBase, gsBase } = snippet.state;
+function isOffsetsFault(test: GeneratedTest, { fault, state }: SnippetResult): boolean {
+  if (fault?.vector !== STACK_FAULT && fault?.vector !== GENERAL_PROTECTION) return false;
+  const { mode, code } = test.snippet;
   const bases = [
-    ...(hasPrefix(snippet.code, FS) ? [fsBase] : []),
-    ...(hasPrefix(snippet.code, GS) ? [gsBase] : []),
+    ...(hasPrefix(code, FS) ? [state.fsBase] : []),
+    ...(hasPrefix(code, GS) ? [state.gsBase] : []),
   ];
-  return bases.some((base) => !isCanonical(BigInt.asUintN(64, target - base)));
+  const target = test.target === undefined ? [] : [test.target];
+  const named = target.flatMap((linear) => bases.map((base) => linear - base));
+  const implied = impliedOffsets(test, state);
+  if (mode === 32) {
+    const goesRound = (offset: bigint): boolean =>
+      BigInt.asUintN(32, offset) > 2n ** 32n - WIDEST_ACCESS;
+    return [...target, ...named, ...implied].some(goesRound);
+  }
+  const offsets = bases.length > 0 ? [...named, ...implied] : [];
+  return offsets.some((offset) => !isCanonical(BigInt.asUintN(64, offset)));
 }
 
-/** What no comparison with this judge may insist on. @param expected its result */
-export function undefinedHere(test: GeneratedTest, expected: SnippetResult): Undefined {
+/** Whether a page fault's address is one of the eight bytes that begin at another. */
+const isPageFaultAt = (fault: Fault | undefined, address: bigint): boolean =>
+  fault?.vector === PAGE_FAULT &&
+  BigInt.asUintN(64, (fault.cr2 ?? 0n) - address) < BigInt(VECTOR_HALF);
+
+/** Linear address in a register. @param overridable whether FS's or GS's base may be added */
+function pointedAt(
+  { snippet: { code, mode } }: GeneratedTest,
+  state: CpuState,
+  register: number,
+  overridable: boolean,
+): bigint {
+  const size = hasPrefix(code, ADDRESS_SIZE) ? mode / 2 : mode;
+  const base = hasPrefix(code, FS) ? state.fsBase : hasPrefix(code, GS) ? state.gsBase : 0n;
+  const offset = BigInt.asUintN(size, state.gpr(register));
+  return BigInt.asUintN(mode, offset + (overridable ? base : 0n));
+}
+
+const exponentOf = (extended: Uint8Array): number =>
+  ((extended[9] ?? 0) & 0x7f) * 0x100 + (extended[8] ?? 0);
+const isZero = (extended: Uint8Array): boolean =>
+  exponentOf(extended) === 0 && extended.subarray(0, 8).every((byte) => byte === 0);
+const isDenormal = (extended: Uint8Array): boolean =>
+  exponentOf(extended) === 0 && !isZero(extended);
+
+/** By an instruction's name: whether the judge is right to do otherwise altogether. */
+const DIFFERENT: Readonly<
+  Record<string, (test: GeneratedTest, expected: SnippetResult) => boolean>
+> = {
+  // Virtual hosts tell of its trap as if it were a fault.
+  INT1: () => true,
+  // It looks at both bounds before it compares any.
+  BOUND: ({ target, operandSize }, { fault }) =>
+    target !== undefined && isPageFaultAt(fault, target + BigInt(operandSize / 8)),
+  // Of 16-bit operands too it reads 32 bits.
+  MOVSXD: ({ target, operandSize }, { fault }) =>
+    operandSize === 16 && target !== undefined && isPageFaultAt(fault, target + 2n),
+  // Where neither element can be read it tells of the first.
+  CMPS: (test, { fault, state }) => {
+    const bytes = test.form.form.opcode === 0xa6 ? 1 : test.operandSize / 8;
+    const elements = [pointedAt(test, state, RSI, true), pointedAt(test, state, RDI, false)];
+    return fault !== undefined && !elements.some((address) => isReadable(address, bytes));
+  },
+  // Where neither half can be written it tells of the first.
+  MASKMOVDQU: (test, { fault, state }) => {
+    const address = pointedAt(test, state, RDI, true);
+    const second = address + BigInt(VECTOR_HALF);
+    return isPageFaultAt(fault, address) && !isWritable(second, VECTOR_HALF);
+  },
+  // Times one, a denormal number underflows there if that is not masked, and is left alone here.
+  FSCALE: ({ snippet: { state } }) =>
+    (state.controlWord & UNDERFLOW) === 0 && isDenormal(state.st(0)) && isZero(state.st(1)),
+};
+
+/**
+ * What no comparison with a judge may insist on.
+ * @param expected its result
+ * @param isAmd whether it is one of AMD's
+ */
+export function undefinedHere(
+  test: GeneratedTest,
+  expected: SnippetResult,
+  isAmd = judgeIsAmd(),
+): Undefined {
   const undefinedParts = undefinedResult(test, expected);
-  if (!judgeIsAmd()) return undefinedParts;
+  if (!isAmd) return undefinedParts;
   const { form, snippet } = test;
   const { name } = form.form.instruction;
   // FXSAVE, by which results are seen, stores the pointers only while an exception is pending.
@@ -98,6 +188,10 @@ export function undefinedHere(test: GeneratedTest, expected: SnippetResult): Und
     expected.fault !== undefined &&
     (snippet.state.controlWord & X87_MASKS) !== X87_MASKS;
   const pushed = [snippet.state.gpr(RSP) - 8n, 8] as const;
+  // Of a number that does not fit into a page, nothing is stored where the second cannot be written.
+  const unstored = name === "FBSTP" && expected.fault?.vector === PAGE_FAULT;
+  const digits = [test.target ?? 0n, 8] as const;
+  const holes = [...(unpushed ? [pushed] : []), ...(unstored ? [digits] : [])];
   return {
     ...undefinedParts,
     pointers: undefinedParts.pointers || hidden,
@@ -106,9 +200,8 @@ export function undefinedHere(test: GeneratedTest, expected: SnippetResult): Und
     unjudged:
       (misled && form.form.unit === "sse") ||
       memoryFirst ||
-      // Virtual hosts tell of its trap as if it were a fault.
-      name === "INT1" ||
-      isOffsetsFault(test, expected.fault?.vector),
+      DIFFERENT[name]?.(test, expected) === true ||
+      isOffsetsFault(test, expected),
     top: stopped,
     // CMPS and SCAS that fault amid repetitions leave the flags of the last one.
     faultFlags:
@@ -116,7 +209,7 @@ export function undefinedHere(test: GeneratedTest, expected: SnippetResult): Und
     gpr: unrepeated ? RCX : undefinedParts.gpr,
     // A transcendental function of a number that is tiny underflows there and is exact here.
     statusWord: undefinedParts.statusWord | (undefinedParts.ulps > 0 ? UNDERFLOW : 0),
-    memory: unpushed ? [...undefinedParts.memory, pushed] : undefinedParts.memory,
+    memory: [...undefinedParts.memory, ...holes],
   };
 }
 

@@ -1,0 +1,106 @@
+import { describe, expect, test } from "vitest";
+import { FAMILIES } from "../../fallback/isa/table.ts";
+import { plainState } from "./backgrounds.ts";
+import type { CpuState } from "./cpu-state.ts";
+import type { Fault, Mode } from "./driver.ts";
+import { DATA, DATA_SIZE, PAGE, READ_ONLY } from "./environment.ts";
+import { testForms } from "./forms.ts";
+import type { GeneratedTest } from "./generate.ts";
+import { undefinedHere } from "./vendor.ts";
+
+const FORMS = testForms(FAMILIES);
+const END = BigInt(DATA + DATA_SIZE);
+const [RSP, RSI, RDI] = [4, 6, 7];
+
+/** What is undefined where an AMD processor ends an instruction with a fault, or none. */
+function undefinedThere(
+  name: string,
+  fault: Fault | undefined,
+  details: Partial<Pick<GeneratedTest, "target" | "operandSize">> & {
+    readonly mode?: Mode;
+    readonly prepare?: (state: CpuState) => void;
+  } = {},
+) {
+  const form = FORMS.find(({ form: { instruction } }) => instruction.name === name);
+  if (form === undefined) throw new Error(`no form of ${name}`);
+  const { mode = 64, prepare = () => {}, target, operandSize = 32 } = details;
+  const state = plainState();
+  prepare(state);
+  const snippet = { mode, code: Uint8Array.of(form.form.opcode), state };
+  const generated = { form, snippet, operandSize, target, rm: undefined, immediate: undefined };
+  return undefinedHere(generated, { state, fault }, true);
+}
+
+const pageFault = (cr2: bigint): Fault => ({ vector: 14, errorCode: 4, cr2 });
+const isJudged = (...what: Parameters<typeof undefinedThere>): boolean =>
+  undefinedThere(...what).unjudged !== true;
+
+describe("with an AMD processor as the judge", () => {
+  test("an upper bound that cannot be read may hide a lower one, and not the other way round", () => {
+    const details = { mode: 32, target: END - 4n } as const;
+    expect(isJudged("BOUND", pageFault(END), details)).toBe(false);
+    expect(isJudged("BOUND", pageFault(END - 4n), details)).toBe(true);
+    expect(isJudged("BOUND", { vector: 5 }, details)).toBe(true);
+  });
+
+  test("MOVSXD of 16 bits reads 32", () => {
+    expect(isJudged("MOVSXD", pageFault(END), { target: END - 2n, operandSize: 16 })).toBe(false);
+    expect(isJudged("MOVSXD", pageFault(END), { target: END - 1n, operandSize: 16 })).toBe(true);
+    expect(isJudged("MOVSXD", pageFault(END), { target: END - 2n })).toBe(true);
+  });
+
+  test("CMPS of two elements that cannot be read may tell of either", () => {
+    const at = (source: number, destination: number) => ({
+      prepare(state: CpuState): void {
+        state.setGpr(RSI, BigInt(source));
+        state.setGpr(RDI, BigInt(destination));
+      },
+    });
+    expect(isJudged("CMPS", pageFault(0n), at(0, 0x1000))).toBe(false);
+    expect(isJudged("CMPS", pageFault(0n), at(0, DATA))).toBe(true);
+    expect(isJudged("CMPS", pageFault(0x1000n), at(READ_ONLY, 0x1000))).toBe(true);
+  });
+
+  test("MASKMOVDQU where neither half can be written may tell of either", () => {
+    const at = (destination: number) => ({
+      prepare: (state: CpuState): void => state.setGpr(RDI, BigInt(destination)),
+    });
+    const readOnly = BigInt(READ_ONLY);
+    expect(isJudged("MASKMOVDQU", pageFault(readOnly), at(READ_ONLY))).toBe(false);
+    expect(isJudged("MASKMOVDQU", pageFault(readOnly + 8n), at(READ_ONLY))).toBe(true);
+    expect(isJudged("MASKMOVDQU", pageFault(END), at(Number(END) - 8))).toBe(true);
+  });
+
+  test("FSCALE of a denormal number by one may underflow if that is not masked", () => {
+    const of = (controlWord: number, factor: number) => ({
+      prepare(state: CpuState): void {
+        state.controlWord = controlWord;
+        state.st(0)[3] = 1;
+        state.st(1)[9] = factor;
+      },
+    });
+    expect(isJudged("FSCALE", undefined, of(0x36f, 0x80))).toBe(false);
+    expect(isJudged("FSCALE", undefined, of(0x36f, 1))).toBe(true);
+    expect(isJudged("FSCALE", undefined, of(0x37f, 0))).toBe(true);
+  });
+
+  test("32-bit accesses whose bytes go round at 4 GiB may fault for that", () => {
+    const at = (pointer: bigint) => ({
+      mode: 32 as const,
+      prepare: (state: CpuState): void => state.setGpr(RSP, pointer),
+    });
+    const stackFault = { vector: 12, errorCode: 0 };
+    expect(isJudged("POPA", stackFault, at(0xffff_ffffn))).toBe(false);
+    expect(isJudged("POPA", stackFault, at(0x8000_0000n))).toBe(true);
+    expect(isJudged("POPA", pageFault(0xffff_ffffn), at(0xffff_ffffn))).toBe(true);
+    expect(isJudged("BOUND", stackFault, { mode: 32, target: 0xffff_fffdn })).toBe(false);
+    expect(isJudged("BOUND", stackFault, { mode: 32, target: END })).toBe(true);
+  });
+
+  test("FBSTP across pages stores all of its bytes or none", () => {
+    const target = BigInt(DATA + PAGE - 8);
+    const stored = (fault: Fault | undefined) => undefinedThere("FBSTP", fault, { target }).memory;
+    expect(stored(pageFault(target + 8n))).toEqual([[target, 8]]);
+    expect(stored(undefined)).toEqual([]);
+  });
+});

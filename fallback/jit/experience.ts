@@ -1,4 +1,4 @@
-/** How often regions are made again for other windows before they get along with any. */
+/** How often regions are made again for other windows before all look into the TLB. */
 const MAX_RESTLESS = 6;
 
 /** What regions have turned out to need, by the places of their entries (`placeOf`). */

@@ -226,7 +226,7 @@ export class Jit {
     else this.#lookAtMemory(region, record);
   }
 
-  /** It is made again for windows as they are now: for any, once that has been so again and again. */
+  /** It is made again for windows as they are now: without relying on them, if they are restless. */
   #lookAtWindows(region: Region): void {
     this.#experience.windowsChanged();
     this.#remake(region);
@@ -355,11 +355,12 @@ export class Jit {
     const unitControls = readUnitControls(this.#view);
     const { segments } = this.#around.place();
     const place = placeOf(block.address, block.user);
+    const { isRestless, slow: slowPlaces } = this.#experience;
     // Windows are of identity mappings: where code is not, data will hardly be.
     const isElsewhere = linearOf(block.linear) !== block.address;
-    const slow = isElsewhere || this.#experience.slow.has(place);
+    const slow = isElsewhere || isRestless || slowPlaces.has(place);
     const thorough = this.#experience.thorough.has(place);
-    const windows = slow || this.#experience.isRestless ? undefined : new KnownWindows(this.#view);
+    const windows = slow ? undefined : new KnownWindows(this.#view);
     const slotAt = (linear: bigint) => this.#table.slotOf(block.user ? linear ^ USER_CODE : linear);
     const first = this.#records.next;
     this.#modules ??= new RegionModules(this.#around.shared);

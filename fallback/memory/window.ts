@@ -6,6 +6,7 @@ const CHUNK = 2 * 1024 * 1024;
 const LARGEST_PAGE = 1024 * 1024 * 1024;
 const MIN_EFFORT = 32;
 const MAX_EFFORT = 8192;
+const MAX_RETREATS = 1;
 
 /** Which addresses may belong to a window. */
 export interface WindowRule {
@@ -30,6 +31,8 @@ export class IdentityWindow {
   readonly #rule: WindowRule;
   readonly #onLoss: () => void;
   #effort = MIN_EFFORT;
+  /** Moves to less than it was. */
+  #retreats = 0;
 
   /**
    * @param baseField offset of the two 64-bit fields that generated code reads, base and length
@@ -46,6 +49,7 @@ export class IdentityWindow {
 
   drop(): void {
     this.#effort = MIN_EFFORT;
+    this.#retreats = 0;
     this.#set(0, 0);
   }
 
@@ -75,10 +79,14 @@ export class IdentityWindow {
     if (around.end - around.start > this.end - this.start) this.#set(around.start, around.end);
   }
 
-  /** Moves to where accesses are. @returns whether it has: only if the page qualifies */
+  /**
+   * Moves to where accesses are. @returns whether it has: only if the page qualifies, and to less
+   * than it is only a few times, so that of two places that are accessed in turns it has the larger.
+   */
   moveTo(page: number): boolean {
     if (!this.#rule.page(page)) return false;
     const { start, end } = this.#around(page);
+    if (end - start < this.end - this.start && ++this.#retreats > MAX_RETREATS) return false;
     this.#set(start, end);
     return true;
   }

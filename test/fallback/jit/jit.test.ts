@@ -155,6 +155,28 @@ test("what was known of the windows is not relied on when the mapping has change
   expect(note(translated as Machine, "jit exits")).toMatch(/windows [1-9]/);
 });
 
+test("with memory in two places that a gap parts, not every region is made again", () => {
+  const LOOPS = 20;
+  // add eax, [rbx]; add eax, [rsi]
+  const once = loop(0x03, 0x03, 0x03, 0x06).slice(0, -1);
+  const code = [...Array.from({ length: LOOPS }, () => once).flat(), 0xf4];
+  const m = both(code, ({ cpu, ram }) => {
+    for (let at = HALF; at < 2 * HALF; at += PAGE_SIZE) {
+      const present = at === DATA + PAGE_SIZE ? 0 : 3;
+      ram.writeU64(gpa(PAGE_TABLE + 8 * ((at - HALF) / PAGE_SIZE)), at | present);
+    }
+    ram.writeU64(gpa(TABLES + 0x2008), PAGE_TABLE | 3);
+    ram.writeU32(gpa(DATA), 1);
+    ram.writeU32(gpa(DATA + 2 * PAGE_SIZE), 1000);
+    const pointers = { rbx: BigInt(DATA), rsi: BigInt(DATA + 2 * PAGE_SIZE) };
+    cpu.writeRegisters({ ...cpu.readRegisters(), ...pointers });
+  });
+  expect(m.cpu.readRegisters().rax).toBe(BigInt(LOOPS * 2000 * 1001));
+  const [, dropped] = /; (\d+) dropped$/.exec(note(m, "jit")) ?? [];
+  expect(Number(dropped)).toBeLessThan(LOOPS / 2);
+  expect(note(m, "executed")).toMatch(/9\d\.\d % of them in regions/);
+});
+
 test("where a loop is hot, the function that it is in is translated if that is called again", () => {
   // mov ecx, 2000; again: call f; dec ecx; jnz again; hlt
   const calls = [0xb9, 0xd0, 0x07, 0, 0, 0xe8, 5, 0, 0, 0, 0xff, 0xc9, 0x75, 0xf7, 0xf4];

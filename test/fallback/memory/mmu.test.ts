@@ -293,6 +293,26 @@ describe("identity windows", () => {
     expect(windowOf(guest, "WRITE")).toEqual([0x20_1000, 0x20_6000]);
   });
 
+  it("stay at the larger of two places that are accessed in turns", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    for (const page of [1, 2, 4, 5, 6]) guest.mmu.write(0x20_0000 + page * 0x1000, 1, 0);
+    const move = (page: number) => {
+      const moved = guest.mmu.moveWindow("general", "read", 0x20_0000 + page * 0x1000);
+      return [moved, ...windowOf(guest, "READ")];
+    };
+    const [smaller, larger] = [
+      [0x20_1000, 0x20_3000],
+      [0x20_4000, 0x20_7000],
+    ];
+    expect(move(4)).toEqual([true, ...(larger as number[])]);
+    expect(move(1)).toEqual([true, ...(smaller as number[])]);
+    expect(move(6)).toEqual([true, ...(larger as number[])]);
+    expect(move(2)).toEqual([false, ...(larger as number[])]);
+    guest.mmu.flush();
+    expect(move(2)).toEqual([true, ...(smaller as number[])]);
+  });
+
   it("take many misses to grow over many small pages, never looking without bound", () => {
     const guest = new Guest().longMode();
     smallPages(guest);

@@ -8,6 +8,7 @@
         "native/kvm_glue.cc",
         "native/watcher.c",
         "native/tap.c",
+        "native/tap_writer.c",
         "native/tap_glue.cc",
         "native/readable.cc",
         "native/socket.c",

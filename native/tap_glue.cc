@@ -4,6 +4,7 @@
 
 extern "C" {
 #include "tap.h"
+#include "tap_writer.h"
 }
 
 namespace {
@@ -22,6 +23,7 @@ public:
                                            InstanceMethod<&Tap::listen>("listen"),
                                            InstanceMethod<&Tap::read>("read"),
                                            InstanceMethod<&Tap::write>("write"),
+                                           InstanceMethod<&Tap::lost>("lost"),
                                            InstanceMethod<&Tap::close>("close"),
                                        }));
     }
@@ -54,11 +56,20 @@ private:
     struct tap tap_ = {-1, -1, 0, 0};
     Napi::Reference<Napi::Uint8Array> frame_;
     Readable readable_;
+    /* There once several frames were sent at a time. */
+    struct tap_writer *writer_ = nullptr;
+    /* A frame was sent since the last read(). */
+    bool sending_ = false;
+    /* By writers that are gone. */
+    unsigned lost_ = 0;
 
     /* May be called twice. */
     void release()
     {
         readable_.stop();
+        if (writer_ != nullptr)
+            lost_ += tap_writer_stop(writer_);
+        writer_ = nullptr;
         tap_close(&tap_);
     }
 
@@ -98,6 +109,7 @@ private:
     /* (): reads a frame into `frame`. Its length, 0 if none waits, or a negative errno; never throws. */
     Napi::Value read(const Napi::CallbackInfo &info)
     {
+        sending_ = false;
         ssize_t result = tap_.fd < 0 ? -EBADF : tap_read(&tap_, frame_.Value().Data(), TAP_MAX_FRAME);
         return Napi::Number::New(info.Env(), (double)result);
     }
@@ -106,8 +118,30 @@ private:
     Napi::Value write(const Napi::CallbackInfo &info)
     {
         Napi::Uint8Array frame = info[0].As<Napi::Uint8Array>();
-        int result = tap_.fd < 0 ? -EBADF : tap_write(&tap_, frame.Data(), frame.ByteLength());
+        int result = tap_.fd < 0 ? -EBADF : send(frame.Data(), frame.ByteLength());
         return Napi::Number::New(info.Env(), result);
+    }
+
+    /* The first frame at a time goes at once: to wake a thread takes longer, and often it is the only one. */
+    int send(const uint8_t *frame, size_t length)
+    {
+        bool first = !sending_ && (writer_ == nullptr || tap_writer_rests(writer_));
+
+        if (length > TAP_MAX_FRAME)
+            return -EMSGSIZE;
+        if (!first && writer_ == nullptr)
+            writer_ = tap_writer_start(&tap_);
+        sending_ = true;
+        if (first || writer_ == nullptr)
+            return tap_write(&tap_, frame, length);
+        tap_writer_give(writer_, frame, length);
+        return 0;
+    }
+
+    /* (): how many frames were not taken of those for which write() returned 0. */
+    Napi::Value lost(const Napi::CallbackInfo &info)
+    {
+        return Napi::Number::New(info.Env(), lost_ + (writer_ == nullptr ? 0 : tap_writer_lost(writer_)));
     }
 
     Napi::Value close(const Napi::CallbackInfo &info)

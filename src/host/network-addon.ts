@@ -11,8 +11,13 @@ export interface NativeTap {
   listen(on: boolean): void;
   /** Reads a frame into {@link frame}: its length, 0 if none waits, or a negative errno. */
   read(): number;
-  /** 0 or a negative errno. */
+  /**
+   * Frames that are not the first since the last {@link read} leave by a thread (`tap_writer.h`).
+   * @returns 0 or a negative errno
+   */
   write(frame: Uint8Array): number;
+  /** How many frames were not taken though {@link write} returned 0. */
+  lost(): number;
   /** Any number of times. */
   close(): void;
 }

@@ -22,8 +22,6 @@ export const isInterfaceName = (name: string): boolean =>
 export class TapNetwork implements NetBackend {
   readonly name: string;
   readonly mtu: number;
-  /** Frames from the guest that the host did not take. */
-  dropped = 0;
   readonly #tap: NativeTap;
   readonly #onError: (error: HostError) => void;
   #receive: ((frame: Uint8Array) => boolean) | undefined;
@@ -33,6 +31,7 @@ export class TapNetwork implements NetBackend {
   #frame: Uint8Array;
   /** The guest had no room for the frame in the buffer. */
   #waiting = false;
+  #dropped = 0;
 
   /**
    * @param onError hears that the interface went away while in use
@@ -59,8 +58,13 @@ export class TapNetwork implements NetBackend {
     this.#frame = this.#tap.frame;
   }
 
+  /** Frames from the guest that the host did not take so far. */
+  get dropped(): number {
+    return this.#dropped + this.#tap.lost();
+  }
+
   transmit(frame: Uint8Array): void {
-    if (this.#tap.write(frame) < 0) this.dropped++;
+    if (this.#tap.write(frame) < 0) this.#dropped++;
   }
 
   connect(receive: (frame: Uint8Array) => boolean): void {

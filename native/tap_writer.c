@@ -1,0 +1,154 @@
+#include "tap_writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Frames that may be on their way. */
+#define FRAMES 64u
+
+/* Where one of the two threads sleeps until the other one has changed something. */
+struct bed {
+    atomic_int taken;
+    sem_t wake;
+};
+
+struct frame {
+    size_t length;
+    uint8_t bytes[TAP_MAX_FRAME];
+};
+
+struct tap_writer {
+    const struct tap *tap;
+    pthread_t thread;
+    /* Free-running counts of frames. Each is stored by one thread. */
+    atomic_uint given, written, lost;
+    atomic_int stopping;
+    struct bed writers, givers;
+    /* The n-th is at n % FRAMES. Memory is only taken up as far as they reach. */
+    struct frame frames[FRAMES];
+};
+
+static int has_room(const struct tap_writer *writer)
+{
+    return writer->given - writer->written < FRAMES;
+}
+
+static int has_work(const struct tap_writer *writer)
+{
+    return writer->given != writer->written || writer->stopping;
+}
+
+/* Sleeps unless `ready`, until the next rouse(). */
+static void sleep_in(struct bed *bed, const struct tap_writer *writer,
+                     int (*ready)(const struct tap_writer *))
+{
+    bed->taken = 1;
+    /* What comes before this look makes it stay awake, what comes after it sees the bed taken. */
+    if (ready(writer) && atomic_exchange(&bed->taken, 0))
+        return;
+    while (sem_wait(&bed->wake) < 0 && errno == EINTR)
+        ;
+}
+
+static void rouse(struct bed *bed)
+{
+    if (bed->taken && atomic_exchange(&bed->taken, 0))
+        sem_post(&bed->wake);
+}
+
+static void *write_frames(void *argument)
+{
+    struct tap_writer *writer = argument;
+
+    for (;;) {
+        while (writer->written != writer->given) {
+            const struct frame *frame = &writer->frames[writer->written % FRAMES];
+
+            if (tap_write(writer->tap, frame->bytes, frame->length) < 0)
+                writer->lost++;
+            writer->written++;
+            rouse(&writer->givers);
+        }
+        if (writer->stopping)
+            return NULL;
+        sleep_in(&writer->writers, writer, has_work);
+    }
+}
+
+static int start_thread(struct tap_writer *writer)
+{
+    sigset_t all, before;
+    int result;
+
+    /* Signals are the main thread's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    result = pthread_create(&writer->thread, NULL, write_frames, writer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return result;
+}
+
+static int is_alone(void)
+{
+    cpu_set_t processors;
+
+    return sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) < 2;
+}
+
+struct tap_writer *tap_writer_start(const struct tap *tap)
+{
+    struct tap_writer *writer = is_alone() ? NULL : calloc(1, sizeof *writer);
+
+    if (writer == NULL)
+        return NULL;
+    writer->tap = tap;
+    sem_init(&writer->writers.wake, 0, 0);
+    sem_init(&writer->givers.wake, 0, 0);
+    if (start_thread(writer) != 0) {
+        free(writer);
+        return NULL;
+    }
+    return writer;
+}
+
+void tap_writer_give(struct tap_writer *writer, const uint8_t *frame, size_t length)
+{
+    struct frame *slot = &writer->frames[writer->given % FRAMES];
+
+    while (!has_room(writer))
+        sleep_in(&writer->givers, writer, has_room);
+    memcpy(slot->bytes, frame, length);
+    slot->length = length;
+    writer->given++;
+    rouse(&writer->writers);
+}
+
+int tap_writer_rests(const struct tap_writer *writer)
+{
+    return writer->given == writer->written;
+}
+
+unsigned tap_writer_lost(const struct tap_writer *writer)
+{
+    return writer->lost;
+}
+
+unsigned tap_writer_stop(struct tap_writer *writer)
+{
+    unsigned lost;
+
+    writer->stopping = 1;
+    rouse(&writer->writers);
+    pthread_join(writer->thread, NULL);
+    sem_destroy(&writer->writers.wake);
+    sem_destroy(&writer->givers.wake);
+    lost = writer->lost;
+    free(writer);
+    return lost;
+}

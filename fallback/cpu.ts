@@ -367,6 +367,7 @@ export class FallbackCpu implements Cpu {
   /** Runs until the budget is used up, or something has to be looked at. */
   #runSlice(): void {
     this.#slices.begin();
+    this.#events.show();
     this.#events.rememberPriority();
     while (this.#engine.budget > 0 && !this.#debugging.pending) {
       if (this.#stepper.needed || this.#debugging.alone) this.#step();

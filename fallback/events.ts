@@ -4,6 +4,7 @@ import type { Departure } from "./departure.ts";
 import type { CpuException } from "./exceptions.ts";
 import type { Mmu } from "./memory/mmu.ts";
 import { EVENT_SHADOWS, type Processor, SHADOW } from "./processor.ts";
+import { STATE } from "./state.ts";
 import { deliverException, deliverInterrupt, deliverNmi } from "./system/interrupts.ts";
 
 /** Interrupts from outside and faults from inside, and what the run loop wants to know of them. */
@@ -45,6 +46,11 @@ export class Events {
   /** Whether anything is held off by a shadow now. */
   get waiting(): boolean {
     return this.windowWanted || this.nmi || this.vector !== undefined;
+  }
+
+  /** Lets generated code know of {@link waiting}, which does not change while it runs. */
+  show(): void {
+    this.#processor.view.setInt32(STATE.EVENTS_WAIT, this.waiting ? 1 : 0, true);
   }
 
   forget(): void {

@@ -122,6 +122,8 @@ export const STATE = {
   BLOCK: 0x3e4,
   /** i64: what linear addresses in the jump cache are combined with; see {@link USER_CODE}. */
   CODE_RIGHTS: 0x3d8,
+  /** i32: whether an interrupt or an NMI is to be taken as soon as that is permitted. */
+  EVENTS_WAIT: 0x3c0,
   /** IA32_SPEC_CTRL. */
   SPEC_CTRL: 0x3c8,
   /** i32: offset from {@link TLB} of the entries for the current rights. */

@@ -74,6 +74,7 @@ export abstract class CodeEmitter implements Emitter {
   abstract setRegister(register: number, bits: MemoryBits, value: I64): void;
   abstract effectiveAddress(operand: Operand): I64;
   abstract nextRip(): I64;
+  abstract budget(): I32;
   abstract jump(target: I64): void;
   abstract fallbackUnless(condition: I32): void;
   abstract fault(vector: number, errorCode?: number): void;
@@ -144,7 +145,7 @@ export abstract class CodeEmitter implements Emitter {
     }
     const bits = operand.bits as MemoryBits;
     const address = this.place(operand, true);
-    const old = this.access.loadForWrite(address, bits);
+    const old = this.loadForWrite(address, bits);
     this.store(address, bits, change(old));
   }
 
@@ -202,8 +203,16 @@ export abstract class CodeEmitter implements Emitter {
     this.fn.storeNarrow(8, i32.const(0), i64.const(0xff), TAG_WORD);
   }
 
+  address(operand: Operand, write: boolean): Local<"i64"> {
+    return this.place(operand, write);
+  }
+
   load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
     return this.access.load(address, bits);
+  }
+
+  loadForWrite(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
+    return this.access.loadForWrite(address, bits);
   }
 
   store(address: Local<"i64">, bits: MemoryBits, value: I64): void {
@@ -239,7 +248,11 @@ export abstract class CodeEmitter implements Emitter {
   }
 
   setSystemFlags(flags: I32): void {
-    this.fn.store(i32.const(0), flags, STATE.RFLAGS);
+    this.setField(STATE.RFLAGS, flags);
+  }
+
+  setField(offset: number, value: I32): void {
+    this.fn.store(i32.const(0), value, offset);
   }
 
   checkTarget(target: Local<"i64">): void {

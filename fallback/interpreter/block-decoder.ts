@@ -538,9 +538,12 @@ class BlockDecoder {
   #findHandler(fail: Label): void {
     const fn = this.#fn;
     const counts = both(this.#has(TRAIT.COUNTER), i32.ne(this.#addressSize, this.#operandSize));
+    const isWide = both(this.#code64, equals(this.#addressSize, 64));
+    const isWithout = both(this.#has(TRAIT.ONLY_64), i32.eqz(isWide));
     const outside = both(this.#has(TRAIT.RELATIVE), i64.gtU(this.#immediate, this.#limit));
     fn.set(this.#handler, i32.const(microIndex("procedure")));
-    fn.if(i32.eqz(either(either(this.#has(TRAIT.PROCEDURE), counts), outside)), () => {
+    const isProcedure = either(this.#has(TRAIT.PROCEDURE), isWithout);
+    fn.if(i32.eqz(either(either(isProcedure, counts), outside)), () => {
       const ordinal = i32.load16U(this.#candidate, CANDIDATE.ORDINAL);
       // 8, 16, 32 and 64 bits are 0 to 3.
       const size = i32.sub(i32.ctz(this.#operandSize), i32.const(3));

@@ -320,6 +320,14 @@ function checkLock(form: Form, lock: boolean, modRm: number): void {
 export const countsOtherwise = ({ form, addressSize, operandSize }: DecodedInstruction): boolean =>
   form.instruction.counter === true && addressSize !== operandSize;
 
+/** Whether an instruction has no meaning that is for its mode and its addresses. */
+export const isWithout = (
+  { form: { instruction }, addressSize }: DecodedInstruction,
+  codeSize: 16 | 32 | 64,
+): boolean =>
+  instruction.meaning === undefined ||
+  (instruction.only64 === true && (codeSize !== 64 || addressSize !== 64));
+
 export const isRelative = ({ form }: DecodedInstruction): boolean => form.relative;
 
 /** Where a relative branch goes; 0 if it is none. */

@@ -72,6 +72,8 @@ export const TRAIT = {
   OFFSET_ONLY: 1 << 16,
   /** Obeys control register bits. */
   UNIT: 1 << 17,
+  /** For addresses of 64 bits in 64-bit mode; others are left to the procedure. */
+  ONLY_64: 1 << 18,
 } as const;
 
 /** What of the code an immediate takes: bytes, or by the operand size. */
@@ -183,6 +185,7 @@ function traitsOf(form: Form): number {
     CALL: instruction.name === "CALL" && form.relative,
     MMX: operands.some(({ place }) => place.startsWith("mmx")),
     UNIT: form.unit !== undefined,
+    ONLY_64: instruction.only64 === true,
     OFFSET_ONLY: operands.some(({ place, width }) => place === "memory" && width === 0),
   };
   let traits = 0;

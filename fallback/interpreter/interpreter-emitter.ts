@@ -81,6 +81,10 @@ export class InterpreterEmitter extends CodeEmitter {
     return i64.load(this.#record, immediate ? RECORD.DISPLACEMENT : RECORD.IMMEDIATE);
   }
 
+  budget(): I32 {
+    return i32.load(i32.const(0), STATE.BUDGET);
+  }
+
   jump(target: I64): void {
     this.fn.store(i32.const(STATE.RIP), target);
     this.#exits.jump();

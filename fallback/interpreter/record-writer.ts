@@ -1,6 +1,12 @@
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import type { CodePlace, NextRip } from "./code-place.ts";
-import { type Address, branchTarget, countsOtherwise, type DecodedInstruction } from "./decoder.ts";
+import {
+  type Address,
+  branchTarget,
+  countsOtherwise,
+  type DecodedInstruction,
+  isWithout,
+} from "./decoder.ts";
 import { type HandlerIndex, microIndex } from "./handlers.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import { RECORD, RECORD_SIZE } from "./record.ts";
@@ -75,7 +81,7 @@ export class RecordWriter {
   /** @param target of a relative branch */
   #handler(instruction: DecodedInstruction, place: CodePlace, target: bigint | undefined): number {
     const { form, operandSize, address } = instruction;
-    if (form.instruction.meaning === undefined || countsOtherwise(instruction)) return PROCEDURE;
+    if (isWithout(instruction, place.codeSize) || countsOtherwise(instruction)) return PROCEDURE;
     if (target !== undefined && target > place.limit) return PROCEDURE;
     return this.#handlers.index(form, operandSize, address !== undefined, place.codeSize === 64);
   }

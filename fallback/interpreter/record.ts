@@ -39,4 +39,6 @@ export const HEADER = {
   HEAT: 4,
   /** i32: place in the table of regions of the code to be run instead; 0 if there is none. */
   REGION: 8,
+  /** i32: how often it has been entered by the time that HEAT is 0. */
+  ENTRIES: 12,
 } as const;

@@ -46,7 +46,21 @@ type BitTestParts = [
   Change | undefined,
 ];
 
-/** With memory and a register, the bit may lie anywhere around the operand's address. */
+/** With memory and a register, the bit may lie anywhere around the operand's address: in 64-bit mode. */
+function bitTestAround(e: Emitter, ...[operand, index, change]: BitTestParts): void {
+  const bits = operand.bits as MemoryBits;
+  const shift = Math.log2(bits);
+  const offset = e.readSigned(index);
+  const word = i64.shl(i64.shrS(offset, i64.const(shift)), i64.const(shift - 3));
+  const address = e.let(i64.add(e.address(operand, change !== undefined), word));
+  const position = e.let(i64.and(offset, i64.const(bits - 1)));
+  const isChanged = change !== undefined;
+  const before = isChanged ? e.loadForWrite(address, bits) : e.load(address, bits);
+  if (isChanged) e.store(address, bits, change(before, e.let(i64.shl(i64.const(1), position))));
+  e.flags.carryOnly(i32.wrap(i64.and(i64.shrU(before, position), i64.const(1))));
+}
+
+/** The same elsewhere. */
 function bitTestInMemory(context: ProcedureContext, change: (bit: bigint) => bigint | undefined) {
   const width = BigInt(context.operandSize);
   const index = BigInt.asIntN(context.operandSize, context.read(1));
@@ -89,6 +103,10 @@ const bitTests: Instruction[] = BIT_TESTS.flatMap(([name, opcode, digit, change]
       ...common,
       name: `${name} memory`,
       forms: [`0F ${opcode} Ev,Gv mem`],
+      only64: true,
+      meaning(e: Emitter, operand, index) {
+        if (operand !== undefined && index !== undefined) bitTestAround(e, operand, index, change);
+      },
       procedure: (context) =>
         bitTestInMemory(context, BIT_RESULTS[name] as (bit: bigint) => bigint | undefined),
     },
@@ -226,6 +244,25 @@ export const bits: Family = [
     forms: ["0F C7/1 Mdq W"],
     flags: { written: "Z" },
     lock: true,
+    only64: true,
+    meaning(e, destination) {
+      if (destination === undefined) return;
+      const lower = e.address(destination, true);
+      e.fallbackUnless(i64.eqz(i64.and(lower, i64.const(15))));
+      const upper = e.let(i64.add(lower, i64.const(8)));
+      const low = e.loadForWrite(lower, 64);
+      const high = e.loadForWrite(upper, 64);
+      const isLow = i64.eq(low, e.getRegister(RAX, 64));
+      const equal = e.let(i32.and(isLow, i64.eq(high, e.getRegister(RDX, 64))));
+      // Written in any case, and so must be writable.
+      e.store(lower, 64, select(equal, e.getRegister(RBX, 64), low));
+      e.store(upper, 64, select(equal, e.getRegister(RCX, 64), high));
+      e.if(i32.eqz(equal), () => {
+        e.setRegister(RAX, 64, low);
+        e.setRegister(RDX, 64, high);
+      });
+      e.flags.zeroOnly(equal);
+    },
     procedure: (context) => compareExchangeTwice(context, 64),
   },
   {

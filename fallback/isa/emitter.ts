@@ -70,8 +70,12 @@ export interface Emitter {
   getRegister(register: number, bits: MemoryBits): I64;
   setRegister(register: number, bits: MemoryBits, value: I64): void;
 
+  /** Linear address of a memory operand. @param write whether it is going to be written */
+  address(operand: Operand, write: boolean): Local<"i64">;
   /** Memory by linear address. */
   load(address: Local<"i64">, bits: MemoryBits): Local<"i64">;
+  /** As {@link load}, where the memory is going to be written. */
+  loadForWrite(address: Local<"i64">, bits: MemoryBits): Local<"i64">;
   store(address: Local<"i64">, bits: MemoryBits, value: I64): void;
 
   /** Stack accesses of `bits`, with the stack pointer updated only if they succeed. */
@@ -92,6 +96,10 @@ export interface Emitter {
   /** All of RFLAGS but the arithmetic flags. */
   systemFlags(): I32;
   setSystemFlags(flags: I32): void;
+  /** Sets 32 bits of the processor's state. @param offset from `STATE` */
+  setField(offset: number, value: I32): void;
+  /** Instructions that the budget has behind the last of the block. */
+  budget(): I32;
 
   /** Leaves the instruction to its procedure unless `condition`; nothing is changed yet. */
   fallbackUnless(condition: I32): void;

@@ -52,6 +52,8 @@ export interface Instruction {
    * an address size prefix it takes the {@link procedure}.
    */
   readonly counter?: true;
+  /** The {@link meaning} is for addresses of 64 bits in 64-bit mode; others take the {@link procedure}. */
+  readonly only64?: true;
   /** Frequent enough to be inline in the interpreter's dispatch loop. */
   readonly hot?: true;
   /** The meaning over an emitter: both the interpreter and the JIT are made from it. */

@@ -8,6 +8,7 @@ import { loadSegment } from "../system/segments.ts";
 import { Stack, slotBytes } from "../system/stack.ts";
 import { i32, i64 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
+import { mayChangeInterrupts } from "./interrupt-flag.ts";
 
 const PUSHA_REGISTERS = [GPR.rax, GPR.rcx, GPR.rdx, GPR.rbx, GPR.rsp, GPR.rbp, GPR.rsi, GPR.rdi];
 
@@ -156,7 +157,11 @@ export const stack: Family = [
         // What is more than arithmetic flags may have consequences.
         const others = ~ARITHMETIC_FLAGS & (e.bits === 16 ? 0xffff : ALL_FLAGS);
         const differing = i32.and(i32.xor(i32.wrap(value), system), i32.const(others));
-        e.fallbackUnless(i32.eqz(differing));
+        const changed = e.let(differing);
+        const isInterrupts = i32.eq(changed, i32.const(RFLAGS.IF));
+        const isPlain = i32.and(isInterrupts, mayChangeInterrupts(system));
+        e.fallbackUnless(i32.or(i32.eqz(changed), isPlain));
+        e.setSystemFlags(i32.xor(system, changed));
       });
       e.flags.fromImage(e.let(i32.wrap(image)));
     },

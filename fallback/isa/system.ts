@@ -1,10 +1,10 @@
 /** Instructions of operating systems, and those that ask the processor about itself. */
-import { IOPL_SHIFT, RFLAGS } from "../bits.ts";
+import { RFLAGS } from "../bits.ts";
 import { undefinedOpcode } from "../exceptions.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
-import type { Processor } from "../processor.ts";
+import { EVENT_SHADOWS, type Processor, SHADOW } from "../processor.ts";
 import { STATE } from "../state.ts";
 import { watchData } from "../system/breakpoints.ts";
 import {
@@ -29,6 +29,7 @@ import { swapgs, syscall, sysenter, sysexit, sysret } from "../system/syscall.ts
 import { rdtsc, rdtscp } from "../system/time-stamp.ts";
 import { i32 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
+import { isWithinIopl, mayChangeInterrupts } from "./interrupt-flag.ts";
 
 /** ModRM.rm with REX.B and ModRM.reg with REX.R; the operand is 64-bit in 64-bit mode, else 32. */
 const width = (context: ProcedureContext): 32 | 64 => (context.processor.code64 ? 64 : 32);
@@ -79,14 +80,26 @@ export const system: Family = [
   },
   simple("CLI", "FA", clearInterruptFlag, {
     meaning(e) {
-      const zero = i32.const(0);
       const flags = e.let(e.systemFlags());
-      const iopl = i32.and(i32.shrU(flags, i32.const(IOPL_SHIFT)), i32.const(3));
-      e.fallbackUnless(i32.leU(i32.load(zero, STATE.CPL), iopl));
+      e.fallbackUnless(isWithinIopl(flags));
       e.setSystemFlags(i32.and(flags, i32.const(~RFLAGS.IF)));
     },
   }),
-  simple("STI", "FB", setInterruptFlag, { ends: true, resumes: true }),
+  simple("STI", "FB", setInterruptFlag, {
+    ends: true,
+    resumes: true,
+    meaning(e) {
+      const zero = i32.const(0);
+      const flags = e.let(e.systemFlags());
+      e.fallbackUnless(mayChangeInterrupts(flags));
+      e.if(i32.eqz(i32.and(flags, i32.const(RFLAGS.IF))), () => {
+        const others = i32.and(i32.load(zero, STATE.SHADOW), i32.const(~EVENT_SHADOWS));
+        e.setField(STATE.SHADOW, i32.or(others, i32.const(SHADOW.STI)));
+        e.setField(STATE.SHADOW_BUDGET, e.budget());
+      });
+      e.setSystemFlags(i32.or(flags, i32.const(RFLAGS.IF)));
+    },
+  }),
   {
     name: "MOV from control register",
     mnemonic: "MOV",
@@ -171,6 +184,8 @@ export const system: Family = [
     procedure: ({ processor, outside }) => rdtscp(processor, outside),
   },
   simple("CPUID", "0F A2", cpuid),
+  // Nothing is executed ahead of its turn.
+  { name: "SERIALIZE", forms: ["NP 0F 01 E8"], meaning() {} },
   simple("XGETBV", "NP 0F 01 D0", xgetbv),
   simple("XSETBV", "NP 0F 01 D1", xsetbv, SYSTEM),
   simple("CLAC", "NP 0F 01 CA", (p) => setAccessFlag(p, 0)),

@@ -8,6 +8,8 @@ const PER_REGION = 20;
 const GRACE = 8_500;
 /** Instructions that are executed for each more: translating takes a sixth of the time then. */
 const EXECUTED_FOR_EACH = 20_000;
+/** How many times as hot code has to be as what asks first, at most. */
+const MAX_DEMAND = 16;
 
 /**
  * Keeps translation from taking more than it gives: a guest that is about to end needs none, and one
@@ -33,8 +35,22 @@ export class Effort {
   allows(executed: number): boolean {
     this.#hot += executed;
     if (this.#hot < this.#patience) return false;
-    if (this.#start === undefined) return true;
-    return this.#spent <= GRACE + (this.#executed() - this.#start) / EXECUTED_FOR_EACH;
+    return this.#spent <= this.#allowance;
+  }
+
+  /** How much may have been translated by now. */
+  get #allowance(): number {
+    const executed = this.#start === undefined ? 0 : this.#executed() - this.#start;
+    return GRACE + executed / EXECUTED_FOR_EACH;
+  }
+
+  /**
+   * How many times as hot code should be as what asks first. More and more, once half of what may be
+   * translated has been: so what is left goes to the hottest.
+   */
+  get demand(): number {
+    const used = Math.min(1, this.#spent / this.#allowance);
+    return 1 + (MAX_DEMAND - 1) * Math.max(0, 2 * used - 1);
   }
 
   /** A region has been made. @param instructions of it, as often as they are in it */

@@ -34,7 +34,8 @@ export interface InstructionExits {
   interpret(reason: ExitReason, miss?: Miss): void;
   /** @param target offset in the code segment */
   jump(target: I64): void;
-  /** As `RegionEmitter.spend`. */
+  /** As `Emitter.budget` and `RegionEmitter.spend`. */
+  budget(): I32;
   spend(work: I64): void;
 }
 
@@ -197,6 +198,10 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
 
   nextRip(): I64 {
     return i64.const(this.#next);
+  }
+
+  budget(): I32 {
+    return this.#exits.budget();
   }
 
   jump(target: I64): void {

@@ -13,6 +13,7 @@ import { Effort } from "./effort.ts";
 import { ExitRecords } from "./exit-records.ts";
 import { Experience } from "./experience.ts";
 import type { Graph } from "./graph.ts";
+import { Heat } from "./heat.ts";
 import { KnownWindows } from "./known-windows.ts";
 import { LearntJumps } from "./learnt-jumps.ts";
 import { RegionModules } from "./module.ts";
@@ -75,6 +76,7 @@ export class Jit {
   readonly figures: JitFigures = { regions: 0, instructions: 0, bytes: 0, time: 0, dropped: 0 };
   readonly #options: JitOptions;
   readonly #effort: Effort;
+  readonly #heat: Heat;
   readonly #around: JitSurroundings;
   readonly #view: DataView;
   readonly #table: RegionTable;
@@ -97,6 +99,7 @@ export class Jit {
     this.#around = around;
     const { buffer } = around.memory;
     this.#view = new DataView(buffer);
+    this.#heat = new Heat(this.#view);
     this.#table = new RegionTable(around.ties(false).table, buffer);
     this.#records = new ExitRecords(buffer);
     around.blocks.onForget = () => this.#table.unlinkAll();
@@ -120,7 +123,7 @@ export class Jit {
     const usable = region !== undefined && this.#isFor(region, block);
     const place = usable ? this.#table.placeOf(region.slot) : 0;
     this.#view.setInt32(block.header + HEADER.REGION, place, true);
-    if (!usable && this.#view.getInt32(block.header + HEADER.HEAT, true) <= 0) this.#cool(block);
+    if (!usable && this.#heat.isOver(block)) this.#cool(block);
   }
 
   /** A block is new: it will be {@link compile}d when it is hot. */
@@ -130,25 +133,26 @@ export class Jit {
   }
 
   /** A block is in a region now, and will hardly be entered any more from elsewhere. */
-  #covered({ header }: Block): void {
-    if (this.#view.getInt32(header + HEADER.REGION, true) !== 0) return;
-    const heat = this.#options.threshold * COVERED;
-    this.#view.setInt32(header + HEADER.HEAT, heat, true);
+  #covered(block: Block): void {
+    if (this.#view.getInt32(block.header + HEADER.REGION, true) !== 0) return;
+    this.#heat.begin(block, this.#options.threshold * COVERED);
   }
 
   /** Lets a block be interpreted for another while. */
   #cool(block: Block): void {
     const drops = Math.max(...block.pages.map((page) => this.#drops.get(page) ?? 0));
-    const heat = this.#options.threshold * 2 ** Math.min(drops, MAX_BACK_OFF);
-    this.#view.setInt32(block.header + HEADER.HEAT, heat, true);
+    this.#heat.begin(block, this.#options.threshold * 2 ** Math.min(drops, MAX_BACK_OFF));
     this.#view.setInt32(block.header + HEADER.REGION, 0, true);
   }
 
   /** A block is hot. */
   compile(block: Block): void {
     if (!this.#isWorthwhile(block)) return;
-    if (!this.#effort.allows(this.#options.threshold * block.offsets.length)) this.#cool(block);
-    else this.#translate(() => this.#graphFor(block));
+    const { threshold } = this.#options;
+    const isAllowed = this.#effort.allows(threshold * block.offsets.length);
+    const missing = Math.ceil(threshold * this.#effort.demand) - this.#heat.entered(block);
+    if (isAllowed && missing <= 0) this.#translate(() => this.#graphFor(block));
+    else this.#heat.extend(block, Math.max(threshold, missing));
   }
 
   /**
@@ -170,8 +174,7 @@ export class Jit {
 
   /** Whether a block has been entered more than a few times, and has no region. */
   #isCalled(block: Block): boolean {
-    const heat = this.#view.getInt32(block.header + HEADER.HEAT, true);
-    return this.#regions.at(block) === undefined && this.#options.threshold - heat >= FEW_CALLS;
+    return this.#regions.at(block) === undefined && this.#heat.entered(block) >= FEW_CALLS;
   }
 
   #discover(block: Block): Graph {

@@ -1,7 +1,7 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { Miss } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
-import { branchTarget, countsOtherwise } from "../interpreter/decoder.ts";
+import { branchTarget, countsOtherwise, isWithout } from "../interpreter/decoder.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { variant } from "../isa/variant.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
@@ -86,6 +86,7 @@ export class RegionCode {
     this.#emitter = new JitEmitter(fn, env, mode, this.#flags, this.#registers, {
       interpret: (reason, miss) => this.#interpret(reason, miss),
       jump: (target) => this.#jump(target),
+      budget: () => this.#state.budget,
       spend: (work) => {
         const { budget } = this.#state;
         fn.set(budget, i32.sub(budget, i32.wrap(work)));
@@ -189,11 +190,12 @@ export class RegionCode {
   /** Returns whether control may go on behind it. */
   #instruction(instruction: DecodedInstruction): boolean {
     const { form, operandSize, address } = instruction;
-    const { meaning, ends, translation, repeat } = form.instruction;
+    const { ends, translation, repeat } = form.instruction;
     const isRepeated = repeat !== undefined && instruction.repeat !== undefined;
     const translated = isRepeated ? undefined : translation;
     const next = this.#ripAt(this.#index + 1);
     const { codeSize, limit } = this.#node.block;
+    const meaning = isWithout(instruction, codeSize) ? undefined : form.instruction.meaning;
     const leaves = branchTarget(instruction, codeSize, next) > limit;
     const faults = unitFault(form.unit, this.#env.unitControls) !== undefined;
     const isLeft = leaves || faults || countsOtherwise(instruction);

@@ -52,8 +52,11 @@ const LEAF1_EDX_APIC = 1 << 9;
 /** Leaf 7: x87's data pointer only follows exceptions, its segment selectors read as zero. */
 const LEAF7_EBX = { FDP_EXCPTN_ONLY: 1 << 6, NO_FCS_FDS: 1 << 13 } as const;
 
-/** IA32_SPEC_CTRL's IBRS with IA32_PRED_CMD, and IA32_ARCH_CAPABILITIES: see `speculation.ts`. */
-const LEAF7_EDX = { IBRS_IBPB: 1 << 26, ARCH_CAPABILITIES: 1 << 29 } as const;
+/**
+ * SERIALIZE: Linux returns from an interrupt to itself without it, 100,000 times as it boots.
+ * IA32_SPEC_CTRL's IBRS with IA32_PRED_CMD, and IA32_ARCH_CAPABILITIES: see `speculation.ts`.
+ */
+const LEAF7_EDX = { SERIALIZE: 1 << 14, IBRS_IBPB: 1 << 26, ARCH_CAPABILITIES: 1 << 29 } as const;
 
 const EXTENDED_ECX = { LAHF: 1 << 0 } as const;
 const EXTENDED_EDX = {

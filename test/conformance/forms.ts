@@ -26,6 +26,8 @@ const NOT_COMPARABLE: ReadonlySet<string> = new Set([
   ...["MONITOR", "MWAIT", "SWAPGS", "UD0", "UD1", "VMCALL", "VMMCALL"],
   // Where the host has SMAP.
   ...["CLAC", "STAC"],
+  // Where the host has it.
+  "SERIALIZE",
 ]);
 
 /** Loads from descriptor tables of the host's making. */

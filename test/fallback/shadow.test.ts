@@ -41,3 +41,30 @@ test.each([undefined, 3])("where an interrupt waits, it is taken then, JIT from 
     { numRuns: 10 },
   );
 });
+
+/** mov ecx, 300; again: push 0x202; popf; inc ebx; cli; dec ecx; jnz again; hlt */
+const POPS = [
+  0xb9, 0x2c, 1, 0, 0, 0x68, 2, 2, 0, 0, 0x9d, 0xff, 0xc3, 0xfa, 0xff, 0xc9, 0x75, 0xf3,
+];
+
+test.each([undefined, 3])("POPF lets what waits in at once, JIT from %s on", (jit) => {
+  fc.assert(
+    fc.property(distances, (slices) => {
+      const { cpu, clock } = machine([...POPS, 0xf4], jit);
+      for (let i = 0; i < 100; i++) {
+        const slice = slices[i % slices.length] as number;
+        cpu.requestInterruptWindow(false);
+        if (cpu.run(nanos(clock.now() + slice)).kind === "halt") return;
+        const { interruptible } = cpu;
+        const { rip } = cpu.readRegisters();
+        expect(interruptible).toBe(rip === BigInt(CODE + 11) || rip === BigInt(CODE + 13));
+        cpu.requestInterruptWindow(true);
+        const { kind } = cpu.run(nanos(clock.now() + 10));
+        if (kind === "halt") return;
+        expect(kind).toBe("interrupt-window");
+        expect(cpu.readRegisters().rip).toBe(interruptible ? rip : BigInt(CODE + 11));
+      }
+    }),
+    { numRuns: 10 },
+  );
+});

@@ -29,6 +29,19 @@ describe("translation", () => {
     expect(effort.allows(1)).toBe(true);
   });
 
+  test("asks for hotter code the less there is left", () => {
+    const { guest, effort } = effortOf(0);
+    expect(effort.demand).toBe(1);
+    effort.spend(4230);
+    expect(effort.demand).toBe(1);
+    effort.spend(2105);
+    expect(effort.demand).toBeCloseTo(8.5, 0);
+    effort.spend(4000);
+    expect(effort.demand).toBe(16);
+    guest.executed += 1e9;
+    expect(effort.demand).toBe(1);
+  });
+
   test("counts small regions as well", () => {
     const { effort } = effortOf(0);
     for (let region = 0; region < 500; region++) effort.spend(1);

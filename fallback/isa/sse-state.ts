@@ -181,6 +181,8 @@ export const sseState: Family = [
     },
   },
   { name: "XSAVE", forms: ["NP 0F AE/4 M mem"], procedure: xsave },
+  // It may leave out what has not changed, and need not. For KVM's guests: CPUID does not offer it.
+  { name: "XSAVEOPT", forms: ["NP 0F AE/6 M mem"], procedure: xsave },
   { name: "XRSTOR", forms: ["NP 0F AE/5 M mem"], procedure: xrstor },
   // One processor sees its own accesses in order.
   { name: "LFENCE", forms: ["NP 0F AE/5 reg"], meaning() {} },

@@ -222,15 +222,18 @@ export const system: Family = [
     const raised = Number(context.read(0));
     return rplOf(raised) < rplOf(selector) ? (raised & ~3) | rplOf(selector) : undefined;
   }),
-  {
-    name: "RDRAND",
-    forms: ["0F C7/6 Ev reg"],
+  ...[
+    { name: "RDRAND", form: "0F C7/6 Ev reg" },
+    { name: "RDSEED", form: "0F C7/7 Ev reg" },
+  ].map(({ name, form }) => ({
+    name,
+    forms: [form],
     flags: { written: "OSZAPC" },
-    procedure(context) {
+    procedure(context: ProcedureContext) {
       context.setRegister(context.rm, context.operandSize, context.outside.random());
       const cleared = RFLAGS.OF | RFLAGS.SF | RFLAGS.ZF | RFLAGS.AF | RFLAGS.PF;
       const { processor: p } = context;
       p.rflags = ((p.rflags & ~cleared) | RFLAGS.CF) >>> 0;
     },
-  },
+  })),
 ];

@@ -50,7 +50,7 @@ const LEAF1_EDX = {
 const LEAF1_EDX_APIC = 1 << 9;
 
 /** Leaf 7: x87's data pointer only follows exceptions, its segment selectors read as zero. */
-const LEAF7_EBX = { FDP_EXCPTN_ONLY: 1 << 6, NO_FCS_FDS: 1 << 13 } as const;
+const LEAF7_EBX = { FDP_EXCPTN_ONLY: 1 << 6, NO_FCS_FDS: 1 << 13, RDSEED: 1 << 18 } as const;
 
 /**
  * SERIALIZE: Linux returns from an interrupt to itself without it, 100,000 times as it boots.

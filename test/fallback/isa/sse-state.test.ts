@@ -177,10 +177,13 @@ describe("XSAVE and XRSTOR", () => {
     return execute(code);
   }
 
-  test("save the components that are asked for and enabled", () => {
+  test.each([
+    ["XSAVE", XSAVE_BX],
+    ["XSAVEOPT", [0x0f, 0xae, 0x37]],
+  ])("save the components that are asked for and enabled: %s", (_name, save) => {
     cpu.processor.view.setUint8(STATE.XMM, 5);
     area().setUint16(FXSAVE.CONTROL_WORD, 0xabcd, true);
-    expect(withMask(SSE | 4n, XSAVE_BX)).toBeUndefined();
+    expect(withMask(SSE | 4n, save)).toBeUndefined();
     expect(area().getBigUint64(HEADER, true)).toBe(SSE);
     expect(area().getUint8(FXSAVE.XMM)).toBe(5);
     expect(area().getUint32(FXSAVE.MXCSR, true)).toBe(0x1f80);

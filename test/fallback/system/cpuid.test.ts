@@ -34,9 +34,10 @@ describe("CPUID", () => {
     for (const n of [11, 20, 26, 27, 29]) expect(bit(extended, n)).toBe(1);
     // PCLMULQDQ, MONITOR, FMA, PCID, x2APIC, MOVBE, AES, AVX, F16C
     for (const n of [1, 3, 12, 17, 21, 22, 25, 28, 29]) expect(bit(ecx, n)).toBe(0);
-    // What x87's pointers do not tell; SERIALIZE; and registers about speculation.
+    // What x87's pointers do not tell; RDSEED; SERIALIZE; and registers about speculation.
+    const leaf7 = (1 << 6) | (1 << 13) | (1 << 18);
     const others = (1 << 14) | (1 << 26) | (1 << 29);
-    expect(cpuidLeaf(p, 7, 0)).toEqual([0, (1 << 6) | (1 << 13), 0, others]);
+    expect(cpuidLeaf(p, 7, 0)).toEqual([0, leaf7, 0, others]);
     expect(cpuidLeaf(p, 7, 1)).toEqual([0, 0, 0, 0]);
   });
 

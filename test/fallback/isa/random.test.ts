@@ -1,0 +1,22 @@
+import { expect, it } from "vitest";
+import { run } from "./snippets.ts";
+
+/** CF is set and the others of the six are cleared, whatever they were. */
+const STATUS_FLAGS = 0x8d5n;
+
+it.each([
+  ["RDRAND", "f0"],
+  ["RDSEED", "f8"],
+])("%s fills its operand with chance, as wide as it is", (_name, modrm) => {
+  const results = ["48 0f c7", "0f c7", "66 0f c7"].map((code) =>
+    run(`${code} ${modrm}`, (state) => {
+      state.setGpr(0, 0x1234_5678_9abc_def0n);
+      state.rflags = state.rflags | 0x8d4n;
+    }),
+  );
+  for (const { state } of results) expect(state.rflags & STATUS_FLAGS).toBe(1n);
+  const [wide, middle, narrow] = results.map(({ state }) => state.gpr(0));
+  expect(wide).not.toBe(0x1234_5678_9abc_def0n);
+  expect((middle ?? 1n) >> 32n).toBe(0n);
+  expect((narrow ?? 0n) >> 16n).toBe(0x1234_5678_9abcn);
+});

@@ -16,6 +16,7 @@ export interface Failure {
   /** Number of the test in its campaign. */
   readonly index: number;
   readonly test: GeneratedTest;
+  readonly suspect: SnippetCpu;
   readonly differences: readonly Difference[];
 }
 
@@ -71,13 +72,13 @@ export function* judgedTests(
 }
 
 /**
- * Compares a processor with the judge.
+ * Compares processors with the judge.
  * @param coverage counted up, by the forms' names
  */
 export function* failures(
   options: CampaignOptions,
   judge: Judge,
-  suspect: SnippetCpu,
+  suspects: readonly SnippetCpu[],
   coverage: Map<string, FormCoverage>,
   onLost: OnLost = () => {},
 ): Generator<Failure> {
@@ -86,8 +87,10 @@ export function* failures(
     counts.compared++;
     if (expected.fault !== undefined) counts.faults++;
     coverage.set(test.form.name, counts);
-    const actual = suspect.run(test.snippet);
-    const differences = compare(expected, actual, undefinedHere(test, expected));
-    if (differences.length > 0) yield { index, test, differences };
+    const undefinedParts = undefinedHere(test, expected);
+    for (const suspect of suspects) {
+      const differences = compare(expected, suspect.run(test.snippet), undefinedParts);
+      if (differences.length > 0) yield { index, test, suspect, differences };
+    }
   }
 }

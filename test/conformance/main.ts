@@ -1,8 +1,8 @@
 /**
- * `npm run test:silicon -- [--count N] [--seed S] [--cpu NAME] [--forms REGEXP] [--mode 32|64]
+ * `npm run test:silicon -- [--count N] [--seed S] [--cpu NAME[,NAME]] [--forms REGEXP] [--mode 32|64]
  * [--first INDEX] [--failures N] [--document FILE] [--record FILE]`
  *
- * Random single instructions on the real processor and on one of ours. Exit status 1 when they
+ * Random single instructions on the real processor and on some of ours. Exit status 1 when they
  * differ anywhere.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -59,7 +59,11 @@ function campaign(silicon: Silicon): CampaignOptions {
 }
 
 /** Minimised failures, one for each form; the others are counted. */
-function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions): boolean {
+function runTests(
+  silicon: Silicon,
+  suspects: readonly SnippetCpu[],
+  tests: CampaignOptions,
+): boolean {
   const coverage = new Map<string, FormCoverage>();
   const failed = new Map<string, number>();
   const limit = number("failures");
@@ -70,8 +74,9 @@ function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions)
     const code = Buffer.from(snippet.code).toString("hex");
     console.log(`test ${index}: ${form.name}, ${snippet.mode}-bit: ${code}: not judged`);
   };
-  for (const { index, test } of failures(tests, silicon, suspect, coverage, onLost)) {
-    const { name } = test.form;
+  for (const failure of failures(tests, silicon, suspects, coverage, onLost)) {
+    const { index, test, suspect } = failure;
+    const name = `${test.form.name} (${suspect.name})`;
     const before = failed.get(name) ?? 0;
     failed.set(name, before + 1);
     if (before > 0 || failed.size > limit) continue;
@@ -83,12 +88,13 @@ function runTests(silicon: Silicon, suspect: SnippetCpu, tests: CampaignOptions)
       `test ${index}: ${describeFailure(smallest, [silicon.name, suspect.name], differences)}\n`,
     );
   }
+  const names = suspects.map((suspect) => suspect.name);
   const seconds = (performance.now() - start) / 1000;
   for (const [name, count] of failed) console.log(`${String(count).padStart(7)} differ: ${name}`);
   const total = [...failed.values()].reduce((sum, count) => sum + count, 0);
   const faults = [...coverage.values()].reduce((sum, counts) => sum + counts.faults, 0);
   console.log(
-    `${suspect.name} against ${silicon.name}, seed ${tests.seed}, ${tests.modes.join(" and ")}-bit: ` +
+    `${names.join(" and ")} against ${silicon.name}, seed ${tests.seed}, ${tests.modes.join(" and ")}-bit: ` +
       `${tests.count} tests of ${coverage.size} forms (${faults} faults), ${total} differ, ${lost} not judged; ` +
       `${Math.round(tests.count / seconds)} tests a second`,
   );
@@ -143,11 +149,14 @@ try {
   if (options.record !== undefined) {
     record(options.record, silicon, tests);
   } else {
-    const create = PROCESSORS.get(options.cpu);
-    if (create === undefined) {
-      throw new Error(`--cpu takes one of: ${[...PROCESSORS.keys()].join(", ")}`);
-    }
-    process.exitCode = runTests(silicon, create(), tests) ? 0 : 1;
+    const suspects = options.cpu.split(",").map((name) => {
+      const create = PROCESSORS.get(name);
+      if (create === undefined) {
+        throw new Error(`--cpu takes some of: ${[...PROCESSORS.keys()].join(", ")}`);
+      }
+      return create();
+    });
+    process.exitCode = runTests(silicon, suspects, tests) ? 0 : 1;
   }
 } finally {
   silicon.close();

@@ -10,6 +10,8 @@ export interface Undefined {
   readonly statusWord: number;
   /** General register whose value is undefined. */
   readonly gpr: number | undefined;
+  /** All general registers but RSP. */
+  readonly popped?: boolean;
   /** Units in the last place by which x87 registers may differ. */
   readonly ulps: number;
   /** Relative difference that single-precision elements may have. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { FAMILIES } from "../../fallback/isa/table.ts";
 import { plainState } from "./backgrounds.ts";
+import { compare } from "./compare.ts";
 import type { CpuState } from "./cpu-state.ts";
 import type { Fault, Mode } from "./driver.ts";
 import { DATA, DATA_SIZE, PAGE, READ_ONLY } from "./environment.ts";
@@ -97,10 +98,22 @@ describe("with an AMD processor as the judge", () => {
     expect(isJudged("BOUND", stackFault, { mode: 32, target: END })).toBe(true);
   });
 
-  test("FBSTP across pages stores all of its bytes or none", () => {
+  test("ten bytes across pages are stored all or not at all", () => {
     const target = BigInt(DATA + PAGE - 8);
-    const stored = (fault: Fault | undefined) => undefinedThere("FBSTP", fault, { target }).memory;
-    expect(stored(pageFault(target + 8n))).toEqual([[target, 8]]);
-    expect(stored(undefined)).toEqual([]);
+    const stored = (name: string, fault?: Fault) => undefinedThere(name, fault, { target }).memory;
+    expect(stored("FBSTP", pageFault(target + 8n))).toEqual([[target, 8]]);
+    expect(stored("FBSTP")).toEqual([]);
+    expect(stored("FISTP", pageFault(target + 8n))).toEqual([]);
+  });
+
+  test("POPA that faults may have popped some registers", () => {
+    expect(undefinedThere("POPA", pageFault(END), { mode: 32 }).popped).toBe(true);
+    expect(undefinedThere("POPA", undefined, { mode: 32 }).popped).toBe(false);
+    const [before, popped] = [plainState(), plainState()];
+    popped.setGpr(RDI, 1n);
+    const parts = undefinedThere("POPA", pageFault(END), { mode: 32 });
+    expect(compare({ state: before }, { state: popped }, parts)).toEqual([]);
+    popped.setGpr(RSP, 1n);
+    expect(compare({ state: before }, { state: popped }, parts)).toHaveLength(1);
   });
 });

@@ -188,10 +188,11 @@ export function undefinedHere(
     expected.fault !== undefined &&
     (snippet.state.controlWord & X87_MASKS) !== X87_MASKS;
   const pushed = [snippet.state.gpr(RSP) - 8n, 8] as const;
-  // Of a number that does not fit into a page, nothing is stored where the second cannot be written.
-  const unstored = name === "FBSTP" && expected.fault?.vector === PAGE_FAULT;
-  const digits = [test.target ?? 0n, 8] as const;
-  const holes = [...(unpushed ? [pushed] : []), ...(unstored ? [digits] : [])];
+  // Of ten bytes that do not fit into a page, none is stored where the second cannot be written.
+  const unstored =
+    x87Stores && form.form.operands[0]?.width === 80 && expected.fault?.vector === PAGE_FAULT;
+  const stored = [test.target ?? 0n, 8] as const;
+  const holes = [...(unpushed ? [pushed] : []), ...(unstored ? [stored] : [])];
   return {
     ...undefinedParts,
     pointers: undefinedParts.pointers || hidden,
@@ -203,6 +204,8 @@ export function undefinedHere(
       DIFFERENT[name]?.(test, expected) === true ||
       isOffsetsFault(test, expected),
     top: stopped,
+    // POPA that faults has popped some registers.
+    popped: name.startsWith("POPA") && expected.fault !== undefined,
     // CMPS and SCAS that fault amid repetitions leave the flags of the last one.
     faultFlags:
       expected.fault !== undefined && form.form.instruction.repeat === true ? STATUS_FLAGS : 0n,
@@ -214,8 +217,8 @@ export function undefinedHere(
 }
 
 /** Whether a vector for other machines can say all that is undefined. */
-export const recordable = ({ faultFlags, nans, top, unjudged }: Undefined): boolean =>
-  (faultFlags ?? 0n) === 0n && nans !== true && top !== true && unjudged !== true;
+export const recordable = ({ faultFlags, nans, popped, top, unjudged }: Undefined): boolean =>
+  (faultFlags ?? 0n) === 0n && ![nans, popped, top, unjudged].includes(true);
 
 function hasPrefix(code: Uint8Array, wanted: number): boolean {
   const end = code.findIndex(

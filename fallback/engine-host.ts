@@ -70,7 +70,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
       mmu.readBytes(at, scratch.subarray(0, bytes));
     },
     store: (low, high, bytes) => {
-      mmu.writeBytes(canonical(low, high, bytes), scratch.subarray(0, bytes));
+      mmu.writeBytes(canonical(low, high, bytes, true), scratch.subarray(0, bytes));
     },
     checkSegment: (index, offset, bytes, write) =>
       checkAccess(processor, index, offset, bytes, write ? "write" : "read"),
@@ -100,8 +100,10 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
       departure.access(thrown);
       return new Leave();
     },
-    nonCanonical: ({ form, address, segment }) => {
-      const onStack = address === undefined ? form.instruction.stack : segment === SEGMENT_INDEX.ss;
+    nonCanonical: ({ form, address, segment }, { isStore }) => {
+      // What has both reads its operand and then pushes.
+      const onStackByItself = form.instruction.stack === true && (isStore || address === undefined);
+      const onStack = onStackByItself || (address !== undefined && segment === SEGMENT_INDEX.ss);
       return new CpuException(onStack ? VECTOR.SS : VECTOR.GP, 0);
     },
   };
@@ -154,9 +156,9 @@ function jitHost({ processor, mmu }: EngineSurroundings, scratch: Uint8Array): E
   };
 }
 
-function canonical(low: number, high: number, bytes: number): number {
+function canonical(low: number, high: number, bytes: number, isStore = false): number {
   const at = linearOfHalves(low, high);
-  if (!isCanonicalLinear(at) || !isCanonicalLinear(at + bytes - 1)) throw new NonCanonical();
+  if (!isCanonicalLinear(at) || !isCanonicalLinear(at + bytes - 1)) throw new NonCanonical(isStore);
   return at;
 }
 

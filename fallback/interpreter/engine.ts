@@ -50,11 +50,17 @@ export interface EngineHost extends CodeSource {
   /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
   asFault(thrown: unknown): CpuException | Leave | NonCanonical;
   /** #SS(0) or #GP(0). */
-  nonCanonical(instruction: DecodedInstruction): CpuException;
+  nonCanonical(instruction: DecodedInstruction, access: NonCanonical): CpuException;
 }
 
 /** Thrown for an address that is not canonical: the fault depends on the instruction. */
-export class NonCanonical {}
+export class NonCanonical {
+  readonly isStore: boolean;
+
+  constructor(isStore: boolean) {
+    this.isStore = isStore;
+  }
+}
 
 /** Thrown to leave the guest at the instruction under way, which will be executed again. */
 export class Leave {}
@@ -380,7 +386,7 @@ export class Engine {
     }
     const instruction = this.#faulting;
     if (this.#thrown instanceof NonCanonical && instruction !== undefined) {
-      this.#thrown = this.#host.nonCanonical(instruction);
+      this.#thrown = this.#host.nonCanonical(instruction, this.#thrown);
     }
     return this.#stop();
   }
@@ -404,7 +410,7 @@ export class Engine {
     this.budget += block.offsets.length - index;
     this.#view.setBigUint64(STATE.RIP, ripAt(block, index), true);
     if (this.#thrown instanceof NonCanonical) {
-      this.#thrown = this.#host.nonCanonical(block.instruction(index));
+      this.#thrown = this.#host.nonCanonical(block.instruction(index), this.#thrown);
     }
     return this.#stop();
   }

@@ -85,7 +85,10 @@ describe("with an AMD processor as the judge", () => {
     expect(isJudged("FSCALE", undefined, of(0x37f, 0))).toBe(true);
   });
 
-  test("32-bit accesses whose bytes go round at 4 GiB may fault for that", () => {
+  test("accesses whose bytes go round at the end of all addresses may fault for that", () => {
+    const generalProtection = { vector: 13, errorCode: 0 };
+    expect(isJudged("PADDB", generalProtection, { target: 2n ** 64n - 3n })).toBe(false);
+    expect(isJudged("PADDB", generalProtection, { target: 2n ** 63n })).toBe(true);
     const at = (pointer: bigint) => ({
       mode: 32 as const,
       prepare: (state: CpuState): void => state.setGpr(RSP, pointer),

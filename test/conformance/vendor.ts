@@ -77,9 +77,9 @@ function impliedOffsets({ form }: GeneratedTest, state: CpuState): bigint[] {
 }
 
 /**
- * Whether an access faults there for its offset alone, as the linear address would not: in 64-bit code
- * one that is not canonical, though FS's or GS's base makes it so, and outside of it one whose bytes go
- * round at 4 GiB (Intel SDM vol. 3A §5.3: either may be).
+ * Whether an access faults there for its offset alone, as the linear address would not: one whose bytes
+ * go round at the end of all addresses (Intel SDM vol. 3A §5.3: either may be), and in 64-bit code one
+ * that is not canonical, though FS's or GS's base makes it so.
  */
 function isOffsetsFault(test: GeneratedTest, { fault, state }: SnippetResult): boolean {
   if (fault?.vector !== STACK_FAULT && fault?.vector !== GENERAL_PROTECTION) return false;
@@ -91,11 +91,10 @@ function isOffsetsFault(test: GeneratedTest, { fault, state }: SnippetResult): b
   const target = test.target === undefined ? [] : [test.target];
   const named = target.flatMap((linear) => bases.map((base) => linear - base));
   const implied = impliedOffsets(test, state);
-  if (mode === 32) {
-    const goesRound = (offset: bigint): boolean =>
-      BigInt.asUintN(32, offset) > 2n ** 32n - WIDEST_ACCESS;
-    return [...target, ...named, ...implied].some(goesRound);
-  }
+  const goesRound = (offset: bigint): boolean =>
+    BigInt.asUintN(mode, offset) > 2n ** BigInt(mode) - WIDEST_ACCESS;
+  if ([...target, ...named, ...implied].some(goesRound)) return true;
+  if (mode === 32) return false;
   const offsets = bases.length > 0 ? [...named, ...implied] : [];
   return offsets.some((offset) => !isCanonical(BigInt.asUintN(64, offset)));
 }

@@ -87,7 +87,14 @@ export class Bios {
     this.#time = new Time(env);
     const keyboard = new Keyboard(env);
     this.#services = new Map<number, Service>([
-      [0x08, this.#time.tick],
+      [
+        0x08,
+        (call) => {
+          // For programs that take keys out of the buffer by themselves.
+          keyboard.resume();
+          return this.#time.tick(call);
+        },
+      ],
       [0x09, keyboard.interrupt],
       ...[0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f].map((n): [number, Service] => [n, this.#strayIrq]),
       [0x10, this.#video.service],

@@ -25,6 +25,8 @@ const CAPABILITIES = 0x20;
 export class Keyboard {
   readonly #env: BiosEnvironment;
   #extended = false;
+  /** The controller has kept a byte for which the buffer had no room. */
+  #declined = false;
 
   constructor(env: BiosEnvironment) {
     this.#env = env;
@@ -33,15 +35,25 @@ export class Keyboard {
   /** INT 09h, from IRQ 1. */
   readonly interrupt: Service = () => {
     const { ports } = this.#env;
-    if ((ports.read(KEYBOARD_STATUS, 1) & STATUS_OUTPUT_FULL) !== 0) {
-      this.#take(ports.read(KEYBOARD_DATA, 1));
-    }
+    if (this.#isFull) this.#declined = true;
+    else this.#takeNext();
     ports.write(PIC_COMMAND, 1, END_OF_INTERRUPT);
     return undefined;
   };
 
+  /**
+   * Takes the byte that had to wait, once there is room. A PC's firmware would have lost it, and
+   * nobody types that fast; here text may be pasted, or come from a script.
+   */
+  resume(): void {
+    if (!this.#declined || this.#isFull) return;
+    this.#declined = false;
+    this.#takeNext();
+  }
+
   readonly service: Service = (call) => {
     const { data } = this.#env;
+    this.resume();
     switch (call.get("ah")) {
       case 0x00:
       case 0x10:
@@ -101,12 +113,22 @@ export class Keyboard {
   /** @returns false when the buffer is full */
   #put(key: number): boolean {
     const { data } = this.#env;
+    if (this.#isFull) return false;
     const tail = data.u16(BDA.KEYBOARD_TAIL);
-    const next = this.#after(tail);
-    if (next === data.u16(BDA.KEYBOARD_HEAD)) return false;
     data.setU16(tail, key);
-    data.setU16(BDA.KEYBOARD_TAIL, next);
+    data.setU16(BDA.KEYBOARD_TAIL, this.#after(tail));
     return true;
+  }
+
+  get #isFull(): boolean {
+    const { data } = this.#env;
+    return this.#after(data.u16(BDA.KEYBOARD_TAIL)) === data.u16(BDA.KEYBOARD_HEAD);
+  }
+
+  #takeNext(): void {
+    const { ports } = this.#env;
+    if ((ports.read(KEYBOARD_STATUS, 1) & STATUS_OUTPUT_FULL) === 0) return;
+    this.#take(ports.read(KEYBOARD_DATA, 1));
   }
 
   #take(scanCode: number): void {

@@ -440,6 +440,7 @@ export class FallbackCpu implements Cpu {
       const start = page * PAGE_SIZE;
       const from = Math.max(address - start, 0);
       const to = Math.min(address + length - start, PAGE_SIZE);
+      if (this.#engine.blocks.isBeside(page, from, to)) continue;
       const inRegions = this.#engine.jit?.dropBytes(page, from, to) === true;
       const inBlocks = this.#engine.blocks.dropBytes(page, from, to);
       if (!inRegions && !inBlocks) this.mmu.unmarkCode(page);

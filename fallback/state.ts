@@ -198,15 +198,17 @@ export const TLB_ENTRY = {
   HOST_PAGE: 16,
   /** u32: what has to be added to the lower half of a linear address to get its memory offset. */
   DISTANCE: 20,
+  /** As WRITE_PAGE, where code was translated from the page: only TypeScript writes there, and says so. */
+  CODE_PAGE: 24,
 } as const;
 export const TLB_ENTRY_SIZE = 32;
 
 /** Where execution goes from a linear address: direct-mapped. */
 export const JUMP_CACHE = 0x20_0000;
-/** A Linux kernel that boots has about as many blocks. */
-export const JUMP_CACHE_ENTRIES = 65536;
+/** A Linux kernel that boots has a quarter as many blocks: half of them would displace each other otherwise. */
+export const JUMP_CACHE_ENTRIES = 262144;
 /** An address is hashed by what it has from here on. */
-export const JUMP_CACHE_SHIFT = 16;
+export const JUMP_CACHE_SHIFT = 14;
 export const JUMP_CACHE_ENTRY = {
   /** Linear address with the rights' bit, or what belongs to another entry. */
   RIP: 0,
@@ -228,7 +230,7 @@ export const REGION_LINKS = 0x10_0000;
 export const REGION_SLOTS = 65536;
 
 /** Records of decoded instructions: see `record.ts`. */
-export const RECORDS = 0x30_0000;
+export const RECORDS = 0x60_0000;
 export const RECORDS_END = 0x1c0_0000;
 
 /** Where regions of the JIT leave in the middle: see `jit/exit-records.ts`. */

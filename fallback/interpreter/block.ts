@@ -132,7 +132,7 @@ const GRANULE_SHIFT = 3;
  */
 const MANY_MISSES = 2000;
 
-/** The blocks on one page. */
+/** The blocks on one page. Stays without any: regions that were made of them may be left. */
 class PageBlocks {
   readonly #page: number;
   readonly #blocks = new Set<Block>();
@@ -156,14 +156,19 @@ class PageBlocks {
 
   delete(block: Block): void {
     this.#blocks.delete(block);
+    if (this.#blocks.size === 0) this.#misses = 0;
+  }
+
+  /** Whether no block has ever had any of these bytes; not too often. */
+  isBeside(from: number, to: number): boolean {
+    const last = (to - 1) >> GRANULE_SHIFT;
+    let granule = from >> GRANULE_SHIFT;
+    while (granule <= last && this.#granules[granule] === 0) granule++;
+    return granule > last && ++this.#misses < MANY_MISSES;
   }
 
   /** Blocks that have to go when these bytes of the page change. */
   madeOf(from: number, to: number): readonly Block[] {
-    const last = (to - 1) >> GRANULE_SHIFT;
-    let granule = from >> GRANULE_SHIFT;
-    while (granule <= last && this.#granules[granule] === 0) granule++;
-    if (granule > last) return this.#missed();
     const found = [...this.#blocks].filter((block) => {
       const { start, end } = this.#extent(block);
       return start < to && end > from;
@@ -301,6 +306,16 @@ export class BlockCache {
   }
 
   /**
+   * Whether bytes of a page are beside all code on it, that of regions included: these are made of blocks.
+   * False from when that has been so very often: then it is better without the code.
+   * @param page guest physical page number
+   * @param from, to bytes as in {@link dropBytes}
+   */
+  isBeside(page: number, from: number, to: number): boolean {
+    return this.#byPage.get(page)?.isBeside(from, to) === true;
+  }
+
+  /**
    * Bytes of a page have changed: forgets the blocks that are made of them. Only those, for boot
    * loaders keep variables among their code. A block that runs just now leaves before its next
    * instruction.
@@ -313,7 +328,7 @@ export class BlockCache {
     const blocks = this.#byPage.get(page);
     if (blocks === undefined) return false;
     for (const block of blocks.madeOf(from, to)) this.#remove(block);
-    return this.#byPage.has(page);
+    return blocks.size > 0;
   }
 
   #remove(block: Block): void {
@@ -321,9 +336,7 @@ export class BlockCache {
     const blocks = block.single ? this.#singles : this.#byPlace;
     if (blocks.get(place) === block) blocks.delete(place);
     for (const page of block.pages) {
-      const onPage = this.#byPage.get(page);
-      onPage?.delete(block);
-      if (onPage?.size === 0) this.#byPage.delete(page);
+      this.#byPage.get(page)?.delete(block);
     }
     if (!block.single) this.#empty(block.jump);
     const first = block.header + RECORD_SIZE;

@@ -81,8 +81,11 @@ export class Mappings {
     const offset = linear & (PAGE_SIZE - 1);
     const current = user === this.user;
     if (current && access !== "execute") {
-      const host = this.#current.tlb.lookup(linear, access === "write");
+      const { tlb } = this.#current;
+      const host = tlb.lookup(linear, access === "write" ? "WRITE_PAGE" : "READ_PAGE");
       if (host >= 0) return host - RAM_BASE + offset;
+      const code = access === "write" ? tlb.lookup(linear, "CODE_PAGE") - RAM_BASE : -1;
+      if (code >= 0 && this.codePages.has(code >>> PAGE_SHIFT)) return code + offset;
     }
     const walker = this.#walker;
     const status = walker.walk(linear);
@@ -289,15 +292,16 @@ export class Mappings {
     if (this.watched(linear)) return;
     const number = page >>> PAGE_SHIFT;
     const tracked = this.#written !== undefined;
-    const writable =
+    const isPermitted =
       (!tracked || write) &&
       this.#walker.dirty &&
       this.#walker.permits("write", user) &&
-      !this.codePages.has(number) &&
       this.memory.allows("write", page, PAGE_SIZE);
+    const writable = isPermitted && !this.codePages.has(number);
     if (writable) this.#written?.add(number);
     const { tlb, read, write: writeWindows } = this.#current;
-    tlb.fill(linear, RAM_BASE + page, writable, this.#walker.span, this.#isGlobal);
+    const writes = writable ? "WRITE_PAGE" : isPermitted ? "CODE_PAGE" : undefined;
+    tlb.fill(linear, RAM_BASE + page, writes, this.#walker.span, this.#isGlobal);
     if (linear !== page) return;
     read.general.missed(page);
     if (write && writable) writeWindows.general.missed(page);

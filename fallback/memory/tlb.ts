@@ -14,17 +14,49 @@ const FILLED = { NO: 0, SMALL: 1, LARGE: 2, HUGE: 3, GLOBAL: 4 } as const;
 const LARGE_SHIFT = 10;
 const HUGE = 1024 * 1024 * 1024;
 
+/** Which entries of a TLB are filled, each once. */
+class Places {
+  readonly #places = new Uint16Array(TLB_ENTRIES);
+  readonly #isListed = new Uint8Array(TLB_ENTRIES);
+  #count = 0;
+
+  add(place: number): void {
+    if (this.#isListed[place] === 1) return;
+    this.#isListed[place] = 1;
+    this.#places[this.#count++] = place;
+  }
+
+  each(action: (place: number) => void): void {
+    for (let index = 0; index < this.#count; index++) action(this.#places[index] as number);
+  }
+
+  /** The same; and none of them is listed any more. */
+  take(action: (place: number) => void): void {
+    this.each((place) => {
+      this.#isListed[place] = 0;
+      action(place);
+    });
+    this.#count = 0;
+  }
+}
+
+const TAGS = ["READ_PAGE", "WRITE_PAGE", "CODE_PAGE"] as const;
+type Tag = (typeof TAGS)[number];
+
 /**
  * The software TLB that generated code looks into. An entry holds a page twice: as readable and as
  * writable, each for the current privilege level.
  */
 export class SoftwareTlb {
   readonly #view: DataView;
-  /** Entries filled since the last flush: a flush after few fills is cheap. */
-  readonly #filled = new Uint16Array(TLB_ENTRIES);
   /** 0: empty; else bits of {@link FILLED}. */
   readonly #isFilled = new Uint8Array(TLB_ENTRIES);
-  #filledCount = 0;
+  /**
+   * Entries filled since the last flush: a flush after few fills is cheap. Apart, those that had a page
+   * that goes when CR3 is loaded: mostly few.
+   */
+  readonly #global = new Places();
+  readonly #local = new Places();
 
   /** @param offset of its entries from `TLB`, in bytes */
   constructor(buffer: ArrayBuffer, offset: number) {
@@ -33,43 +65,56 @@ export class SoftwareTlb {
     new Uint8Array(buffer, TLB + offset, TLB_ENTRIES * TLB_ENTRY_SIZE).fill(0xff);
   }
 
+  #each(action: (at: number, filled: number) => void): void {
+    const act = (place: number) => action(place * TLB_ENTRY_SIZE, this.#isFilled[place] as number);
+    this.#global.each(act);
+    this.#local.each(act);
+  }
+
   flush(): void {
-    for (let index = 0; index < this.#filledCount; index++) {
-      const slot = this.#filled[index] as number;
-      this.#clear(slot * TLB_ENTRY_SIZE);
-      this.#isFilled[slot] = FILLED.NO;
-    }
-    this.#filledCount = 0;
+    const empty = (place: number) => this.#empty(place);
+    this.#global.take(empty);
+    this.#local.take(empty);
+  }
+
+  #empty(place: number): void {
+    this.#clear(place * TLB_ENTRY_SIZE);
+    this.#isFilled[place] = FILLED.NO;
   }
 
   /**
    * @param linear of any byte of the page
    * @param host memory offset of the page
-   * @param write whether the page may also be written through the entry
+   * @param writes the tag by which the page may also be written; undefined if it may not
    * @param span bytes of the page that it is part of
    * @param global whether it stays when CR3 is loaded
    */
-  fill(linear: number, host: number, write: boolean, span: number, global: boolean): void {
+  fill(
+    linear: number,
+    host: number,
+    writes: Exclude<Tag, "READ_PAGE"> | undefined,
+    span: number,
+    global: boolean,
+  ): void {
     const low = pageLow(linear);
     const high = pageHigh(linear);
-    const slot = slotOf(low);
-    const at = slot * TLB_ENTRY_SIZE;
+    const place = slotOf(low);
+    const at = place * TLB_ENTRY_SIZE;
+    this.#clear(at);
     this.#setTag(at + TLB_ENTRY.READ_PAGE, low, high);
-    if (write) this.#setTag(at + TLB_ENTRY.WRITE_PAGE, low, high);
-    else this.#clearTag(at, "WRITE_PAGE");
+    if (writes !== undefined) this.#setTag(at + TLB_ENTRY[writes], low, high);
     this.#view.setUint32(at + TLB_ENTRY.HOST_PAGE, host, true);
     this.#view.setInt32(at + TLB_ENTRY.DISTANCE, host - low * PAGE_SIZE, true);
-    if (this.#isFilled[slot] === FILLED.NO) this.#filled[this.#filledCount++] = slot;
+    (global ? this.#global : this.#local).add(place);
     const size = span >= HUGE ? FILLED.HUGE : span > PAGE_SIZE ? FILLED.LARGE : FILLED.SMALL;
-    this.#isFilled[slot] = global ? size | FILLED.GLOBAL : size;
+    this.#isFilled[place] = global ? size | FILLED.GLOBAL : size;
   }
 
   /** Memory offset of the page, or -1. */
-  lookup(linear: number, write: boolean): number {
+  lookup(linear: number, tag: Tag): number {
     const low = pageLow(linear);
     const at = slotOf(low) * TLB_ENTRY_SIZE;
-    const tag = at + (write ? TLB_ENTRY.WRITE_PAGE : TLB_ENTRY.READ_PAGE);
-    if (!this.#hasTag(tag, low, pageHigh(linear))) return -1;
+    if (!this.#hasTag(at + TLB_ENTRY[tag], low, pageHigh(linear))) return -1;
     return this.#view.getUint32(at + TLB_ENTRY.HOST_PAGE, true);
   }
 
@@ -77,53 +122,44 @@ export class SoftwareTlb {
   invalidate(linear: number): void {
     const low = pageLow(linear);
     this.#clear(slotOf(low) * TLB_ENTRY_SIZE);
-    for (let index = 0; index < this.#filledCount; index++) {
-      const slot = this.#filled[index] as number;
-      const size = (this.#isFilled[slot] as number) & ~FILLED.GLOBAL;
-      if (size < FILLED.LARGE) continue;
-      const at = slot * TLB_ENTRY_SIZE;
+    this.#each((at, filled) => {
+      const size = filled & ~FILLED.GLOBAL;
+      if (size < FILLED.LARGE) return;
       const other = this.#view.getInt32(at + TLB_ENTRY.READ_PAGE, true);
       if (size === FILLED.HUGE || (other ^ low) >>> LARGE_SHIFT === 0) this.#clear(at);
-    }
+    });
   }
 
   /** CR3 is loaded where global pages stay. */
   forgetLocal(): void {
-    let kept = 0;
-    for (let index = 0; index < this.#filledCount; index++) {
-      const slot = this.#filled[index] as number;
-      if (((this.#isFilled[slot] as number) & FILLED.GLOBAL) !== 0) this.#filled[kept++] = slot;
-      else {
-        this.#clear(slot * TLB_ENTRY_SIZE);
-        this.#isFilled[slot] = FILLED.NO;
-      }
-    }
-    this.#filledCount = kept;
+    this.#local.take((place) => {
+      if (((this.#isFilled[place] as number) & FILLED.GLOBAL) === 0) this.#empty(place);
+    });
   }
 
-  /** Takes the permission to write from all entries for a page. @param host its memory offset */
+  /** Takes the permission to write from all entries for a page of code. @param host its memory offset */
   protect(host: number): void {
-    for (let index = 0; index < this.#filledCount; index++) {
-      const at = (this.#filled[index] as number) * TLB_ENTRY_SIZE;
-      if (this.#view.getUint32(at + TLB_ENTRY.HOST_PAGE, true) === host) {
-        this.#clearTag(at, "WRITE_PAGE");
-      }
-    }
+    const view = this.#view;
+    this.#each((at) => {
+      if (view.getUint32(at + TLB_ENTRY.HOST_PAGE, true) !== host) return;
+      const [low, high] = [0, 4].map((half) =>
+        view.getInt32(at + TLB_ENTRY.WRITE_PAGE + half, true),
+      ) as [number, number];
+      if (low !== -1 || high !== -1) this.#setTag(at + TLB_ENTRY.CODE_PAGE, low, high);
+      this.#clearTag(at, "WRITE_PAGE");
+    });
   }
 
   /** Takes the permission to write from all entries. */
   protectAll(): void {
-    for (let index = 0; index < this.#filledCount; index++) {
-      this.#clearTag((this.#filled[index] as number) * TLB_ENTRY_SIZE, "WRITE_PAGE");
-    }
+    this.#each((at) => this.#clearTag(at, "WRITE_PAGE"));
   }
 
   #clear(at: number): void {
-    this.#clearTag(at, "READ_PAGE");
-    this.#clearTag(at, "WRITE_PAGE");
+    for (const tag of TAGS) this.#clearTag(at, tag);
   }
 
-  #clearTag(at: number, tag: "READ_PAGE" | "WRITE_PAGE"): void {
+  #clearTag(at: number, tag: Tag): void {
     this.#view.setInt32(at + TLB_ENTRY[tag], -1, true);
     this.#view.setInt32(at + TLB_ENTRY[tag] + 4, -1, true);
   }

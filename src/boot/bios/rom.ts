@@ -20,9 +20,10 @@ export const TRAP_PORT = 0xb4;
 const ENTRIES = 0xd000;
 const ENTRY_SIZE = 16;
 
-/** Within an entry: where it traps again, after an interrupt or right away. */
-const WAIT_OFFSET = 3;
-const POLL_OFFSET = 7;
+/** Within an entry: behind its trap; and where it traps again, after an interrupt or right away. */
+const TRAP_END = 3;
+const WAIT_OFFSET = 4;
+const POLL_OFFSET = 8;
 
 /** Offsets that programs know by heart, from the first PC's listing on. */
 const POWER_ON_TEST = 0xe05b;
@@ -44,8 +45,18 @@ const VECTOR_DISKETTE_PARAMETERS = 0x1e;
 export const POWER_ON_VECTOR = 0xff;
 
 /**
+ * Keyboard and time: those that programs call again and again until something happens, some with
+ * interrupts disabled. PCs' BIOSes enable them there.
+ */
+const INTERRUPTIBLE: readonly number[] = [0x16, 0x1a];
+const IRET = 0xcf;
+const STI = 0xfb;
+const NOP = 0x90;
+
+/**
  * An entry:
  *
+ *         nop                     ; or sti
  *         out  TRAP_PORT, al
  *         iret
  *   wait: sti
@@ -55,11 +66,11 @@ export const POWER_ON_VECTOR = 0xff;
  *         nop                     ; interrupts are taken after the instruction that follows STI
  *         jmp  entry
  */
-const ENTRY = [
-  ...[0xe6, TRAP_PORT, 0xcf],
-  ...[0xfb, 0xf4, 0xeb, 0xf9],
-  ...[0xfb, 0x90, 0xeb, 0xf5],
-] as const;
+const entryOf = (vector: number): readonly number[] => [
+  ...[INTERRUPTIBLE.includes(vector) ? STI : NOP, 0xe6, TRAP_PORT, IRET],
+  ...[STI, 0xf4, 0xeb, 0xf8],
+  ...[STI, NOP, 0xeb, 0xf4],
+];
 
 /**
  * Where the entry of IRQ 0 goes on, because programs replace the vector that this calls:
@@ -102,10 +113,8 @@ export const POWER_ON_OFFSET = entryOffset(POWER_ON_VECTOR);
 export function vectorAt(ip: number): number | undefined {
   const offset = ip - ENTRIES;
   const vector = Math.floor(offset / ENTRY_SIZE);
-  return vector >= 0 && vector <= 0xff && offset % ENTRY_SIZE <= 2 ? vector : undefined;
+  return vector >= 0 && vector <= 0xff && offset % ENTRY_SIZE <= TRAP_END ? vector : undefined;
 }
-
-const IRET = 0xcf;
 
 /**
  * Writes the ROM and the table of interrupt vectors.
@@ -113,7 +122,7 @@ const IRET = 0xcf;
  */
 export function writeRom(memory: GuestMemory, isService: (vector: number) => boolean): void {
   const rom = new Uint8Array(ROM_SIZE);
-  for (let vector = 0; vector <= 0xff; vector++) rom.set(ENTRY, entryOffset(vector));
+  for (let vector = 0; vector <= 0xff; vector++) rom.set(entryOf(vector), entryOffset(vector));
   rom.set([0xe9, ...word(POWER_ON_OFFSET - (POWER_ON_TEST + 3))], POWER_ON_TEST);
   rom.set(CONFIGURATION, CONFIGURATION_TABLE);
   rom.set(DISKETTE, DISKETTE_PARAMETERS);
@@ -125,7 +134,8 @@ export function writeRom(memory: GuestMemory, isService: (vector: number) => boo
   // The timer's entry goes on to the rest of its code instead of returning.
   rom.set(TIMER_CODE, TIMER_INTERRUPT);
   const timerEntry = entryOffset(VECTOR_TIMER);
-  rom.set([0xe6, TRAP_PORT, 0xe9, ...word(TIMER_INTERRUPT - (timerEntry + 5))], timerEntry);
+  const distance = TIMER_INTERRUPT - (timerEntry + TRAP_END + 3);
+  rom.set([0xe9, ...word(distance)], timerEntry + TRAP_END);
   memory.write(gpa(ROM_BASE), rom);
 
   for (let vector = 0; vector <= 0xff; vector++) {

@@ -78,7 +78,7 @@ export class BiosRig {
     }
     let waited = 0;
     for (;;) {
-      this.registers.rip = BigInt(entry + 2);
+      this.registers.rip = BigInt(entry + 3);
       this.trap();
       const again = [true, false].some(
         (wait) => this.registers.rip === BigInt(againOffset(vector, wait)),

@@ -25,6 +25,12 @@ _start:
     int     $0x1a
     cmpw    %bx, %dx
     je      1b
+    movw    %dx, %bx
+    cli                             /* the BIOS lets the next one in */
+2:  int     $0x1a
+    cmpw    %bx, %dx
+    je      2b
+    sti
     movw    $ticked, %si
     call    print
 

@@ -203,19 +203,16 @@ export const TLB_ENTRY = {
 } as const;
 export const TLB_ENTRY_SIZE = 32;
 
-/** Where execution goes from a linear address: direct-mapped. */
+/**
+ * Where execution goes from a linear address, direct-mapped: u32 each, how far behind {@link RECORDS} the
+ * header of a block is. That says whether it is the one; the first record is a header of none.
+ */
 export const JUMP_CACHE = 0x20_0000;
-/** A Linux kernel that boots has a quarter as many blocks: half of them would displace each other otherwise. */
+/** A Linux kernel that boots has a quarter as many blocks: else half of them would displace each other. */
 export const JUMP_CACHE_ENTRIES = 262144;
 /** An address is hashed by what it has from here on. */
 export const JUMP_CACHE_SHIFT = 14;
-export const JUMP_CACHE_ENTRY = {
-  /** Linear address with the rights' bit, or what belongs to another entry. */
-  RIP: 0,
-  /** u32: the block's header record. */
-  BLOCK: 8,
-} as const;
-export const JUMP_CACHE_ENTRY_SIZE = 16;
+export const JUMP_CACHE_ENTRY_SIZE = 4;
 /**
  * Exclusive-or with the linear address: what user code may go to is told apart from what the system
  * may. No canonical address has it.
@@ -230,7 +227,7 @@ export const REGION_LINKS = 0x10_0000;
 export const REGION_SLOTS = 65536;
 
 /** Records of decoded instructions: see `record.ts`. */
-export const RECORDS = 0x60_0000;
+export const RECORDS = 0x30_0000;
 export const RECORDS_END = 0x1c0_0000;
 
 /** Where regions of the JIT leave in the middle: see `jit/exit-records.ts`. */

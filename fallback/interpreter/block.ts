@@ -2,7 +2,6 @@ import type { CodePage } from "../memory/code-tlb.ts";
 import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY,
   JUMP_CACHE_ENTRY_SIZE,
   JUMP_CACHE_SHIFT,
   RECORDS,
@@ -11,7 +10,7 @@ import {
 } from "../state.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import { microIndex } from "./handlers.ts";
-import { RECORD, RECORD_SIZE } from "./record.ts";
+import { HEADER, NO_KEY, RECORD, RECORD_SIZE } from "./record.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -197,58 +196,71 @@ export class BlockCache {
   /** By number of the header's record. */
   readonly #byHeader: Block[] = [];
   readonly #byPage = new Map<number, PageBlocks>();
-  #next = RECORDS;
-  /** Entries of the jump cache that are not empty, maybe some twice; or too many to list. */
+  #next = FIRST_HEADER;
+  /** Headers that linear addresses lead to, maybe some twice; or too many to list. */
   readonly #remembered: number[] = [];
   /** Nobody knows any more where linear addresses lead. */
   onForget: () => void = () => {};
 
   constructor(buffer: ArrayBuffer) {
     this.#view = new DataView(buffer);
-    // The other entries are empty as they are in new memory.
-    this.#empty(JUMP_CACHE);
     this.clear();
   }
 
   /** Forgets all blocks. */
   clear(): void {
+    this.#byHeader.forEach(({ jump }) => {
+      this.#setEntry(jump, RECORDS);
+    });
     this.#byPlace.clear();
     this.#singles.clear();
     this.#byHeader.length = 0;
     this.#byPage.clear();
-    this.#next = RECORDS;
+    this.#next = FIRST_HEADER;
+    this.#unlink(RECORDS);
     this.forgetJumps();
   }
 
   /** Forgets where linear addresses lead: their mapping has changed. */
   forgetJumps(): void {
     // Real-mode code that changes modes for every service of the BIOS does this all the time.
-    if (this.#remembered.length > MANY_JUMPS) this.#emptyJumps();
-    else for (const entry of this.#remembered) this.#empty(entry);
+    if (this.#remembered.length <= MANY_JUMPS) {
+      for (const header of this.#remembered) this.#forgetHeader(header);
+    } else {
+      this.#byHeader.forEach(({ header }) => {
+        this.#forgetHeader(header);
+      });
+    }
     this.#remembered.length = 0;
     this.onForget();
   }
 
-  #emptyJumps(): void {
-    const size = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_SIZE;
-    new Uint8Array(this.#view.buffer, JUMP_CACHE, size).fill(0);
-    this.#empty(JUMP_CACHE);
-  }
-
-  /** Forgets where one linear address leads. */
+  /** What is at a linear address will be asked for, when execution begins there. */
   forgetJump(linear: bigint): void {
-    this.#empty(jumpEntry(linear));
+    this.#setEntry(jumpEntry(linear), RECORDS);
+    this.#unlink(RECORDS);
   }
 
   /** Forgets where the linear addresses of a page lead. */
   forgetPage(page: CodePage): void {
-    for (const entry of page.jumps) this.#empty(entry);
+    for (const header of page.jumps) this.#forgetHeader(header);
   }
 
-  /** An empty entry holds an address that belongs elsewhere: 0 belongs to the first. */
-  #empty(entry: number): void {
-    const elsewhere = entry === JUMP_CACHE ? 1n : 0n;
-    this.#view.setBigInt64(entry + JUMP_CACHE_ENTRY.RIP, elsewhere, true);
+  /** No linear address leads to a header any more, if it is one still. */
+  #forgetHeader(header: number): void {
+    if (this.byHeader(header) !== undefined) {
+      this.#view.setBigInt64(header + HEADER.KEY, NO_KEY, true);
+    }
+  }
+
+  /** A header that nothing is known of yet. */
+  #unlink(header: number): void {
+    this.#view.setBigInt64(header + HEADER.KEY, NO_KEY, true);
+    this.#view.setInt32(header + HEADER.LINK, RECORDS, true);
+  }
+
+  #setEntry(entry: number, header: number): void {
+    this.#view.setInt32(entry, header - RECORDS, true);
   }
 
   /** Room for `records` records; everything is forgotten when there is none. */
@@ -271,6 +283,7 @@ export class BlockCache {
     if (old !== undefined) this.#remove(old);
     blocks.set(place, block);
     this.#byHeader[recordNumber(block.header)] = block;
+    this.#unlink(block.header);
     for (const page of block.pages) {
       let onPage = this.#byPage.get(page);
       if (onPage === undefined) {
@@ -297,12 +310,11 @@ export class BlockCache {
 
   /** Makes jumps to the block's linear address find it. @param page that its first byte is on */
   rememberJump(block: Block, page: CodePage): void {
-    const entry = block.jump;
-    if (this.#remembered.length <= MANY_JUMPS) this.#remembered.push(entry);
-    page.jumps.add(entry);
-    const key = block.user ? block.linear ^ USER_CODE : block.linear;
-    this.#view.setBigUint64(entry + JUMP_CACHE_ENTRY.RIP, key, true);
-    this.#view.setUint32(entry + JUMP_CACHE_ENTRY.BLOCK, block.header, true);
+    const { header, jump, linear, user } = block;
+    if (this.#remembered.length <= MANY_JUMPS) this.#remembered.push(header);
+    page.jumps.add(header);
+    this.#view.setBigUint64(header + HEADER.KEY, user ? linear ^ USER_CODE : linear, true);
+    this.#setEntry(jump, header);
   }
 
   /**
@@ -338,7 +350,7 @@ export class BlockCache {
     for (const page of block.pages) {
       this.#byPage.get(page)?.delete(block);
     }
-    if (!block.single) this.#empty(block.jump);
+    this.#forgetHeader(block.header);
     const first = block.header + RECORD_SIZE;
     for (let record = first; record < block.recordsEnd; record += RECORD_SIZE) {
       this.#view.setUint16(record + RECORD.HANDLER, microIndex("leave"), true);
@@ -346,6 +358,8 @@ export class BlockCache {
   }
 }
 
+/** Behind the header of no block. */
+const FIRST_HEADER = RECORDS + RECORD_SIZE;
 const recordNumber = (header: number): number => (header - RECORDS) / RECORD_SIZE;
 
 /** One number of both. */

@@ -1,19 +1,12 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { SlowAccess } from "../emission/guest-access.ts";
+import { cachedHeader, leadsTo } from "../emission/jump-lookup.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
 import { FORMS_SECTION, serialiseForms } from "../isa/form-index.ts";
 import type { Variant } from "../isa/variant.ts";
 import { buildSettleFlags } from "../jit/flag-kinds.ts";
 import { MAX_CALL_DEPTH, REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "../jit/protocol.ts";
-import {
-  JUMP_CACHE,
-  JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY,
-  JUMP_CACHE_ENTRY_SIZE,
-  JUMP_CACHE_SHIFT,
-  RAM_BASE,
-  STATE,
-} from "../state.ts";
+import { RAM_BASE, RECORDS, STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import {
   callResult,
@@ -137,7 +130,9 @@ class Dispatcher {
   readonly #imports: Imports & Settling;
   readonly #emit: Emit;
   readonly #record: Local<"i32">;
-  readonly #rip: Local<"i64">;
+  /** Of the block to be entered, as HEADER.KEY; and the header of the one before. */
+  readonly #key: Local<"i64">;
+  readonly #last: Local<"i32">;
   readonly #result: Local<"i32">;
   /** A region has run: the flags may be pending. */
   readonly #pending: Local<"i32">;
@@ -157,7 +152,8 @@ class Dispatcher {
     this.#slow = slow;
     this.#imports = imports;
     this.#record = this.#fn.local("i32");
-    this.#rip = this.#fn.local("i64");
+    this.#key = this.#fn.local("i64");
+    this.#last = this.#fn.local("i32");
     this.#result = this.#fn.local("i32");
     this.#pending = this.#fn.local("i32");
     this.#interpret = this.#fn.local("i32");
@@ -165,6 +161,7 @@ class Dispatcher {
 
   build(): Uint8Array {
     const fn = this.#fn;
+    fn.set(this.#last, i32.const(RECORDS));
     fn.block((leave) => {
       fn.loop((enter) => {
         this.#enterBlock(leave, enter);
@@ -180,25 +177,26 @@ class Dispatcher {
   #enterBlock(leave: Label, enter: Label): void {
     const fn = this.#fn;
     const zero = i32.const(0);
-    fn.set(this.#rip, i64.add(i64.load(zero, STATE.RIP), i64.load(zero, STATE.CODE_BASE)));
-    const hash = i64.xor(this.#rip, i64.shrU(this.#rip, i64.const(JUMP_CACHE_SHIFT)));
-    const slot = i32.and(i32.wrap(hash), i32.const(JUMP_CACHE_ENTRIES - 1));
-    const entry = fn.let(i32.mul(slot, i32.const(JUMP_CACHE_ENTRY_SIZE)));
-    const key = i64.xor(this.#rip, i64.load(zero, STATE.CODE_RIGHTS));
-    const known = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), key);
-    fn.if(
-      known,
-      () => fn.set(this.#record, i32.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.BLOCK)),
-      () => {
-        fn.set(this.#record, callResult("i32", this.#imports.findBlock));
-        fn.if(i32.eqz(this.#record), () => {
-          // The fault that follows may come behind a region, and shows the flags to its handler.
-          fn.call(this.#imports.settleFlags);
-          fn.set(this.#result, i32.const(LEFT.NO_BLOCK));
-          fn.branch(leave);
-        });
-      },
-    );
+    const linear = i64.add(i64.load(zero, STATE.RIP), i64.load(zero, STATE.CODE_BASE));
+    fn.set(this.#key, i64.xor(linear, i64.load(zero, STATE.CODE_RIGHTS)));
+    fn.set(this.#record, i32.load(this.#last, HEADER.LINK));
+    fn.if(i32.eqz(leadsTo(this.#record, this.#key)), () => {
+      fn.set(this.#record, cachedHeader(fn, this.#key));
+      fn.if(
+        leadsTo(this.#record, this.#key),
+        () => fn.store(this.#last, this.#record, HEADER.LINK),
+        () => {
+          fn.set(this.#record, callResult("i32", this.#imports.findBlock));
+          fn.if(i32.eqz(this.#record), () => {
+            // The fault that follows may come behind a region, and shows the flags to its handler.
+            fn.call(this.#imports.settleFlags);
+            fn.set(this.#result, i32.const(LEFT.NO_BLOCK));
+            fn.branch(leave);
+          });
+        },
+      );
+    });
+    fn.set(this.#last, this.#record);
     this.#enterRegion(leave, enter);
     fn.if(this.#pending, () => {
       fn.call(this.#imports.settleFlags);

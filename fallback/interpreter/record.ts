@@ -41,4 +41,11 @@ export const HEADER = {
   REGION: 8,
   /** i32: how often it has been entered by the time that HEAT is 0. */
   ENTRIES: 12,
+  /** i64: the linear address that leads here, with the rights' bit; {@link NO_KEY} if none does now. */
+  KEY: 16,
+  /** i32: header of where control has gone from here last. */
+  LINK: 24,
 } as const;
+
+/** No linear address. */
+export const NO_KEY = 0x2bad_c0de_2bad_c0den;

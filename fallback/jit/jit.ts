@@ -1,5 +1,5 @@
 import { MILLISECOND } from "../../src/core/units.ts";
-import { type Block, jumpEntry, placeOf } from "../interpreter/block.ts";
+import { type Block, placeOf } from "../interpreter/block.ts";
 import { linearAddress } from "../interpreter/code-place.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { HEADER } from "../interpreter/record.ts";
@@ -339,10 +339,9 @@ export class Jit {
       if (page?.address !== physical * PAGE_SIZE) return false;
       found.push(page);
     }
-    const jump = jumpEntry(linear);
     for (const page of found) {
       page.slots.add(slot);
-      page.jumps.add(jump);
+      page.jumps.add(block.header);
     }
     this.#table.link(slot, region.function);
     return true;

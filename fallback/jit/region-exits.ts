@@ -1,14 +1,6 @@
+import { cachedHeader, leadsTo } from "../emission/jump-lookup.ts";
 import { HEADER } from "../interpreter/record.ts";
-import {
-  JUMP_CACHE,
-  JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY,
-  JUMP_CACHE_ENTRY_SIZE,
-  JUMP_CACHE_SHIFT,
-  REGION_LINKS,
-  STATE,
-  USER_CODE,
-} from "../state.ts";
+import { REGION_LINKS, STATE, USER_CODE } from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import {
   callResult,
@@ -175,17 +167,11 @@ export class RegionExits {
     const { block } = this.#entry;
     const base = BigInt.asUintN(64, block.linear - block.rip);
     const linear = fn.let(i64.add(rip, i64.const(base)));
-    const hash = i64.xor(linear, i64.shrU(linear, i64.const(JUMP_CACHE_SHIFT)));
-    const index = i32.and(i32.wrap(hash), i32.const(JUMP_CACHE_ENTRIES - 1));
-    const entry = fn.let(i32.mul(index, i32.const(JUMP_CACHE_ENTRY_SIZE)));
+    const key = block.user ? fn.let(i64.xor(linear, i64.const(USER_CODE))) : linear;
+    const header = fn.let(cachedHeader(fn, key));
     const slot = fn.local("i32");
     fn.set(slot, i32.const(0));
-    const key = block.user ? i64.xor(linear, i64.const(USER_CODE)) : linear;
-    const isKnown = i64.eq(i64.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.RIP), key);
-    fn.if(isKnown, () => {
-      const header = i32.load(entry, JUMP_CACHE + JUMP_CACHE_ENTRY.BLOCK);
-      fn.set(slot, i32.load(header, HEADER.REGION));
-    });
+    fn.if(leadsTo(header, key), () => fn.set(slot, i32.load(header, HEADER.REGION)));
     return slot;
   }
 

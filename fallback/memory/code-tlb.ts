@@ -16,7 +16,7 @@ export interface CodePage {
   readonly span: number;
   /** Stays when CR3 is loaded. */
   readonly global: boolean;
-  /** Entries of the jump cache, and slots of regions, that hold as long as the page does. */
+  /** Headers of blocks that linear addresses lead to, and slots of regions, that hold as long as the page does. */
   readonly jumps: Set<number>;
   readonly slots: Set<number>;
 }

@@ -5,7 +5,7 @@ import { type DebugStops, instructionAddress, NO_STOPS, stopsAnywhere } from "..
 import type { ProcessorState } from "../core/processor-state.ts";
 import { MICROSECOND, MILLISECOND, type Nanos, nanos } from "../core/units.ts";
 import type { KvmCpu } from "../kvm/kvm-cpu.ts";
-import { fallbackKnowsMode } from "./leaves.ts";
+import { fallbackKnowsMode, isLegacyPaging, isUnpaged } from "./leaves.ts";
 
 /**
  * How long the fallback goes on after an instruction that KVM refused, at least: about what the two
@@ -13,6 +13,8 @@ import { fallbackKnowsMode } from "./leaves.ts";
  */
 const SHORTEST_STAY = 300 * MICROSECOND;
 const LONGEST_STAY = 50 * MILLISECOND;
+
+const STEPPED: VmExit = { kind: "debug", cause: "step", watchpoint: undefined };
 
 export interface AssistedCpuOptions {
   readonly kvm: KvmCpu;
@@ -164,8 +166,25 @@ export class AssistedCpu implements Cpu {
   /** Undefined: the other processor goes on. */
   #runKvm(deadline: Nanos): VmExit | undefined {
     const exit = this.#kvm.run(deadline);
+    if (exit.kind === "shutdown" && this.#beginsLegacyPaging()) return undefined;
     if (exit.kind !== "cannot-continue" || !this.#kvm.refused) return exit;
     return this.#assist(exit);
+  }
+
+  /**
+   * Some hosts' KVM shuts down where a guest switches 32-bit paging on, and drops CR0.PG when it is
+   * set from outside: then all that runs with such paging runs in the fallback.
+   * @returns whether it was that, and the fallback has switched it on
+   */
+  #beginsLegacyPaging(): boolean {
+    if (!isUnpaged(this.#kvm.readRegisters())) return false;
+    const fallback = this.#takeOver();
+    if (fallback.nextInstruction() === "mov") {
+      fallback.executeForced();
+      if (isLegacyPaging(fallback.readRegisters())) return true;
+    }
+    this.#active = this.#kvm;
+    return false;
   }
 
   #assist(refusal: CannotContinue): CannotContinue | undefined {
@@ -209,6 +228,10 @@ export class AssistedCpu implements Cpu {
     if (this.#knowsMode) {
       const exit = fallback.run(deadline);
       if (exit.kind !== "cannot-continue") return exit;
+      if (isLegacyPaging(fallback.readRegisters())) {
+        fallback.executeForced();
+        return this.#stops.step ? STEPPED : undefined;
+      }
     } else if (!this.#stops.step) {
       const next = instructionAddress(fallback.readRegisters());
       if (this.#stops.breakpoints.has(next)) {
@@ -238,8 +261,11 @@ export class AssistedCpu implements Cpu {
     const fallback = this.#fallback();
     const { clock } = this.#options;
     if (clock.now() >= this.#stayUntil && fallback.settle()) {
-      this.#handBack();
-      return undefined;
+      if (!isLegacyPaging(fallback.readRegisters())) {
+        this.#handBack();
+        return undefined;
+      }
+      this.#stayUntil = clock.now() + LONGEST_STAY;
     }
     const exit = fallback.run(nanos(Math.min(deadline, Math.max(this.#stayUntil, clock.now()))));
     if (exit.kind !== "cannot-continue") {
@@ -247,7 +273,8 @@ export class AssistedCpu implements Cpu {
       const over = exit.kind === "kicked" && clock.now() < deadline;
       return over && clock.now() >= this.#stayUntil ? undefined : exit;
     }
-    this.#handBack();
+    if (isLegacyPaging(fallback.readRegisters())) fallback.executeForced();
+    else this.#handBack();
     return undefined;
   }
 

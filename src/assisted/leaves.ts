@@ -1,4 +1,5 @@
 import type { DecodedInstruction } from "../../fallback/interpreter/decoder.ts";
+import type { Registers } from "../core/cpu.ts";
 import type { ProcessorState } from "../core/processor-state.ts";
 
 /**
@@ -29,3 +30,15 @@ const KNOWN_CR4 = 0x4_07fcn;
  */
 export const fallbackKnowsMode = ({ registers }: ProcessorState): boolean =>
   (registers.cr4 & ~KNOWN_CR4) === 0n;
+
+const CR0_PE = 1n << 0n;
+const CR0_PG = 1n << 31n;
+const CR4_PAE = 1n << 5n;
+
+/** Protected mode without paging, and paging would be that of the 80386. */
+export const isUnpaged = ({ cr0, cr4 }: Registers): boolean =>
+  (cr0 & (CR0_PE | CR0_PG)) === CR0_PE && (cr4 & CR4_PAE) === 0n;
+
+/** 32-bit paging (Intel SDM vol. 3A §4.3). */
+export const isLegacyPaging = ({ cr0, cr4 }: Registers): boolean =>
+  (cr0 & CR0_PG) !== 0n && (cr4 & CR4_PAE) === 0n;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
-import { tinyGuest } from "../support/tiny-guest.ts";
+import { exit, tinyGuest } from "../support/tiny-guest.ts";
 
 const SOURCES = ["apic/start.S", "assist/guest.c"].map((name) => join(import.meta.dirname, name));
 const CFLAGS = [
@@ -84,5 +84,25 @@ describe("privileged code with instructions that some hosts' KVM gives up", () =
     ]);
     expect(ended.status).toBe(121);
     expect(ended.stderr).toMatch(/\brip +0000000000100033/);
+  });
+
+  it.skipIf(missing("kvm"))("goes on where KVM does not know the 80386's paging", async () => {
+    const ended = await run([
+      tinyGuest(
+        // 4 MiB of memory at 0 and at 0xc0000000: mov dword [directory], 0x83; the same + 0xc00
+        [0xc7, 0x05, 0, 0, 0x20, 0, 0x83, 0, 0, 0, 0xc7, 0x05, 0, 0x0c, 0x20, 0, 0x83, 0, 0, 0],
+        // mov eax, directory; mov cr3, eax; CR4.PSE and CR0.PG are set
+        [0xb8, 0, 0, 0x20, 0, 0x0f, 0x22, 0xd8, 0x0f, 0x20, 0xe0, 0x0c, 0x10, 0x0f, 0x22, 0xe0],
+        [0x0f, 0x20, 0xc0, 0x0d, 0, 0, 0, 0x80, 0x0f, 0x22, 0xc0],
+        // What is KVM's to execute: xor eax, eax; cpuid; mov eax, cr3; mov cr3, eax
+        [0x31, 0xc0, 0x0f, 0xa2, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8],
+        // mov byte [0x200ff0], 'p'; mov al, [0xc0200ff0]; mov dx, 0x3f8; out dx, al
+        [0xc6, 0x05, 0xf0, 0x0f, 0x20, 0, 0x70, 0xa0, 0xf0, 0x0f, 0x20, 0xc0],
+        [0x66, 0xba, 0xf8, 0x03, 0xee],
+        exit(3),
+      ),
+      ...["--accel", "kvm", "--net", "none"],
+    ]);
+    expect(ended).toMatchObject({ status: 3, stdout: "p" });
   });
 });

@@ -230,6 +230,15 @@ export class FallbackCpu implements Cpu {
 
   rest(): void {}
 
+  /** None where time is counted: there waiting takes none. */
+  get hasSpareWork(): boolean {
+    return this.#options.executed === undefined && this.#engine.jit?.hasSpareWork === true;
+  }
+
+  doSpareWork(): void {
+    this.#engine.jit?.doSpareWork();
+  }
+
   stopAt(stops: DebugStops): void {
     this.#completeAccess();
     this.#debugging.set(stops);

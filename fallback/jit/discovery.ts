@@ -22,6 +22,17 @@ export interface GraphSource {
   wordAt(linear: bigint): bigint | undefined;
 }
 
+type Find = (rip: bigint) => Block | undefined;
+
+/** Looks for what is at an offset once. */
+export function remembering(find: Find): Find {
+  const found = new Map<bigint, Block | undefined>();
+  return (rip) => {
+    if (!found.has(rip)) found.set(rip, find(rip));
+    return found.get(rip);
+  };
+}
+
 /** A place in the code, as part of the region or of what is inlined there. */
 interface Target {
   readonly rip: bigint;

@@ -8,6 +8,10 @@ const PER_REGION = 20;
 const GRACE = 8_500;
 /** Instructions that are executed for each more: translating takes a sixth of the time then. */
 const EXECUTED_FOR_EACH = 20_000;
+/** How much of its patience is enough where nobody has to wait. */
+const SPARE_PATIENCE = 1 / 2;
+/** Instructions that hot code has executed for each that is translated then. */
+const HOT_FOR_EACH = 400;
 /** How many times as hot code has to be as what asks first, at most. */
 const MAX_DEMAND = 16;
 
@@ -36,6 +40,11 @@ export class Effort {
     this.#hot += executed;
     if (this.#hot < this.#patience) return false;
     return this.#spent <= this.#allowance;
+  }
+
+  /** Whether code may be translated while the guest has nothing to do: less, for much of it never runs again. */
+  get allowsSpare(): boolean {
+    return this.#hot >= SPARE_PATIENCE * this.#patience && this.#spent <= this.#hot / HOT_FOR_EACH;
   }
 
   /** How much may have been translated by now. */

@@ -8,7 +8,7 @@ import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
 import { STATE, TLB_OF_USER, USER_CODE } from "../state.ts";
 import { Callees } from "./callees.ts";
-import { discover } from "./discovery.ts";
+import { discover, remembering } from "./discovery.ts";
 import { Effort } from "./effort.ts";
 import { ExitRecords } from "./exit-records.ts";
 import { Experience } from "./experience.ts";
@@ -17,6 +17,7 @@ import { Heat } from "./heat.ts";
 import { KnownWindows } from "./known-windows.ts";
 import { LearntJumps } from "./learnt-jumps.ts";
 import { RegionModules } from "./module.ts";
+import { Postponed } from "./postponed.ts";
 import { pagesOf, type Region, RegionCache, spansOf } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import { RegionTable } from "./region-table.ts";
@@ -88,6 +89,7 @@ export class Jit {
   readonly #drops = new Map<number, number>();
   readonly #jumps = new LearntJumps();
   readonly #callees = new Callees();
+  readonly #postponed = new Postponed();
   #modules: RegionModules | undefined;
   /** Regions that have imported the table. */
   #made = 0;
@@ -153,6 +155,19 @@ export class Jit {
     const missing = Math.ceil(threshold * this.#effort.demand) - this.#heat.entered(block);
     if (isAllowed && missing <= 0) this.#translate(() => this.#graphFor(block));
     else this.#heat.extend(block, Math.max(threshold, missing));
+    if (!isAllowed) this.#postponed.add(block);
+  }
+
+  /** Whether there is anything to translate while the guest has nothing to do. */
+  get hasSpareWork(): boolean {
+    return this.#effort.allowsSpare && this.#postponed.any;
+  }
+
+  /** Translates a block that was hot too early, if it is still there. */
+  doSpareWork(): void {
+    const block = this.#postponed.take();
+    if (block === undefined || this.#around.known(block.rip) !== block) return;
+    if (this.#regions.at(block) === undefined) this.#translate(() => this.#graphFor(block));
   }
 
   /**
@@ -308,6 +323,7 @@ export class Jit {
     this.#procedures.length = 0;
     this.#jumps.clear();
     this.#experience.clear();
+    this.#postponed.clear();
   }
 
   #drop(region: Region): void {
@@ -431,15 +447,4 @@ export class Jit {
 function linearIn({ linear, rip: start, codeSize }: Block, rip: bigint): bigint {
   const base = linear - start;
   return linearAddress({ base, rip, codeSize }, 0);
-}
-
-type Find = (rip: bigint) => Block | undefined;
-
-/** Looks for what is at an offset once. */
-function remembering(find: Find): Find {
-  const found = new Map<bigint, Block | undefined>();
-  return (rip) => {
-    if (!found.has(rip)) found.set(rip, find(rip));
-    return found.get(rip);
-  };
 }

@@ -235,6 +235,12 @@ export interface Cpu {
   /** Tells the CPU that the host's event loop runs now, and not the guest, until the next `run`. */
   rest(): void;
 
+  /** Whether there is anything that would make the guest quicker later, and can as well be left. */
+  readonly hasSpareWork?: boolean;
+
+  /** Does some of that, for a millisecond or so. Only between runs. */
+  doSpareWork?(): void;
+
   /**
    * What a debugger has the guest stop at, from the next `run` on; `NO_STOPS` for nothing. It is
    * invisible to the guest: its memory, its debug registers and its `int3` stay its own.

@@ -15,6 +15,9 @@ import { RunStatistics } from "./run-statistics.ts";
  */
 const LONGEST_SLICE = 20 * MILLISECOND;
 
+/** How long a guest has to have waited for time to be to spare: not between two packets. */
+const SPARE_AFTER = MILLISECOND;
+
 /** The interrupt controllers as the processor sees them. */
 export interface InterruptSource {
   /** Whether there are any: without, `hlt` is for ever. */
@@ -86,6 +89,8 @@ export class RunLoop {
   #halted = false;
   #windowRequested = false;
   #restartRequested = false;
+  /** Undefined while the guest runs. */
+  #waitingSince: Nanos | undefined;
   /** Of the guest's present run. */
   #deadline = NEVER;
 
@@ -176,7 +181,8 @@ export class RunLoop {
       this.statistics.busy += sliceEnd - mark;
       const drained = flush();
       if (this.#outcome !== undefined) break;
-      const until = this.#waiting() ? alarms.deadline : sliceEnd;
+      if (this.#waiting()) this.#waitingSince ??= sliceEnd;
+      const until = this.#waiting() && !this.#isSpare(sliceEnd) ? alarms.deadline : sliceEnd;
       const kept = drained !== undefined || this.control.requested;
       if (kept || !this.#attendance.attend(until)) {
         cpu.rest();
@@ -193,11 +199,29 @@ export class RunLoop {
 
   /** The event loop's turn, as long as the guest does not run. */
   async #turn(drained: Promise<void> | undefined): Promise<void> {
-    const { alarms, eventLoop } = this.#parts;
+    const { eventLoop } = this.#parts;
     if (this.control.requested) await this.#standStill();
     else if (drained !== undefined) await this.#waitFor(drained);
-    else if (this.#waiting()) await eventLoop.sleep(alarms.deadline);
+    else if (this.#waiting()) await this.#wait();
     else await eventLoop.yield();
+  }
+
+  async #wait(): Promise<void> {
+    const { cpu, clock, alarms, eventLoop } = this.#parts;
+    const now = clock.now();
+    if (this.#isSpare(now)) {
+      cpu.doSpareWork?.();
+      await eventLoop.yield();
+    } else {
+      const spareAt = cpu.hasSpareWork === true ? now + SPARE_AFTER : NEVER;
+      await eventLoop.sleep(nanos(Math.min(alarms.deadline, spareAt)));
+    }
+  }
+
+  /** Whether time is to spare, and something can be done with it. */
+  #isSpare(now: Nanos): boolean {
+    const since = this.#waitingSince ?? now;
+    return now >= since + SPARE_AFTER && this.#parts.cpu.hasSpareWork === true;
   }
 
   /** Keeps the guest from running until then; alarms ring, and the run may be ended. */
@@ -241,6 +265,7 @@ export class RunLoop {
     while (this.#outcome === undefined && !this.control.requested) {
       if (this.#restartRequested) this.restart();
       if (this.#waiting()) return;
+      this.#waitingSince = undefined;
       if (this.control.masksInterrupts) this.#requestWindow(false);
       else this.#offerInterrupt();
       this.#deadline = nanos(Math.min(alarms.deadline, sliceEnd));

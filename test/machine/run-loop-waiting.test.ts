@@ -51,6 +51,53 @@ describe("a guest that waits", () => {
   });
 });
 
+describe("spare work", () => {
+  /** A guest that waits from 3 ms on, and an interrupt that ends the run; some pieces of work. */
+  function rigWith(pieces: number, interruptAt: number): Rig {
+    const rig: Rig = new Rig(() => {
+      rig.clock.advance(3 * MILLISECOND);
+      return HALT;
+    }, end);
+    rig.clock.alarm(() => rig.interrupts.queue.push(0x20)).set(nanos(interruptAt));
+    let left = pieces;
+    Object.defineProperty(rig.cpu, "hasSpareWork", { get: () => left > 0 });
+    Object.assign(rig.cpu, {
+      doSpareWork: () => {
+        left--;
+        rig.cpu.log.push("work");
+      },
+    });
+    return rig;
+  }
+
+  it("is done when the guest has waited for a while, piece by piece between turns", async () => {
+    const rig = rigWith(2, 8 * MILLISECOND);
+    await rig.loop.run();
+    expect(rig.eventLoop.sleeps).toEqual([4 * MILLISECOND, 8 * MILLISECOND]);
+    const waits = ["rest", "rest", "work", "rest", "work", "rest"];
+    expect(rig.cpu.log).toEqual(["run", ...waits, "interrupt 32", "run", "rest"]);
+  });
+
+  it("is left when the guest goes on sooner", async () => {
+    const rig = rigWith(2, 3.5 * MILLISECOND);
+    await rig.loop.run();
+    expect(rig.cpu.log).toEqual(["run", "rest", "interrupt 32", "run", "rest"]);
+  });
+
+  it("ends at once when a frame is there", async () => {
+    const rig = rigWith(9, 8 * MILLISECOND);
+    const nothing = () => undefined;
+    const frame = (): true => {
+      rig.interrupts.queue.push(0x21);
+      return true;
+    };
+    rig.frames.push(nothing, nothing, nothing, nothing, frame);
+    await rig.loop.run();
+    expect(rig.cpu.log.filter((entry) => entry === "work").length).toBeLessThan(5);
+    expect(rig.cpu.log).toContain("interrupt 33");
+  });
+});
+
 describe("slices", () => {
   it("end at the next alarm, and at the latest after 20 ms", async () => {
     const rig = new Rig(portWrite(0, 1, 0), KICKED, end);

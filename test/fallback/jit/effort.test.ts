@@ -42,6 +42,20 @@ describe("translation", () => {
     expect(effort.demand).toBe(1);
   });
 
+  test("begins earlier while there is nothing else to do, and takes less", () => {
+    const { effort } = effortOf(100_000);
+    effort.allows(49_999);
+    expect(effort.allowsSpare).toBe(false);
+    expect(effort.allows(1)).toBe(false);
+    expect(effort.allowsSpare).toBe(true);
+    effort.spend(100);
+    expect(effort.allowsSpare).toBe(true);
+    effort.spend(10);
+    expect(effort.allowsSpare).toBe(false);
+    effort.allows(20_000);
+    expect(effort.allowsSpare).toBe(true);
+  });
+
   test("counts small regions as well", () => {
     const { effort } = effortOf(0);
     for (let region = 0; region < 500; region++) effort.spend(1);

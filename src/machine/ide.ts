@@ -32,22 +32,35 @@ export interface IdeWiring {
   readonly wire: (line: Irq) => IrqLine;
 }
 
-/** @returns `undefined` when there is nothing to be at it: the ports are then nobody's */
-export function ide(media: ImageMedia, wiring: IdeWiring): PciFunction | undefined {
+/**
+ * @param others the machine's disks besides the image. Beside an image that is a disk they are at the
+ *   places that are left, as in a PC: its drivers may know no virtio
+ * @returns `undefined` when there is nothing to be at it: the ports are then nobody's
+ */
+export function ide(
+  media: ImageMedia,
+  others: readonly BlockBackend[],
+  wiring: IdeWiring,
+): PciFunction | undefined {
   const { disk, cd } = media;
-  const primary = channel(disk && new AtaDisk(disk), PRIMARY, wiring);
-  const secondary = channel(cd && new AtapiDrive(cd), SECONDARY, wiring);
+  const [second, third, fourth] = disk === undefined ? [] : others.map((one) => new AtaDisk(one));
+  const primary = channel(disk && new AtaDisk(disk), second, PRIMARY, wiring);
+  const secondary = channel(cd ? new AtapiDrive(cd) : third, fourth, SECONDARY, wiring);
   if (primary === undefined && secondary === undefined) return undefined;
   return ideController({ channels: [primary, secondary], ...wiring });
 }
 
 function channel(
   device: AtaDevice | undefined,
+  other: AtaDevice | undefined,
   at: typeof PRIMARY | typeof SECONDARY,
   { ports, wire }: IdeWiring,
 ): AtaChannel | undefined {
   if (device === undefined) return undefined;
-  const made = new AtaChannel({ irq: wire(at.irq), devices: [device] });
+  const made = new AtaChannel({
+    irq: wire(at.irq),
+    devices: other === undefined ? [device] : [device, other],
+  });
   ports.claim(at.command, COMMAND_PORTS, made.commandBlock);
   ports.claim(at.control, 1, made.controlBlock);
   return made;

@@ -249,6 +249,21 @@ describe("the image as a disk and as a CD", () => {
     expect(rig.takeInterrupt()).toBe(0x77);
   });
 
+  it("leave room for the other disks, beside an image that is a disk", () => {
+    const sectorOf = (deviceHead: number): number | undefined => {
+      rig.write(0x1f6, deviceHead);
+      for (const [port, value] of [0, 1, 0, 0, 0].entries()) rig.write(0x1f1 + port, value);
+      rig.write(0x1f7, 0x20);
+      return (rig.read(0x1f7) & 8) !== 0 ? rig.read(0x1f0, 2) : undefined;
+    };
+    image.bytes.fill(0x5a);
+    start({ disk: image });
+    rig.disk.bytes.fill(0xa5);
+    expect([0xe0, 0xf0].map(sectorOf)).toEqual([0x5a5a, 0xa5a5]);
+    start({ cd: image });
+    expect([0xe0, 0xf0].map(sectorOf)).toEqual([0xffff, 0xffff]);
+  });
+
   it("are read by DMA through ports that move with their register", () => {
     image.bytes.fill(0x5a);
     const pci = start({ disk: image });

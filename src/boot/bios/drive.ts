@@ -30,6 +30,7 @@ const FLOPPIES: Readonly<Record<number, Geometry>> = {
   180: { cylinders: 40, heads: 1, sectors: 9 },
   320: { cylinders: 40, heads: 2, sectors: 8 },
   360: { cylinders: 40, heads: 2, sectors: 9 },
+  640: { cylinders: 80, heads: 2, sectors: 8 },
   720: { cylinders: 80, heads: 2, sectors: 9 },
   1200: { cylinders: 80, heads: 2, sectors: 15 },
   1440: { cylinders: 80, heads: 2, sectors: 18 },

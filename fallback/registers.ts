@@ -91,7 +91,12 @@ const MISC_ENABLE_AFTER_RESET = 0x1801n;
 const DR6_AFTER_RESET = 0xffff_0ff0n;
 const DR7_AFTER_RESET = 0x400n;
 const MXCSR_AFTER_RESET = 0x1f80;
-const X87_CONTROL_AFTER_RESET = 0x0040;
+/**
+ * As FNINIT leaves the unit, and as KVM and QEMU begin: guests that compute without having initialised
+ * it work there. XRSTOR begins with the same (vol. 1 §13.6). The manual has 0040 after power-on, all exceptions
+ * unmasked and all registers in use, which hardly any guest has ever seen.
+ */
+const X87_CONTROL_AFTER_RESET = 0x037f;
 const STATE_END = STATE.MTRR_VARIABLE + 16 * 8;
 
 /**
@@ -131,6 +136,4 @@ export function resetProcessor(p: Processor): void {
   p.setField(STATE.SPEC_CTRL, 0n);
   p.view.setUint32(STATE.MXCSR, MXCSR_AFTER_RESET, true);
   p.view.setUint16(STATE.FX_AREA + FXSAVE.CONTROL_WORD, X87_CONTROL_AFTER_RESET, true);
-  // FXSAVE's abridged tag word: a one is a register in use; power-on leaves zeros in all of them.
-  p.view.setUint8(STATE.FX_AREA + FXSAVE.TAG_WORD, 0xff);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { GPR } from "../../fallback/processor.ts";
 import { readRegisters, resetProcessor, writeRegisters } from "../../fallback/registers.ts";
+import { FXSAVE, STATE } from "../../fallback/state.ts";
 import { multibootEntryState } from "../../src/boot/entry-state.ts";
 import { Guest } from "./support/guest.ts";
 
@@ -25,6 +26,16 @@ describe("registers", () => {
     expect([p.cpl, p.paragraphSegments, p.codeSize]).toEqual([0, true, 16]);
     writeRegisters(p, { ...state, efer: 0n, rflags: 0x2_0002n });
     expect([p.cpl, p.virtual8086, p.paragraphSegments]).toEqual([3, true, true]);
+  });
+
+  it("begin with an x87 unit that computes: exceptions masked, no register in use", () => {
+    const { p } = new Guest();
+    p.view.setUint8(STATE.FX_AREA + FXSAVE.TAG_WORD, 0xff);
+    resetProcessor(p);
+    const { CONTROL_WORD, STATUS_WORD, TAG_WORD } = FXSAVE;
+    expect(p.view.getUint16(STATE.FX_AREA + CONTROL_WORD, true)).toBe(0x37f);
+    expect(p.view.getUint16(STATE.FX_AREA + STATUS_WORD, true)).toBe(0);
+    expect(p.view.getUint8(STATE.FX_AREA + TAG_WORD)).toBe(0);
   });
 
   it("start at the reset vector in real mode", () => {

@@ -199,7 +199,7 @@ describe("XSAVE and XRSTOR", () => {
     expect(withMask(X87 | SSE, XRSTOR_BX)).toBeUndefined();
     expect(view.getUint8(STATE.XMM)).toBe(0);
     expect(view.getUint32(STATE.MXCSR, true)).toBe(0x1fa0);
-    expect(view.getUint16(STATE.FX_AREA + FXSAVE.CONTROL_WORD, true)).toBe(0x40);
+    expect(view.getUint16(STATE.FX_AREA + FXSAVE.CONTROL_WORD, true)).toBe(0x37f);
   });
 
   test("what is reserved in the header raises #GP", () => {

@@ -1,4 +1,5 @@
 import type { StringRuns } from "../emission/string-runs.ts";
+import type { X87Function } from "../emission/x87-functions.ts";
 import type { Expression, I32, I64, V128, ValueType } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import type { FlagEmitter } from "./flag-emitter.ts";
@@ -117,6 +118,12 @@ export interface RegionEmitter extends Emitter {
   pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64">;
   /** Calls a function of `StringRuns`. @param source, shift as it takes them */
   run(name: keyof StringRuns, source: I64, shift: number): Local<"i64">;
+  /** Linear address of the memory operand. @param bytes that are going to be accessed */
+  operandAt(bytes: number, write: boolean): Local<"i64">;
+  /** Calls a function of `X87Functions`. */
+  x87(name: X87Function, ...operands: readonly Expression[]): Local<"i32">;
+  /** Sets a field of the processor's state. @param offset one of `STATE` */
+  setState(bits: 16 | 64, offset: number, value: I64): void;
   /** Takes from the budget what an instruction does besides itself. @param work in instructions */
   spend(work: I64): void;
 }

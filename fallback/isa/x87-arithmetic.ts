@@ -11,6 +11,7 @@ import {
   stackIndex,
   x87Instruction,
 } from "./x87-instruction.ts";
+import * as translated from "./x87-translation.ts";
 import type { X87 } from "./x87-unit.ts";
 
 type Binary = (modes: FloatContext, destination: Operand, source: Operand) => Encoded;
@@ -74,12 +75,25 @@ const arithmetic = (
         else if (context.instruction.form.opcode === TO_ST_I) withRegister(x87, operation, i, 0);
         else withRegister(x87, operation, 0, i);
       },
+      {
+        translation: (e, instruction) =>
+          translated.arithmetic(digit, { toI: instruction.form.opcode === TO_ST_I })(
+            e,
+            instruction,
+          ),
+      },
     ),
-    x87Instruction(`${name}P`, [`DE/${digitOfI} reg`], (x87, context) =>
-      withRegister(x87, operation, stackIndex(context), 0, true),
+    x87Instruction(
+      `${name}P`,
+      [`DE/${digitOfI} reg`],
+      (x87, context) => withRegister(x87, operation, stackIndex(context), 0, true),
+      { translation: translated.arithmetic(digit, { toI: true, pops: 1 }) },
     ),
-    x87Instruction(`FI${name.slice(1)}`, [`DE/${digit} Mw`, `DA/${digit} Md`], (x87, context) =>
-      withMemory(x87, operation, integerOperandInMemory(context)),
+    x87Instruction(
+      `FI${name.slice(1)}`,
+      [`DE/${digit} Mw`, `DA/${digit} Md`],
+      (x87, context) => withMemory(x87, operation, integerOperandInMemory(context)),
+      { translation: translated.arithmetic(digit, { isInteger: true }) },
     ),
   ];
 };
@@ -100,14 +114,23 @@ const unary = (
   );
 
 /** A change of the sign bit, whatever the rest. */
-const ofSign = (name: string, form: string, change: (sign: number) => number): Instruction =>
-  x87Instruction(name, [form], (x87) =>
-    x87.run({
-      sources: [0],
-      compute: () => ({ ...x87.get(0), sign: change(x87.get(0).sign) }),
-      indefinite: INDEFINITE,
-      accept: (result) => x87.set(0, result),
-    }),
+const ofSign = (
+  name: string,
+  form: string,
+  change: (sign: number) => number,
+  translation: NonNullable<Instruction["translation"]>,
+): Instruction =>
+  x87Instruction(
+    name,
+    [form],
+    (x87) =>
+      x87.run({
+        sources: [0],
+        compute: () => ({ ...x87.get(0), sign: change(x87.get(0).sign) }),
+        indefinite: INDEFINITE,
+        accept: (result) => x87.set(0, result),
+      }),
+    { translation },
   );
 
 const partialRemainder = (
@@ -132,8 +155,8 @@ export const x87Arithmetic: Family = [
   ...arithmetic("FSUBR", 5, 4, reversed(subtract)),
   ...arithmetic("FDIV", 6, 7, divide),
   ...arithmetic("FDIVR", 7, 6, reversed(divide)),
-  ofSign("FCHS", "D9 E0", (sign) => sign ^ 1),
-  ofSign("FABS", "D9 E1", () => 0),
+  ofSign("FCHS", "D9 E0", (sign) => sign ^ 1, translated.changeSign),
+  ofSign("FABS", "D9 E1", () => 0, translated.clearSign),
   unary("FSQRT", "D9 FA", (modes, a) => exact.squareRoot(modes, EXTENDED, a)),
   unary("FRNDINT", "D9 FC", roundToInteger),
   x87Instruction("FSCALE", ["D9 FD"], (x87) => withRegister(x87, scale, 0, 1)),

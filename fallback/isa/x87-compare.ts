@@ -11,6 +11,7 @@ import {
   stackIndex,
   x87Instruction,
 } from "./x87-instruction.ts";
+import * as translated from "./x87-translation.ts";
 import type { X87 } from "./x87-unit.ts";
 
 const CONDITIONS: Readonly<Record<Order, number>> = {
@@ -52,13 +53,20 @@ function compareWith(
 }
 
 const withReal = (name: string, forms: readonly string[], comparison: Comparison): Instruction =>
-  x87Instruction(name, forms, (x87, context) =>
-    compareWith(x87, context.inMemory ? realOperand(context) : stackIndex(context), comparison),
+  x87Instruction(
+    name,
+    forms,
+    (x87, context) =>
+      compareWith(x87, context.inMemory ? realOperand(context) : stackIndex(context), comparison),
+    { translation: translated.compare(comparison.pops ?? 0) },
   );
 
 const withInteger = (name: string, digit: number, comparison: Comparison): Instruction =>
-  x87Instruction(name, [`DE/${digit} Mw`, `DA/${digit} Md`], (x87, context) =>
-    compareWith(x87, integerOperandInMemory(context), comparison),
+  x87Instruction(
+    name,
+    [`DE/${digit} Mw`, `DA/${digit} Md`],
+    (x87, context) => compareWith(x87, integerOperandInMemory(context), comparison),
+    { translation: translated.compare(comparison.pops ?? 0, true) },
   );
 
 /** The result is in ZF, PF and CF. */
@@ -79,7 +87,7 @@ const toFlags = (name: string, form: string, quiet: boolean, pops: boolean): Ins
       });
       processor.rflags = ((processor.rflags & ~ARITHMETIC_FLAGS) | FLAGS[order]) >>> 0;
     },
-    { written: "OSZAPC" },
+    { flags: { written: "OSZAPC" }, translation: translated.compareToFlags(pops ? 1 : 0) },
   );
 
 const ZERO = unpackExtended(0, 0n);
@@ -88,17 +96,23 @@ export const x87Compare: Family = [
   // DC, DE and DD with registers: of the 8087's decoding, and in no manual.
   withReal("FCOM", ["D8/2 Md", "DC/2 Mq", "D8/2 reg", "DC/2 reg"], {}),
   withReal("FCOMP", ["D8/3 Md", "DC/3 Mq", "D8/3 reg", "DC/3 reg", "DE/2 reg"], { pops: 1 }),
-  x87Instruction("FCOMPP", ["DE D9"], (x87) => compareWith(x87, 1, { pops: 2 })),
+  x87Instruction("FCOMPP", ["DE D9"], (x87) => compareWith(x87, 1, { pops: 2 }), {
+    translation: translated.compare(2),
+  }),
   withReal("FUCOM", ["DD/4 reg"], { quiet: true }),
   withReal("FUCOMP", ["DD/5 reg"], { quiet: true, pops: 1 }),
-  x87Instruction("FUCOMPP", ["DA E9"], (x87) => compareWith(x87, 1, { quiet: true, pops: 2 })),
+  x87Instruction("FUCOMPP", ["DA E9"], (x87) => compareWith(x87, 1, { quiet: true, pops: 2 }), {
+    translation: translated.compare(2),
+  }),
   withInteger("FICOM", 2, {}),
   withInteger("FICOMP", 3, { pops: 1 }),
   toFlags("FCOMI", "DB/6 reg", false, false),
   toFlags("FCOMIP", "DF/6 reg", false, true),
   toFlags("FUCOMI", "DB/5 reg", true, false),
   toFlags("FUCOMIP", "DF/5 reg", true, true),
-  x87Instruction("FTST", ["D9 E4"], (x87) => compareWith(x87, ZERO, {})),
+  x87Instruction("FTST", ["D9 E4"], (x87) => compareWith(x87, ZERO, {}), {
+    translation: translated.compareWithZero,
+  }),
   x87Instruction("FXAM", ["D9 E5"], (x87) => {
     const { sign } = x87.get(0);
     x87.conditions = x87.isEmpty(0) ? C3 | C0 | (sign ? C1 : 0) : examine(x87.operand(0));

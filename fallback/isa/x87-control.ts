@@ -7,6 +7,7 @@ import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import type { Family } from "./instruction.ts";
 import { readEnvironment, readState, writeEnvironment, writeState } from "./x87-environment.ts";
 import { controlInstruction, stackIndex, x87Instruction } from "./x87-instruction.ts";
+import * as translated from "./x87-translation.ts";
 import { X87 } from "./x87-unit.ts";
 
 const RAX = 0;
@@ -25,17 +26,33 @@ function free(x87: X87, context: ProcedureContext): void {
 }
 
 export const x87Control: Family = [
-  controlInstruction("FLDCW", ["D9/5 Mw"], "waits", (x87, context) => {
-    x87.controlWord = Number(context.read(0));
-  }),
-  controlInstruction("FNSTCW", ["D9/7 Mw"], "no wait", (x87, context) =>
-    context.write(0, BigInt(x87.controlWord)),
+  controlInstruction(
+    "FLDCW",
+    ["D9/5 Mw"],
+    "waits",
+    (x87, context) => {
+      x87.controlWord = Number(context.read(0));
+    },
+    { translation: translated.loadControlWord },
   ),
-  controlInstruction("FNSTSW", ["DD/7 Mw", "DF E0"], "no wait", (x87, context) => {
-    const word = BigInt(x87.statusWord);
-    if (context.inMemory) context.write(0, word);
-    else context.setRegister(RAX, 16, word);
-  }),
+  controlInstruction(
+    "FNSTCW",
+    ["D9/7 Mw"],
+    "no wait",
+    (x87, context) => context.write(0, BigInt(x87.controlWord)),
+    { translation: translated.storeControlWord },
+  ),
+  controlInstruction(
+    "FNSTSW",
+    ["DD/7 Mw", "DF E0"],
+    "no wait",
+    (x87, context) => {
+      const word = BigInt(x87.statusWord);
+      if (context.inMemory) context.write(0, word);
+      else context.setRegister(RAX, 16, word);
+    },
+    { translation: translated.storeStatusWord },
+  ),
   controlInstruction("FNCLEX", ["DB E2"], "no wait", (x87) => x87.clearExceptions()),
   controlInstruction("FNINIT", ["DB E3"], "no wait", (x87) => x87.initialize()),
   controlInstruction("FLDENV", ["D9/4 M v"], "waits", readEnvironment),

@@ -16,12 +16,12 @@ export const x87Instruction = (
   name: string,
   forms: readonly string[],
   run: Run,
-  flags?: Instruction["flags"],
+  more: Pick<Instruction, "flags" | "translation"> = {},
 ): Instruction => ({
+  ...more,
   name,
   forms,
   unit: "x87",
-  ...(flags === undefined ? {} : { flags }),
   procedure(context) {
     const x87 = new X87(context.processor);
     x87.wait();
@@ -54,7 +54,9 @@ export const controlInstruction = (
   forms: readonly string[],
   waits: "waits" | "no wait",
   run: Run,
+  more: Pick<Instruction, "translation"> = {},
 ): Instruction => ({
+  ...more,
   name,
   forms,
   unit: "x87",

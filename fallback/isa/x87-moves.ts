@@ -33,6 +33,7 @@ import {
   stackIndex,
   x87Instruction,
 } from "./x87-instruction.ts";
+import * as translated from "./x87-translation.ts";
 import { encodedOf, type X87 } from "./x87-unit.ts";
 
 function push(x87: X87, compute: (modes: FloatContext) => Encoded, sources: number[] = []): void {
@@ -123,8 +124,12 @@ function moveAndPop(x87: X87, i: number): void {
 }
 
 const storing = (name: string, forms: readonly string[], pops: boolean): Instruction =>
-  x87Instruction(name, forms, (x87, context) =>
-    context.inMemory ? storeReal(x87, context, pops) : copy(x87, stackIndex(context), pops),
+  x87Instruction(
+    name,
+    forms,
+    (x87, context) =>
+      context.inMemory ? storeReal(x87, context, pops) : copy(x87, stackIndex(context), pops),
+    { translation: translated.store(pops ? 1 : 0) },
   );
 
 const storingInteger = (
@@ -133,14 +138,19 @@ const storingInteger = (
   pops: boolean,
   truncates = false,
 ): Instruction =>
-  x87Instruction(name, forms, (x87, context) => {
-    const bits = memoryBits(context);
-    const convert = (modes: FloatContext) => toInteger(modes, x87.operand(0), bits);
-    const compute = truncates
-      ? (modes: FloatContext) => withRounding(modes, TOWARD_ZERO, () => convert(modes))
-      : convert;
-    storeTo(x87, context, compute, 1n << BigInt(bits - 1), pops);
-  });
+  x87Instruction(
+    name,
+    forms,
+    (x87, context) => {
+      const bits = memoryBits(context);
+      const convert = (modes: FloatContext) => toInteger(modes, x87.operand(0), bits);
+      const compute = truncates
+        ? (modes: FloatContext) => withRounding(modes, TOWARD_ZERO, () => convert(modes))
+        : convert;
+      storeTo(x87, context, compute, 1n << BigInt(bits - 1), pops);
+    },
+    { translation: translated.storeInteger(pops ? 1 : 0, truncates) },
+  );
 
 function exchange(x87: X87, i: number): void {
   x87.run({
@@ -179,7 +189,7 @@ const conditionalMove = (
         conditions: keepsC1(x87),
       });
     },
-    { read: letters },
+    { flags: { read: letters } },
   );
 
 const ONE: Encoded = { sign: 0, exponent: EXTENDED.bias, significand: 1n << 63n };
@@ -188,31 +198,48 @@ const constantLoad = (
   name: string,
   form: string,
   value: (modes: FloatContext) => Encoded,
-): Instruction => x87Instruction(name, [form], (x87) => push(x87, value));
+  translation?: Instruction["translation"],
+): Instruction =>
+  x87Instruction(
+    name,
+    [form],
+    (x87) => push(x87, value),
+    translation === undefined ? {} : { translation },
+  );
 
 const CONSTANTS: readonly Instruction[] = [
-  constantLoad("FLD1", "D9 E8", () => ONE),
+  constantLoad("FLD1", "D9 E8", () => ONE, translated.loadConstant(1)),
   constantLoad("FLDL2T", "D9 E9", (modes) => constant(modes, "log2Of10")),
   constantLoad("FLDL2E", "D9 EA", (modes) => constant(modes, "log2OfE")),
   constantLoad("FLDPI", "D9 EB", (modes) => constant(modes, "pi")),
   constantLoad("FLDLG2", "D9 EC", (modes) => constant(modes, "log10Of2")),
   constantLoad("FLDLN2", "D9 ED", (modes) => constant(modes, "ln2")),
-  constantLoad("FLDZ", "D9 EE", () => zero(0)),
+  constantLoad("FLDZ", "D9 EE", () => zero(0), translated.loadConstant(0)),
 ];
 
 export const x87Moves: Family = [
-  x87Instruction("FLD", ["D9/0 Md", "DD/0 Mq", "DB/5 Mt", "D9/0 reg"], loadReal),
+  x87Instruction("FLD", ["D9/0 Md", "DD/0 Mq", "DB/5 Mt", "D9/0 reg"], loadReal, {
+    translation: translated.load,
+  }),
   storing("FST", ["D9/2 Md", "DD/2 Mq", "DD/2 reg"], false),
   // DF, DC, DD and D9 with registers: of the 8087's decoding, and in no manual.
   storing("FSTP", ["D9/3 Md", "DD/3 Mq", "DB/7 Mt", "DD/3 reg", "DF/2 reg", "DF/3 reg"], true),
   x87Instruction("FSTPNCE", ["D9/3 reg"], (x87, context) => moveAndPop(x87, stackIndex(context))),
-  x87Instruction("FXCH", ["D9/1 reg", "DD/1 reg", "DF/1 reg"], (x87, context) =>
-    exchange(x87, stackIndex(context)),
+  x87Instruction(
+    "FXCH",
+    ["D9/1 reg", "DD/1 reg", "DF/1 reg"],
+    (x87, context) => exchange(x87, stackIndex(context)),
+    { translation: translated.exchange },
   ),
-  x87Instruction("FILD", ["DF/0 Mw", "DB/0 Md", "DF/5 Mq"], (x87, context) => {
-    const integer = integerInMemory(context);
-    push(x87, () => loadInteger(integer));
-  }),
+  x87Instruction(
+    "FILD",
+    ["DF/0 Mw", "DB/0 Md", "DF/5 Mq"],
+    (x87, context) => {
+      const integer = integerInMemory(context);
+      push(x87, () => loadInteger(integer));
+    },
+    { translation: translated.loadInteger },
+  ),
   storingInteger("FIST", ["DF/2 Mw", "DB/2 Md"], false),
   storingInteger("FISTP", ["DF/3 Mw", "DB/3 Md", "DF/7 Mq"], true),
   storingInteger("FISTTP", ["DF/1 Mw", "DB/1 Md", "DD/1 Mq"], true, true),

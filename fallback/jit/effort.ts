@@ -1,3 +1,5 @@
+import type { Block } from "../interpreter/block.ts";
+
 /**
  * Translating is counted in instructions, which take the same time roughly: each of a region, and as many
  * more for what a region takes however small it is. A clock would not stand still in runs that are to be
@@ -68,3 +70,14 @@ export class Effort {
     this.#spent += PER_REGION + instructions;
   }
 }
+
+/** How many instructions' time a procedure takes that code of the JIT does without. */
+const PROCEDURE_WEIGHT = 50;
+
+/** Instructions, those that wait for being translated as many as they take time. */
+export const weightOf = ({ instructions }: Block): number =>
+  instructions.reduce(
+    (sum, { form: { instruction } }) =>
+      sum + (instruction.translation === undefined ? 1 : PROCEDURE_WEIGHT),
+    0,
+  );

@@ -7,6 +7,8 @@ export class Experience {
   readonly slow = new Set<number>();
   /** Rare cases are frequent in them. */
   readonly thorough = new Set<number>();
+  /** What x87 instructions leave to their procedures is frequent in them. */
+  readonly exactX87 = new Set<number>();
   #changes = 0;
 
   /** The windows that a region was made for have changed. */
@@ -22,6 +24,7 @@ export class Experience {
   clear(): void {
     this.slow.clear();
     this.thorough.clear();
+    this.exactX87.clear();
     this.#changes = 0;
   }
 }

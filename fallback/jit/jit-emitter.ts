@@ -1,6 +1,7 @@
 import { CodeEmitter } from "../emission/code-emitter.ts";
 import { LOAD_VECTOR, type Miss, type VectorBits } from "../emission/guest-access.ts";
 import type { StringRuns } from "../emission/string-runs.ts";
+import type { X87Function, X87Functions } from "../emission/x87-functions.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget, isRelative } from "../interpreter/decoder.ts";
 import { registerSlot } from "../interpreter/register-slot.ts";
@@ -69,6 +70,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
   readonly #exits: InstructionExits;
   readonly #thorough: boolean;
   readonly #runs: StringRuns;
+  readonly #x87: X87Functions;
   #instruction!: DecodedInstruction;
   #next = 0n;
   #expected: bigint | undefined;
@@ -77,7 +79,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
 
   constructor(
     fn: FunctionBuilder,
-    env: Pick<RegionEnvironment, "slow" | "rights" | "runs" | "thorough">,
+    env: Pick<RegionEnvironment, "slow" | "rights" | "runs" | "x87" | "thorough">,
     mode: RegionMode,
     flags: LazyFlags,
     registers: RegisterFile,
@@ -87,6 +89,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     if (env.rights !== undefined) this.access.useTlb(env.rights);
     this.#thorough = env.thorough;
     this.#runs = env.runs;
+    this.#x87 = env.x87;
     this.#mode = mode;
     this.long = mode.codeSize === 64;
     this.flags = flags;
@@ -264,6 +267,18 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
   run(name: keyof StringRuns, source: I64, shift: number): Local<"i64"> {
     const operands = [this.getRegister(RDI, 64), source, this.getRegister(RCX, 64)] as const;
     return this.let(callResult("i64", this.#runs[name], ...operands, i32.const(shift)));
+  }
+
+  operandAt(bytes: number, write: boolean): Local<"i64"> {
+    return this.place({ kind: "memory", bits: 8 * bytes, field: 0 }, write);
+  }
+
+  x87(name: X87Function, ...operands: readonly Expression[]): Local<"i32"> {
+    return this.let(callResult("i32", this.#x87(name), ...operands));
+  }
+
+  setState(bits: 16 | 64, offset: number, value: I64): void {
+    this.fn.storeNarrow(bits, i32.const(0), value, offset);
   }
 
   spend(work: I64): void {

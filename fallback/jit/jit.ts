@@ -1,4 +1,5 @@
 import { MILLISECOND } from "../../src/core/units.ts";
+import type { X87Function } from "../emission/x87-functions.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
 import { linearAddress } from "../interpreter/code-place.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
@@ -7,9 +8,10 @@ import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
 import { STATE, TLB_OF_USER, USER_CODE } from "../state.ts";
+import type { Callee } from "../wasm/function-builder.ts";
 import { Callees } from "./callees.ts";
 import { discover, remembering } from "./discovery.ts";
-import { Effort } from "./effort.ts";
+import { Effort, weightOf } from "./effort.ts";
 import { ExitRecords } from "./exit-records.ts";
 import { Experience } from "./experience.ts";
 import type { Graph } from "./graph.ts";
@@ -18,10 +20,11 @@ import { KnownWindows } from "./known-windows.ts";
 import { LearntJumps } from "./learnt-jumps.ts";
 import { RegionModules } from "./module.ts";
 import { Postponed } from "./postponed.ts";
+import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE } from "./protocol.ts";
 import { pagesOf, type Region, RegionCache, spansOf } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import { RegionTable } from "./region-table.ts";
-import { instantiateSupport } from "./support.ts";
+import { instantiateSupport, instantiateX87 } from "./support.ts";
 import type { JitSurroundings } from "./surroundings.ts";
 
 const PAGE_SIZE = 4096;
@@ -94,6 +97,7 @@ export class Jit {
   /** Regions that have imported the table. */
   #made = 0;
   #imports: JitImports | undefined;
+  #hasX87 = false;
 
   constructor(options: JitOptions, around: JitSurroundings) {
     this.#options = options;
@@ -151,7 +155,7 @@ export class Jit {
   compile(block: Block): void {
     if (!this.#isWorthwhile(block)) return;
     const { threshold } = this.#options;
-    const isAllowed = this.#effort.allows(threshold * block.offsets.length);
+    const isAllowed = this.#effort.allows(threshold * weightOf(block));
     const missing = Math.ceil(threshold * this.#effort.demand) - this.#heat.entered(block);
     if (isAllowed && missing <= 0) this.#translate(() => this.#graphFor(block));
     else this.#heat.extend(block, Math.max(threshold, missing));
@@ -252,8 +256,11 @@ export class Jit {
 
   /** From now on it does rare cases itself. */
   #lookAtCase(region: Region): void {
-    if (region.thorough) return;
-    this.#experience.thorough.add(placeOf(region.address, region.user));
+    const { thorough, exactX87 } = this.#experience;
+    const place = placeOf(region.address, region.user);
+    if (!region.thorough) thorough.add(place);
+    else if (!exactX87.has(place)) exactX87.add(place);
+    else return;
     this.#remake(region);
   }
 
@@ -311,6 +318,7 @@ export class Jit {
     this.clear();
     this.#table.renew(this.#around.ties(true).table);
     this.#imports = undefined;
+    this.#hasX87 = false;
     this.#made = 0;
   }
 
@@ -389,6 +397,8 @@ export class Jit {
       rights: isElsewhere ? (block.user ? TLB_OF_USER : 0) : undefined,
       windows,
       thorough,
+      exactX87: this.#experience.exactX87.has(place),
+      x87: (name) => this.#x87Function(name),
       unitControls,
       segments,
       procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
@@ -431,6 +441,16 @@ export class Jit {
     return record;
   }
 
+  /** What regions call for x87; the first to ask has it made. */
+  #x87Function(name: X87Function): Callee {
+    const { memory, shared } = this.#around;
+    if (!this.#hasX87) {
+      this.#table.setSupport(instantiateX87(memory, shared), FIRST_X87_PLACE, FIRST_REGION_PLACE);
+    }
+    this.#hasX87 = true;
+    return (this.#modules as RegionModules).commons.x87(name);
+  }
+
   #makeImports(): JitImports {
     const { memory, shared, host, recordFault, procedure } = this.#around;
     const { table, settleFlags } = this.#around.ties(false);
@@ -438,7 +458,7 @@ export class Jit {
       ...{ recordFault, settleFlags },
       procedure: (number) => (procedure(this.#procedures[number] as DecodedInstruction) ? 0 : 1),
     });
-    this.#table.setSupport(support);
+    this.#table.setSupport(support, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE);
     return { jit: { memory, regions: table } };
   }
 }

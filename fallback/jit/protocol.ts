@@ -7,10 +7,11 @@ export const REGION_SIGNATURE = { parameters: ["i32"], results: ["i64"] } as con
 export const REGION_TABLE = 0;
 /**
  * Its first place is that of a function for regions that there are not; then come the functions that
- * regions call, and then regions.
+ * regions call, those of x87, and then regions.
  */
 export const FIRST_SUPPORT_PLACE = 1;
-export const FIRST_REGION_PLACE = 32;
+export const FIRST_X87_PLACE = 32;
+export const FIRST_REGION_PLACE = 48;
 
 /** What a region returns instead of an offset: no offset in a code segment is like these. */
 export const REGION_LEFT = {

@@ -192,7 +192,8 @@ export class RegionCode {
     const { form, operandSize, address } = instruction;
     const { ends, translation, repeat } = form.instruction;
     const isRepeated = repeat !== undefined && instruction.repeat !== undefined;
-    const translated = isRepeated ? undefined : translation;
+    const isExact = form.unit === "x87" && this.#env.exactX87;
+    const translated = isRepeated || isExact ? undefined : translation;
     const next = this.#ripAt(this.#index + 1);
     const { codeSize, limit } = this.#node.block;
     const meaning = isWithout(instruction, codeSize) ? undefined : form.instruction.meaning;

@@ -1,5 +1,6 @@
 import type { Miss, SlowAccess } from "../emission/guest-access.ts";
 import type { StringRuns } from "../emission/string-runs.ts";
+import type { X87Functions } from "../emission/x87-functions.ts";
 import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
@@ -14,10 +15,13 @@ export interface RegionEnvironment {
   /** With {@link slow}: whose TLB accesses look into without trying windows, as `throughTlb` has it. */
   readonly rights: number | undefined;
   readonly runs: StringRuns;
+  readonly x87: X87Functions;
   /** Undefined: they may become less at any time. */
   readonly windows: KnownWindows | undefined;
   /** Whether what is rare is done by the region too. */
   readonly thorough: boolean;
+  /** Whether x87 instructions are procedures: what their translations leave to those is frequent. */
+  readonly exactX87: boolean;
   /** Makes the flags in the state known. */
   readonly settleFlags: Callee;
   /** (number: i32) → i32: zero, or the region has to stop. */

@@ -1,6 +1,6 @@
 import { REGION_LINKS, REGION_SLOTS } from "../state.ts";
 import { unlinkedModule } from "./module.ts";
-import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, REGION_LEFT } from "./protocol.ts";
+import { FIRST_REGION_PLACE, REGION_LEFT } from "./protocol.ts";
 
 /** What calls that lead nowhere arrive at. */
 const UNLINKED = 0;
@@ -40,12 +40,12 @@ export class RegionTable {
     this.#unlinked = undefined;
   }
 
-  /** What regions call. @param functions as `instantiateSupport` gives them */
-  setSupport(functions: readonly unknown[]): void {
+  /** What regions call. @param functions as `instantiateSupport` gives them, or `instantiateX87` */
+  setSupport(functions: readonly unknown[], first: number, end: number): void {
     const missing = FIRST_REGION_PLACE - this.#table.length;
     if (missing > 0) this.#table.grow(missing);
-    if (FIRST_SUPPORT_PLACE + functions.length > FIRST_REGION_PLACE) throw new Error("no room");
-    for (const [index, fn] of functions.entries()) this.#table.set(FIRST_SUPPORT_PLACE + index, fn);
+    if (first + functions.length > end) throw new Error("no room");
+    for (const [index, fn] of functions.entries()) this.#table.set(first + index, fn);
   }
 
   /** Whether `count` more slots can be had. */

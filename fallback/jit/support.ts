@@ -1,11 +1,12 @@
 import type { SlowAccess } from "../emission/guest-access.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
 import { buildStringRuns, RUN_SIGNATURE, type StringRuns } from "../emission/string-runs.ts";
+import { buildX87Functions, X87_FUNCTIONS, type X87Functions } from "../emission/x87-functions.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
 import { RAM_BASE } from "../state.ts";
 import { type Callee, callResult, FunctionBuilder } from "../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
-import { FIRST_SUPPORT_PLACE, REGION_TABLE } from "./protocol.ts";
+import { FIRST_SUPPORT_PLACE, FIRST_X87_PLACE, REGION_TABLE } from "./protocol.ts";
 
 const WASM_PAGE = 65536;
 const WIDTHS: readonly MemoryBits[] = [8, 16, 32, 64];
@@ -102,12 +103,22 @@ export function instantiateSupport(
   return FUNCTIONS.map(([name]) => functions[name]);
 }
 
+/** The functions for x87, in the order of {@link X87_FUNCTIONS}: most guests never need them. */
+export function instantiateX87(memory: WebAssembly.Memory, shared: boolean): readonly unknown[] {
+  const module = new WebAssembly.Module(buildX87Functions(RAM_BASE / WASM_PAGE, shared));
+  const exports: Readonly<Record<string, unknown>> = new WebAssembly.Instance(module, {
+    cpu: { memory },
+  }).exports;
+  return X87_FUNCTIONS.map(([name]) => exports[name]);
+}
+
 /** What the code of a module of regions calls. */
 export interface Support {
   readonly slow: SlowAccess;
   readonly runs: StringRuns;
   readonly procedure: Callee;
   readonly settleFlags: Callee;
+  readonly x87: X87Functions;
 }
 
 export function supportOf(module: ModuleBuilder): Support {
@@ -137,5 +148,15 @@ export function supportOf(module: ModuleBuilder): Support {
     runs: { move: callee("move"), fill: callee("fill") },
     procedure: callee("procedure"),
     settleFlags: callee("settleFlags"),
+    x87: x87FunctionsOf(module),
   };
+}
+
+function x87FunctionsOf(module: ModuleBuilder): X87Functions {
+  const callees = X87_FUNCTIONS.map(([name, signature], index) => {
+    const slot = FIRST_X87_PLACE + index;
+    return [name, { table: REGION_TABLE, signature: module.typeIndex(signature), slot }] as const;
+  });
+  const byName = new Map(callees);
+  return (name) => byName.get(name) as Callee;
 }

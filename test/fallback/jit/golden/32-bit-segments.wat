@@ -5,7 +5,7 @@ c  pop edx
 d  dec ecx
 f  jne 0x5
 
-(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i64 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i64 i32 i32 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
 local.tee 37
@@ -415,29 +415,32 @@ if
   i64.const 2097152
   i64.add
   local.tee 45
-  local.get 45
-  i64.const 16
-  i64.shr_u
-  i64.xor
   i32.wrap_i64
-  i32.const 65535
-  i32.and
-  i32.const 16
-  i32.mul
-  local.set 47
-  i32.const 0
-  local.set 48
+  local.tee 47
   local.get 47
-  i64.load offset=0x200000
+  i32.const 14
+  i32.shr_u
+  i32.xor
+  i32.const 262143
+  i32.and
+  i32.const 4
+  i32.mul
+  i32.load offset=0x200000
+  i32.const 3145728
+  i32.add
+  local.set 48
+  i32.const 0
+  local.set 49
+  local.get 48
+  i64.load offset=0x10
   local.get 45
   i64.eq
   if
-    local.get 47
-    i32.load offset=0x200008
+    local.get 48
     i32.load offset=0x8
-    local.set 48
+    local.set 49
   end
-  local.get 48
+  local.get 49
   if
     i32.const 0
     local.get 38
@@ -445,7 +448,7 @@ if
     local.get 0
     i32.const 1
     i32.sub
-    local.get 48
+    local.get 49
     call_indirect (type 0) 0
     return
   end

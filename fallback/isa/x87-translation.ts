@@ -1,0 +1,207 @@
+/** x87 instructions in code of the JIT, as far as {@link X87Functions} go; the rest is their procedures'. */
+import { COMPARED, MEMORY_KIND, STORE_KIND } from "../emission/x87-functions.ts";
+import type { DecodedInstruction } from "../interpreter/decoder.ts";
+import { FXSAVE, STATE } from "../state.ts";
+import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
+import type { Local } from "../wasm/function-builder.ts";
+import type { RegionEmitter } from "./emitter.ts";
+import type { Instruction } from "./instruction.ts";
+import type { Operand } from "./operand.ts";
+
+type Translation = NonNullable<Instruction["translation"]>;
+
+const CONTROL_WORD = STATE.FX_AREA + FXSAVE.CONTROL_WORD;
+const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
+const INSTRUCTION_POINTER = STATE.FX_AREA + FXSAVE.INSTRUCTION_POINTER;
+const MASKS = 0x3f;
+const CONTROL_BITS = 0x1f7f;
+const CONTROL_ALWAYS = 0x40;
+const EXCEPTION_SUMMARY = 0x80;
+const RAX = 0;
+const SIGN = 0x8000;
+const ONE = { significand: -(2n ** 63n), exponent: 16383 };
+const zero = i32.const(0);
+
+/** i of ST(i). */
+const indexOf = ({ modRm }: DecodedInstruction): I32 => i32.const(modRm & 7);
+const widthOf = ({ form }: DecodedInstruction): number => form.operands[0]?.width as number;
+const memory = (bits: number): Operand => ({ kind: "memory", bits, field: 0 });
+
+/** The last instruction's offset; the other pointers are left alone where nothing goes wrong. */
+function end(e: RegionEmitter, { length }: DecodedInstruction): void {
+  const next = BigInt.asUintN(64, e.nextRip().constant ?? 0n);
+  const start = BigInt.asUintN(e.long ? 64 : 32, next - BigInt(length));
+  e.setState(64, INSTRUCTION_POINTER, i64.const(start));
+}
+
+/** Does all of an instruction, or leaves it to the procedure. */
+function complete(e: RegionEmitter, instruction: DecodedInstruction, done: I32): void {
+  e.fallbackUnless(done);
+  end(e, instruction);
+}
+
+/** A number in memory, and what it is. */
+function numberIn(
+  e: RegionEmitter,
+  instruction: DecodedInstruction,
+  isInteger: boolean,
+): readonly [kind: I32, bits: I64] {
+  const bits = widthOf(instruction);
+  if (isInteger) return [i32.const(MEMORY_KIND.INTEGER), e.readSigned(memory(bits))];
+  const kind = bits === 32 ? MEMORY_KIND.REAL_32 : MEMORY_KIND.REAL_64;
+  return [i32.const(kind), e.read(memory(bits))];
+}
+
+/** @param operation digit of the opcode with ST(0) as the destination */
+export const arithmetic =
+  (operation: number, { toI = false, pops = 0, isInteger = false } = {}): Translation =>
+  (e, instruction) => {
+    const op = i32.const(operation);
+    if (instruction.address !== undefined) {
+      const number = numberIn(e, instruction, isInteger);
+      complete(e, instruction, e.x87("arithmeticWith", op, ...number));
+      return;
+    }
+    const i = indexOf(instruction);
+    const places = toI ? [i, zero] : [zero, i];
+    complete(e, instruction, e.x87("arithmetic", op, ...places, i32.const(pops)));
+  };
+
+export const load: Translation = (e, instruction) => {
+  if (instruction.address === undefined) {
+    complete(e, instruction, e.x87("pushRegister", indexOf(instruction)));
+  } else if (widthOf(instruction) === 80) {
+    const at = e.operandAt(10, false);
+    const significand = e.load(at, 64);
+    const signExponent = e.load(e.let(i64.add(at, i64.const(8))), 16);
+    complete(e, instruction, e.x87("push", significand, i32.wrap(signExponent)));
+  } else complete(e, instruction, e.x87("pushNumber", ...numberIn(e, instruction, false)));
+};
+
+export const loadInteger: Translation = (e, instruction) =>
+  complete(e, instruction, e.x87("pushNumber", ...numberIn(e, instruction, true)));
+
+export const loadConstant =
+  (value: 0 | 1): Translation =>
+  (e, instruction) => {
+    const { significand, exponent } = value === 0 ? { significand: 0n, exponent: 0 } : ONE;
+    complete(e, instruction, e.x87("push", i64.const(significand), i32.const(exponent)));
+  };
+
+/** What a conversion has left: in variables, since a store may use the same place. */
+const converted = (e: RegionEmitter): Local<"i64"> => e.let(i64.load(zero, STATE.SCRATCH));
+
+function finish(e: RegionEmitter, instruction: DecodedInstruction, flags: I32, pops: number): void {
+  e.x87("finish", flags, i32.const(pops));
+  end(e, instruction);
+}
+
+export const store =
+  (pops: 0 | 1): Translation =>
+  (e, instruction) => {
+    if (instruction.address === undefined) {
+      complete(e, instruction, e.x87("move", indexOf(instruction), i32.const(pops)));
+      return;
+    }
+    const bits = widthOf(instruction);
+    if (bits === 80) {
+      e.fallbackUnless(e.x87("read"));
+      const significand = converted(e);
+      const signExponent = e.let(i64.load32U(zero, STATE.SCRATCH + 8));
+      const at = e.operandAt(10, true);
+      e.store(at, 64, significand);
+      e.store(e.let(i64.add(at, i64.const(8))), 16, signExponent);
+      finish(e, instruction, zero, pops);
+      return;
+    }
+    storeConverted(e, instruction, bits === 32 ? STORE_KIND.REAL_32 : STORE_KIND.REAL_64, pops);
+  };
+
+export const storeInteger =
+  (pops: 0 | 1, truncates: boolean): Translation =>
+  (e, instruction) => {
+    const kind = widthOf(instruction) | (truncates ? STORE_KIND.TRUNCATE : 0);
+    storeConverted(e, instruction, kind, pops);
+  };
+
+function storeConverted(
+  e: RegionEmitter,
+  instruction: DecodedInstruction,
+  kind: number,
+  pops: 0 | 1,
+): void {
+  e.fallbackUnless(e.x87("convert", i32.const(kind)));
+  const bits = converted(e);
+  const flags = e.let(i32.load(zero, STATE.SCRATCH + 12));
+  e.write(memory(widthOf(instruction)), bits);
+  finish(e, instruction, flags, pops);
+}
+
+export const exchange: Translation = (e, instruction) =>
+  complete(e, instruction, e.x87("exchange", indexOf(instruction)));
+
+export const changeSign: Translation = (e, instruction) =>
+  complete(e, instruction, e.x87("changeSign", i32.const(0xffff), i32.const(SIGN)));
+
+export const clearSign: Translation = (e, instruction) =>
+  complete(e, instruction, e.x87("changeSign", i32.const(0xffff & ~SIGN), zero));
+
+/** ST(0) with an operand: the result, once it is known that there is one. */
+function compared(
+  e: RegionEmitter,
+  instruction: DecodedInstruction,
+  isInteger: boolean,
+): Local<"i32"> {
+  const order =
+    instruction.address === undefined
+      ? e.x87("compare", indexOf(instruction))
+      : e.x87("compareWith", ...numberIn(e, instruction, isInteger));
+  e.fallbackUnless(i32.ne(order, i32.const(COMPARED.NOT)));
+  return order;
+}
+
+export const compare =
+  (pops: number, isInteger = false): Translation =>
+  (e, instruction) => {
+    const order = compared(e, instruction, isInteger);
+    e.x87("conclude", order, i32.const(pops));
+    end(e, instruction);
+  };
+
+/** FTST. */
+export const compareWithZero: Translation = (e, instruction) => {
+  const order = e.x87("compareWith", i32.const(MEMORY_KIND.INTEGER), i64.const(0));
+  e.fallbackUnless(i32.ne(order, i32.const(COMPARED.NOT)));
+  e.x87("conclude", order, zero);
+  end(e, instruction);
+};
+
+export const compareToFlags =
+  (pops: 0 | 1): Translation =>
+  (e, instruction) => {
+    const order = compared(e, instruction, false);
+    if (pops > 0) e.x87("pop", i32.const(pops));
+    const isLess = i32.and(order, i32.const(COMPARED.LESS));
+    e.flags.zeroAndCarry(i32.shrU(order, i32.const(1)), isLess);
+    end(e, instruction);
+  };
+
+export const loadControlWord: Translation = (e) => {
+  const word = e.read(memory(16));
+  const masks = i32.and(i32.wrap(word), i32.const(MASKS));
+  const pending = i32.and(i32.load16U(zero, STATUS_WORD), i32.const(EXCEPTION_SUMMARY));
+  e.fallbackUnless(i32.and(i32.eq(masks, i32.const(MASKS)), i32.eqz(pending)));
+  const set = i64.or(i64.and(word, i64.const(CONTROL_BITS)), i64.const(CONTROL_ALWAYS));
+  e.setState(16, CONTROL_WORD, set);
+};
+
+const storeWord =
+  (offset: number): Translation =>
+  (e, instruction) => {
+    const word = e.let(i64.load16U(zero, offset));
+    if (instruction.address === undefined) e.setRegister(RAX, 16, word);
+    else e.write(memory(16), word);
+  };
+
+export const storeControlWord = storeWord(CONTROL_WORD);
+export const storeStatusWord = storeWord(STATUS_WORD);

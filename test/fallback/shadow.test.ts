@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { nanos } from "../../src/core/units.ts";
-import { CODE, machine } from "./jit/programs.ts";
+import { CODE, machine } from "./jit/machine.ts";
 
 /** mov ecx, 300; again: sti; inc ebx; cli; dec ecx; jnz again; hlt */
 const SHADOWS = [...[0xb9, 0x2c, 0x01, 0, 0, 0xfb, 0xff, 0xc3, 0xfa, 0xff, 0xc9, 0x75, 0xf8, 0xf4]];

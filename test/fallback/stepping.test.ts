@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gpa } from "../../src/core/units.ts";
-import { CODE, machine } from "./jit/programs.ts";
+import { CODE, machine } from "./jit/machine.ts";
 
 const DEADLINE = Number.MAX_SAFE_INTEGER as never;
 const STI = 0xfb;

@@ -7,7 +7,7 @@ import type { VmExit } from "../../../src/core/cpu.ts";
 import { Bug } from "../../../src/core/errors.ts";
 import { GuestMemory, RAM_OFFSET } from "../../../src/core/guest-memory.ts";
 import { gpa, MIB, nanos } from "../../../src/core/units.ts";
-import { begin, interpreter } from "../jit/programs.ts";
+import { begin, interpreter } from "../jit/machine.ts";
 
 const RAM_SIZE = 4 * MIB;
 const DEVICE = 0x40_0000;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { gpa, nanos } from "../../../src/core/units.ts";
-import { type Machine, machine, TABLES } from "../jit/programs.ts";
+import { type Machine, machine, TABLES } from "../jit/machine.ts";
 
 /** Linear, and where that leads: outside RAM. */
 const DEVICE = 0x40_0000;

@@ -1,17 +1,17 @@
 import { describe, expect, test } from "vitest";
 import type { MadeRegion } from "../../../fallback/jit/jit.ts";
 import { regionListing } from "../../../fallback/jit/listing.ts";
-import { CODE, machine, runFor } from "./programs.ts";
+import { CODE, machine, runFor } from "./machine.ts";
 import { LOOP_OFFSET, SNIPPETS, type Snippet } from "./snippets.ts";
 
 /** Of the first region that is entered at the loop's start. */
-function listingOf({ code, bits, segmented = false }: Snippet): string {
+function listingOf({ name, code, bits, segmented = false }: Snippet): string {
   let listing: readonly string[] | undefined;
   const onRegion = (made: MadeRegion): void => {
     const [entry] = made.blocks;
     if (entry?.address === CODE + LOOP_OFFSET) listing ??= regionListing(made);
   };
-  const guest = machine(code, 3, { bits, segmented }, onRegion);
+  const guest = machine(code, 3, { name, bits, segmented }, onRegion);
   expect(runFor(guest, 10_000)).toBe(true);
   return `${listing?.join("\n")}\n`;
 }

@@ -1,17 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
 import { SeededRandom } from "../../support/random.ts";
-import {
-  CODE,
-  DATA,
-  type Machine,
-  MODES,
-  machine,
-  program,
-  runFor,
-  stateOf,
-  TABLES,
-} from "./programs.ts";
+import { mayFault } from "./handlers.ts";
+import { CODE, DATA, type Machine, MODES, machine, runFor, stateOf, TABLES } from "./machine.ts";
+import { program } from "./programs.ts";
+import { tryProgram } from "./trial.ts";
 
 const PROGRAMS = 40;
 const SLICE = 997;
@@ -21,28 +14,32 @@ const PAGE_SIZE = 0x1000;
 const HALF = 0x20_0000;
 const PAGE_TABLE = TABLES + 0x3000;
 
-describe.each(MODES)(
-  "random programs of $bits bits, segmented: $segmented, elsewhere: $elsewhere",
-  (mode) => {
-    test.each(Array.from({ length: PROGRAMS }, (_, seed) => seed))(
-      "program %i does the same in regions as interpreted, slice by slice",
-      (seed) => {
-        const numbers = new SeededRandom(seed);
-        const code = program((below) => numbers.below(below), mode);
-        const [interpreted, translated] = [machine(code, undefined, mode), machine(code, 3, mode)];
-        for (let slice = 0; slice < MAX_SLICES; slice++) {
-          const halted = runFor(interpreted, SLICE);
-          expect(runFor(translated, SLICE)).toBe(halted);
-          expect(stateOf(translated)).toEqual(stateOf(interpreted));
-          if (!halted) continue;
-          expect(translated.cpu.notes[0]?.[1]).toMatch(/ [1-9]\d?\.\d % of them in regions/);
-          return;
-        }
-        throw new Error("the program did not end");
-      },
-    );
-  },
-);
+describe.each(MODES)("random programs in $name", (mode) => {
+  test.each(Array.from({ length: PROGRAMS }, (_, seed) => seed))(
+    "program %i does the same in regions as interpreted, slice by slice",
+    (seed) => {
+      const numbers = new SeededRandom(seed);
+      const code = program((below) => numbers.below(below), mode);
+      const [interpreted, translated] = [machine(code, undefined, mode), machine(code, 3, mode)];
+      for (let slice = 0; slice < MAX_SLICES; slice++) {
+        const halted = runFor(interpreted, SLICE);
+        expect(runFor(translated, SLICE)).toBe(halted);
+        expect(stateOf(translated)).toEqual(stateOf(interpreted));
+        if (!halted) continue;
+        expect(translated.cpu.notes[0]?.[1]).toMatch(/ [1-9]\d?\.\d % of them in regions/);
+        return;
+      }
+      throw new Error("the program did not end");
+    },
+  );
+});
+
+test.each(MODES.filter(mayFault))("programs that fault and change themselves, in $name", (mode) => {
+  // The long run is `npm run test:programs -- --minutes N --seed S`.
+  for (let seed = 0; seed < PROGRAMS / 2; seed++) {
+    expect([seed, tryProgram(seed, [mode]).failure]).toEqual([seed, undefined]);
+  }
+});
 
 /** mov ecx, 2000; again: …; dec ecx; jnz again; hlt */
 const loop = (...body: number[]): number[] => {

@@ -1,135 +1,5 @@
 /** Random programs: loops over arithmetic, flags, memory and branches. */
-import type { FallbackCpu } from "../../../fallback/cpu.ts";
-import { createFallbackCpu, interpreterModule } from "../../../fallback/index.ts";
-import type { JitOptions } from "../../../fallback/jit/jit.ts";
-import { CountedClock } from "../../../src/core/clock.ts";
-import type { Cpu, Registers, Segment } from "../../../src/core/cpu.ts";
-import { GuestMemory, RAM_OFFSET } from "../../../src/core/guest-memory.ts";
-import { gpa, MIB, nanos } from "../../../src/core/units.ts";
-
-const WASM_PAGE = 64 * 1024;
-const RAM_SIZE = 4 * MIB;
-export const TABLES = 0x10_0000;
-export const CODE = 0x20_0000;
-export const DATA = 0x30_0000;
-const DATA_SIZE = 0x1000;
-const STACK = 0x38_0000;
-const PRESENT_WRITABLE = 3n;
-const LARGE = 0x80n;
-export const interpreter = interpreterModule(false);
-
-export interface Machine {
-  readonly cpu: FallbackCpu;
-  readonly clock: CountedClock;
-  readonly ram: GuestMemory;
-}
-
-/** In which mode a program runs. */
-export interface Mode {
-  readonly bits: 64 | 32 | 16;
-  /** Whether segments do not begin at 0. */
-  readonly segmented: boolean;
-  /** Whether code and data are used by their second linear addresses. */
-  readonly elsewhere?: boolean;
-}
-
-/** From where on RAM is mapped once more. */
-export const AGAIN = 0x4000_0000;
-const LONG: Mode = { bits: 64, segmented: false };
-export const MODES: readonly Mode[] = [
-  LONG,
-  { ...LONG, elsewhere: true },
-  { bits: 32, segmented: false },
-  { bits: 32, segmented: true },
-  { bits: 16, segmented: true },
-];
-
-/**
- * A processor whose time is the count of instructions. In 64-bit mode RAM is mapped onto itself, and
- * once more from 1 GiB on; 32-bit mode has no paging, and 16-bit mode is real mode.
- * @param threshold of the JIT; without it everything is interpreted
- */
-export function machine(
-  code: readonly number[],
-  threshold: number | undefined,
-  mode: Mode = LONG,
-  onRegion?: JitOptions["onRegion"],
-): Machine {
-  const pages = (RAM_OFFSET + RAM_SIZE) / WASM_PAGE;
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  const ram = new GuestMemory(memory.buffer, RAM_OFFSET);
-  const clock = new CountedClock(0);
-  const cpu = createFallbackCpu({
-    memory,
-    ramSize: RAM_SIZE,
-    clock,
-    keptInterpreter: () => interpreter,
-    hostWaits: () => false,
-    executed: (instructions) => clock.pass(instructions),
-    jit: threshold === undefined ? undefined : { threshold, onRegion },
-  });
-  begin({ cpu, ram }, code, mode);
-  return { cpu, clock, ram };
-}
-
-/** Puts a program into memory, with page tables, and a processor in front of it. */
-export function begin(
-  { cpu, ram }: { readonly cpu: Cpu; readonly ram: GuestMemory },
-  code: readonly number[],
-  mode: Mode = LONG,
-): void {
-  const view = new DataView(ram.buffer, RAM_OFFSET);
-  const entry = (at: number, value: bigint): void => view.setBigUint64(at, value, true);
-  entry(TABLES, BigInt(TABLES + 0x1000) | PRESENT_WRITABLE);
-  for (const gibibyte of [0, 1]) {
-    entry(TABLES + 0x1000 + 8 * gibibyte, BigInt(TABLES + 0x2000) | PRESENT_WRITABLE);
-  }
-  for (const half of [0, 1]) {
-    entry(TABLES + 0x2000 + 8 * half, BigInt(half * 0x20_0000) | PRESENT_WRITABLE | LARGE);
-  }
-  ram.write(gpa(CODE), Uint8Array.from(code));
-  cpu.writeRegisters({ ...cpu.readRegisters(), rflags: 2n, ...registersOf(mode) });
-}
-
-function registersOf({ bits, segmented, elsewhere }: Mode): Partial<Registers> {
-  const base = (address: number): number => (segmented ? address : 0);
-  const segment = (attributes: number, address: number): Segment => ({
-    ...{ selector: 8, base: BigInt(base(address)), attributes },
-    limit: segmented ? 0xffff : 0xffff_ffff,
-  });
-  const wide = bits === 16 ? 0 : 0xc000;
-  const data = segment(0x93 | wide, DATA);
-  // Its top is DATA_SIZE above the base.
-  const stack = segment(0x93 | wide, STACK - DATA_SIZE);
-  const from = elsewhere ? AGAIN : 0;
-  const offsets = {
-    rip: BigInt(from + CODE - base(CODE)),
-    rsp: BigInt(from + STACK - base(STACK - DATA_SIZE)),
-    rbx: BigInt(from + DATA - base(DATA)),
-  };
-  const paging = { cr3: BigInt(TABLES), cr4: 0x620n, efer: 0x500n };
-  return {
-    ...{ ...offsets, ss: stack, ds: data, es: data },
-    cs: segment(0x9b | (bits === 64 ? 0xa000 : wide), CODE),
-    ...(bits === 64 ? { cr0: 0x8001_0033n, ...paging } : { cr0: bits === 32 ? 1n : 0n }),
-  };
-}
-
-/** Runs for some instructions. @returns whether the guest has halted */
-export function runFor({ cpu, clock }: Machine, instructions: number): boolean {
-  const exit = cpu.run(nanos(clock.now() + instructions));
-  return exit.kind === "halt" || exit.kind === "shutdown";
-}
-
-/** All that a program can see. */
-export function stateOf({ cpu, ram }: Machine): {
-  registers: Registers;
-  data: string;
-  instructions: number;
-} {
-  const data = Buffer.from(ram.slice(gpa(DATA), DATA_SIZE)).toString("base64");
-  return { registers: cpu.readRegisters(), data, instructions: cpu.instructions };
-}
+import type { Mode } from "./machine.ts";
 
 /** MOVS, CMPS, STOS, LODS, SCAS. */
 const STRINGS = [0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf];
@@ -140,10 +10,13 @@ type Random = (below: number) => number;
 class Programmer {
   readonly #random: Random;
   readonly #bits: Mode["bits"];
+  readonly #wild: boolean;
   /** Registers that programs compute with: RAX, RDX, RSI, RDI, R8 to R11. */
   readonly #registers: readonly number[];
 
-  constructor(random: Random, { bits }: Mode) {
+  /** @param wild whether there are handlers of faults, and code may be written */
+  constructor(random: Random, { bits }: Mode, wild: boolean) {
+    this.#wild = wild;
     this.#random = random;
     this.#bits = bits;
     this.#registers = bits === 64 ? [0, 2, 6, 7, 8, 9, 10, 11] : [0, 2, 6, 7];
@@ -289,6 +162,27 @@ class Programmer {
     ];
   }
 
+  /** Two bytes that fault, or may; or an instruction whose immediate is counted up before. */
+  #wildness(): number[] {
+    const random = this.#random;
+    const divisor = [0, 2, 6, 7][random(4)] as number;
+    switch (random(6)) {
+      case 0:
+        return [0x0f, 0x0b];
+      case 1:
+        // add eax, [rcx]
+        return [0x03, 0x01];
+      case 2: {
+        // inc byte [rax]; add eax, …
+        const rest = this.#address(0).length - 1 - this.#word(0).length;
+        return [...this.#address(rest + 3), 0xfe, 0x00, 0x05, ...this.#word(random(256))];
+      }
+      default:
+        // div or idiv
+        return [0xf7, 0xf0 | (random(2) << 3) | divisor];
+    }
+  }
+
   /** Some instructions, now and then with a branch over some of them. */
   #straight(count: number): number[] {
     const random = this.#random;
@@ -300,6 +194,7 @@ class Programmer {
       else if (kind === 2) code.push(...this.#flags());
       else if (kind === 3 && this.#bits !== 16) code.push(...this.#framed());
       else if (kind === 4 && this.#bits === 64) code.push(...this.#float());
+      else if (kind === 5 && this.#wild) code.push(...this.#wildness());
       else if (kind < 12) code.push(...this.#instruction());
       else {
         const skipped = [...this.#instruction(), ...this.#instruction()];
@@ -381,5 +276,6 @@ class Programmer {
   }
 }
 
-export const program = (random: Random, mode: Mode): number[] =>
-  new Programmer(random, mode).program();
+/** @param wild whether it may fault, as `handleFaults` has it, and change itself */
+export const program = (random: Random, mode: Mode, wild = false): number[] =>
+  new Programmer(random, mode, wild).program();

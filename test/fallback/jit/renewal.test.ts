@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, onTestFinished, test } from "vitest";
-import { CODE, machine, runFor } from "./programs.ts";
+import { CODE, machine, runFor } from "./machine.ts";
 
 /** More regions than may import one table, twice. */
 const REGIONS = 7000;

@@ -1,5 +1,5 @@
 /** Small programs whose translation is kept as text in `golden`. */
-import type { Mode } from "./programs.ts";
+import type { Mode } from "./machine.ts";
 
 export interface Snippet {
   readonly name: string;

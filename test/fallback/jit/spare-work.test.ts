@@ -4,7 +4,7 @@ import { createFallbackCpu } from "../../../fallback/index.ts";
 import { VirtualClock } from "../../../src/core/clock.ts";
 import { GuestMemory, RAM_OFFSET } from "../../../src/core/guest-memory.ts";
 import { MIB, NEVER } from "../../../src/core/units.ts";
-import { begin, interpreter } from "./programs.ts";
+import { begin, interpreter } from "./machine.ts";
 
 const WASM_PAGE = 64 * 1024;
 const RAM_SIZE = 4 * MIB;

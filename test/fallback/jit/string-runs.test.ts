@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
-import { AGAIN, CODE, DATA, machine, runFor, stateOf } from "./programs.ts";
+import { AGAIN, CODE, DATA, machine, runFor, stateOf } from "./machine.ts";
 
 const bytes32 = (value: number): number[] =>
   Array.from({ length: 4 }, (_, i) => (value >>> (8 * i)) & 0xff);

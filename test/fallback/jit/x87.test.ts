@@ -4,7 +4,7 @@ import { FAMILIES } from "../../../fallback/isa/table.ts";
 import { FX_AREA_END, STATE } from "../../../fallback/state.ts";
 import { gpa } from "../../../src/core/units.ts";
 import { SeededRandom } from "../../support/random.ts";
-import { DATA, machine, runFor, stateOf } from "./programs.ts";
+import { DATA, machine, runFor, stateOf } from "./machine.ts";
 
 const PROGRAMS = 10;
 const INSTRUCTIONS = 25;

@@ -2,9 +2,9 @@
 import { FallbackCpu } from "./cpu.ts";
 import { CheckedCpu, type CheckedOptions } from "./cross-check/checked-cpu.ts";
 import { Disassembler } from "./disassembler/disassembler.ts";
-import { section } from "./interpreter/engine.ts";
 import { HandlerTable } from "./interpreter/handlers.ts";
 import { buildInterpreter, type InterpreterOptions } from "./interpreter/module.ts";
+import { section } from "./interpreter/sections.ts";
 import { COMMON_FAMILIES } from "./isa/common.ts";
 import { FORMS_SECTION, FormIndex } from "./isa/form-index.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";

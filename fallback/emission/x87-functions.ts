@@ -7,7 +7,8 @@ import { FXSAVE, STATE } from "../state.ts";
 import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { type Callee, callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
-import { type Extended, ExtendedArithmetic } from "./extended-arithmetic.ts";
+import { ExtendedArithmetic } from "./extended-arithmetic.ts";
+import type { Extended } from "./extended-format.ts";
 
 const CONTROL_WORD = STATE.FX_AREA + FXSAVE.CONTROL_WORD;
 const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;

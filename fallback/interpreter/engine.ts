@@ -9,12 +9,10 @@ import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
 import { type CodePlace, placeWith } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
-import { ACCESSES, DECODING, type DecodeBlock, HANDLERS } from "./decoding.ts";
-import { DECODING_SECTION } from "./decoding-table.ts";
-import { HANDLERS_SECTION, HandlerIndex } from "./handlers.ts";
-import { ACCESSES_SECTION } from "./memory-access.ts";
+import type { DecodeBlock } from "./decoding.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
+import { layDownTables } from "./sections.ts";
 import { type CodeSource, Translator } from "./translator.ts";
 
 /** What the interpreter needs of the processor around it. Faults are thrown as CpuException. */
@@ -457,22 +455,6 @@ const ripAt = (block: Block, index: number): bigint => atOffset(block, block.off
 
 const ripAfter = (block: Block, index: number): bigint =>
   atOffset(block, block.offsets[index + 1] ?? block.length);
-
-/** Puts what the decoder reads in its place. */
-export function layDownTables(module: WebAssembly.Module, buffer: ArrayBuffer): HandlerIndex {
-  const handlers = section(module, HANDLERS_SECTION);
-  const accesses = section(module, ACCESSES_SECTION);
-  const bytes = new Uint8Array(buffer);
-  bytes.set(new Uint8Array(handlers), HANDLERS);
-  bytes.set(new Uint8Array(accesses), ACCESSES);
-  bytes.set(new Uint8Array(section(module, DECODING_SECTION)), DECODING);
-  return new HandlerIndex(handlers, accesses);
-}
-
-/** Contents of a custom section. */
-export function section(module: WebAssembly.Module, name: string): ArrayBuffer {
-  return WebAssembly.Module.customSections(module, name)[0] ?? new ArrayBuffer(0);
-}
 
 /** The segment register that a READ_LAST or WRITE_LAST in the state belongs to, and which it is. */
 export const segmentLimit = (offset: number): { index: number; write: boolean } => ({

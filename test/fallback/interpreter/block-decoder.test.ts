@@ -5,7 +5,7 @@ import { interpreterModule } from "../../../fallback/index.ts";
 import { type Block, BlockCache } from "../../../fallback/interpreter/block.ts";
 import type { CodePlace } from "../../../fallback/interpreter/code-place.ts";
 import type { DecodeBlock } from "../../../fallback/interpreter/decoding.ts";
-import { layDownTables } from "../../../fallback/interpreter/engine.ts";
+import { layDownTables } from "../../../fallback/interpreter/sections.ts";
 import { type CodeSource, Translator } from "../../../fallback/interpreter/translator.ts";
 import type { Form } from "../../../fallback/isa/form.ts";
 import { OpcodeMap } from "../../../fallback/isa/opcode-map.ts";

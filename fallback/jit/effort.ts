@@ -8,14 +8,14 @@ import type { Block } from "../interpreter/block.ts";
 const PER_REGION = 20;
 /** What may be translated in any case: 150 ms or so. */
 const GRACE = 8_500;
-/** Instructions that are executed for each more: translating takes a sixth of the time then. */
-const EXECUTED_FOR_EACH = 20_000;
+/** Instructions that are executed for each more: translating takes a tenth of the time then. */
+const EXECUTED_FOR_EACH = 40_000;
 /** How much of its patience is enough where nobody has to wait. */
 const SPARE_PATIENCE = 1 / 2;
 /** Instructions that hot code has executed for each that is translated then. */
 const HOT_FOR_EACH = 400;
 /** How many times as hot code has to be as what asks first, at most. */
-const MAX_DEMAND = 16;
+const MAX_DEMAND = 64;
 
 /**
  * Keeps translation from taking more than it gives: a guest that is about to end needs none, and one

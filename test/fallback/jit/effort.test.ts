@@ -23,9 +23,9 @@ describe("translation", () => {
     expect(effort.allows(1)).toBe(true);
     effort.spend(4980);
     expect(effort.allows(1)).toBe(false);
-    guest.executed += 80e6;
+    guest.executed += 160e6;
     expect(effort.allows(1)).toBe(false);
-    guest.executed += 20e6;
+    guest.executed += 40e6;
     expect(effort.allows(1)).toBe(true);
   });
 
@@ -35,9 +35,9 @@ describe("translation", () => {
     effort.spend(4230);
     expect(effort.demand).toBe(1);
     effort.spend(2105);
-    expect(effort.demand).toBeCloseTo(8.5, 0);
+    expect(effort.demand).toBeCloseTo(32.5, 1);
     effort.spend(4000);
-    expect(effort.demand).toBe(16);
+    expect(effort.demand).toBe(64);
     guest.executed += 1e9;
     expect(effort.demand).toBe(1);
   });

@@ -22,7 +22,7 @@ export interface LoadRequest {
   readonly memory: GuestMemory;
   /** Arguments for the guest, put after those that the image's menu gives. */
   readonly commandLine: readonly string[];
-  /** The first files of a Linux kernel. */
+  /** The first files of a Linux kernel; for a Multiboot kernel, one more module. */
   readonly initrd?: ByteSource | undefined;
   /**
    * Nobody has written to the memory yet: it is all zero. Looking whether it is takes the host a
@@ -52,14 +52,12 @@ export function loadImage(request: LoadRequest): LoadedImage {
   const parts = { source, memory, commandLine: commandLine.join(" "), initrd };
   if (kind === "linux") return loadLinux(parts);
   if (kind === "pvh") return loadPvh(parts);
-  if (initrd !== undefined) {
-    throw new GuestError(
-      "image",
-      "an initrd is for a Linux kernel (bzImage, or ELF with PVH) only",
-    );
-  }
   const { fresh = false } = request;
-  return loadMultiboot({ ...findBootFiles(source), memory, commandLine, fresh });
+  const files = findBootFiles(source);
+  const last: BootFile[] =
+    initrd === undefined ? [] : [{ name: "initrd", source: initrd, arguments: "" }];
+  const modules = [...files.modules, ...last];
+  return loadMultiboot({ ...files, modules, memory, commandLine, fresh });
 }
 
 /** The kernel and its modules, in the order in which they are loaded. */

@@ -97,7 +97,10 @@ function addRunOptions(command: Command): Command {
         .choices(BOOT_MODES)
         .default("auto"),
     )
-    .option("--initrd <file>", "the first files of a Linux kernel (initramfs)")
+    .option(
+      "--initrd <file>",
+      "first files of a Linux kernel (initramfs); a Multiboot kernel's module",
+    )
     .addOption(
       new Option(
         "--net <[name=]backend[,mac=MAC]>",

@@ -14,13 +14,19 @@ import {
   SEGMENT_START,
 } from "../support/elf-builder.ts";
 
-const boot = (bytes: Uint8Array, commandLine: string[] = [], size = 8 * MIB) => {
+const boot = (
+  bytes: Uint8Array,
+  commandLine: string[] = [],
+  size = 8 * MIB,
+  initrd?: Uint8Array,
+) => {
   const memory = new GuestMemory(new ArrayBuffer(size));
   memory.fill(gpa(MIB), size - MIB, 0xee);
   const { registers, description } = loadImage({
     source: new MemorySource(bytes),
     memory,
     commandLine,
+    initrd: initrd && new MemorySource(initrd),
   });
   const info = Number(registers.rbx);
   const field = (offset: number): number => memory.readU32(gpa(info + offset));
@@ -54,6 +60,13 @@ describe("direct boot", () => {
     expect(memory.readU8(gpa(MIB + 0x1800))).toBe(0xee);
     expect(string(field(16))).toBe("kernel --one two words");
     expect(string(field(64))).toBe("solo5-kvm");
+  });
+
+  it("gives an initrd to a Multiboot kernel as a module", () => {
+    const { memory, modules } = boot(multibootElf32(), [], 8 * MIB, Uint8Array.of(7, 8, 9));
+    expect(modules).toMatchObject([{ commandLine: "initrd" }]);
+    const { start = 0, end = 0 } = modules[0] ?? {};
+    expect([...memory.slice(gpa(start), end - start)]).toEqual([7, 8, 9]);
   });
 
   it("enters in flat protected mode as the specification says", () => {

@@ -104,6 +104,11 @@ export function buildX87Functions(pages: number, shared: boolean): Uint8Array<Ar
 const zero = i32.const(0);
 const one = i32.const(1);
 
+interface Register extends Extended {
+  /** Not counted from the stack's top. */
+  readonly number: Local<"i32">;
+}
+
 class Unit {
   readonly #extended: ExtendedArithmetic;
   readonly #push: number;
@@ -145,16 +150,14 @@ class Unit {
         );
         break;
       case "pushRegister":
-        this.#needsRegister(fn, p(0));
-        fn.return(this.#pushed(this.#registerAt(fn, p(0))));
+        fn.return(this.#pushed(this.#register(fn, p(0))));
         break;
       case "convert":
         this.#convert(fn);
         break;
       case "read": {
         this.#begin(fn);
-        this.#needsRegister(fn, zero);
-        const { significand, signExponent } = this.#registerAt(fn, zero);
+        const { significand, signExponent } = this.#register(fn, zero);
         fn.store(zero, significand, STATE.SCRATCH);
         fn.store(zero, signExponent, STATE.SCRATCH + 8);
         fn.return(one);
@@ -167,9 +170,7 @@ class Unit {
         break;
       case "compare":
         this.#begin(fn, COMPARED.NOT);
-        this.#needsRegister(fn, zero, COMPARED.NOT);
-        this.#needsRegister(fn, p(0), COMPARED.NOT);
-        this.#compared(fn, this.#registerAt(fn, p(0)));
+        this.#compared(fn, this.#register(fn, p(0), COMPARED.NOT));
         break;
       case "compareWith":
         this.#compareWith(fn);
@@ -186,18 +187,16 @@ class Unit {
         break;
       case "move":
         this.#begin(fn);
-        this.#needsRegister(fn, zero);
-        this.#setRegister(fn, p(0), this.#registerAt(fn, zero));
+        this.#fillRegister(fn, fn.let(this.#number(p(0))), this.#register(fn, zero));
         this.#setFlags(fn, zero);
         this.#pops(fn, p(1));
         fn.return(one);
         break;
       case "changeSign": {
         this.#begin(fn);
-        this.#needsRegister(fn, zero);
-        const { significand, signExponent } = this.#registerAt(fn, zero);
+        const { number, significand, signExponent } = this.#register(fn, zero);
         const changed = i32.xor(i32.and(signExponent, p(0)), p(1));
-        this.#setRegister(fn, zero, { significand, signExponent: fn.let(changed) });
+        this.#setRegister(fn, number, { significand, signExponent: fn.let(changed) });
         this.#setFlags(fn, zero);
         fn.return(one);
         break;
@@ -218,26 +217,28 @@ class Unit {
     return i32.and(i32.add(top, n), i32.const(7));
   }
 
-  /** Returns unless ST(n) has something in it. */
-  #needsRegister(fn: FunctionBuilder, n: I32, otherwise = 0): void {
-    const used = i32.and(i32.shrU(i32.load8U(zero, TAG_WORD), this.#number(n)), one);
+  /** ST(n), and its number; returns unless there is something in it. */
+  #register(fn: FunctionBuilder, n: I32, otherwise = 0): Register {
+    const number = fn.let(this.#number(n));
+    const used = i32.and(i32.shrU(i32.load8U(zero, TAG_WORD), number), one);
     fn.if(i32.eqz(used), () => fn.return(i32.const(otherwise)));
-  }
-
-  #registerAt(fn: FunctionBuilder, n: I32): Extended {
-    const at = fn.let(i32.shl(this.#number(n), i32.const(4)));
+    const at = fn.let(i32.shl(number, i32.const(4)));
     return {
+      number,
       significand: fn.let(i64.load(at, ST)),
       signExponent: fn.let(i32.load16U(at, ST + 8)),
     };
   }
 
-  /** Fills ST(n). */
-  #setRegister(fn: FunctionBuilder, n: I32, { significand, signExponent }: Extended): void {
-    const number = fn.let(this.#number(n));
+  #setRegister(fn: FunctionBuilder, number: I32, { significand, signExponent }: Extended): void {
     const at = fn.let(i32.shl(number, i32.const(4)));
     fn.store(at, significand, ST);
     fn.storeNarrow(16, at, i64.extendU(signExponent), ST + 8);
+  }
+
+  /** The same of one that may have been empty. */
+  #fillRegister(fn: FunctionBuilder, number: Local<"i32">, value: Extended): void {
+    this.#setRegister(fn, number, value);
     this.#setTags(fn, i32.or(i32.load8U(zero, TAG_WORD), i32.shl(one, number)));
   }
 
@@ -255,35 +256,34 @@ class Unit {
     this.#setStatus(fn, i32.or(kept, flags));
   }
 
-  #rotate(fn: FunctionBuilder, by: 1 | -1): void {
+  #rotate(fn: FunctionBuilder, by: I32): void {
     const status = fn.let(i32.load16U(zero, STATUS_WORD));
-    const moved = i32.and(i32.add(status, i32.const(by << TOP_SHIFT)), i32.const(TOP));
+    const moved = i32.and(i32.add(status, i32.shl(by, i32.const(TOP_SHIFT))), i32.const(TOP));
     this.#setStatus(fn, i32.or(i32.and(status, i32.const(~TOP)), moved));
   }
 
   #pops(fn: FunctionBuilder, times: I32): void {
-    const left = fn.let(times);
-    fn.block((done) => {
-      fn.loop((again) => {
-        fn.branchIf(i32.eqz(left), done);
-        const bit = i32.shl(one, this.#number(zero));
-        const kept = i32.and(i32.load8U(zero, TAG_WORD), i32.xor(bit, i32.const(-1)));
-        this.#setTags(fn, kept);
-        this.#rotate(fn, 1);
-        fn.set(left, i32.sub(left, one));
-        fn.branch(again);
-      });
+    const count = fn.let(times);
+    fn.if(count, () => {
+      const number = fn.let(this.#number(zero));
+      // As many bits as registers, of which the second may go round.
+      const bits = fn.let(i32.shl(i32.sub(i32.shl(one, count), one), number));
+      const both = i32.or(bits, i32.shrU(bits, i32.const(8)));
+      const kept = i32.and(i32.load8U(zero, TAG_WORD), i32.xor(both, i32.const(-1)));
+      this.#setTags(fn, kept);
+      this.#rotate(fn, count);
     });
   }
 
   #definePush(fn: FunctionBuilder): void {
     this.#begin(fn);
-    const below = i32.shrU(i32.load8U(zero, TAG_WORD), this.#number(i32.const(-1)));
+    const number = fn.let(this.#number(i32.const(-1)));
+    const below = i32.shrU(i32.load8U(zero, TAG_WORD), number);
     fn.if(i32.and(below, one), () => fn.return(zero));
-    this.#setFlags(fn, zero);
-    this.#rotate(fn, -1);
     const value = { significand: fn.parameter(0, "i64"), signExponent: fn.parameter(1, "i32") };
-    this.#setRegister(fn, zero, value);
+    this.#fillRegister(fn, number, value);
+    this.#setFlags(fn, zero);
+    this.#rotate(fn, i32.const(-1));
     fn.return(one);
   }
 
@@ -295,13 +295,12 @@ class Unit {
   #defineCompute(fn: FunctionBuilder): void {
     const destination = fn.parameter(1, "i32");
     this.#begin(fn);
-    this.#needsRegister(fn, destination);
-    const a = this.#registerAt(fn, destination);
+    const a = this.#register(fn, destination);
     const b = { significand: fn.parameter(2, "i64"), signExponent: fn.parameter(3, "i32") };
     const done = this.#extended.compute(fn.parameter(0, "i32"), a, b);
     fn.if(i32.eqz(done), () => fn.return(zero));
     const result = this.#result(fn);
-    this.#setRegister(fn, destination, result);
+    this.#setRegister(fn, a.number, result);
     this.#setFlags(fn, i32.load(zero, STATE.SCRATCH + 12));
     fn.return(one);
   }
@@ -316,8 +315,7 @@ class Unit {
 
   #arithmetic(fn: FunctionBuilder): void {
     const source = fn.parameter(2, "i32");
-    this.#needsRegister(fn, source);
-    const { significand, signExponent } = this.#registerAt(fn, source);
+    const { significand, signExponent } = this.#register(fn, source);
     const [operation, destination] = [fn.parameter(0, "i32"), fn.parameter(1, "i32")];
     const done = fn.let(
       callResult("i32", this.#compute, operation, destination, significand, signExponent),
@@ -338,14 +336,13 @@ class Unit {
 
   #compareWith(fn: FunctionBuilder): void {
     this.#begin(fn, COMPARED.NOT);
-    this.#needsRegister(fn, zero, COMPARED.NOT);
     const unpacked = this.#extended.unpack(fn.parameter(0, "i32"), fn.parameter(1, "i64"));
     fn.if(i32.eqz(unpacked), () => fn.return(i32.const(COMPARED.NOT)));
     this.#compared(fn, this.#result(fn));
   }
 
   #compared(fn: FunctionBuilder, b: Extended): void {
-    const a = this.#registerAt(fn, zero);
+    const a = this.#register(fn, zero, COMPARED.NOT);
     for (const operand of [a, b]) {
       fn.if(i32.eqz(this.#extended.isPlain(operand)), () => fn.return(i32.const(COMPARED.NOT)));
     }
@@ -379,11 +376,9 @@ class Unit {
   #exchange(fn: FunctionBuilder): void {
     const i = fn.parameter(0, "i32");
     this.#begin(fn);
-    this.#needsRegister(fn, zero);
-    this.#needsRegister(fn, i);
-    const [a, b] = [this.#registerAt(fn, zero), this.#registerAt(fn, i)];
-    this.#setRegister(fn, zero, b);
-    this.#setRegister(fn, i, a);
+    const [a, b] = [this.#register(fn, zero), this.#register(fn, i)];
+    this.#setRegister(fn, a.number, b);
+    this.#setRegister(fn, b.number, a);
     this.#setFlags(fn, zero);
     fn.return(one);
   }
@@ -397,11 +392,10 @@ class Unit {
         i32.ne(i32.and(kind, i32.const(STORE_KIND.TRUNCATE)), zero),
       ),
     );
-    this.#needsRegister(fn, zero);
     const isReal = i32.leU(kind, i32.const(STORE_KIND.REAL_64));
     // Reals only to nearest; integers truncated, too.
     fn.if(i32.or(isReal, i32.eqz(truncates)), () => this.#begin(fn));
     this.#begin(fn, 0, 0);
-    fn.return(this.#extended.pack(kind, truncates, this.#registerAt(fn, zero)));
+    fn.return(this.#extended.pack(kind, truncates, this.#register(fn, zero)));
   }
 }

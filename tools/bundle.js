@@ -66,6 +66,7 @@ const BUNDLES = {
     "src/boot/inspect-format.ts",
     "src/boot/inspect.ts",
     "src/boot/linux.ts",
+    "src/boot/linux-elf.ts",
     "src/boot/multiboot2-info.ts",
     "src/boot/multiboot2.ts",
     "src/boot/pack-iso.ts",

@@ -11,6 +11,7 @@ import { identify, refuse } from "./image.ts";
 import { defaultEntry, MENU_PATHS, readIsoMenu } from "./iso-menu.ts";
 import { IsoVolume, truncationOf } from "./iso9660.ts";
 import { loadLinux } from "./linux.ts";
+import { loadLinuxElf } from "./linux-elf.ts";
 import type { MenuFile } from "./menu.ts";
 import { type BootFile, type BootFiles, loadMultiboot } from "./multiboot-load.ts";
 import { loadPvh } from "./pvh.ts";
@@ -51,6 +52,7 @@ export function loadImage(request: LoadRequest): LoadedImage {
   const { kind } = identify(source);
   const parts = { source, memory, commandLine: commandLine.join(" "), initrd };
   if (kind === "linux") return loadLinux(parts);
+  if (kind === "linux-elf") return loadLinuxElf(parts);
   if (kind === "pvh") return loadPvh(parts);
   const { fresh = false } = request;
   const files = findBootFiles(source);

@@ -7,6 +7,7 @@ import { viewOf } from "./data-view.ts";
 import { EM_386, EM_X86_64, ET_EXEC, isElf, parseElf, readInterpreter } from "./elf.ts";
 import { isIso9660 } from "./iso9660.ts";
 import { isLinux } from "./linux.ts";
+import { isLinuxElf } from "./linux-elf.ts";
 import { findMultibootHeader } from "./multiboot.ts";
 import { hasMultiboot2Header } from "./multiboot2.ts";
 import { findPvhEntry } from "./pvh.ts";
@@ -15,7 +16,7 @@ import { looksLikeUkvm } from "./solo5/tender-image.ts";
 import { decodeAscii, printable } from "./text.ts";
 
 export interface Identification {
-  readonly kind: "iso9660" | "multiboot" | "linux" | "pvh" | "tender" | "other";
+  readonly kind: "iso9660" | "multiboot" | "linux" | "linux-elf" | "pvh" | "tender" | "other";
   /** A noun phrase with its article: `an ISO 9660 image`. */
   readonly description: string;
 }
@@ -125,11 +126,14 @@ function identifyElf(source: ByteSource): Identification {
       const tender = abi === undefined ? "a Solo5 tender" : `Solo5's ${targetName(abi.target)}`;
       return { kind: "tender", description: `${description} for ${tender}` };
     }
-    if (looksLikeUkvm(source, elf)) {
-      return { kind: "tender", description: `${description}, linked like Solo5's for ukvm` };
-    }
     if (findPvhEntry(source, elf) !== undefined) {
       return { kind: "pvh", description: `${description} with a PVH entry` };
+    }
+    if (isLinuxElf(source, elf)) {
+      return { kind: "linux-elf", description: `${description} for Linux's boot protocol` };
+    }
+    if (looksLikeUkvm(source, elf)) {
+      return { kind: "tender", description: `${description}, linked like Solo5's for ukvm` };
     }
     if (readInterpreter(source, elf) !== undefined)
       return other(`${description} that an operating system loads`);

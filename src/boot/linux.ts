@@ -38,7 +38,7 @@ const PREF_ADDRESS = 0x258;
 const INIT_SIZE = 0x260;
 
 /** Fields of the boot parameters that are not in the header ("The Zero Page"). */
-const PARAMETERS_SIZE = 4096;
+export const PARAMETERS_SIZE = 4096;
 const SCREEN_INFO = 0x00;
 const ACPI_RSDP_ADDR = 0x70;
 const E820_ENTRIES = 0x1e8;
@@ -49,10 +49,13 @@ const SECTOR_SIZE = 512;
 const DEFAULT_SETUP_SECTS = 4;
 const HEAD_SIZE = 0x268;
 const BOOT_FLAG_VALUE = 0xaa55;
+/** "HdrS" */
+const HEADER_MAGIC = 0x5372_6448;
 /** The first that says how much memory the kernel takes: without that it has to ask the BIOS. */
 const FIRST_WITHOUT_SETUP = 0x020a;
 /** The first with a protected-mode kernel at 1 MiB, and a command line by pointer. */
 const OLDEST_VERSION = 0x0202;
+const FIRST_WITH_64_BIT_ENTRY = 0x020c;
 const LOADED_HIGH = 1 << 0;
 const XLF_KERNEL_64 = 1 << 0;
 const ENTRY_64 = 0x200;
@@ -93,7 +96,7 @@ interface Header {
 /** Whether there is a setup header of the new kind. */
 export const isLinux = (head: Uint8Array): boolean =>
   head.length >= HEAD_SIZE &&
-  viewOf(head).getUint32(HEADER, true) === 0x5372_6448 && // "HdrS"
+  viewOf(head).getUint32(HEADER, true) === HEADER_MAGIC &&
   viewOf(head).getUint16(BOOT_FLAG, true) === BOOT_FLAG_VALUE;
 
 /** @throws GuestError `image` with one line for whatever is wrong with the kernel */
@@ -113,7 +116,7 @@ export function loadLinux(request: LinuxRequest): { registers: Registers; descri
     );
   }
   const initrdAddress =
-    initrd === undefined ? 0 : placeInitrd(initrd, header, placement, memory.size);
+    initrd === undefined ? 0 : placeInitrd(initrd, placement, memory.size, header.initrdMax);
   const loadFiles = (): void => {
     copyFile(memory, loadAddress, source, header.kernelOffset, kernelSize);
     if (initrd !== undefined) copyFile(memory, initrdAddress, initrd, 0, initrd.size);
@@ -169,7 +172,8 @@ function readHeader(source: ByteSource): Header {
   if (kernelOffset >= source.size) {
     throw new GuestError("image", `truncated Linux kernel: ${source.size} bytes`);
   }
-  const long = version >= 0x020c && (view.getUint16(XLOADFLAGS, true) & XLF_KERNEL_64) !== 0;
+  const long =
+    version >= FIRST_WITH_64_BIT_ENTRY && (view.getUint16(XLOADFLAGS, true) & XLF_KERNEL_64) !== 0;
   const preferred = version >= 0x020a ? getUint64(view, PREF_ADDRESS) : 0;
   return {
     setup: head,
@@ -183,12 +187,24 @@ function readHeader(source: ByteSource): Header {
   };
 }
 
+/** A setup header for a kernel that comes without one: it says who wrote it, and how the kernel is entered. */
+export function setupOfElf(): Uint8Array {
+  const setup = new Uint8Array(HEAD_SIZE);
+  const view = viewOf(setup);
+  view.setUint16(BOOT_FLAG, BOOT_FLAG_VALUE, true);
+  setup[JUMP + 1] = HEAD_SIZE - HEADER;
+  view.setUint32(HEADER, HEADER_MAGIC, true);
+  view.setUint16(VERSION, FIRST_WITH_64_BIT_ENTRY, true);
+  view.setUint16(XLOADFLAGS, XLF_KERNEL_64, true);
+  return setup;
+}
+
 /** As high as the kernel allows, so that it has room to unpack itself. */
-function placeInitrd(
+export function placeInitrd(
   initrd: ByteSource,
-  { initrdMax }: Header,
   placement: Placement,
   memorySize: number,
+  initrdMax = DEFAULT_INITRD_MAX,
 ): number {
   const end = Math.min(memorySize, initrdMax + 1);
   const address = Math.floor((end - initrd.size) / PAGE_SIZE) * PAGE_SIZE;
@@ -202,8 +218,8 @@ function placeInitrd(
   return address;
 }
 
-function bootParameters(
-  { setup, loadAddress }: Header,
+export function bootParameters(
+  { setup, loadAddress }: Pick<Header, "setup" | "loadAddress">,
   memorySize: number,
   pointers: { commandLineAddress: number; initrdAddress: number; initrdSize: number },
 ): Uint8Array {

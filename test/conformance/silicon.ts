@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
@@ -149,10 +150,13 @@ function compile(source: string, target: string): void {
   mkdirSync(dirname(target), { recursive: true });
   const compiler = process.env.CC ?? "cc";
   const flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-fno-stack-protector", "-Wl,-z,now"];
-  const { status, stderr, error } = spawnSync(compiler, [...flags, "-o", target, source]);
+  // Others may be running it, or compiling it too.
+  const made = `${target}.${process.pid}`;
+  const { status, stderr, error } = spawnSync(compiler, [...flags, "-o", made, source]);
   if (error !== undefined || status !== 0) {
     throw new HostError(`${compiler} cannot compile the judge`, {
       remedy: error?.message ?? stderr.toString(),
     });
   }
+  renameSync(made, target);
 }

@@ -37,11 +37,7 @@ export class TapNetwork implements NetBackend {
    * @param onError hears that the interface went away while in use
    * @throws HostError when there is no such tap and none can be made, or somebody else uses it
    */
-  constructor(
-    name: string,
-    onError: (error: HostError) => void,
-    addon: NetworkAddon = loadNetworkAddon(),
-  ) {
+  constructor(name: string, onError: (error: HostError) => void, addon?: NetworkAddon) {
     if (!isInterfaceName(name)) {
       throw new HostError(`"${name}" is not a name for a network interface`, {
         remedy: `use 1 to ${MAX_NAME_LENGTH} characters without spaces, '/', ':' and '%'`,
@@ -49,8 +45,9 @@ export class TapNetwork implements NetBackend {
     }
     this.name = name;
     this.#onError = onError;
+    const { Tap } = addon ?? loadNetworkAddon();
     try {
-      this.#tap = new addon.Tap(name);
+      this.#tap = new Tap(name);
     } catch (cause) {
       throw openError(name, cause);
     }

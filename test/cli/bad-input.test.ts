@@ -315,7 +315,7 @@ describe("a run that is refused touches no output file:", () => {
     ["nothing to ping", /built-in network/, () => [KERNEL, "--ping", "1", "--net", "none"]],
   ])("%s", (_what, reason, args) => leavesOutputsAlone(reason, args()));
 
-  it.skipIf(missing("root"))("no KVM", async () => {
+  it.skipIf(missing("root", "addon"))("no KVM", async () => {
     await leavesOutputsAlone(/no KVM/, [KERNEL, "--accel", "kvm"], {
       prefix: WITHOUT_DEVICES,
     });

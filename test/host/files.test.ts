@@ -23,6 +23,7 @@ import { ImageFile } from "../../src/host/image-file.ts";
 import { openOutputs } from "../../src/host/output-files.ts";
 import { PcapFile } from "../../src/host/pcap-file.ts";
 import { replaceFile } from "../../src/host/replace-file.ts";
+import { missing } from "../support/requirements.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -87,7 +88,7 @@ describe("a disk in a file", () => {
     expect(openDescriptors()).toBe(before);
   });
 
-  it("has one writer, or any number of readers", () => {
+  it.skipIf(missing("addon"))("has one writer, or any number of readers", () => {
     const path = file("disk", new Uint8Array(512));
     const open = (readOnly: boolean): BlockFile => new BlockFile(path, { readOnly });
     const writer = open(false);

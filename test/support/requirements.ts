@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { optionalAddon } from "../../src/host/addon.ts";
 
 /** Statically linked: it is to run where there is nothing else. */
 export const BUSYBOX = "/bin/busybox";
@@ -20,7 +21,9 @@ export function linuxKernel(): string | undefined {
  */
 const REQUIREMENTS = {
   kvm: () => usable("/dev/kvm"),
-  tap: () => process.getuid?.() === 0 && usable("/dev/net/tun"),
+  addon: () => optionalAddon() !== undefined,
+  /** And what opens it. */
+  tap: () => process.getuid?.() === 0 && usable("/dev/net/tun") && optionalAddon() !== undefined,
   qemu: () => runs("qemu-system-x86_64", "--version"),
   ping: () => runs("ping", "-V"),
   ip: () => runs("ip", "-V"),

@@ -13,12 +13,11 @@ const REGISTERS = 8;
 /** A register's bytes: 80 bits. The rest of its sixteen is reserved, and zero. */
 const REGISTER_BYTES = 10;
 
-const topOf = (view: DataView): number =>
-  (view.getUint16(STATE.FX_AREA + FXSAVE.STATUS_WORD, true) >> 11) & 7;
+const topOf = (view: DataView): number => (view.getUint16(STATE.X87_STATUS, true) >> 11) & 7;
 
 /** Where ST(n) is. */
 const slotOf = (top: number, n: number): number =>
-  STATE.FX_AREA + FXSAVE.ST + REGISTER * ((top + n) % REGISTERS);
+  STATE.X87_REGISTERS + REGISTER * ((top + n) % REGISTERS);
 
 /** @returns FX_IMAGE_SIZE bytes; MXCSR_MASK is zero */
 export function readFxImage({ buffer, view }: Processor): Uint8Array<ArrayBuffer> {

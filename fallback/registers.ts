@@ -8,7 +8,7 @@ import {
 } from "../src/core/cpu.ts";
 import { CR0, RFLAGS } from "./bits.ts";
 import { ATTRIBUTE, attributesDpl, GPR, type Processor } from "./processor.ts";
-import { FXSAVE, SEGMENT_INDEX, STATE } from "./state.ts";
+import { SEGMENT_INDEX, STATE } from "./state.ts";
 import { PROCESSOR_SIGNATURE } from "./system/cpuid.ts";
 
 const ALL_SEGMENTS = [...SEGMENT_REGISTERS, "ldtr", "tr"] as const;
@@ -135,5 +135,5 @@ export function resetProcessor(p: Processor): void {
   p.setField(STATE.MISC_ENABLE, MISC_ENABLE_AFTER_RESET);
   p.setField(STATE.SPEC_CTRL, 0n);
   p.view.setUint32(STATE.MXCSR, MXCSR_AFTER_RESET, true);
-  p.view.setUint16(STATE.FX_AREA + FXSAVE.CONTROL_WORD, X87_CONTROL_AFTER_RESET, true);
+  p.view.setUint16(STATE.X87_CONTROL, X87_CONTROL_AFTER_RESET, true);
 }

@@ -131,6 +131,12 @@ export const STATE = {
   /** i32: changes whenever a window for reads has lost anything. */
   READ_WINDOWS_VERSION: 0x3d4,
   FX_AREA,
+  X87_CONTROL: FX_AREA + FXSAVE.CONTROL_WORD,
+  X87_STATUS: FX_AREA + FXSAVE.STATUS_WORD,
+  X87_TAGS: FX_AREA + FXSAVE.TAG_WORD,
+  X87_INSTRUCTION_POINTER: FX_AREA + FXSAVE.INSTRUCTION_POINTER,
+  /** Eight of 16 bytes, which are MMX's too. */
+  X87_REGISTERS: FX_AREA + FXSAVE.ST,
   MXCSR: FX_AREA + FXSAVE.MXCSR,
   XMM: FX_AREA + FXSAVE.XMM,
   /** Eleven fixed-range registers, then eight pairs of base and mask. */

@@ -3,7 +3,7 @@ import { VECTOR } from "../exceptions.ts";
 import type { Emitter, MemoryBits } from "../isa/emitter.ts";
 import { type FlagEmitter, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
-import { FXSAVE, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
+import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import {
   type Expression,
   type I32,
@@ -26,8 +26,6 @@ import {
 
 const RSP = 4;
 const WIDE_STACK_MASK = 0xffff_ffffn;
-const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
-const TAG_WORD = STATE.FX_AREA + FXSAVE.TAG_WORD;
 /** Of the x87 status word: an unmasked exception is pending (ES); the stack's top. */
 const EXCEPTION_SUMMARY = 1 << 7;
 const TOP = 7 << 11;
@@ -187,20 +185,20 @@ export abstract class CodeEmitter implements Emitter {
 
   /** Before an instruction with MMX registers: an x87 exception may be pending. */
   beginMmx(): void {
-    const status = i32.load16U(i32.const(0), STATUS_WORD);
+    const status = i32.load16U(i32.const(0), STATE.X87_STATUS);
     this.faultIf(i32.and(status, i32.const(EXCEPTION_SUMMARY)), VECTOR.MF);
   }
 
   /** The stack's top is the first register (vol. 1 §9.5.1). */
   resetMmxTop(): void {
     const zero = i32.const(0);
-    const status = i64.load16U(zero, STATUS_WORD);
-    this.fn.storeNarrow(16, zero, i64.and(status, i64.const(0xffff & ~TOP)), STATUS_WORD);
+    const status = i64.load16U(zero, STATE.X87_STATUS);
+    this.fn.storeNarrow(16, zero, i64.and(status, i64.const(0xffff & ~TOP)), STATE.X87_STATUS);
   }
 
   /** After one: all registers are valid. */
   validateMmx(): void {
-    this.fn.storeNarrow(8, i32.const(0), i64.const(0xff), TAG_WORD);
+    this.fn.storeNarrow(8, i32.const(0), i64.const(0xff), STATE.X87_TAGS);
   }
 
   address(operand: Operand, write: boolean): Local<"i64"> {

@@ -2,7 +2,7 @@
  * Arithmetic on x87's 80 bits in WebAssembly: zeros and normal numbers, rounded to nearest. What needs
  * more is refused. `float/` has all of it, in TypeScript.
  */
-import { FXSAVE, STATE } from "../state.ts";
+import { STATE } from "../state.ts";
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
@@ -24,7 +24,6 @@ import {
   zero,
 } from "./extended-format.ts";
 
-const CONTROL_WORD = STATE.FX_AREA + FXSAVE.CONTROL_WORD;
 const SIGN = 0x8000;
 const FAR = 128;
 /** Digits of opcodes. */
@@ -334,7 +333,10 @@ function defineRound(fn: FunctionBuilder): void {
   const atMiddle = i32.and(i64.eq(lower, top), odd);
   const isUp = fn.let(i32.or(i64.gtU(lower, top), atMiddle));
   // Of 24, (reserved: 64,) 53 and 64 bits, these are dropped.
-  const control = i32.and(i32.shrU(i32.load16U(zero, CONTROL_WORD), i32.const(8)), i32.const(3));
+  const control = i32.and(
+    i32.shrU(i32.load16U(zero, STATE.X87_CONTROL), i32.const(8)),
+    i32.const(3),
+  );
   const count = fn.let(
     i32.and(i32.shrU(i32.const(40 | (11 << 16)), i32.shl(control, i32.const(3))), i32.const(0x3f)),
   );

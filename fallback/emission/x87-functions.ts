@@ -3,17 +3,13 @@
  * are zero or normal, all exceptions masked and rounding to nearest; the rest is the procedures'.
  * Intel SDM vol. 1 §4.8.4 (rounding), §8.1 (registers).
  */
-import { FXSAVE, STATE } from "../state.ts";
+import { STATE } from "../state.ts";
 import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { type Callee, callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
 import { ExtendedArithmetic } from "./extended-arithmetic.ts";
 import type { Extended } from "./extended-format.ts";
 
-const CONTROL_WORD = STATE.FX_AREA + FXSAVE.CONTROL_WORD;
-const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
-const TAG_WORD = STATE.FX_AREA + FXSAVE.TAG_WORD;
-const ST = STATE.FX_AREA + FXSAVE.ST;
 const MASKS = 0x3f;
 const ROUNDING = 0x0c00;
 const TRUNCATE = 0x0c00;
@@ -206,58 +202,58 @@ class Unit {
 
   /** Returns unless everything is as usual. @param otherwise what it returns then */
   #begin(fn: FunctionBuilder, otherwise = 0, rounding = ROUNDING): void {
-    const modes = i32.and(i32.load16U(zero, CONTROL_WORD), i32.const(MASKS | rounding));
-    const pending = i32.and(i32.load16U(zero, STATUS_WORD), i32.const(EXCEPTION_SUMMARY));
+    const modes = i32.and(i32.load16U(zero, STATE.X87_CONTROL), i32.const(MASKS | rounding));
+    const pending = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(EXCEPTION_SUMMARY));
     fn.if(i32.or(i32.ne(modes, i32.const(MASKS)), pending), () => fn.return(i32.const(otherwise)));
   }
 
   /** Number of ST(n). */
   #number(n: I32): I32 {
-    const top = i32.shrU(i32.load16U(zero, STATUS_WORD), i32.const(TOP_SHIFT));
+    const top = i32.shrU(i32.load16U(zero, STATE.X87_STATUS), i32.const(TOP_SHIFT));
     return i32.and(i32.add(top, n), i32.const(7));
   }
 
   /** ST(n), and its number; returns unless there is something in it. */
   #register(fn: FunctionBuilder, n: I32, otherwise = 0): Register {
     const number = fn.let(this.#number(n));
-    const used = i32.and(i32.shrU(i32.load8U(zero, TAG_WORD), number), one);
+    const used = i32.and(i32.shrU(i32.load8U(zero, STATE.X87_TAGS), number), one);
     fn.if(i32.eqz(used), () => fn.return(i32.const(otherwise)));
     const at = fn.let(i32.shl(number, i32.const(4)));
     return {
       number,
-      significand: fn.let(i64.load(at, ST)),
-      signExponent: fn.let(i32.load16U(at, ST + 8)),
+      significand: fn.let(i64.load(at, STATE.X87_REGISTERS)),
+      signExponent: fn.let(i32.load16U(at, STATE.X87_REGISTERS + 8)),
     };
   }
 
   #setRegister(fn: FunctionBuilder, number: I32, { significand, signExponent }: Extended): void {
     const at = fn.let(i32.shl(number, i32.const(4)));
-    fn.store(at, significand, ST);
-    fn.storeNarrow(16, at, i64.extendU(signExponent), ST + 8);
+    fn.store(at, significand, STATE.X87_REGISTERS);
+    fn.storeNarrow(16, at, i64.extendU(signExponent), STATE.X87_REGISTERS + 8);
   }
 
   /** The same of one that may have been empty. */
   #fillRegister(fn: FunctionBuilder, number: Local<"i32">, value: Extended): void {
     this.#setRegister(fn, number, value);
-    this.#setTags(fn, i32.or(i32.load8U(zero, TAG_WORD), i32.shl(one, number)));
+    this.#setTags(fn, i32.or(i32.load8U(zero, STATE.X87_TAGS), i32.shl(one, number)));
   }
 
   #setTags(fn: FunctionBuilder, tags: I32): void {
-    fn.storeNarrow(8, zero, i64.extendU(tags), TAG_WORD);
+    fn.storeNarrow(8, zero, i64.extendU(tags), STATE.X87_TAGS);
   }
 
   #setStatus(fn: FunctionBuilder, status: I32): void {
-    fn.storeNarrow(16, zero, i64.extendU(status), STATUS_WORD);
+    fn.storeNarrow(16, zero, i64.extendU(status), STATE.X87_STATUS);
   }
 
   /** Adds to the status word's flags; C1 is one of them. */
   #setFlags(fn: FunctionBuilder, flags: I32): void {
-    const kept = i32.and(i32.load16U(zero, STATUS_WORD), i32.const(~C1));
+    const kept = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(~C1));
     this.#setStatus(fn, i32.or(kept, flags));
   }
 
   #rotate(fn: FunctionBuilder, by: I32): void {
-    const status = fn.let(i32.load16U(zero, STATUS_WORD));
+    const status = fn.let(i32.load16U(zero, STATE.X87_STATUS));
     const moved = i32.and(i32.add(status, i32.shl(by, i32.const(TOP_SHIFT))), i32.const(TOP));
     this.#setStatus(fn, i32.or(i32.and(status, i32.const(~TOP)), moved));
   }
@@ -269,7 +265,7 @@ class Unit {
       // As many bits as registers, of which the second may go round.
       const bits = fn.let(i32.shl(i32.sub(i32.shl(one, count), one), number));
       const both = i32.or(bits, i32.shrU(bits, i32.const(8)));
-      const kept = i32.and(i32.load8U(zero, TAG_WORD), i32.xor(both, i32.const(-1)));
+      const kept = i32.and(i32.load8U(zero, STATE.X87_TAGS), i32.xor(both, i32.const(-1)));
       this.#setTags(fn, kept);
       this.#rotate(fn, count);
     });
@@ -278,7 +274,7 @@ class Unit {
   #definePush(fn: FunctionBuilder): void {
     this.#begin(fn);
     const number = fn.let(this.#number(i32.const(-1)));
-    const below = i32.shrU(i32.load8U(zero, TAG_WORD), number);
+    const below = i32.shrU(i32.load8U(zero, STATE.X87_TAGS), number);
     fn.if(i32.and(below, one), () => fn.return(zero));
     const value = { significand: fn.parameter(0, "i64"), signExponent: fn.parameter(1, "i32") };
     this.#fillRegister(fn, number, value);
@@ -367,7 +363,7 @@ class Unit {
     const order = fn.parameter(0, "i32");
     const less = i32.shl(i32.and(order, one), i32.const(8));
     const equal = i32.shl(i32.shrU(order, one), i32.const(C3_SHIFT));
-    const kept = i32.and(i32.load16U(zero, STATUS_WORD), i32.const(~(C0 | C1 | C2 | C3)));
+    const kept = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(~(C0 | C1 | C2 | C3)));
     this.#setStatus(fn, i32.or(kept, i32.or(less, equal)));
     this.#pops(fn, fn.parameter(1, "i32"));
     fn.return(one);
@@ -385,7 +381,7 @@ class Unit {
 
   #convert(fn: FunctionBuilder): void {
     const kind = fn.parameter(0, "i32");
-    const control = i32.and(i32.load16U(zero, CONTROL_WORD), i32.const(ROUNDING));
+    const control = i32.and(i32.load16U(zero, STATE.X87_CONTROL), i32.const(ROUNDING));
     const truncates = fn.let(
       i32.or(
         i32.eq(control, i32.const(TRUNCATE)),

@@ -1,4 +1,4 @@
-import { FXSAVE, SEGMENT, SEGMENT_INDEX, SEGMENT_SIZE, STATE } from "../state.ts";
+import { SEGMENT, SEGMENT_INDEX, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
@@ -303,7 +303,7 @@ class BlockDecoder {
     fn.if(equals(kind, OPERAND.XMM), () => fn.set(slot, wide(STATE.XMM, number)));
     // REX says nothing about MMX registers.
     const mmx = i32.and(number, i32.const(7));
-    fn.if(equals(kind, OPERAND.MMX), () => fn.set(slot, wide(STATE.FX_AREA + FXSAVE.ST, mmx)));
+    fn.if(equals(kind, OPERAND.MMX), () => fn.set(slot, wide(STATE.X87_REGISTERS, mmx)));
     return slot;
   }
 

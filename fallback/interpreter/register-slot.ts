@@ -1,9 +1,9 @@
 import type { OperandSpec } from "../isa/operand.ts";
-import { FXSAVE, STATE } from "../state.ts";
+import { STATE } from "../state.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 
 /** REX says nothing about MMX registers. */
-const mmxSlot = (register: number): number => STATE.FX_AREA + FXSAVE.ST + 16 * (register & 7);
+const mmxSlot = (register: number): number => STATE.X87_REGISTERS + 16 * (register & 7);
 
 /** Offset in the state of an operand that is a register; undefined for others. */
 export function registerSlot(

@@ -1,27 +1,25 @@
 /** What procedures with MMX registers do to x87's state (Intel SDM vol. 1 §9.5.1, §9.6.2). */
 import { CpuException, VECTOR } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
-import { FXSAVE, STATE } from "../state.ts";
+import { STATE } from "../state.ts";
 
-const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
-const TAG_WORD = STATE.FX_AREA + FXSAVE.TAG_WORD;
 const EXCEPTION_SUMMARY = 1 << 7;
 const TOP = 7 << 11;
 
 /** @throws CpuException #MF if an x87 exception is pending */
 export function beginMmx({ view }: Processor): void {
-  if (view.getUint16(STATUS_WORD, true) & EXCEPTION_SUMMARY) throw new CpuException(VECTOR.MF);
+  if (view.getUint16(STATE.X87_STATUS, true) & EXCEPTION_SUMMARY) throw new CpuException(VECTOR.MF);
 }
 
 /** All registers are valid, the stack's top is the first. */
 export function endMmx({ view }: Processor): void {
-  view.setUint16(STATUS_WORD, view.getUint16(STATUS_WORD, true) & ~TOP, true);
-  view.setUint8(TAG_WORD, 0xff);
+  view.setUint16(STATE.X87_STATUS, view.getUint16(STATE.X87_STATUS, true) & ~TOP, true);
+  view.setUint8(STATE.X87_TAGS, 0xff);
 }
 
 /** @param register 0 to 7 @param value 64 bits */
 export function writeMmx({ view }: Processor, register: number, value: bigint): void {
-  const slot = STATE.FX_AREA + FXSAVE.ST + 16 * register;
+  const slot = STATE.X87_REGISTERS + 16 * register;
   view.setBigUint64(slot, value, true);
   view.setUint16(slot + 8, 0xffff, true);
 }
@@ -29,5 +27,5 @@ export function writeMmx({ view }: Processor, register: number, value: bigint): 
 /** EMMS: all registers are empty; in silicon it makes the transition to MMX as well. */
 export function emptyMmx(processor: Processor): void {
   endMmx(processor);
-  processor.view.setUint8(TAG_WORD, 0);
+  processor.view.setUint8(STATE.X87_TAGS, 0);
 }

@@ -1,7 +1,7 @@
 /** x87 instructions in code of the JIT, as far as {@link X87Functions} go; the rest is their procedures'. */
 import { COMPARED, MEMORY_KIND, STORE_KIND } from "../emission/x87-functions.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
-import { FXSAVE, STATE } from "../state.ts";
+import { STATE } from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import type { RegionEmitter } from "./emitter.ts";
@@ -10,9 +10,6 @@ import type { Operand } from "./operand.ts";
 
 type Translation = NonNullable<Instruction["translation"]>;
 
-const CONTROL_WORD = STATE.FX_AREA + FXSAVE.CONTROL_WORD;
-const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
-const INSTRUCTION_POINTER = STATE.FX_AREA + FXSAVE.INSTRUCTION_POINTER;
 const MASKS = 0x3f;
 const CONTROL_BITS = 0x1f7f;
 const CONTROL_ALWAYS = 0x40;
@@ -31,7 +28,7 @@ const memory = (bits: number): Operand => ({ kind: "memory", bits, field: 0 });
 function end(e: RegionEmitter, { length }: DecodedInstruction): void {
   const next = BigInt.asUintN(64, e.nextRip().constant ?? 0n);
   const start = BigInt.asUintN(e.long ? 64 : 32, next - BigInt(length));
-  e.setState(64, INSTRUCTION_POINTER, i64.const(start));
+  e.setState(64, STATE.X87_INSTRUCTION_POINTER, i64.const(start));
 }
 
 /** Does all of an instruction, or leaves it to the procedure. */
@@ -189,10 +186,10 @@ export const compareToFlags =
 export const loadControlWord: Translation = (e) => {
   const word = e.read(memory(16));
   const masks = i32.and(i32.wrap(word), i32.const(MASKS));
-  const pending = i32.and(i32.load16U(zero, STATUS_WORD), i32.const(EXCEPTION_SUMMARY));
+  const pending = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(EXCEPTION_SUMMARY));
   e.fallbackUnless(i32.and(i32.eq(masks, i32.const(MASKS)), i32.eqz(pending)));
   const set = i64.or(i64.and(word, i64.const(CONTROL_BITS)), i64.const(CONTROL_ALWAYS));
-  e.setState(16, CONTROL_WORD, set);
+  e.setState(16, STATE.X87_CONTROL, set);
 };
 
 const storeWord =
@@ -203,5 +200,5 @@ const storeWord =
     else e.write(memory(16), word);
   };
 
-export const storeControlWord = storeWord(CONTROL_WORD);
-export const storeStatusWord = storeWord(STATUS_WORD);
+export const storeControlWord = storeWord(STATE.X87_CONTROL);
+export const storeStatusWord = storeWord(STATE.X87_STATUS);

@@ -6,13 +6,8 @@ import { C0, C1, C2, C3 } from "../float/x87.ts";
 import type { Processor } from "../processor.ts";
 import { FXSAVE, STATE } from "../state.ts";
 
-const CONTROL_WORD = STATE.FX_AREA + FXSAVE.CONTROL_WORD;
-const STATUS_WORD = STATE.FX_AREA + FXSAVE.STATUS_WORD;
-const TAG_WORD = STATE.FX_AREA + FXSAVE.TAG_WORD;
 const OPCODE = STATE.FX_AREA + FXSAVE.OPCODE;
-const INSTRUCTION_POINTER = STATE.FX_AREA + FXSAVE.INSTRUCTION_POINTER;
 const DATA_POINTER = STATE.FX_AREA + FXSAVE.DATA_POINTER;
-const ST = STATE.FX_AREA + FXSAVE.ST;
 
 /** Of the status word: a register was empty that should not have been, or the other way round. */
 const STACK_FAULT = 1 << 6;
@@ -75,24 +70,24 @@ export class X87 {
   }
 
   get controlWord(): number {
-    return this.#view.getUint16(CONTROL_WORD, true);
+    return this.#view.getUint16(STATE.X87_CONTROL, true);
   }
 
   /** Exceptions that are flagged become pending or are no longer, as the masks say. */
   set controlWord(word: number) {
-    this.#view.setUint16(CONTROL_WORD, (word & CONTROL_BITS) | CONTROL_ALWAYS, true);
+    this.#view.setUint16(STATE.X87_CONTROL, (word & CONTROL_BITS) | CONTROL_ALWAYS, true);
     this.statusWord = this.statusWord;
   }
 
   get statusWord(): number {
-    return this.#view.getUint16(STATUS_WORD, true);
+    return this.#view.getUint16(STATE.X87_STATUS, true);
   }
 
   /** The summary of exceptions follows from flags and masks. */
   set statusWord(word: number) {
     const isPending = (word & ~this.controlWord & ALL_EXCEPTIONS) !== 0;
     const summary = isPending ? EXCEPTION_SUMMARY | BUSY : 0;
-    this.#view.setUint16(STATUS_WORD, (word & ~(EXCEPTION_SUMMARY | BUSY)) | summary, true);
+    this.#view.setUint16(STATE.X87_STATUS, (word & ~(EXCEPTION_SUMMARY | BUSY)) | summary, true);
   }
 
   get isPending(): boolean {
@@ -115,16 +110,16 @@ export class X87 {
   /** Turns the stack, without a look at what is in it. */
   rotate(by: number): void {
     const top = (this.#top + by) & 7;
-    this.#view.setUint16(STATUS_WORD, (this.statusWord & ~TOP) | (top << TOP_SHIFT), true);
+    this.#view.setUint16(STATE.X87_STATUS, (this.statusWord & ~TOP) | (top << TOP_SHIFT), true);
   }
 
   /** A bit for each register by its number, not by its place: set unless it is empty. */
   get tags(): number {
-    return this.#view.getUint8(TAG_WORD);
+    return this.#view.getUint8(STATE.X87_TAGS);
   }
 
   set tags(tags: number) {
-    this.#view.setUint8(TAG_WORD, tags);
+    this.#view.setUint8(STATE.X87_TAGS, tags);
   }
 
   isEmpty(n: number): boolean {
@@ -216,14 +211,14 @@ export class X87 {
   get pointers(): Pointers {
     return {
       opcode: this.#view.getUint16(OPCODE, true),
-      instruction: this.#view.getBigUint64(INSTRUCTION_POINTER, true),
+      instruction: this.#view.getBigUint64(STATE.X87_INSTRUCTION_POINTER, true),
       data: this.#view.getBigUint64(DATA_POINTER, true),
     };
   }
 
   set pointers({ opcode, instruction, data }: Pointers) {
     this.#view.setUint16(OPCODE, opcode, true);
-    this.#view.setBigUint64(INSTRUCTION_POINTER, instruction, true);
+    this.#view.setBigUint64(STATE.X87_INSTRUCTION_POINTER, instruction, true);
     this.#view.setBigUint64(DATA_POINTER, data, true);
   }
 
@@ -233,6 +228,6 @@ export class X87 {
   }
 
   #slot(n: number): number {
-    return ST + 16 * this.number(n);
+    return STATE.X87_REGISTERS + 16 * this.number(n);
   }
 }

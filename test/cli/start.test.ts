@@ -95,7 +95,7 @@ describe("the built command", () => {
     return readFileSync(list, "utf8");
   };
 
-  it.each([
+  it.skipIf(missing("addon")).each([
     ["alone", []],
     ["while a debugger may come", ["--gdb", "unix:SOCKET"]],
   ])("loads none of Node's modules for sockets, terminals and streams: %s", (_, options) => {
@@ -114,7 +114,7 @@ describe("the built command", () => {
     expect(noted(LIST_SCRIPTS, "--accel", "kvm")).toBe("bundle,bundle.kvm");
   });
 
-  it("does not wait at its end for what V8 compiles", () => {
+  it.skipIf(missing("addon"))("does not wait at its end for what V8 compiles", () => {
     expect(noted(NOTE_EXIT, "--accel", "emu")).toBe("0");
   });
 });

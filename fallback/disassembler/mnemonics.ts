@@ -20,7 +20,13 @@ const BY_OPERAND_SIZE: Readonly<Record<string, Names>> = {
 };
 const JCXZ: Names = { 16: "jcxz", 32: "jecxz", 64: "jrcxz" };
 /** Images that REX.W makes another format of. */
-const WIDE_IMAGES: ReadonlySet<string> = new Set(["FXSAVE", "FXRSTOR", "XSAVE", "XRSTOR"]);
+const WIDE_IMAGES: ReadonlySet<string> = new Set([
+  "FXSAVE",
+  "FXRSTOR",
+  "XSAVE",
+  "XSAVEOPT",
+  "XRSTOR",
+]);
 /** With the prefix 66 these are the operations of packed doubles: the same bits. */
 const BITWISE: ReadonlySet<string> = new Set(["ANDPS", "ANDNPS", "ORPS", "XORPS"]);
 /** Opcodes that are undefined on purpose: one instruction in the table. */

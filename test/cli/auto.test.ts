@@ -60,7 +60,7 @@ describe("--accel auto", () => {
     },
   );
 
-  it.skipIf(missing("root"))("does without KVM where there is none", async () => {
+  it.skipIf(missing("root", "addon"))("does without KVM where there is none", async () => {
     const script = 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@"';
     const ended = await onAuto(undefined, ["unshare", "--mount", "sh", "-c", script, "sh"]);
     expect(ended).toMatchObject({ status: 5, stdout: "x" });

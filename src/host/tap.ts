@@ -37,7 +37,11 @@ export class TapNetwork implements NetBackend {
    * @param onError hears that the interface went away while in use
    * @throws HostError when there is no such tap and none can be made, or somebody else uses it
    */
-  constructor(name: string, onError: (error: HostError) => void, addon?: NetworkAddon) {
+  constructor(
+    name: string,
+    onError: (error: HostError) => void,
+    addon?: Pick<NetworkAddon, "Tap">,
+  ) {
     if (!isInterfaceName(name)) {
       throw new HostError(`"${name}" is not a name for a network interface`, {
         remedy: `use 1 to ${MAX_NAME_LENGTH} characters without spaces, '/', ':' and '%'`,

@@ -6,7 +6,7 @@ import { execute, ROOT } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
-it.skipIf(missing("cmake"))(
+it.skipIf(missing("cmake", "addon"))(
   "the build for releases has what the usual one has",
   { timeout: 120_000 },
   async () => {

@@ -11,7 +11,7 @@ import { undefinedHere } from "./vendor.ts";
 
 const FORMS = testForms(FAMILIES);
 const END = BigInt(DATA + DATA_SIZE);
-const [RSP, RSI, RDI] = [4, 6, 7];
+const [RCX, RSP, RSI, RDI] = [1, 4, 6, 7];
 
 /** What is undefined where an AMD processor ends an instruction with a fault, or none. */
 function undefinedThere(
@@ -107,6 +107,20 @@ describe("with an AMD processor as the judge", () => {
     expect(stored("FBSTP", pageFault(target + 8n))).toEqual([[target, 8]]);
     expect(stored("FBSTP")).toEqual([]);
     expect(stored("FISTP", pageFault(target + 8n))).toEqual([]);
+  });
+
+  test("a counter of 32 bits stays as it is where nothing is repeated", () => {
+    const [form] = FORMS.filter(({ form: { instruction } }) => instruction.name === "MOVS");
+    if (form === undefined) throw new Error("no form of MOVS");
+    const [state, repeated] = [plainState(), plainState()];
+    state.setGpr(RCX, 0x3_0000_0002n);
+    repeated.setGpr(RCX, 1n);
+    const snippet = { mode: 64, code: Uint8Array.of(0x67, 0xf3, form.form.opcode), state } as const;
+    const nothing = { target: undefined, rm: undefined, immediate: undefined };
+    const generated = { form, snippet, operandSize: 32 as const, ...nothing };
+    const fault = pageFault(END);
+    expect(undefinedHere(generated, { state, fault }, true).gpr).toBe(RCX);
+    expect(undefinedHere(generated, { state: repeated, fault }, true).gpr).toBeUndefined();
   });
 
   test("POPA that faults may have popped some registers", () => {

@@ -173,11 +173,11 @@ export function undefinedHere(
   const stopped = expected.fault !== undefined && form.form.unit === "mmx";
   // A call to an address that is not canonical faults before it writes to the stack.
   const unpushed = name === "CALL" && expected.fault?.vector === GENERAL_PROTECTION;
-  // Without a repetition the counter's upper half stays.
+  // Without a repetition, also for a fault of the first, the counter's upper half stays.
   const unrepeated =
     form.form.instruction.repeat === true &&
     hasPrefix(snippet.code, ADDRESS_SIZE) &&
-    BigInt.asUintN(32, snippet.state.gpr(RCX)) === 0n;
+    expected.state.gpr(RCX) === snippet.state.gpr(RCX);
   // Some virtual hosts say #UD of SSE instructions that fault while RSP is not canonical.
   const misled = expected.fault?.vector === INVALID_OPCODE && !isCanonical(snippet.state.gpr(RSP));
   // x87's stores look at memory first there, here at what their exceptions say of storing at all.

@@ -277,6 +277,15 @@ export class LazyFlags extends FlagEmitter {
     return signExtend(i64.xor(inputs, this.#uncut(state)), state.bits);
   }
 
+  /** The same relative to CF, which INC and DEC keep. */
+  #carriesWith(state: FlagState, carry: I64): I64 {
+    if (state.operation === "logic") return i64.const(0);
+    const isStep = state.operation === "increment" || state.operation === "decrement";
+    if (!isStep) return this.#carries(state);
+    const changed = i64.xor(i64.extendU(this.#carryOut(state)), carry);
+    return i64.xor(this.#carries(state), i64.shl(changed, i64.const(63)));
+  }
+
   /** CF. */
   #carry(state: FlagState): I32 {
     if (state.operation === "logic") return i32.const(0);
@@ -323,8 +332,8 @@ export class LazyFlags extends FlagEmitter {
     const fn = this.#fn;
     const { first, second, third } = this.locals;
     const result = fn.let(this.#result(state));
-    const carries = fn.let(state.operation === "logic" ? i64.const(0) : this.#carries(state));
     const carry = fn.let(i64.extendU(this.#carry(state)));
+    const carries = fn.let(this.#carriesWith(state, carry));
     fn.set(first, result);
     fn.set(second, carries);
     fn.set(third, carry);

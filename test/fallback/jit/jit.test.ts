@@ -90,6 +90,15 @@ test("what is known before may change: rotations through a known carry, of known
   expect(note(m, "jit")).toMatch(/^1 regions/);
 });
 
+test("what INC and DEC have found of an overflow stays when only the carry changes", () => {
+  for (const step of [0xc0, 0xc8]) {
+    for (const change of [0xf5, 0xf8, 0xf9]) {
+      // stc; inc or dec eax; cmc, clc or stc; seto [rbx]; add [rbx + 4], …: the flags of each round
+      both(loop(0xf9, 0xff, step, change, 0x0f, 0x90, 0x03, 0x8b, 0x13, 0x01, 0x53, 0x04));
+    }
+  }
+});
+
 test("code that changes itself is translated anew", () => {
   // inc byte [rip + 2] (the immediate of what follows); add eax, 1
   const m = both(loop(0xfe, 0x05, 2, 0, 0, 0, 0x83, 0xc0, 0x01));

@@ -110,9 +110,9 @@ class Programmer {
     return this.#keepingCount([0x83, 0xc9, 1, ...body, kind, back]);
   }
 
-  /** PUSHF, something else, POPF; or CLI. */
+  /** PUSHF, something else, POPF; or CMC, CLC, STC or CLI. */
   #flags(): number[] {
-    if (this.#random(4) === 0) return [0xfa];
+    if (this.#random(3) === 0) return [[0xf5, 0xf8, 0xf9, 0xfa][this.#random(4)] as number];
     const between = [...this.#instruction(), ...(this.#random(4) === 0 ? [0xfd] : [])];
     return [0x9c, ...between, 0x9d];
   }

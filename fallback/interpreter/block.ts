@@ -201,6 +201,8 @@ export class BlockCache {
   readonly #remembered: number[] = [];
   /** Nobody knows any more where linear addresses lead. */
   onForget: () => void = () => {};
+  /** There was no room for more blocks: all are gone. */
+  onFull: () => void = () => {};
 
   constructor(buffer: ArrayBuffer) {
     this.#view = new DataView(buffer);
@@ -265,7 +267,10 @@ export class BlockCache {
 
   /** Room for `records` records; everything is forgotten when there is none. */
   allocate(records: number): number {
-    if (this.#next + records * RECORD_SIZE > RECORDS_END) this.clear();
+    if (this.#next + records * RECORD_SIZE > RECORDS_END) {
+      this.clear();
+      this.onFull();
+    }
     const start = this.#next;
     this.#next += records * RECORD_SIZE;
     return start;

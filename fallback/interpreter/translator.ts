@@ -161,15 +161,21 @@ export class Translator {
   }
 
   #translate(place: CodePlace, linear: bigint, address: number, count: number): Block {
-    const header = this.#blocks.allocate(MAX_INSTRUCTIONS * RECORDS_PER_INSTRUCTION + 2);
     const first = Math.floor(address / PAGE_SIZE);
     const bytes = withinLimit(place, this.#source.page(address));
+    const header = this.#blocks.allocate(MAX_INSTRUCTIONS * RECORDS_PER_INSTRUCTION + 2);
     const controls = readUnitControls(this.#view);
     this.#next.begin(place);
     const single = count === 1;
-    const made =
-      (single ? undefined : this.#decodeAtOnce(place, header, bytes, controls)) ??
-      this.#decodeOneByOne(place, header, bytes, controls, count);
+    let made: Made;
+    try {
+      made =
+        (single ? undefined : this.#decodeAtOnce(place, header, bytes, controls)) ??
+        this.#decodeOneByOne(place, header, bytes, controls, count);
+    } catch (error) {
+      this.#blocks.release(header);
+      throw error;
+    }
     this.#blocks.release(made.end);
     const pages = made.nextPage === undefined ? [first] : [first, made.nextPage];
     const block = new DecodedBlock(

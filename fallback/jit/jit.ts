@@ -109,6 +109,8 @@ export class Jit {
     this.#table = new RegionTable(around.ties(false).table, buffer);
     this.#records = new ExitRecords(buffer);
     around.blocks.onForget = () => this.#table.unlinkAll();
+    // Which bytes of a page regions are made of is known by the blocks.
+    around.blocks.onFull = () => this.clear();
   }
 
   /** What `--stats` prints. */

@@ -5,13 +5,14 @@ import { interpreterModule } from "../../../fallback/index.ts";
 import { type Block, BlockCache } from "../../../fallback/interpreter/block.ts";
 import type { CodePlace } from "../../../fallback/interpreter/code-place.ts";
 import type { DecodeBlock } from "../../../fallback/interpreter/decoding.ts";
+import { RECORD_SIZE } from "../../../fallback/interpreter/record.ts";
 import { layDownTables } from "../../../fallback/interpreter/sections.ts";
 import { type CodeSource, Translator } from "../../../fallback/interpreter/translator.ts";
 import type { Form } from "../../../fallback/isa/form.ts";
 import { OpcodeMap } from "../../../fallback/isa/opcode-map.ts";
 import { FAMILIES } from "../../../fallback/isa/table.ts";
 import type { CodePage } from "../../../fallback/memory/code-tlb.ts";
-import { RAM_BASE, RECORDS, STATE } from "../../../fallback/state.ts";
+import { RAM_BASE, RECORDS, RECORDS_END, STATE } from "../../../fallback/state.ts";
 import { SeededRandom } from "../../support/random.ts";
 
 const PAGE = 4096;
@@ -141,6 +142,31 @@ it("makes the same records as TypeScript does", () => {
 
 const digits = (_: string, value: unknown): unknown =>
   typeof value === "bigint" ? value.toString() : value;
+
+it("keeps no room for what is no instruction", () => {
+  // PUSH ES, which there is not in 64-bit mode.
+  code.set([0x06]);
+  const blocks = new BlockCache(buffer);
+  const translator = new Translator(buffer, map, handlers, blocks, source, decodeBlock);
+  const before = blocks.allocate(0);
+  const segments = 0 as CodePlace["segments"];
+  const place = { rip: 0x3000n, base: 0n, limit: 2n ** 64n - 1n, user: false, segments } as const;
+  expect(() => translator.block({ ...place, codeSize: 64 })).toThrow();
+  expect(blocks.allocate(0)).toBe(before);
+});
+
+it("tells that there is no room for more blocks, which are all gone then", () => {
+  const blocks = new BlockCache(buffer);
+  let told = 0;
+  blocks.onFull = () => {
+    told++;
+  };
+  const first = blocks.allocate(1);
+  blocks.allocate((RECORDS_END - first) / RECORD_SIZE - 1);
+  expect(told).toBe(0);
+  expect(blocks.allocate(1)).toBe(first);
+  expect(told).toBe(1);
+});
 
 it("leaves out what only goes on behind an instruction that does not end a block", () => {
   for (const { instruction } of map.forms) {

@@ -85,6 +85,19 @@ describe("with an AMD processor as the judge", () => {
     expect(isJudged("FSCALE", undefined, of(0x37f, 0))).toBe(true);
   });
 
+  test("the sine of a denormal number may underflow if that is not masked", () => {
+    const of = (controlWord: number, exponent: number) => ({
+      prepare(state: CpuState): void {
+        state.controlWord = controlWord;
+        state.st(0)[7] = 0x80;
+        state.st(0)[8] = exponent;
+      },
+    });
+    expect(isJudged("FSIN", undefined, of(0x36f, 0))).toBe(false);
+    expect(isJudged("FSIN", undefined, of(0x36f, 1))).toBe(true);
+    expect(isJudged("FSIN", undefined, of(0x37f, 0))).toBe(true);
+  });
+
   test("accesses whose bytes go round at the end of all addresses may fault for that", () => {
     const generalProtection = { vector: 13, errorCode: 0 };
     expect(isJudged("PADDB", generalProtection, { target: 2n ** 64n - 3n })).toBe(false);

@@ -37,6 +37,12 @@ function complete(e: RegionEmitter, instruction: DecodedInstruction, done: I32):
   end(e, instruction);
 }
 
+/** A pending exception comes before an access to memory, which might mark page tables. */
+function wait(e: RegionEmitter): void {
+  const status = i32.load16U(zero, STATE.X87_STATUS);
+  e.fallbackUnless(i32.eqz(i32.and(status, i32.const(EXCEPTION_SUMMARY))));
+}
+
 /** A number in memory, and what it is. */
 function numberIn(
   e: RegionEmitter,
@@ -44,6 +50,7 @@ function numberIn(
   isInteger: boolean,
 ): readonly [kind: I32, bits: I64] {
   const bits = widthOf(instruction);
+  wait(e);
   if (isInteger) return [i32.const(MEMORY_KIND.INTEGER), e.readSigned(memory(bits))];
   const kind = bits === 32 ? MEMORY_KIND.REAL_32 : MEMORY_KIND.REAL_64;
   return [i32.const(kind), e.read(memory(bits))];
@@ -68,6 +75,7 @@ export const load: Translation = (e, instruction) => {
   if (instruction.address === undefined) {
     complete(e, instruction, e.x87("pushRegister", indexOf(instruction)));
   } else if (widthOf(instruction) === 80) {
+    wait(e);
     const at = e.operandAt(10, false);
     const significand = e.load(at, 64);
     const signExponent = e.load(e.let(i64.add(at, i64.const(8))), 16);
@@ -184,10 +192,10 @@ export const compareToFlags =
   };
 
 export const loadControlWord: Translation = (e) => {
+  wait(e);
   const word = e.read(memory(16));
   const masks = i32.and(i32.wrap(word), i32.const(MASKS));
-  const pending = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(EXCEPTION_SUMMARY));
-  e.fallbackUnless(i32.and(i32.eq(masks, i32.const(MASKS)), i32.eqz(pending)));
+  e.fallbackUnless(i32.eq(masks, i32.const(MASKS)));
   const set = i64.or(i64.and(word, i64.const(CONTROL_BITS)), i64.const(CONTROL_ALWAYS));
   e.setState(16, STATE.X87_CONTROL, set);
 };

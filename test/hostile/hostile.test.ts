@@ -4,7 +4,9 @@ import { HostileTrials } from "./trial.ts";
 const GUESTS = 12;
 const BOUND = 20_000;
 /** Guests that have done harm once. */
-const REMEMBERED: readonly number[] = [5_000_213, 61_129_184_158];
+const REMEMBERED: readonly number[] = [
+  ...[5_000_213, 61_129_184_158, 77_001_231_421, 77_101_231_969],
+];
 
 /** The long run is `npm run test:hostile -- --minutes N --seed S`. */
 test("random guests harm nobody but themselves", async () => {

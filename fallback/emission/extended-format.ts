@@ -1,4 +1,6 @@
 /** What the files about x87's 80 bits in WebAssembly have in common. */
+import { PRECISION } from "../float/context.ts";
+import { C1 } from "../float/x87.ts";
 import { STATE } from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
@@ -14,9 +16,6 @@ export const BIAS = 16383;
 /** The exponent of infinities and NaNs. */
 export const SPECIAL = 0x7fff;
 export const TOP_BIT = -(2n ** 63n);
-/** Flags of the status word: a result was inexact, and rounded away from zero (C1). */
-const PRECISION = 0x20;
-const ROUNDED_UP = 0x200;
 
 export const zero = i32.const(0);
 export const one = i32.const(1);
@@ -75,5 +74,6 @@ export function drop(fn: FunctionBuilder, bits: Local<"i64">, count: I64, sticky
   };
 }
 
+/** Flags of the status word: C1 says that a result was rounded away from zero. */
 export const flagsOf = (isInexact: I32, isUp: I32): I32 =>
-  i32.or(i32.mul(isInexact, i32.const(PRECISION)), i32.mul(isUp, i32.const(ROUNDED_UP)));
+  i32.or(i32.mul(isInexact, i32.const(PRECISION)), i32.mul(isUp, i32.const(C1)));

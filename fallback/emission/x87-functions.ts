@@ -3,6 +3,9 @@
  * are zero or normal, all exceptions masked and rounding to nearest; the rest is the procedures'.
  * Intel SDM vol. 1 §4.8.4 (rounding), §8.1 (registers).
  */
+import { ALL_EXCEPTIONS } from "../float/context.ts";
+import { C0, C1, C2, C3 } from "../float/x87.ts";
+import { EXCEPTION_SUMMARY } from "../isa/x87-unit.ts";
 import { STATE } from "../state.ts";
 import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { type Callee, callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
@@ -10,18 +13,12 @@ import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
 import { ExtendedArithmetic } from "./extended-arithmetic.ts";
 import type { Extended } from "./extended-format.ts";
 
-const MASKS = 0x3f;
+/** Of the control word: rounding, of which this is truncation. */
 const ROUNDING = 0x0c00;
 const TRUNCATE = 0x0c00;
-/** Of the status word: the stack's top, the condition codes, an exception is pending. */
+/** Of the status word: the stack's top. */
 const TOP_SHIFT = 11;
 const TOP = 7 << TOP_SHIFT;
-const C0 = 0x100;
-export const C1 = 0x200;
-const C2 = 0x400;
-const C3_SHIFT = 14;
-const C3 = 1 << C3_SHIFT;
-const EXCEPTION_SUMMARY = 0x80;
 
 /** How a number is in memory. Integers are sign-extended to 64 bits. */
 export const MEMORY_KIND = { REAL_32: 0, REAL_64: 1, INTEGER: 2 } as const;
@@ -202,9 +199,14 @@ class Unit {
 
   /** Returns unless everything is as usual. @param otherwise what it returns then */
   #begin(fn: FunctionBuilder, otherwise = 0, rounding = ROUNDING): void {
-    const modes = i32.and(i32.load16U(zero, STATE.X87_CONTROL), i32.const(MASKS | rounding));
+    const modes = i32.and(
+      i32.load16U(zero, STATE.X87_CONTROL),
+      i32.const(ALL_EXCEPTIONS | rounding),
+    );
     const pending = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(EXCEPTION_SUMMARY));
-    fn.if(i32.or(i32.ne(modes, i32.const(MASKS)), pending), () => fn.return(i32.const(otherwise)));
+    fn.if(i32.or(i32.ne(modes, i32.const(ALL_EXCEPTIONS)), pending), () =>
+      fn.return(i32.const(otherwise)),
+    );
   }
 
   /** Number of ST(n). */
@@ -361,8 +363,8 @@ class Unit {
 
   #conclude(fn: FunctionBuilder): void {
     const order = fn.parameter(0, "i32");
-    const less = i32.shl(i32.and(order, one), i32.const(8));
-    const equal = i32.shl(i32.shrU(order, one), i32.const(C3_SHIFT));
+    const less = i32.mul(i32.and(order, one), i32.const(C0));
+    const equal = i32.mul(i32.shrU(order, one), i32.const(C3));
     const kept = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(~(C0 | C1 | C2 | C3)));
     this.#setStatus(fn, i32.or(kept, i32.or(less, equal)));
     this.#pops(fn, fn.parameter(1, "i32"));

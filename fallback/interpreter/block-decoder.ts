@@ -28,7 +28,8 @@ const NEVER_HOT = 0x7fff_ffff;
  * and executed once, and TypeScript is slow before it is warm. The parameters, all i32 but RIP and limit:
  * offset and number of the bytes, header record, RIP, last offset in the code segment, code size, and
  * the vectors of the units' faults (`UNIT_SHIFT`). What it finds besides is in {@link DECODED}.
- * The function returns how many instructions it has decoded; none where `Translator` has to see what the first one is.
+ * The function returns how many instructions it has decoded; none where `Translator` has to see what the
+ * first one is.
  */
 export function addBlockDecoder(module: ModuleBuilder): number {
   const readSigned = addReadSigned(module);

@@ -166,7 +166,6 @@ export class InstructionDecoder {
               fn.branch(legacy);
             });
           };
-          // Most instructions have none: opcodes below are told apart first.
           prefix(0x66, () => fn.set(this.#narrow, one));
           prefix(0xf3, () => fn.set(this.#repeat, i32.const(2)));
           prefix(0xf2, () => fn.set(this.#repeat, i32.const(3)));

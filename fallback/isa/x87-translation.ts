@@ -1,5 +1,6 @@
 /** x87 instructions in code of the JIT, as far as {@link X87Functions} go; the rest is their procedures'. */
 import { COMPARED, MEMORY_KIND, STORE_KIND } from "../emission/x87-functions.ts";
+import { ALL_EXCEPTIONS } from "../float/context.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { STATE } from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
@@ -7,13 +8,10 @@ import type { Local } from "../wasm/function-builder.ts";
 import type { RegionEmitter } from "./emitter.ts";
 import type { Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
+import { CONTROL_ALWAYS, CONTROL_BITS, EXCEPTION_SUMMARY } from "./x87-unit.ts";
 
 type Translation = NonNullable<Instruction["translation"]>;
 
-const MASKS = 0x3f;
-const CONTROL_BITS = 0x1f7f;
-const CONTROL_ALWAYS = 0x40;
-const EXCEPTION_SUMMARY = 0x80;
 const RAX = 0;
 const SIGN = 0x8000;
 const ONE = { significand: -(2n ** 63n), exponent: 16383 };
@@ -194,8 +192,8 @@ export const compareToFlags =
 export const loadControlWord: Translation = (e) => {
   wait(e);
   const word = e.read(memory(16));
-  const masks = i32.and(i32.wrap(word), i32.const(MASKS));
-  e.fallbackUnless(i32.eq(masks, i32.const(MASKS)));
+  const masks = i32.and(i32.wrap(word), i32.const(ALL_EXCEPTIONS));
+  e.fallbackUnless(i32.eq(masks, i32.const(ALL_EXCEPTIONS)));
   const set = i64.or(i64.and(word, i64.const(CONTROL_BITS)), i64.const(CONTROL_ALWAYS));
   e.setState(16, STATE.X87_CONTROL, set);
 };

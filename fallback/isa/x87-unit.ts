@@ -12,7 +12,7 @@ const DATA_POINTER = STATE.FX_AREA + FXSAVE.DATA_POINTER;
 /** Of the status word: a register was empty that should not have been, or the other way round. */
 const STACK_FAULT = 1 << 6;
 /** An unmasked exception is pending; and what was once "busy" and now says the same. */
-const EXCEPTION_SUMMARY = 1 << 7;
+export const EXCEPTION_SUMMARY = 1 << 7;
 const BUSY = 1 << 15;
 const TOP_SHIFT = 11;
 const TOP = 7 << TOP_SHIFT;
@@ -20,8 +20,8 @@ const CONDITIONS = C0 | C1 | C2 | C3;
 const EXCEPTIONS = ALL_EXCEPTIONS | STACK_FAULT | EXCEPTION_SUMMARY | BUSY;
 
 /** Bits of the control word that can be set; bit 6 always is. */
-const CONTROL_BITS = 0x1f7f;
-const CONTROL_ALWAYS = 0x40;
+export const CONTROL_BITS = 0x1f7f;
+export const CONTROL_ALWAYS = 0x40;
 const CONTROL_AFTER_INIT = 0x37f;
 
 /** How the last instruction that was no control instruction is told. */

@@ -6,7 +6,7 @@ import type { MemoryProtection } from "../../src/core/guest-memory.ts";
 import type { ProcessorState } from "../../src/core/processor-state.ts";
 import { type Nanos, nanos } from "../../src/core/units.ts";
 import { FallbackCpu } from "../cpu.ts";
-import type { MadeRegion } from "../jit/jit.ts";
+import type { MadeRegion } from "../jit/region-maker.ts";
 import { PAGE_SIZE } from "../memory/physical.ts";
 import type { FallbackCpuOptions } from "../options.ts";
 import { describeExit, differences, surelySame, TwinMemory } from "./comparison.ts";

@@ -1,5 +1,5 @@
-import type { MadeRegion } from "../jit/jit.ts";
 import { regionListing } from "../jit/listing.ts";
+import type { MadeRegion } from "../jit/region-maker.ts";
 import { flat } from "./comparison.ts";
 import type { Failure } from "./search.ts";
 

@@ -1,14 +1,9 @@
 import { MILLISECOND } from "../../src/core/units.ts";
-import type { X87Function } from "../emission/x87-functions.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
-import { linearAddress } from "../interpreter/code-place.ts";
-import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { HEADER } from "../interpreter/record.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
-import { linearOf } from "../memory/linear.ts";
-import { STATE, TLB_OF_USER, USER_CODE } from "../state.ts";
-import type { Callee } from "../wasm/function-builder.ts";
+import { STATE } from "../state.ts";
 import { Callees } from "./callees.ts";
 import { discover, remembering } from "./discovery.ts";
 import { Effort, weightOf } from "./effort.ts";
@@ -16,29 +11,15 @@ import { ExitRecords } from "./exit-records.ts";
 import { Experience } from "./experience.ts";
 import type { Graph } from "./graph.ts";
 import { Heat } from "./heat.ts";
-import { KnownWindows } from "./known-windows.ts";
 import { LearntJumps } from "./learnt-jumps.ts";
-import { RegionModules } from "./module.ts";
 import { Postponed } from "./postponed.ts";
-import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE } from "./protocol.ts";
-import { pagesOf, type Region, RegionCache, spansOf } from "./region.ts";
-import { RegionCode } from "./region-code.ts";
+import { type Region, RegionCache } from "./region.ts";
+import { linearIn, MAX_REGIONS, type MadeRegion, RegionMaker } from "./region-maker.ts";
 import { RegionTable } from "./region-table.ts";
-import { instantiateSupport, instantiateX87 } from "./support.ts";
 import type { JitSurroundings } from "./surroundings.ts";
 
 const PAGE_SIZE = 4096;
-const MAX_REGIONS = 1500;
 const MAX_BYTES = 32 * 1024 * 1024;
-/**
- * How many regions may import the same table: V8 keeps all of them for as long as there is the table,
- * given up or not, and a process can have no more than 65,530 stretches of memory.
- */
-const MAX_MADE = 2 * MAX_REGIONS;
-/** Exit records that a region may need, at most. */
-const EXITS_OF_REGION = 8192;
-/** Calls that a region may make, at most: it has fewer instructions. */
-const SLOTS_OF_REGION = 1024;
 const MAX_BACK_OFF = 12;
 /** How much more often a block that is in a region has to be entered to get its own. */
 const COVERED = 4;
@@ -55,15 +36,6 @@ export interface JitOptions {
   /** Hears of each region that is made. */
   readonly onRegion?: ((made: MadeRegion) => void) | undefined;
 }
-
-/** What a region was made from and what it became: for `listing.ts`. */
-export interface MadeRegion {
-  /** The first is where it is entered. */
-  readonly blocks: readonly Block[];
-  readonly module: Uint8Array;
-}
-
-type JitImports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /** Figures for `--stats`. */
 export interface JitFigures {
@@ -86,18 +58,13 @@ export class Jit {
   readonly #table: RegionTable;
   readonly #regions = new RegionCache();
   readonly #records: ExitRecords;
-  readonly #procedures: DecodedInstruction[] = [];
+  readonly #maker: RegionMaker;
   readonly #experience = new Experience();
   /** How often the code on a page has been dropped. */
   readonly #drops = new Map<number, number>();
   readonly #jumps = new LearntJumps();
   readonly #callees = new Callees();
   readonly #postponed = new Postponed();
-  #modules: RegionModules | undefined;
-  /** Regions that have imported the table. */
-  #made = 0;
-  #imports: JitImports | undefined;
-  #hasX87 = false;
 
   constructor(options: JitOptions, around: JitSurroundings) {
     this.#options = options;
@@ -108,6 +75,10 @@ export class Jit {
     this.#heat = new Heat(this.#view);
     this.#table = new RegionTable(around.ties(false).table, buffer);
     this.#records = new ExitRecords(buffer);
+    this.#maker = new RegionMaker({
+      ...{ around, view: this.#view, table: this.#table, records: this.#records },
+      ...{ jumps: this.#jumps, experience: this.#experience, onRegion: options.onRegion },
+    });
     around.blocks.onForget = () => this.#table.unlinkAll();
     // Which bytes of a page regions are made of is known by the blocks.
     around.blocks.onFull = () => this.clear();
@@ -214,7 +185,7 @@ export class Jit {
 
   #makeRegion(graph: Graph): void {
     this.#makeRoom();
-    const region = this.#make(graph);
+    const region = this.#maker.make(graph);
     this.#effort.spend(graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0));
     this.#regions.add(region);
     this.found(graph.entry.block);
@@ -236,7 +207,7 @@ export class Jit {
     const graph = discover(block, {
       ...{ executed: () => undefined, learnt: () => [], wordAt: () => undefined },
     });
-    return this.#make(graph).function as (depth: number) => bigint;
+    return this.#maker.make(graph).function as (depth: number) => bigint;
   }
 
   /** A region has often been left by a record. */
@@ -310,18 +281,10 @@ export class Jit {
   /** Lets there be place for one more region, and for all that it may refer to. */
   #makeRoom(): void {
     const { count, bytes } = this.#regions;
-    const hasRoom = this.#records.hasRoom(EXITS_OF_REGION) && this.#table.hasRoom(SLOTS_OF_REGION);
-    if (this.#made >= MAX_MADE) this.#renew();
-    else if (count >= MAX_REGIONS || bytes > MAX_BYTES || !hasRoom) this.clear();
-  }
-
-  /** Forgets all regions in such a way that V8 does so too. */
-  #renew(): void {
-    this.clear();
-    this.#table.renew(this.#around.ties(true).table);
-    this.#imports = undefined;
-    this.#hasX87 = false;
-    this.#made = 0;
+    if (this.#maker.isWorn) {
+      this.clear();
+      this.#maker.renew();
+    } else if (count >= MAX_REGIONS || bytes > MAX_BYTES || !this.#maker.hasRoom) this.clear();
   }
 
   /** Forgets all regions. */
@@ -330,7 +293,7 @@ export class Jit {
     this.#regions.clear();
     this.#table.clear();
     this.#records.clear();
-    this.#procedures.length = 0;
+    this.#maker.clear();
     this.#jumps.clear();
     this.#experience.clear();
     this.#postponed.clear();
@@ -377,96 +340,4 @@ export class Jit {
   forgetPage(page: CodePage): void {
     for (const slot of page.slots) this.#table.unlink(slot);
   }
-
-  #make(graph: Graph): Region {
-    const { block } = graph.entry;
-    const unitControls = readUnitControls(this.#view);
-    const { segments } = this.#around.place();
-    const place = placeOf(block.address, block.user);
-    const { isRestless, slow: slowPlaces } = this.#experience;
-    // Windows are of identity mappings: where code is not, data will hardly be.
-    const isElsewhere = linearOf(block.linear) !== block.address;
-    const slow = isElsewhere || isRestless || slowPlaces.has(place);
-    const thorough = this.#experience.thorough.has(place);
-    const windows = slow ? undefined : new KnownWindows(this.#view);
-    const slotAt = (linear: bigint) => this.#table.slotOf(block.user ? linear ^ USER_CODE : linear);
-    const first = this.#records.next;
-    this.#modules ??= new RegionModules(this.#around.shared);
-    const { commons } = this.#modules;
-    const body = new RegionCode(graph, {
-      ...commons,
-      slow: slow ? commons.slow : undefined,
-      rights: isElsewhere ? (block.user ? TLB_OF_USER : 0) : undefined,
-      windows,
-      thorough,
-      exactX87: this.#experience.exactX87.has(place),
-      x87: (name) => this.#x87Function(name),
-      unitControls,
-      segments,
-      procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
-      exitRecord: (rip, unused, reason, miss) => this.#records.add(rip, unused, reason, miss),
-      jumpRecord: (from) => this.#jumpRecord(from),
-      slotOf: (rip) => slotAt(linearIn(block, rip)),
-    }).build();
-    const bytes = this.#modules.module(body);
-    this.#imports ??= this.#makeImports();
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
-    this.#made++;
-    const blocks = [...new Set(graph.nodes.map((node) => node.block))];
-    this.#options.onRegion?.({ blocks, module: bytes });
-    return {
-      linear: block.linear,
-      address: block.address,
-      codeSize: block.codeSize,
-      rip: block.rip,
-      limit: block.limit,
-      segments,
-      user: block.user,
-      slot: slotAt(block.linear),
-      pages: pagesOf(blocks),
-      spans: blocks.flatMap(spansOf),
-      unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
-      instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
-      bytes: bytes.length,
-      function: instance.exports.region,
-      exits: [first, this.#records.next],
-      slow,
-      thorough,
-      knowsWindows: windows !== undefined,
-      looks: 0,
-    };
-  }
-
-  #jumpRecord(block: Block): number {
-    const record = this.#records.add(block.rip, 0, "jump");
-    this.#jumps.add(record, block.address);
-    return record;
-  }
-
-  /** What regions call for x87; the first to ask has it made. */
-  #x87Function(name: X87Function): Callee {
-    const { memory, shared } = this.#around;
-    if (!this.#hasX87) {
-      this.#table.setSupport(instantiateX87(memory, shared), FIRST_X87_PLACE, FIRST_REGION_PLACE);
-    }
-    this.#hasX87 = true;
-    return (this.#modules as RegionModules).commons.x87(name);
-  }
-
-  #makeImports(): JitImports {
-    const { memory, shared, host, recordFault, procedure } = this.#around;
-    const { table, settleFlags } = this.#around.ties(false);
-    const support = instantiateSupport(memory, shared, host, {
-      ...{ recordFault, settleFlags },
-      procedure: (number) => (procedure(this.#procedures[number] as DecodedInstruction) ? 0 : 1),
-    });
-    this.#table.setSupport(support, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE);
-    return { jit: { memory, regions: table } };
-  }
-}
-
-/** Linear address of an offset in the code segment of a block. */
-function linearIn({ linear, rip: start, codeSize }: Block, rip: bigint): bigint {
-  const base = linear - start;
-  return linearAddress({ base, rip, codeSize }, 0);
 }

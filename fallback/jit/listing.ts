@@ -2,7 +2,7 @@ import { formatInstruction } from "../disassembler/disassembler.ts";
 import type { Block } from "../interpreter/block.ts";
 import { placeName } from "../state-names.ts";
 import { moduleText } from "../wasm/text.ts";
-import type { MadeRegion } from "./jit.ts";
+import type { MadeRegion } from "./region-maker.ts";
 
 /** A region as text: the guest's instructions, and the WebAssembly that was made of them. */
 export function regionListing({ blocks, module }: MadeRegion): string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { MadeRegion } from "../../../fallback/jit/jit.ts";
 import { regionListing } from "../../../fallback/jit/listing.ts";
+import type { MadeRegion } from "../../../fallback/jit/region-maker.ts";
 import { CODE, machine, runFor } from "./machine.ts";
 import { LOOP_OFFSET, SNIPPETS, type Snippet } from "./snippets.ts";
 

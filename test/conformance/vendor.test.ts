@@ -98,6 +98,23 @@ describe("with an AMD processor as the judge", () => {
     expect(isJudged("FSIN", undefined, of(0x37f, 0))).toBe(true);
   });
 
+  test("what is left of a denormal number by infinity may underflow if that is not masked", () => {
+    const of = (controlWord: number, divisor: number) => ({
+      prepare(state: CpuState): void {
+        state.controlWord = controlWord;
+        state.st(0)[7] = 6;
+        state.st(1)[7] = 0x80;
+        state.st(1)[8] = divisor;
+        state.st(1)[9] = 0xff;
+      },
+    });
+    for (const name of ["FPREM", "FPREM1"]) {
+      expect(isJudged(name, undefined, of(0xc42, 0xff))).toBe(false);
+      expect(isJudged(name, undefined, of(0xc42, 0xfe))).toBe(true);
+      expect(isJudged(name, undefined, of(0xc52, 0xff))).toBe(true);
+    }
+  });
+
   test("accesses whose bytes go round at the end of all addresses may fault for that", () => {
     const generalProtection = { vector: 13, errorCode: 0 };
     expect(isJudged("PADDB", generalProtection, { target: 2n ** 64n - 3n })).toBe(false);

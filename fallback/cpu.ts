@@ -10,6 +10,7 @@ import { Events } from "./events.ts";
 import { CpuException, TripleFault } from "./exceptions.ts";
 import { Decoder } from "./interpreter/decoder.ts";
 import { Engine } from "./interpreter/engine.ts";
+import { KeptCode } from "./interpreter/kept-code.ts";
 import { Promotion } from "./interpreter/promotion.ts";
 import { Mmu } from "./memory/mmu.ts";
 import { PAGE_SIZE } from "./memory/physical.ts";
@@ -269,6 +270,11 @@ export class FallbackCpu implements Cpu {
     const stop = by === "jit" ? this.#engine.stepTranslated() : this.#engine.step();
     this.#code.synchronise();
     return stop.kind === "fault" ? stop.exception : undefined;
+  }
+
+  /** What was made of the guest's code: for tests. */
+  get keptCode(): KeptCode {
+    return new KeptCode(this.#engine, this.mmu.codePages);
   }
 
   /**

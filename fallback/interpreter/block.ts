@@ -166,6 +166,12 @@ class PageBlocks {
     return granule > last && ++this.#misses < MANY_MISSES;
   }
 
+  /** Whether none of these bytes can be {@link isBeside}. */
+  covers(from: number, to: number): boolean {
+    const last = (to - 1) >> GRANULE_SHIFT;
+    return !this.#granules.subarray(from >> GRANULE_SHIFT, last + 1).includes(0);
+  }
+
   /** Blocks that have to go when these bytes of the page change. */
   madeOf(from: number, to: number): readonly Block[] {
     const found = [...this.#blocks].filter((block) => {
@@ -320,6 +326,16 @@ export class BlockCache {
     page.jumps.add(header);
     this.#view.setBigUint64(header + HEADER.KEY, user ? linear ^ USER_CODE : linear, true);
     this.#setEntry(jump, header);
+  }
+
+  /** Those that may be executed again: for tests. */
+  get kept(): readonly Block[] {
+    return [...this.#byPlace.values(), ...this.#singles.values()];
+  }
+
+  /** Whether a write to any of these bytes is one to code. @param page, from, to as below */
+  covers(page: number, from: number, to: number): boolean {
+    return this.#byPage.get(page)?.covers(from, to) === true;
   }
 
   /**

@@ -96,6 +96,11 @@ export class Jit {
     ];
   }
 
+  /** Those that may run again: for tests. */
+  get kept(): readonly Region[] {
+    return this.#regions.all;
+  }
+
   /** A block has been found at its linear address: whether it is interpreted, or a region runs. */
   found(block: Block): void {
     const region = this.#regions.at(block);

@@ -62,6 +62,10 @@ export class RegionCache {
     return this.#byPlace.size;
   }
 
+  get all(): readonly Region[] {
+    return [...this.#byPlace.values()];
+  }
+
   at({ address, user }: Entry): Region | undefined {
     return this.#byPlace.get(placeOf(address, user));
   }

@@ -10,7 +10,7 @@ const REMEMBERED: readonly number[] = [
 
 /** The long run is `npm run test:hostile -- --minutes N --seed S`. */
 test("random guests harm nobody but themselves", async () => {
-  const trials = new HostileTrials();
+  const trials = new HostileTrials(true);
   const seeds = [...REMEMBERED, ...Array.from({ length: GUESTS }, (_, n) => n)];
   const failures: string[] = [];
   let instructions = 0;

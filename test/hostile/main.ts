@@ -1,9 +1,10 @@
 /**
- * `npm run test:hostile -- [--minutes N] [--seed S] [--only SEED] [--interpret]`
+ * `npm run test:hostile -- [--minutes N] [--seed S] [--only SEED] [--interpret] [--check]`
  *
  * Random bytes as guests, with random tables, until the time is over; each is interpreted, and
  * translated by the JIT. Exit status 1 if one of them harmed the host (an error of ours, a run that
  * does not end, a byte written outside its memory), or did not do the same both times.
+ * With `--check` what was made of its code is looked at now and then as well.
  */
 import { parseArgs } from "node:util";
 import { HostileTrials } from "./trial.ts";
@@ -14,13 +15,14 @@ const { values: options } = parseArgs({
     seed: { type: "string", default: "1" },
     only: { type: "string" },
     interpret: { type: "boolean", default: false },
+    check: { type: "boolean", default: false },
   },
 });
 
 const MINUTE_MS = 60_000;
 const SEEDS_APART = 1_000_003;
 
-const trials = new HostileTrials();
+const trials = new HostileTrials(options.check);
 const outcomes = new Map<string, number>();
 const end = performance.now() + Number(options.minutes) * MINUTE_MS;
 const first =

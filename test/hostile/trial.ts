@@ -6,9 +6,10 @@ import { FAMILIES } from "../../fallback/isa/table.ts";
 import { RECORDS } from "../../fallback/state.ts";
 import { CountedClock } from "../../src/core/clock.ts";
 import { GuestMemory, RAM_OFFSET } from "../../src/core/guest-memory.ts";
-import { MIB } from "../../src/core/units.ts";
+import { gpa, MIB, type Nanos } from "../../src/core/units.ts";
 import { CountedEventLoop } from "../../src/host/event-loop.ts";
 import { Machine } from "../../src/machine/machine.ts";
+import { CodeCheck } from "../support/code-check.ts";
 import { FakeDisk, FakeLink } from "../support/fake-backends.ts";
 import { FakeConsole } from "../support/fake-console.ts";
 import { SeededRandom } from "../support/random.ts";
@@ -23,6 +24,8 @@ const WASM_PAGE = 64 * 1024;
 const SOON = 2;
 /** Of guest time, which is counted in instructions. */
 const LONG_BOUND = 60_000;
+/** How often what was made of code is looked at. */
+const CHECK_EVERY = 1000;
 /** Microseconds of the host's processor that a guest of so few instructions never takes. */
 const LONGEST = 20_000_000;
 const MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
@@ -47,8 +50,11 @@ export class HostileTrials {
   readonly #interpreter = new WebAssembly.Module(interpreterModule(false));
   readonly #inlineInterpreter = new WebAssembly.Module(interpreterModule(true));
   readonly #map = new OpcodeMap(FAMILIES);
+  readonly #checks: boolean;
 
-  constructor() {
+  /** @param checks whether to look now and then if what was made of code is still true: slower */
+  constructor(checks = false) {
+    this.#checks = checks;
     const pages = (RAM_OFFSET + RAM_SIZE + CANARY_SIZE) / WASM_PAGE;
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#canary = new Uint8Array(this.#memory.buffer, RAM_OFFSET + RAM_SIZE, CANARY_SIZE);
@@ -83,6 +89,9 @@ export class HostileTrials {
     new Uint8Array(this.#memory.buffer, 0, RECORDS).fill(0);
     const clock = new CountedClock(0);
     const ram = new GuestMemory(this.#memory.buffer, RAM_OFFSET, RAM_SIZE);
+    let stale: string | undefined;
+    let nextCheck = 0;
+    let check: CodeCheck | undefined;
     const cpu = new FallbackCpu({
       memory: this.#memory,
       ramSize: RAM_SIZE,
@@ -92,7 +101,12 @@ export class HostileTrials {
       jit: threshold === undefined ? undefined : { threshold },
       inlineInterpreter: () => this.#inlineInterpreter,
       hostWaits: () => false,
-      executed: (instructions) => clock.pass(instructions),
+      executed: (instructions) => {
+        clock.pass(instructions);
+        if (clock.now() < nextCheck) return;
+        nextCheck = clock.now() + CHECK_EVERY;
+        stale ??= check?.find();
+      },
       random: () => (BigInt(random.next()) << 32n) | BigInt(random.next()),
     });
     ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
@@ -113,8 +127,14 @@ export class HostileTrials {
         return registers;
       },
     });
-    clock.alarm(() => machine.stop("bound")).set(bound as ReturnType<CountedClock["now"]>);
-    return await this.#judge(machine, cpu);
+    clock.alarm(() => machine.stop("bound")).set(bound as Nanos);
+    if (this.#checks) {
+      check = new CodeCheck(cpu, ram.slice(gpa(0), RAM_SIZE));
+      const slice = clock.alarm(() => slice.set((clock.now() + CHECK_EVERY) as Nanos));
+      slice.set(CHECK_EVERY as Nanos);
+    }
+    const result = await this.#judge(machine, cpu);
+    return stale === undefined ? result : { ...result, failure: result.failure ?? stale };
   }
 
   async #judge(machine: Machine, cpu: FallbackCpu): Promise<TrialResult> {

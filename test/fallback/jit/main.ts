@@ -1,11 +1,12 @@
 /**
- * `npm run test:programs -- [--minutes N] [--seed S] [--only SEED]`
+ * `npm run test:programs -- [--minutes N] [--seed S] [--only SEED] [--system]`
  *
  * Random programs, interpreted and translated by the JIT, until the time is over: loops, calls,
- * flags across blocks, strings, faults in the middle, code that changes itself, in all modes. Exit
- * status 1 if the two differ anywhere.
+ * flags across blocks, strings, faults in the middle, code that changes itself, in all modes; or those
+ * that change what a system changes, and are disturbed. Exit status 1 if the two differ anywhere.
  */
 import { parseArgs } from "node:util";
+import { SystemTrials } from "./system/trial.ts";
 import { tryProgram } from "./trial.ts";
 
 const { values: options } = parseArgs({
@@ -13,12 +14,14 @@ const { values: options } = parseArgs({
     minutes: { type: "string", default: "10" },
     seed: { type: "string", default: "1" },
     only: { type: "string" },
+    system: { type: "boolean", default: false },
   },
 });
 
 const MINUTE_MS = 60_000;
 const SEEDS_APART = 10_000_019;
 
+const system = options.system ? new SystemTrials() : undefined;
 const counts = new Map<string, number>();
 const end = performance.now() + Number(options.minutes) * MINUTE_MS;
 const first =
@@ -28,7 +31,7 @@ let instructions = 0;
 let failures = 0;
 do {
   const seed = first + programs;
-  const trial = tryProgram(seed);
+  const trial = system === undefined ? tryProgram(seed) : system.try(seed);
   programs++;
   instructions += trial.instructions;
   counts.set(trial.mode, (counts.get(trial.mode) ?? 0) + 1);

@@ -11,12 +11,17 @@ class Programmer {
   readonly #random: Random;
   readonly #bits: Mode["bits"];
   readonly #wild: boolean;
+  readonly #special: (() => number[]) | undefined;
   /** Registers that programs compute with: RAX, RDX, RSI, RDI, R8 to R11. */
   readonly #registers: readonly number[];
 
-  /** @param wild whether there are handlers of faults, and code may be written */
-  constructor(random: Random, { bits }: Mode, wild: boolean) {
+  /**
+   * @param wild whether there are handlers of faults, and code may be written
+   * @param special makes instructions that are as frequent as all others together
+   */
+  constructor(random: Random, { bits }: Mode, wild: boolean, special?: () => number[]) {
     this.#wild = wild;
+    this.#special = special;
     this.#random = random;
     this.#bits = bits;
     this.#registers = bits === 64 ? [0, 2, 6, 7, 8, 9, 10, 11] : [0, 2, 6, 7];
@@ -188,6 +193,10 @@ class Programmer {
     const random = this.#random;
     const code: number[] = [];
     for (let i = 0; i < count; i++) {
+      if (this.#special !== undefined && random(2) === 0) {
+        code.push(...this.#special());
+        continue;
+      }
       const kind = random(16);
       if (kind === 0) code.push(...this.#string());
       else if (kind === 1) code.push(...this.#counted());
@@ -276,6 +285,13 @@ class Programmer {
   }
 }
 
-/** @param wild whether it may fault, as `handleFaults` has it, and change itself */
-export const program = (random: Random, mode: Mode, wild = false): number[] =>
-  new Programmer(random, mode, wild).program();
+/**
+ * @param wild whether it may fault, as `handleFaults` has it, and change itself
+ * @param special as in {@link Programmer}
+ */
+export const program = (
+  random: Random,
+  mode: Mode,
+  wild = false,
+  special?: () => number[],
+): number[] => new Programmer(random, mode, wild, special).program();

@@ -1,0 +1,370 @@
+/** Instructions that programs of one family of instructions never have: floating point, MMX, the system's. */
+import type { SeededRandom } from "../../../support/random.ts";
+import * as at from "./layout.ts";
+import type { SystemMode } from "./machine.ts";
+
+/** Registers that programs compute with: RAX, RDX, RSI, RDI. */
+const REGISTERS = [0, 2, 6, 7] as const;
+const TF = 0x100;
+
+const word = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >> shift) & 0xff);
+
+/** Makes a few instructions that belong together. RBX points to data, RCX must stay what it is. */
+export class SystemInstructions {
+  readonly #random: SeededRandom;
+  readonly #mode: SystemMode;
+  readonly #long: boolean;
+  readonly #wide: readonly number[];
+
+  constructor(random: SeededRandom, mode: SystemMode) {
+    this.#random = random;
+    this.#mode = mode;
+    this.#long = mode.bits === 64;
+    this.#wide = this.#long ? [0x48] : [];
+  }
+
+  some(): number[] {
+    const random = this.#random;
+    const kinds = [
+      () => this.#several(() => this.#x87()),
+      () => this.#several(() => this.#x87()),
+      () => this.#several(() => (random.chance(70) ? this.#mmx() : this.#x87())),
+      () => this.#several(() => this.#sse()),
+      () => this.#plain(),
+      () => this.#plain(),
+      () => this.#string(),
+      () => this.#flags(),
+      () => this.#debugRegister(),
+      () => this.#event(),
+      () => this.#selfModifying(),
+      () => this.#changingJump(),
+      () => this.#otherPlace(),
+      () => this.#segment(),
+      () => this.#farReturn(),
+      () => this.#port(),
+      ...(this.#mode.user ? [] : [() => this.#mapping(), () => this.#control()]),
+    ];
+    return random.pick(kinds)();
+  }
+
+  #several(one: () => number[]): number[] {
+    return Array.from({ length: 1 + this.#random.below(4) }, one).flat();
+  }
+
+  /** An offset from RBX. @param aligned to 16 bytes, mostly */
+  #offset(aligned = false): number {
+    const random = this.#random;
+    const offset = random.chance(15)
+      ? at.PAGE_SIZE * (1 + random.below(3)) - 1 - random.below(15)
+      : random.chance(25)
+        ? at.PAGE_SIZE + random.below(at.DATA_SIZE - at.PAGE_SIZE - 0x220)
+        : random.below(at.CONTROL_WORDS);
+    return aligned && random.chance(95) ? offset & ~15 : offset;
+  }
+
+  /** ModRM and displacement of [rbx + …]. */
+  #memory(reg: number, offset = this.#offset()): number[] {
+    return [0x83 | (reg << 3), ...word(offset)];
+  }
+
+  #number(reg: number): number[] {
+    const random = this.#random;
+    return this.#memory(reg, random.chance(70) ? at.NUMBERS + 8 * random.below(24) : undefined);
+  }
+
+  #x87(): number[] {
+    const random = this.#random;
+    const i = random.below(8);
+    return random.pick<() => number[]>([
+      // Loads: FLD, FILD, constants.
+      () => [0xd9, ...this.#number(0)],
+      () => [0xdd, ...this.#number(0)],
+      () => [0xdb, ...this.#number(5)],
+      () => [random.pick([0xdb, 0xdf]), ...this.#memory(0)],
+      () => [0xdf, ...this.#memory(random.pick([4, 5]))],
+      () => [0xd9, 0xe8 + random.below(7)],
+      () => [0xd9, 0xc0 + i],
+      // Stores.
+      () => [random.pick([0xd9, 0xdd]), ...this.#memory(random.pick([2, 3]))],
+      () => [0xdb, ...this.#memory(7)],
+      () => [random.pick([0xdb, 0xdf]), ...this.#memory(random.pick([1, 2, 3]))],
+      () => [random.pick([0xdd, 0xdf]), ...this.#memory(random.pick([1, 6, 7]))],
+      () => [0xdd, random.pick([0xc0, 0xd0, 0xd8]) + i],
+      // Arithmetic and comparisons.
+      () => [random.pick([0xd8, 0xdc, 0xde]), 0xc0 + random.below(64)],
+      () => [random.pick([0xd8, 0xdc]), ...this.#number(random.below(8))],
+      () => [random.pick([0xda, 0xde]), ...this.#memory(random.below(8))],
+      () => [0xd9, random.pick([0xc8 + i, 0xe0, 0xe1, 0xe4, 0xe5, 0xfa, 0xfc, 0xf4, 0xf8, 0xfd])],
+      () => [0xd9, random.pick([0xd0, 0xf6, 0xf7])],
+      () => [random.pick([0xdb, 0xdf]), 0xe8 + random.below(16)],
+      () => [random.pick([0xda, 0xdb]), 0xc0 + random.below(32)],
+      () => [0xdd, 0xe0 + random.below(16)],
+      // Control.
+      () => [0xdf, 0xe0],
+      () => [random.pick([0xd9, 0xdd]), ...this.#memory(7)],
+      () => [0xd9, ...this.#memory(5, at.CONTROL_WORDS + 2 * random.below(8))],
+      () => [0xd9, ...this.#memory(5, at.CONTROL_WORDS + 2 * random.below(8))],
+      () => [0xdb, random.pick([0xe2, 0xe3])],
+      () => [0x9b],
+      () => this.#x87Image(),
+    ])();
+  }
+
+  /** Stores all or some of the state, and loads it again. */
+  #x87Image(): number[] {
+    const random = this.#random;
+    const offset = this.#offset(true) % (at.DATA_SIZE - 0x200);
+    const [opcode, store, load] = random.pick([
+      [[0xdd], 6, 4],
+      [[0xd9], 6, 4],
+      [[0x0f, 0xae], 0, 1],
+    ] as const);
+    const restored = [...opcode, ...this.#memory(load, offset)];
+    const between = random.chance(50) ? this.#x87() : [];
+    return [...opcode, ...this.#memory(store, offset), ...between, ...restored];
+  }
+
+  #mmx(): number[] {
+    const random = this.#random;
+    const reg = random.below(8);
+    const operand = () =>
+      random.chance(50) ? [0xc0 | (reg << 3) | random.below(8)] : this.#memory(reg);
+    return random.pick<() => number[]>([
+      () => [0x0f, 0x6f, ...operand()],
+      () => [0x0f, 0x7f, ...operand()],
+      () => [
+        0x0f,
+        random.pick([0xfc, 0xfe, 0xd4, 0xef, 0xdb, 0xe5, 0xf5, 0x62, 0x63]),
+        ...operand(),
+      ],
+      () => [0x0f, random.pick([0x6e, 0x7e]), 0xc0 | (reg << 3) | random.pick(REGISTERS)],
+      () => [0x0f, 0x70, ...operand(), random.below(256)],
+      () => [0x0f, 0xe7, ...this.#memory(reg)],
+      () => [0x0f, 0x77],
+      // cvtpi2ps, cvttps2pi, movq2dq, movdq2q
+      () => [0x0f, random.pick([0x2a, 0x2c]), ...operand()],
+      () => [random.pick([0xf3, 0xf2]), 0x0f, 0xd6, 0xc0 | random.below(64)],
+    ])();
+  }
+
+  #sse(): number[] {
+    const random = this.#random;
+    const reg = random.below(8);
+    const operand = (aligned: boolean) =>
+      random.chance(40)
+        ? [0xc0 | (reg << 3) | random.below(8)]
+        : this.#memory(
+            reg,
+            random.chance(40) ? at.NUMBERS + 16 * random.below(12) : this.#offset(aligned),
+          );
+    const arithmetic = [0x51, 0x58, 0x59, 0x5c, 0x5d, 0x5e, 0x5f, 0x2e, 0x2f, 0x5a];
+    return random.pick<() => number[]>([
+      () => [0x0f, random.pick([0x28, 0x29]), ...operand(true)],
+      () => [0x0f, random.pick([0x10, 0x11]), ...operand(false)],
+      () => [random.pick([0x66, 0xf3]), 0x0f, random.pick([0x6f, 0x7f]), ...operand(true)],
+      () => [
+        random.pick([0xf2, 0xf3]),
+        0x0f,
+        random.pick([...arithmetic, 0x10, 0x11]),
+        ...operand(false),
+      ],
+      () => [...random.pick([[], [0x66]]), 0x0f, random.pick(arithmetic), ...operand(true)],
+      () => [0x66, 0x0f, random.pick([0xfe, 0xd4, 0xef, 0xdb, 0x62, 0x6c]), ...operand(true)],
+      () => [
+        random.pick([0xf2, 0xf3]),
+        0x0f,
+        random.pick([0x2c, 0x2d]),
+        0xc0 | (random.pick(REGISTERS) << 3) | reg,
+      ],
+      () => [random.pick([0xf2, 0xf3]), 0x0f, 0x2a, ...operand(false)],
+      () => [0x0f, 0xae, ...this.#memory(2, at.MXCSRS + 4 * random.below(8))],
+      () => [0x0f, 0xae, ...this.#memory(3)],
+    ])();
+  }
+
+  /** Whole numbers, in memory anywhere. */
+  #plain(): number[] {
+    const random = this.#random;
+    const reg = random.pick(REGISTERS);
+    const wide = this.#long ? random.pick([[], [0x48], [0x66]]) : random.pick([[], [0x66]]);
+    const locked = [...random.pick([[], [0xf0]]), ...wide];
+    return random.pick<() => number[]>([
+      () => [
+        ...wide,
+        random.pick([0x8b, 0x89, 0x03, 0x01, 0x13, 0x39, 0x87]),
+        ...this.#memory(reg),
+      ],
+      () => [...locked, 0x0f, random.pick([0xb1, 0xc1, 0xb0, 0xc0]), ...this.#memory(reg)],
+      // cmpxchg8b, cmpxchg16b; bt and its kin
+      () => [...wide, 0x0f, 0xc7, ...this.#memory(1, this.#offset(true))],
+      () => [...locked, 0x0f, random.pick([0xab, 0xb3, 0xbb]), ...this.#memory(reg)],
+      () => [...wide, 0x0f, 0xba, ...this.#memory(4 + random.below(4)), random.below(64)],
+      () => [...wide, 0x0f, random.pick([0xbc, 0xbd]), ...this.#memory(reg)],
+      () => [...wide, 0x0f, random.pick([0xa4, 0xac]), ...this.#memory(reg), random.below(64)],
+      () => [...wide, random.pick([0xf7, 0xf6]), ...this.#memory(2 + random.below(6))],
+      // push and pop in memory; xlat; rdtsc; enter and leave; pusha and popa
+      () => [0xff, ...this.#memory(6), 0x8f, ...this.#memory(0)],
+      () => [0xd7],
+      () => [0x0f, 0x31],
+      () => [0xc8, random.below(64), 0, random.below(4), 0xc9],
+      () => (this.#long ? [0x0f, 0x0b] : [0x60, 0x61]),
+    ])();
+  }
+
+  /** push rcx; mov ecx, count; lea rsi; lea rdi; rep …; pop rcx: across several pages */
+  #string(): number[] {
+    const random = this.#random;
+    const lea = (reg: number) => [...this.#wide, 0x8d, ...this.#memory(reg)];
+    const count = random.chance(50) ? random.below(40) : random.below(0x800);
+    const wide = random.chance(30) ? [0x66] : [];
+    const repeat = random.pick([0xf3, 0xf2]);
+    const opcode = random.pick([0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf]);
+    const rex = this.#long && random.chance(50) ? [0x48] : [];
+    const down = random.chance(15);
+    return [
+      ...[0x51, 0xb9, ...word(count), ...lea(6), ...lea(7)],
+      ...(down ? [0xfd] : []),
+      ...[...wide, repeat, ...rex, opcode],
+      ...[...(down ? [0xfc] : []), 0x59],
+    ];
+  }
+
+  /** pushf; or or and dword [rsp], …; popf */
+  #flags(): number[] {
+    const random = this.#random;
+    const flag = random.pick([TF, TF, TF, 1 << 18, 1 << 14, 1 << 16, 1 << 9, 1 << 21, 3 << 12]);
+    const change = random.chance(60)
+      ? [0x81, 0x0c, 0x24, ...word(flag)]
+      : [0x81, 0x24, 0x24, ...word(~flag)];
+    return [0x9c, ...change, 0x9d];
+  }
+
+  /** mov eax, …; mov dr, rax; something that may be noticed; the same to have no breakpoints, mostly */
+  #debugRegister(): number[] {
+    const random = this.#random;
+    const set = (register: number, value: number) => [
+      ...[0xb8, ...word(value), 0x0f, 0x23, 0xc0 | (register << 3)],
+    ];
+    const n = random.below(4);
+    const isCode = random.chance(30);
+    const address = isCode ? at.CODE + random.below(0x400) : at.DATA + this.#offset();
+    const kind = isCode ? 0 : random.pick([1, 3]) | (random.below(4) << 2);
+    const armed = 0x400 | (1 << (2 * n)) | (kind << (16 + 4 * n));
+    const between = this.#several(() => this.#plain());
+    const disarm = random.chance(90) ? set(7, 0x400) : [];
+    return [...set(n, address), ...set(7, armed), ...between, ...disarm];
+  }
+
+  /** Interrupts, and what holds them off. */
+  #event(): number[] {
+    const random = this.#random;
+    return random.pick<() => number[]>([
+      () => [0xfb, 0x90],
+      () => [0xfb],
+      () => [0xfa],
+      () => [0x8c, 0xd0, 0x8e, 0xd0],
+      () => (this.#long ? [0xfb, 0xfb] : [0x16, 0x17]),
+      () => [0xcd, at.FIRST_INTERRUPT + random.below(at.INTERRUPTS)],
+      () => [0xcc],
+      () => [0xf1],
+      () => (this.#long ? [0xfb, 0xfa] : [0xce]),
+    ])();
+  }
+
+  /** call 0; pop rax; xor eax, AGAIN; inc byte [rax + …]; add eax, … */
+  #selfModifying(): number[] {
+    const change = this.#random.chance(30) ? [0x35, ...word(at.AGAIN)] : [];
+    const inc = [0xfe, 0x40, 1 + change.length + 3 + 1];
+    return [0xe8, ...word(0), 0x58, ...change, ...inc, 0x05, ...word(this.#random.below(256))];
+  }
+
+  /** A jump that leads elsewhere the longer the program runs. */
+  #changingJump(): number[] {
+    const shift = this.#random.below(6);
+    const places = [0xc2, 0xc6, 0xc7, 0xca].flatMap((modRm, n) => [0xff, modRm, 0xeb, 12 - 4 * n]);
+    // inc dword [rbx + counter]; mov ecx, [rbx + counter]; shr ecx, …; and ecx, 3
+    const choose = [
+      ...[0x51, 0xff, ...this.#memory(0, at.COUNTER), 0x8b, ...this.#memory(1, at.COUNTER)],
+      ...[0xc1, 0xe9, shift, 0x83, 0xe1, 3],
+    ];
+    // call 0; pop rax; lea eax, [rax + 4 * rcx + …]; pop rcx; jmp rax
+    return [...choose, 0xe8, ...word(0), 0x58, 0x8d, 0x44, 0x88, 8, 0x59, 0xff, 0xe0, ...places];
+  }
+
+  /** xor rbx, AGAIN: the same data at its other address. */
+  #otherPlace(): number[] {
+    return [...this.#wide, 0x81, 0xf3, ...word(at.AGAIN)];
+  }
+
+  /** mov eax, selector; mov es, eax; and an access through it */
+  #segment(): number[] {
+    const random = this.#random;
+    const { CODE, DATA, USER_DATA, LIMITED, EXPANDS_DOWN } = at.SELECTOR;
+    const selector = random.pick([0, CODE, DATA, USER_DATA, LIMITED, EXPANDS_DOWN]);
+    const [register, prefix] = random.pick([
+      [0, 0x26],
+      [4, 0x64],
+      [5, 0x65],
+    ] as const);
+    const load = [0xb8, ...word(selector), 0x8e, 0xc0 | (register << 3)];
+    const access = [
+      prefix,
+      random.pick([0x8b, 0x89, 0x03]),
+      ...this.#memory(random.pick(REGISTERS)),
+    ];
+    return random.chance(70) ? [...load, ...access] : access;
+  }
+
+  /** A far return or IRET to behind it. */
+  #farReturn(): number[] {
+    const wide = this.#wide;
+    const jump = (end: readonly number[]) => [0xe8, ...word(2), 0xeb, end.length, ...end];
+    // mov eax, cs; push rax; call; …: retf
+    if (this.#random.chance(50)) return [0x8c, 0xc8, 0x50, ...jump([...wide, 0xcb])];
+    // mov eax, ss; push rax; push rsp; pushf; mov eax, cs; push rax; call; …: iret; …: pop rax
+    if (this.#long)
+      return [0x8c, 0xd0, 0x50, 0x54, 0x9c, 0x8c, 0xc8, 0x50, ...jump([0x48, 0xcf]), 0x58];
+    return [0x9c, 0x0e, ...jump([0xcf])];
+  }
+
+  #port(): number[] {
+    const random = this.#random;
+    const port = random.below(256);
+    return random.pick([
+      [random.pick([0xe4, 0xe5, 0xe6, 0xe7]), port],
+      [random.pick([0xec, 0xed, 0xee, 0xef])],
+    ]);
+  }
+
+  /** Another entry for a page, and INVLPG for both its addresses. */
+  #mapping(): number[] {
+    const random = this.#random;
+    if (random.chance(20)) return [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8];
+    const isCode = random.chance(25);
+    const pages = (isCode ? at.CODE_SIZE : at.DATA_SIZE) / at.PAGE_SIZE;
+    const page = (isCode ? at.CODE : at.DATA) / at.PAGE_SIZE + random.below(pages);
+    const outside = at.RAM_SIZE;
+    const data = [1, 2, 4, 0x20, 0x40, 0x60, 7, 0x100, at.PAGE_SIZE, 2 * at.PAGE_SIZE, outside];
+    const bits = random.pick(isCode ? [1, 2, 0x20, 0x40, 0x100, at.CODE ^ at.OTHER_CODE] : data);
+    const entry = at.PAGE_TABLE + (this.#mode.pae ? 8 : 4) * page;
+    const place = (reg: number, address: number) =>
+      this.#long ? [(reg << 3) | 4, 0x25, ...word(address)] : [(reg << 3) | 5, ...word(address)];
+    const change = random.chance(50) ? 6 : 4;
+    const invalidate = [0, at.AGAIN].flatMap((from) => [
+      ...[0x0f, 0x01, ...place(7, from + page * at.PAGE_SIZE)],
+    ]);
+    // xor, and
+    return [0x81, ...place(change, entry), ...word(change === 6 ? bits : ~bits), ...invalidate];
+  }
+
+  /** mov rax, cr; xor eax, …; mov cr, rax */
+  #control(): number[] {
+    const random = this.#random;
+    const [register, bits] = random.pick([
+      [0, [2, 4, 8, 1 << 16, 1 << 18]],
+      [4, [4, 8, 1 << 7, 1 << 9, 1 << 10]],
+    ] as const);
+    const modRm = 0xc0 | (register << 3);
+    return [0x0f, 0x20, modRm, 0x35, ...word(random.pick<number>(bits)), 0x0f, 0x22, modRm];
+  }
+}

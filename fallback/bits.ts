@@ -30,6 +30,19 @@ export const IOPL_SHIFT = 12;
 export const ARITHMETIC_FLAGS =
   RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF;
 
+/** x87's status word (vol. 1 §8.1.3), but for its exceptions and conditions. */
+export const FSW = {
+  /** A register was empty that should not have been, or the other way round. */
+  SF: 1 << 6,
+  /** An unmasked exception is pending. */
+  ES: 1 << 7,
+  TOP: 7 << 11,
+  /** What was once "busy" and now says the same as ES. */
+  B: 1 << 15,
+} as const;
+
+export const FSW_TOP_SHIFT = 11;
+
 export const CR0 = {
   PE: 1 << 0,
   MP: 1 << 1,

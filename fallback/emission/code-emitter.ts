@@ -1,4 +1,4 @@
-import { LINEAR_BITS } from "../bits.ts";
+import { FSW, LINEAR_BITS } from "../bits.ts";
 import { VECTOR } from "../exceptions.ts";
 import type { Emitter, MemoryBits } from "../isa/emitter.ts";
 import { type FlagEmitter, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
@@ -26,9 +26,6 @@ import {
 
 const RSP = 4;
 const WIDE_STACK_MASK = 0xffff_ffffn;
-/** Of the x87 status word: an unmasked exception is pending (ES); the stack's top. */
-const EXCEPTION_SUMMARY = 1 << 7;
-const TOP = 7 << 11;
 
 /**
  * What the emitters of the interpreter and of the JIT have in common: accesses to memory, the stack,
@@ -186,14 +183,14 @@ export abstract class CodeEmitter implements Emitter {
   /** Before an instruction with MMX registers: an x87 exception may be pending. */
   beginMmx(): void {
     const status = i32.load16U(i32.const(0), STATE.X87_STATUS);
-    this.faultIf(i32.and(status, i32.const(EXCEPTION_SUMMARY)), VECTOR.MF);
+    this.faultIf(i32.and(status, i32.const(FSW.ES)), VECTOR.MF);
   }
 
   /** The stack's top is the first register (vol. 1 §9.5.1). */
   resetMmxTop(): void {
     const zero = i32.const(0);
     const status = i64.load16U(zero, STATE.X87_STATUS);
-    this.fn.storeNarrow(16, zero, i64.and(status, i64.const(0xffff & ~TOP)), STATE.X87_STATUS);
+    this.fn.storeNarrow(16, zero, i64.and(status, i64.const(0xffff & ~FSW.TOP)), STATE.X87_STATUS);
   }
 
   /** After one: all registers are valid. */

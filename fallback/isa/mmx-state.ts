@@ -1,19 +1,17 @@
 /** What procedures with MMX registers do to x87's state (Intel SDM vol. 1 §9.5.1, §9.6.2). */
+import { FSW } from "../bits.ts";
 import { CpuException, VECTOR } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
 import { STATE } from "../state.ts";
 
-const EXCEPTION_SUMMARY = 1 << 7;
-const TOP = 7 << 11;
-
 /** @throws CpuException #MF if an x87 exception is pending */
 export function beginMmx({ view }: Processor): void {
-  if (view.getUint16(STATE.X87_STATUS, true) & EXCEPTION_SUMMARY) throw new CpuException(VECTOR.MF);
+  if (view.getUint16(STATE.X87_STATUS, true) & FSW.ES) throw new CpuException(VECTOR.MF);
 }
 
 /** All registers are valid, the stack's top is the first. */
 export function endMmx({ view }: Processor): void {
-  view.setUint16(STATE.X87_STATUS, view.getUint16(STATE.X87_STATUS, true) & ~TOP, true);
+  view.setUint16(STATE.X87_STATUS, view.getUint16(STATE.X87_STATUS, true) & ~FSW.TOP, true);
   view.setUint8(STATE.X87_TAGS, 0xff);
 }
 

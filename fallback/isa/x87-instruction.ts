@@ -4,30 +4,43 @@ import { integerOperand } from "../float/integer.ts";
 import { C1 } from "../float/x87.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import type { Instruction } from "./instruction.ts";
+import { waiting } from "./x87-translation.ts";
 import { X87 } from "./x87-unit.ts";
 
 /** "Real indefinite", the masked answer to most stack faults. */
 export const INDEFINITE = defaultNan(EXTENDED);
 
 type Run = (x87: X87, context: ProcedureContext) => void;
+type More = Pick<Instruction, "flags" | "translation">;
+
+/**
+ * A pending exception comes before everything else that an instruction does, and so before accesses to
+ * memory, which mark page tables.
+ */
+const waitingFirst = (run: Run, more: More): Pick<Instruction, "procedure" | "translation"> => ({
+  ...(more.translation === undefined ? {} : { translation: waiting(more.translation) }),
+  procedure(context) {
+    const x87 = new X87(context.processor);
+    x87.wait();
+    run(x87, context);
+  },
+});
 
 /** An instruction that computes: it waits for exceptions, and leaves its pointers behind. */
 export const x87Instruction = (
   name: string,
   forms: readonly string[],
   run: Run,
-  more: Pick<Instruction, "flags" | "translation"> = {},
+  more: More = {},
 ): Instruction => ({
   ...more,
+  ...waitingFirst((x87, context) => {
+    run(x87, context);
+    notePointers(x87, context);
+  }, more),
   name,
   forms,
   unit: "x87",
-  procedure(context) {
-    const x87 = new X87(context.processor);
-    x87.wait();
-    run(x87, context);
-    notePointers(x87, context);
-  },
 });
 
 /**
@@ -57,14 +70,12 @@ export const controlInstruction = (
   more: Pick<Instruction, "translation"> = {},
 ): Instruction => ({
   ...more,
+  ...(waits === "waits"
+    ? waitingFirst(run, more)
+    : { procedure: (context) => run(new X87(context.processor), context) }),
   name,
   forms,
   unit: "x87",
-  procedure(context) {
-    const x87 = new X87(context.processor);
-    if (waits === "waits") x87.wait();
-    run(x87, context);
-  },
 });
 
 /** The i of ST(i). */

@@ -1,4 +1,5 @@
 /** x87 instructions in code of the JIT, as far as {@link X87Functions} go; the rest is their procedures'. */
+import { FSW } from "../bits.ts";
 import { COMPARED, MEMORY_KIND, STORE_KIND } from "../emission/x87-functions.ts";
 import { ALL_EXCEPTIONS } from "../float/context.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
@@ -8,7 +9,7 @@ import type { Local } from "../wasm/function-builder.ts";
 import type { RegionEmitter } from "./emitter.ts";
 import type { Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { CONTROL_ALWAYS, CONTROL_BITS, EXCEPTION_SUMMARY } from "./x87-unit.ts";
+import { CONTROL_ALWAYS, CONTROL_BITS } from "./x87-unit.ts";
 
 type Translation = NonNullable<Instruction["translation"]>;
 
@@ -35,11 +36,14 @@ function complete(e: RegionEmitter, instruction: DecodedInstruction, done: I32):
   end(e, instruction);
 }
 
-/** A pending exception comes before an access to memory, which might mark page tables. */
-function wait(e: RegionEmitter): void {
-  const status = i32.load16U(zero, STATE.X87_STATUS);
-  e.fallbackUnless(i32.eqz(i32.and(status, i32.const(EXCEPTION_SUMMARY))));
-}
+/** What `X87.wait` is: what has a pending exception is the procedure's. */
+export const waiting =
+  (translation: Translation): Translation =>
+  (e, instruction) => {
+    const status = i32.load16U(zero, STATE.X87_STATUS);
+    e.fallbackUnless(i32.eqz(i32.and(status, i32.const(FSW.ES))));
+    translation(e, instruction);
+  };
 
 /** A number in memory, and what it is. */
 function numberIn(
@@ -48,7 +52,6 @@ function numberIn(
   isInteger: boolean,
 ): readonly [kind: I32, bits: I64] {
   const bits = widthOf(instruction);
-  wait(e);
   if (isInteger) return [i32.const(MEMORY_KIND.INTEGER), e.readSigned(memory(bits))];
   const kind = bits === 32 ? MEMORY_KIND.REAL_32 : MEMORY_KIND.REAL_64;
   return [i32.const(kind), e.read(memory(bits))];
@@ -73,7 +76,6 @@ export const load: Translation = (e, instruction) => {
   if (instruction.address === undefined) {
     complete(e, instruction, e.x87("pushRegister", indexOf(instruction)));
   } else if (widthOf(instruction) === 80) {
-    wait(e);
     const at = e.operandAt(10, false);
     const significand = e.load(at, 64);
     const signExponent = e.load(e.let(i64.add(at, i64.const(8))), 16);
@@ -190,7 +192,6 @@ export const compareToFlags =
   };
 
 export const loadControlWord: Translation = (e) => {
-  wait(e);
   const word = e.read(memory(16));
   const masks = i32.and(i32.wrap(word), i32.const(ALL_EXCEPTIONS));
   e.fallbackUnless(i32.eq(masks, i32.const(ALL_EXCEPTIONS)));

@@ -1,4 +1,5 @@
 /** x87's registers and how its instructions begin and end (Intel SDM vol. 1 §8.1, §8.5.1.1). */
+import { FSW, FSW_TOP_SHIFT } from "../bits.ts";
 import { CpuException, VECTOR } from "../exceptions.ts";
 import { ALL_EXCEPTIONS, DENORMAL_OPERAND, FloatContext, INVALID } from "../float/context.ts";
 import { type Encoded, type Operand, signExponent, unpackExtended } from "../float/format.ts";
@@ -9,15 +10,8 @@ import { FXSAVE, STATE } from "../state.ts";
 const OPCODE = STATE.FX_AREA + FXSAVE.OPCODE;
 const DATA_POINTER = STATE.FX_AREA + FXSAVE.DATA_POINTER;
 
-/** Of the status word: a register was empty that should not have been, or the other way round. */
-const STACK_FAULT = 1 << 6;
-/** An unmasked exception is pending; and what was once "busy" and now says the same. */
-export const EXCEPTION_SUMMARY = 1 << 7;
-const BUSY = 1 << 15;
-const TOP_SHIFT = 11;
-const TOP = 7 << TOP_SHIFT;
 const CONDITIONS = C0 | C1 | C2 | C3;
-const EXCEPTIONS = ALL_EXCEPTIONS | STACK_FAULT | EXCEPTION_SUMMARY | BUSY;
+const EXCEPTIONS = ALL_EXCEPTIONS | FSW.SF | FSW.ES | FSW.B;
 
 /** Bits of the control word that can be set; bit 6 always is. */
 export const CONTROL_BITS = 0x1f7f;
@@ -86,12 +80,12 @@ export class X87 {
   /** The summary of exceptions follows from flags and masks. */
   set statusWord(word: number) {
     const isPending = (word & ~this.controlWord & ALL_EXCEPTIONS) !== 0;
-    const summary = isPending ? EXCEPTION_SUMMARY | BUSY : 0;
-    this.#view.setUint16(STATE.X87_STATUS, (word & ~(EXCEPTION_SUMMARY | BUSY)) | summary, true);
+    const summary = isPending ? FSW.ES | FSW.B : 0;
+    this.#view.setUint16(STATE.X87_STATUS, (word & ~(FSW.ES | FSW.B)) | summary, true);
   }
 
   get isPending(): boolean {
-    return (this.statusWord & EXCEPTION_SUMMARY) !== 0;
+    return (this.statusWord & FSW.ES) !== 0;
   }
 
   /**
@@ -104,13 +98,17 @@ export class X87 {
   }
 
   get #top(): number {
-    return (this.statusWord & TOP) >> TOP_SHIFT;
+    return (this.statusWord & FSW.TOP) >> FSW_TOP_SHIFT;
   }
 
   /** Turns the stack, without a look at what is in it. */
   rotate(by: number): void {
     const top = (this.#top + by) & 7;
-    this.#view.setUint16(STATE.X87_STATUS, (this.statusWord & ~TOP) | (top << TOP_SHIFT), true);
+    this.#view.setUint16(
+      STATE.X87_STATUS,
+      (this.statusWord & ~FSW.TOP) | (top << FSW_TOP_SHIFT),
+      true,
+    );
   }
 
   /** A bit for each register by its number, not by its place: set unless it is empty. */
@@ -191,8 +189,8 @@ export class X87 {
 
   /** The flags of a stack fault: C1 tells an overflow from an underflow. */
   #stackFault<Result>({ sources = [], pushes }: Operation<Result>): number | undefined {
-    if (sources.some((n) => this.isEmpty(n))) return STACK_FAULT;
-    return pushes && !this.isEmpty(7) ? STACK_FAULT | C1 : undefined;
+    if (sources.some((n) => this.isEmpty(n))) return FSW.SF;
+    return pushes && !this.isEmpty(7) ? FSW.SF | C1 : undefined;
   }
 
   /** FNCLEX. */

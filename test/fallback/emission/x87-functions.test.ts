@@ -205,14 +205,12 @@ describe("x87 in WebAssembly", () => {
 
   it("leaves unmasked exceptions, other roundings and stack faults alone", () => {
     const one = { sign: 0, exponent: 16383, significand: 1n << 63n };
-    const cases: readonly (readonly [number, number])[] = [
-      ...[1, 2, 4, 8, 16, 32].map((mask) => [0x37f & ~mask, 0] as const),
-      ...[0x400, 0x800, 0xc00].map((rounding) => [0x37f | rounding, 0] as const),
-      [0x37f, 0x80],
+    const controls = [
+      ...[1, 2, 4, 8, 16, 32].map((mask) => 0x37f & ~mask),
+      ...[0x400, 0x800, 0xc00].map((rounding) => 0x37f | rounding),
     ];
-    for (const [control, status] of cases) {
+    for (const control of controls) {
       begin(control, [one, one]);
-      view.setUint16(STATUS, status, true);
       expect(call("arithmetic", 0, 0, 1, 0)).toBe(0);
       expect(call("exchange", 1)).toBe(0);
       expect(call("pushRegister", 0)).toBe(0);

@@ -2,14 +2,17 @@
 import type { FallbackCpu } from "../fallback/cpu.ts";
 import type { CheckedCpu } from "../fallback/cross-check/checked-cpu.ts";
 import {
+  cpuidEntries,
   createCheckedCpu,
   createFallbackCpu,
   type FallbackDescription,
 } from "../fallback/index.ts";
 import { AssistedCpu } from "./assisted/assisted-cpu.ts";
+import { commonIdentity } from "./assisted/identity.ts";
 import { leavesToKvm } from "./assisted/leaves.ts";
 import { type Clock, CountedClock } from "./core/clock.ts";
 import type { Cpu, Registers } from "./core/cpu.ts";
+import type { CpuidLimits } from "./core/cpuid.ts";
 import { HostError } from "./core/errors.ts";
 import { splitMix64 } from "./core/split-mix.ts";
 import { MIB, MICROSECOND } from "./core/units.ts";
@@ -18,6 +21,7 @@ import type { WaitForEvents } from "./host/event-loop.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
 import { type KvmVerdict, KvmVerdictFile } from "./host/kvm-verdict-file.ts";
 import type { KvmAddon } from "./kvm/addon.ts";
+import type { Identity } from "./kvm/cpuid.ts";
 import { KvmCpu } from "./kvm/kvm-cpu.ts";
 import { probeKvm } from "./kvm/probe.ts";
 import { allocateMemory, type MachineMemory } from "./machine/memory.ts";
@@ -136,11 +140,23 @@ function kvm(request: ProcessorRequest): ChosenProcessor {
   const { memory, clock, timed } = request;
   const addon = loadAddon<Addon>();
   const { waitForEvents } = addon;
+  const emulates = !kvmVerdict().native;
+  let limits: CpuidLimits | undefined;
+  const identity: Identity = (supported) => {
+    limits = commonIdentity(supported);
+    return cpuidEntries(limits);
+  };
   const cpu = new AssistedCpu({
-    kvm: new KvmCpu({ addon, memory: memory.ram, clock, device: KVM_DEVICE, timed }),
-    fallback: (timeStamp) =>
-      fallbackCpu(request, waitForEvents, { timeStamp, leaves: leavesToKvm }),
+    kvm: new KvmCpu({
+      ...{ addon, memory: memory.ram, clock, device: KVM_DEVICE, timed },
+      identity: emulates ? identity : undefined,
+    }),
+    fallback: (timeStamp) => {
+      const role = emulates ? { cpuidLimits: limits } : { leaves: leavesToKvm };
+      return fallbackCpu(request, waitForEvents, { timeStamp, ...role });
+    },
     clock,
+    emulates,
   });
   return { cpu, waitForEvents };
 }
@@ -153,7 +169,10 @@ function fallback(request: ProcessorRequest): ChosenProcessor {
 function fallbackCpu(
   { memory, clock, timed, jit, profile }: ProcessorRequest,
   waitForEvents: WaitForEvents | undefined,
-  role: Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> = {},
+  role: Pick<
+    FallbackDescription,
+    "timeStamp" | "leaves" | "executed" | "random" | "cpuidLimits"
+  > = {},
 ): FallbackCpu {
   const { whole, ram, shared } = memory;
   const cpu = createFallbackCpu({

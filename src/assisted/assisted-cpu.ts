@@ -5,7 +5,14 @@ import { type DebugStops, instructionAddress, NO_STOPS, stopsAnywhere } from "..
 import type { ProcessorState } from "../core/processor-state.ts";
 import { MICROSECOND, MILLISECOND, type Nanos, nanos } from "../core/units.ts";
 import type { KvmCpu } from "../kvm/kvm-cpu.ts";
-import { fallbackKnowsMode, isLegacyPaging, isUnpaged } from "./leaves.ts";
+import {
+  fallbackKnowsMode,
+  isLegacyPaging,
+  isPaged,
+  isPrivileged,
+  isUnpaged,
+  savesAll,
+} from "./leaves.ts";
 
 /**
  * How long the fallback goes on after an instruction that KVM refused, at least: about what the two
@@ -14,6 +21,14 @@ import { fallbackKnowsMode, isLegacyPaging, isUnpaged } from "./leaves.ts";
 const SHORTEST_STAY = 300 * MICROSECOND;
 const LONGEST_STAY = 50 * MILLISECOND;
 
+/** How often the fallback looks whether the guest's mode is still one that KVM cannot execute. */
+const LOOK_AGAIN = MILLISECOND;
+/**
+ * A KVM that emulates privileged code gets as much time for it, altogether, before the fallback takes
+ * over: more than short guests need.
+ */
+const PATIENCE = 20 * MILLISECOND;
+
 const STEPPED: VmExit = { kind: "debug", cause: "step", watchpoint: undefined };
 
 export interface AssistedCpuOptions {
@@ -21,11 +36,17 @@ export interface AssistedCpuOptions {
   /** Makes the other processor, over the same memory, when it is needed first. */
   readonly fallback: (timeStamp: () => bigint) => FallbackCpu;
   readonly clock: Clock;
+  /**
+   * Whether KVM emulates privileged code. Then each processor is the other in all that the guest can
+   * notice, and KVM executes what it is good for.
+   */
+  readonly emulates: boolean;
 }
 
 /**
  * KVM's processor, with help: an instruction that KVM gives up is executed by the processor in
- * TypeScript on KVM's state, and those after it for as long as that pays.
+ * TypeScript on KVM's state, and those after it for as long as that pays. Where KVM emulates
+ * privileged code, that processor has what is unpaged too, and soon all of a guest that computes.
  *
  * While a debugger has anything to stop at, that processor executes everything but what it leaves to
  * KVM: it stops exactly, anywhere, at as many places as there are, and the guest's debug registers
@@ -44,6 +65,10 @@ export class AssistedCpu implements Cpu {
   /** When KVM took over last. */
   #kvmSince: number = Number.NEGATIVE_INFINITY;
   #stops: DebugStops = NO_STOPS;
+  /** How long KVM has been executing since it took over. */
+  #kvmTime = 0;
+  /** Nobody has executed anything yet. */
+  #fresh = true;
   /** KVM is executing an instruction that is its own, for a guest with stops. */
   #kvmSteps = false;
   /** Whether the fallback is KVM's processor in all that can be noticed. */
@@ -59,10 +84,17 @@ export class AssistedCpu implements Cpu {
   }
 
   get notes(): readonly (readonly [string, string])[] {
-    if (this.assists.size === 0) return [];
-    const counts = [...this.assists].sort((a, b) => b[1] - a[1]);
-    const text = counts.map(([name, count]) => `${name} ${count}`).join(", ");
-    return [["assisted", `${text} (instructions that KVM gave up)`]];
+    const notes: [string, string][] = [];
+    if (this.assists.size > 0) {
+      const counts = [...this.assists].sort((a, b) => b[1] - a[1]);
+      const text = counts.map(([name, count]) => `${name} ${count}`).join(", ");
+      notes.push(["assisted", `${text} (instructions that KVM gave up)`]);
+    }
+    const instructions = this.#made?.instructions ?? 0;
+    if (this.#options.emulates && instructions > 0) {
+      notes.push(["stood in", `the processor in TypeScript, for ${instructions} instructions`]);
+    }
+    return notes;
   }
 
   run(deadline: Nanos): VmExit {
@@ -74,6 +106,7 @@ export class AssistedCpu implements Cpu {
 
   /** Undefined: to be called again. */
   #runOne(deadline: Nanos): VmExit | undefined {
+    if (this.#fresh) this.#begin();
     if (this.#kvmSteps) return this.#stepKvm(deadline);
     const debugged = stopsAnywhere(this.#stops);
     if (this.#active === this.#kvm) {
@@ -157,18 +190,42 @@ export class AssistedCpu implements Cpu {
     this.#kvm.reset();
     this.#active = this.#kvm;
     this.#kvmSteps = false;
+    this.#fresh = true;
+    this.#stay = SHORTEST_STAY;
   }
 
   close(): void {
     this.#kvm.close();
   }
 
+  #begin(): void {
+    this.#fresh = false;
+    this.#kvmTime = 0;
+    if (this.#options.emulates && !isPaged(this.#kvm.readRegisters())) this.#takeOver();
+  }
+
   /** Undefined: the other processor goes on. */
   #runKvm(deadline: Nanos): VmExit | undefined {
-    const exit = this.#kvm.run(deadline);
+    const exit = this.#options.emulates ? this.#runPatiently(deadline) : this.#kvm.run(deadline);
     if (exit.kind === "shutdown" && this.#beginsLegacyPaging()) return undefined;
     if (exit.kind !== "cannot-continue" || !this.#kvm.refused) return exit;
     return this.#assist(exit);
+  }
+
+  /** The fallback takes over where KVM has been at privileged code for long. */
+  #runPatiently(deadline: Nanos): VmExit {
+    const { clock } = this.#options;
+    const start = clock.now();
+    const exit = this.#kvm.run(deadline);
+    this.#kvmTime += clock.now() - start;
+    if (this.#kvmTime < PATIENCE || exit.kind !== "kicked") return exit;
+    this.#kvmTime = 0;
+    if (isPrivileged(this.#kvm.readRegisters())) {
+      this.#takeOver();
+      this.#stay = Math.max(2 * this.#stay, PATIENCE);
+      this.#stayUntil = clock.now() + this.#stay;
+    }
+    return exit;
   }
 
   /**
@@ -192,7 +249,8 @@ export class AssistedCpu implements Cpu {
     const now = this.#options.clock.now();
     // Refused again soon after the last change: the guest does much of this kind.
     const soon = now - this.#kvmSince < this.#stay;
-    this.#stay = soon ? Math.min(2 * this.#stay, LONGEST_STAY) : SHORTEST_STAY;
+    if (this.#options.emulates) this.#stay *= 2;
+    else this.#stay = soon ? Math.min(2 * this.#stay, LONGEST_STAY) : SHORTEST_STAY;
     this.#stayUntil = this.#knowsMode ? now + this.#stay : now;
     return undefined;
   }
@@ -201,7 +259,7 @@ export class AssistedCpu implements Cpu {
   #executeRefused(): boolean {
     const fallback = this.#takeOver();
     const name = fallback.nextInstruction();
-    if (name === undefined) {
+    if (name === undefined || !savesAll(name, fallback.readState().xcr0)) {
       this.#active = this.#kvm;
       return false;
     }
@@ -261,11 +319,13 @@ export class AssistedCpu implements Cpu {
     const fallback = this.#fallback();
     const { clock } = this.#options;
     if (clock.now() >= this.#stayUntil && fallback.settle()) {
-      if (!isLegacyPaging(fallback.readRegisters())) {
+      const registers = fallback.readRegisters();
+      const isKvms = this.#options.emulates ? isPaged(registers) : !isLegacyPaging(registers);
+      if (isKvms) {
         this.#handBack();
         return undefined;
       }
-      this.#stayUntil = clock.now() + LONGEST_STAY;
+      this.#stayUntil = clock.now() + LOOK_AGAIN;
     }
     const exit = fallback.run(nanos(Math.min(deadline, Math.max(this.#stayUntil, clock.now()))));
     if (exit.kind !== "cannot-continue") {
@@ -285,6 +345,7 @@ export class AssistedCpu implements Cpu {
     if (mappingsChanged) this.#kvm.forgetMappings();
     this.#active = this.#kvm;
     this.#kvmSince = this.#options.clock.now();
+    this.#kvmTime = 0;
   }
 
   #fallback(): FallbackCpu {

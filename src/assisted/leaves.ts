@@ -10,6 +10,17 @@ const OF_KVM: ReadonlySet<string> = new Set([
   ...["CPUID", "RDMSR", "WRMSR", "XSETBV"],
   ...["XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR", "XRSTORS"],
 ]);
+/** XCR0: x87 and SSE. */
+const KNOWN_XCR0 = 3n;
+
+/**
+ * Whether the fallback saves and restores all that a refused instruction is to: it has no registers
+ * of AVX, and what it would write in their places is not theirs.
+ * @param name as assemblers have it
+ */
+export const savesAll = (name: string, xcr0: bigint): boolean =>
+  !/^(xsave|xrstor)/.test(name) || (xcr0 & ~KNOWN_XCR0) === 0n;
+
 /** With F3 these are TZCNT and LZCNT, where the processor has them. */
 const BIT_SCANS: ReadonlySet<string> = new Set(["BSF", "BSR"]);
 
@@ -34,6 +45,8 @@ export const fallbackKnowsMode = ({ registers }: ProcessorState): boolean =>
 const CR0_PE = 1n << 0n;
 const CR0_PG = 1n << 31n;
 const CR4_PAE = 1n << 5n;
+/** In the attributes of a segment. */
+const DPL = 3 << 5;
 
 /** Protected mode without paging, and paging would be that of the 80386. */
 export const isUnpaged = ({ cr0, cr4 }: Registers): boolean =>
@@ -42,3 +55,10 @@ export const isUnpaged = ({ cr0, cr4 }: Registers): boolean =>
 /** 32-bit paging (Intel SDM vol. 3A §4.3). */
 export const isLegacyPaging = ({ cr0, cr4 }: Registers): boolean =>
   (cr0 & CR0_PG) !== 0n && (cr4 & CR4_PAE) === 0n;
+
+/** Paging with the page tables of PAE or of long mode. */
+export const isPaged = ({ cr0, cr4 }: Registers): boolean =>
+  (cr0 & CR0_PG) !== 0n && (cr4 & CR4_PAE) !== 0n;
+
+/** At level 0. */
+export const isPrivileged = ({ ss }: Registers): boolean => (ss.attributes & DPL) === 0;

@@ -14,7 +14,7 @@ import type { GuestMemory } from "../core/guest-memory.ts";
 import type { ProcessorState } from "../core/processor-state.ts";
 import { gpa, hex, type Nanos, NEVER } from "../core/units.ts";
 import type { KvmAddon, KvmVm } from "./addon.ts";
-import { configureCpuid } from "./cpuid.ts";
+import { configureCpuid, type Identity } from "./cpuid.ts";
 import { KvmExits } from "./exits.ts";
 import {
   EXIT,
@@ -49,6 +49,8 @@ export interface KvmCpuOptions {
   readonly device: string;
   /** Whether to measure the time spent in the guest. */
   readonly timed: boolean;
+  /** The processor that the guest is told it has; the host's unless given. */
+  readonly identity?: Identity | undefined;
 }
 
 /**
@@ -298,11 +300,11 @@ export class KvmCpu implements Cpu {
   }
 
   #open(): KvmVm {
-    const { addon, device, memory, timed } = this.#options;
+    const { addon, device, memory, timed, identity } = this.#options;
     const vm = openKvmVm(addon, device, timed);
     try {
       mapGuestMemory(vm, memory);
-      configureCpuid(vm);
+      configureCpuid(vm, identity);
       // KVM has no power-on value for it where it has no local APIC, and tells it with exits only.
       new RegisterFile(vm).writeApicBase(APIC_BASE_AT_RESET);
       new DataView(vm.runPage).setBigUint64(RUN.apic_base, BigInt(APIC_BASE_AT_RESET), true);

@@ -1,23 +1,13 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { remembering, verdict } from "../support/kvm-verdict.ts";
 import { type Ended, run } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
-import { temporaryFolder } from "../support/temporary.ts";
 import { exit, print, tinyGuest } from "../support/tiny-guest.ts";
-
-const BOOT = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-const REMEMBERED = { boot: BOOT, device: "/dev/kvm", nanosecondsPerInstruction: 1 };
 
 /** Runs a guest on what `auto` takes. @param remembered of an earlier run; nothing unless given */
 async function onAuto(remembered?: string, prefix: readonly string[] = []): Promise<Ended> {
-  const cache = temporaryFolder();
-  if (remembered !== undefined) {
-    mkdirSync(join(cache, "solo5-kvm"));
-    writeFileSync(join(cache, "solo5-kvm", "kvm.json"), remembered);
-  }
   const args = [tinyGuest(print("x"), exit(5)), "--accel", "auto", "--net", "none", "--stats"];
-  return await run(args, { env: { ...process.env, XDG_CACHE_HOME: cache }, prefix });
+  return await run(args, { env: remembering(remembered), prefix });
 }
 
 const processorOf = ({ stderr }: Ended): string | undefined => /^cpu +(\w+)$/m.exec(stderr)?.[1];
@@ -34,14 +24,14 @@ describe("--accel auto", () => {
   });
 
   it.skipIf(missing("kvm"))("takes KVM where it was found to be native", async () => {
-    const ended = await onAuto(JSON.stringify({ ...REMEMBERED, native: true }));
+    const ended = await onAuto(JSON.stringify(verdict(true)));
     expect(ended.status).toBe(5);
     expect(processorOf(ended)).toBe("kvm");
     expect(ended.stderr).not.toContain("solo5-kvm:");
   });
 
   it.skipIf(missing("kvm"))("does not where it was found to be emulated", async () => {
-    const ended = await onAuto(JSON.stringify({ ...REMEMBERED, native: false }));
+    const ended = await onAuto(JSON.stringify(verdict(false)));
     expect(ended.status).toBe(5);
     expect(processorOf(ended)).toBe("emu");
   });
@@ -51,7 +41,7 @@ describe("--accel auto", () => {
     async () => {
       const expected = processorOf(await onAuto());
       const other = expected === "emu";
-      const stale = { ...REMEMBERED, native: other, boot: "of yesterday" };
+      const stale = { ...verdict(other), boot: "of yesterday" };
       for (const text of [JSON.stringify(stale), "{", "null", "[]", '{"native":true}']) {
         const ended = await onAuto(text);
         expect(ended.status).toBe(5);

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { Script } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { packageRoot } from "../../src/host/addon.ts";
+import { remembering, verdict } from "../support/kvm-verdict.ts";
 import { image, PROGRAM } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
 
@@ -81,14 +82,17 @@ describe("the built command", () => {
     expect(version()).toMatchObject({ status: 0, stdout: `${expected}\n`, stderr: "" });
   });
 
-  /** Runs a guest that prints a line and ends; returns what a module of ours notes of that. */
+  /**
+   * Runs a guest that prints a line and ends, as where KVM is native; returns what a module of ours
+   * notes of that.
+   */
   const noted = (module: string, ...options: readonly string[]): string => {
     const [file, list] = [join(folder, "note.cjs"), join(folder, "list")];
     writeFileSync(file, module);
     const command = ["-r", file, PROGRAM, image("hello"), ...options];
     const { stdout } = spawnSync(process.execPath, command, {
       encoding: "latin1",
-      env: { ...process.env, LIST: list },
+      env: { ...remembering(JSON.stringify(verdict(true))), LIST: list },
       stdio: ["ignore", "pipe", "pipe"],
     });
     expect(stdout).toContain("Hello");

@@ -11,7 +11,6 @@ import { temporaryFolder } from "../support/temporary.ts";
 const LIMIT = 110;
 const OPTIONS = { timeout: (LIMIT + 10) * 1000 };
 
-/** Where KVM emulates privileged code, each of these would take minutes. */
 const emulated = ["--accel", "emu", "--net", "none"];
 
 /** A rescue disc of GRUB's with our kernel on it. */
@@ -64,20 +63,26 @@ describe("what Debian packages", () => {
     },
   );
 
-  it.skipIf(missing("linux"))("Linux comes up to a shell, and switches off", OPTIONS, async () => {
-    const files = [linuxKernel() ?? "", "--initrd", shellOnly()];
-    const guest = start([...files, ...emulated, "-m", "128", "--", "console=ttyS0", "quiet"], {
-      stdin: "pipe",
-      limit: LIMIT,
-    });
-    await guest.printed("/ # ");
-    guest.type("echo $((6 * 7)) on $(uname -m)\n");
-    await guest.printed("42 on x86_64");
-    guest.type("poweroff -f\n");
-    const ended = await guest.ended;
-    expect(ended.stdout).not.toMatch(/BUG|WARNING|Call Trace/);
-    expect(ended.status).toBe(0);
-  });
+  const processors = ["emu", ...(missing("kvm") ? [] : ["kvm"])];
+  it.skipIf(missing("linux")).each(processors)(
+    "Linux comes up to a shell with %s, and switches off",
+    OPTIONS,
+    async (processor) => {
+      const files = [linuxKernel() ?? "", "--initrd", shellOnly()];
+      const machine = ["--accel", processor, "--net", "none", "-m", "128"];
+      const guest = start([...files, ...machine, "--", "console=ttyS0", "quiet"], {
+        stdin: "pipe",
+        limit: LIMIT,
+      });
+      await guest.printed("/ # ");
+      guest.type("echo $((6 * 7)) on $(uname -m)\n");
+      await guest.printed("42 on x86_64");
+      guest.type("poweroff -f\n");
+      const ended = await guest.ended;
+      expect(ended.stdout).not.toMatch(/BUG|WARNING|Call Trace/);
+      expect(ended.status).toBe(0);
+    },
+  );
 
   it.skipIf(missing("memtest"))("memtest86+ paints its screen, and tests", OPTIONS, async () => {
     const guest = start([MEMTEST, ...emulated, "-m", "32"], { limit: LIMIT });

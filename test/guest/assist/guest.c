@@ -289,6 +289,42 @@ static void time_stamps(void)
     show("time stamps that went backwards", backwards);
 }
 
+static uint64_t cpuid_sum(uint32_t leaf)
+{
+    uint32_t a = leaf, b, c = 0, d;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return ((uint64_t)a << 32 | b) * 31 + ((uint64_t)c << 32 | d);
+}
+
+/* The processor is the same one before and after an instruction that was given up. */
+static void identity(void)
+{
+    uint64_t before[2 * 24], changed = 0;
+
+    for (uint32_t i = 0; i < 24; i++) {
+        before[2 * i] = cpuid_sum(i);
+        before[2 * i + 1] = cpuid_sum(0x80000000u + i);
+    }
+    for (uint32_t i = 0; i < 24; i++) {
+        changed += popcnt(i) > 32;
+        changed += cpuid_sum(i) != before[2 * i];
+        changed += popcnt(i) > 32;
+        changed += cpuid_sum(0x80000000u + i) != before[2 * i + 1];
+    }
+    show("leaves of CPUID that changed", changed);
+}
+
+/* Longer than anybody waits for an emulator. */
+static void count(void)
+{
+    uint64_t counted = 0;
+
+    for (uint32_t left = 300000; left != 0; left--)
+        __asm__ volatile("incq %0" : "+r"(counted));
+    show("counted", counted);
+}
+
 void guest_main(void)
 {
     set_up();
@@ -308,5 +344,7 @@ void guest_main(void)
     while (ticks - start < 5)
         __asm__ volatile("hlt");
     show("ticks", popcnt(0x7000));
+    identity();
+    count();
     finish();
 }

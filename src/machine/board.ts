@@ -189,7 +189,7 @@ export class Board implements MachineBoard {
       irq: this.#wire(IRQ.COM1),
       console: {
         transmit: (byte) => {
-          this.screen.silence();
+          this.screen.serialWrites(byte);
           serial.transmit(byte);
         },
         connect: (receive) =>
@@ -203,7 +203,11 @@ export class Board implements MachineBoard {
       },
     });
     const vga = new VgaText({ clock });
-    this.screen = new TextScreen({ memory, vga, clock, console: options.console });
+    const serialListens = (): boolean => uart.listening;
+    this.screen = new TextScreen({
+      ...{ memory, vga, clock, console: options.console },
+      serialListens,
+    });
     const pit = new Pit8254({
       clock,
       irq: this.#wire(IRQ.PIT),

@@ -88,8 +88,8 @@ export class Machine {
       clock: options.clock,
       alarms: options.clock.alarms,
       eventLoop: options.eventLoop,
-      flush: () => {
-        this.board.show();
+      flush: (ran) => {
+        if (ran) this.board.show();
         return options.console.flush();
       },
       poll: () => pollAll(options.nets),

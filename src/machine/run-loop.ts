@@ -64,9 +64,10 @@ export interface RunLoopParts {
   readonly eventLoop: EventLoop;
   /**
    * Called before the thread is handed to the event loop.
+   * @param ran whether the guest has run since the last time
    * @returns what the guest has to wait for, if its output piles up
    */
-  readonly flush: () => Promise<void> | undefined;
+  readonly flush: (ran: boolean) => Promise<void> | undefined;
   /** See {@link Attendance}. */
   readonly poll: () => boolean;
   /** Whether a device keeps the guest from running, until an event or an alarm ends that. */
@@ -176,10 +177,10 @@ export class RunLoop {
     await eventLoop.yield();
     let mark = clock.now();
     for (;;) {
-      this.#slice(nanos(mark + LONGEST_SLICE));
+      const ran = this.#slice(nanos(mark + LONGEST_SLICE));
       const sliceEnd = clock.now();
       this.statistics.busy += sliceEnd - mark;
-      const drained = flush();
+      const drained = flush(ran);
       if (this.#outcome !== undefined) break;
       if (this.#waiting()) this.#waitingSince ??= sliceEnd;
       const until = this.#waiting() && !this.#isSpare(sliceEnd) ? alarms.deadline : sliceEnd;
@@ -259,28 +260,34 @@ export class RunLoop {
     return !interrupts.pending && !interrupts.nmiPending;
   }
 
-  /** Returns when the guest waits, the run ended, or the event loop should have its turn. */
-  #slice(sliceEnd: Nanos): void {
+  /**
+   * Returns when the guest waits, the run ended, or the event loop should have its turn.
+   * @returns whether the guest has run
+   */
+  #slice(sliceEnd: Nanos): boolean {
     const { cpu, alarms, clock } = this.#parts;
+    let ran = false;
     while (this.#outcome === undefined && !this.control.requested) {
       if (this.#restartRequested) this.restart();
-      if (this.#waiting()) return;
+      if (this.#waiting()) return ran;
       this.#waitingSince = undefined;
       if (this.control.masksInterrupts) this.#requestWindow(false);
       else this.#offerInterrupt();
       this.#deadline = nanos(Math.min(alarms.deadline, sliceEnd));
       const exit = cpu.run(this.#deadline);
+      ran = true;
       if (exit.kind === "kicked") {
         this.statistics.exits.kicked++;
         const now = clock.now();
         const due = alarms.deadline <= now;
         alarms.fireDue(now);
         // A kick without an alarm comes from the host: it wants the thread.
-        if (!due || now >= sliceEnd) return;
+        if (!due || now >= sliceEnd) return ran;
       } else {
         this.#handle(exit);
       }
     }
+    return ran;
   }
 
   #offerInterrupt(): void {

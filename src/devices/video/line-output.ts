@@ -37,8 +37,20 @@ export class LineOutput {
     return this.#scrolled(textOf(frame, undefined)) !== undefined;
   }
 
-  /** @param cursor its cell on the screen */
-  show(frame: Frame, cursor: number | undefined): void {
+  /** Whether all that is new in this frame came out otherwise. @param known tells it of a row */
+  isKnown(frame: Frame, known: (row: string) => boolean): boolean {
+    return textOf(frame, undefined).every((row) => this.#shown.includes(row) || known(row));
+  }
+
+  /**
+   * @param cursor its cell on the screen
+   * @param known tells of a row whether it came out otherwise
+   */
+  show(
+    frame: Frame,
+    cursor: number | undefined,
+    known: (row: string) => boolean = () => false,
+  ): void {
     const rows = textOf(frame, cursor);
     const distance = this.#scrolled(rows);
     if (distance === undefined) {
@@ -49,7 +61,7 @@ export class LineOutput {
     }
     for (const [row, text] of rows.entries()) {
       const before = this.#shown[row] as string;
-      if (text === before || text.trimEnd() === "") continue;
+      if (text === before || text.trimEnd() === "" || known(text)) continue;
       if (before.startsWith(text) && text.trimEnd() === before.trimEnd()) {
         rows[row] = before; // The cursor has left it.
         continue;

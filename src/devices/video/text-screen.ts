@@ -6,6 +6,7 @@ import { MILLISECOND, type Nanos, nanos } from "../../core/units.ts";
 import { encodeUtf8 } from "../../core/utf8.ts";
 import { LineOutput } from "./line-output.ts";
 import { ScreenOutput } from "./screen-output.ts";
+import { SerialLog } from "./serial-log.ts";
 import { BLANK_CELL, CELLS, type Frame, readFrame } from "./text-frame.ts";
 import type { VgaText } from "./vga-text.ts";
 
@@ -14,16 +15,22 @@ const DELAY = 20 * MILLISECOND;
 /** How often lines that have been shown already may be shown anew, below the others. */
 const REPEAT = 1000 * MILLISECOND;
 
+/** How long the serial port has to be quiet for the screen to be looked at again. */
+const QUIET = 500 * MILLISECOND;
+
 export interface TextScreenOptions {
   readonly memory: GuestMemory;
   readonly vga: VgaText;
   readonly clock: Clock;
   readonly console: ConsoleBackend;
+  /** Whether the guest takes what is typed from the serial port: then that is its console. */
+  readonly serialListens: () => boolean;
 }
 
 /**
- * The text screen of a guest that writes to video memory and not to the serial port, shown on the
- * console. Nothing tells when memory is written: it is looked at whenever the guest does not run.
+ * The text screen of a guest that writes to video memory, shown on the console that it shares with
+ * the serial port. That has it from its first byte on, until it is quiet, nobody listens there, and
+ * there is something on the screen that did not come out by it. Nothing tells when memory is written: it is looked at whenever the guest does not run.
  *
  * As long as the screen is used as a teletype it is shown as running text. On a terminal, once it
  * is used as a screen (a line changes, a background is coloured), it gets the terminal's whole.
@@ -38,8 +45,11 @@ export class TextScreen implements Resettable {
   #pending = false;
   /** When lines may be shown anew. */
   #repeatAt: Nanos = nanos(0);
-  /** The guest has the console for itself, by the serial port. */
+  /** The serial port has the console. */
   #silent = false;
+  readonly #serial = new SerialLog();
+  /** How much of that there was when the screen was looked at last. */
+  #serialSeen = 0;
 
   constructor(options: TextScreenOptions) {
     this.#options = options;
@@ -49,7 +59,7 @@ export class TextScreen implements Resettable {
     };
     this.#lines = new LineOutput(write, console.terminal === true ? "\r\n" : "\n");
     this.#screen = new ScreenOutput(write);
-    this.#alarm = clock.alarm(() => this.#showUnlessTooSoon());
+    this.#alarm = clock.alarm(() => (this.#silent ? this.#look() : this.#showUnlessTooSoon()));
   }
 
   reset(): void {
@@ -58,18 +68,26 @@ export class TextScreen implements Resettable {
     this.#frame.fill(BLANK_CELL);
   }
 
-  /** The guest is about to write to the console by the serial port: from now on that is its way. */
-  silence(): void {
+  /** The guest is about to write a byte to the console by the serial port. */
+  serialWrites(byte: number): void {
+    this.#serial.add(byte);
     if (this.#silent) return;
-    this.#silent = true;
+    this.update();
     this.#giveUp();
+    this.#silent = true;
   }
 
-  /** Looks at video memory. */
+  /** Looks at video memory: the guest has run. */
   poll(): void {
-    if (this.#silent || !this.#read() || this.#pending) return;
+    if (this.#pending) {
+      if (!this.#silent) this.#read();
+    } else if (this.#silent) this.#wait(QUIET);
+    else if (this.#read()) this.#wait(DELAY);
+  }
+
+  #wait(time: number): void {
     this.#pending = true;
-    this.#alarm.set(nanos(this.#options.clock.now() + DELAY));
+    this.#alarm.set(nanos(this.#options.clock.now() + time));
   }
 
   /** Shows now what there is: rows are about to go. */
@@ -80,7 +98,8 @@ export class TextScreen implements Resettable {
 
   /** The run is over. */
   finish(): void {
-    this.update();
+    if (this.#silent) this.#takeBack();
+    else this.update();
     this.#giveUp();
   }
 
@@ -89,6 +108,26 @@ export class TextScreen implements Resettable {
     this.#pending = false;
     this.#screen.end();
     this.#lines.end();
+  }
+
+  #look(): void {
+    const { count } = this.#serial;
+    if (count !== this.#serialSeen) {
+      this.#serialSeen = count;
+      this.#wait(QUIET);
+      return;
+    }
+    this.#pending = false;
+    this.#takeBack();
+  }
+
+  /** The console is the screen's again, if there is anything new on it. */
+  #takeBack(): void {
+    if (this.#options.serialListens() || !this.#read()) return;
+    const known = this.#serial.knows();
+    if (this.#lines.isKnown(this.#frame, known)) return;
+    this.#silent = false;
+    this.#show(known);
   }
 
   #read(): boolean {
@@ -115,12 +154,12 @@ export class TextScreen implements Resettable {
     this.#show();
   }
 
-  #show(): void {
+  #show(known?: (row: string) => boolean): void {
     this.#pending = false;
     this.#alarm.cancel();
     const frame = this.#frame;
     if (this.#screen.active || this.#wantsScreen()) this.#screen.show(frame, this.#cursor);
-    else this.#lines.show(frame, this.#cursor);
+    else this.#lines.show(frame, this.#cursor, known);
   }
 
   #wantsScreen(): boolean {

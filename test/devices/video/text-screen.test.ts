@@ -17,9 +17,18 @@ describe("text screen", () => {
   let memory: GuestMemory;
   let clock: VirtualClock;
   let vga: VgaText;
+  let listens: boolean;
 
   const screenOn = (console: FakeConsole): TextScreen =>
-    new TextScreen({ memory, vga, clock, console });
+    new TextScreen({ memory, vga, clock, console, serialListens: () => listens });
+
+  /** Prints by the serial port. */
+  const send = (screen: TextScreen, console: FakeConsole, text: string): void => {
+    for (const letter of text) {
+      screen.serialWrites(letter.charCodeAt(0));
+      console.transmit(letter.charCodeAt(0));
+    }
+  };
 
   /** Writes to the screen as a guest does. */
   const put = (row: number, text: string, attribute = 7): void => {
@@ -38,6 +47,7 @@ describe("text screen", () => {
     memory = new GuestMemory(new ArrayBuffer(1024 * 1024));
     clock = new VirtualClock();
     vga = new VgaText({ clock });
+    listens = false;
   });
 
   describe("on no terminal", () => {
@@ -91,20 +101,53 @@ describe("text screen", () => {
       expect(console.text).toBe("5 s left\nmenu\n4 s left\n2 s left\n1 s left");
     });
 
-    it("is silent from the serial port's first byte on, until the reset", () => {
+    it("leaves the console to the serial port, but for what that does not say", () => {
       put(0, "loader");
       rest(screen);
-      put(1, "not seen");
-      screen.poll();
-      screen.silence();
-      clock.advance(SECOND);
-      put(2, "not seen either");
+      put(1, "unseen yet");
+      send(screen, console, "kernel\r\n");
+      put(2, "later");
+      rest(screen, 400 * MILLISECOND);
+      send(screen, console, "more\n");
+      expect(console.text).toBe("loader\nunseen yet\nkernel\r\nmore\n");
+      rest(screen, 2 * SECOND);
+      put(3, "later still");
       rest(screen);
-      expect(console.text).toBe("loader\n");
-      screen.reset();
-      put(3, "again");
       screen.finish();
+      expect(console.text.slice(31)).toBe("later\nlater still\n");
+    });
+
+    it("shows nothing twice that the serial port sends, too", () => {
+      const line = `${"a line that is longer than the screen is wide ".repeat(3)}`;
+      send(screen, console, `\x1b[1mbanner\x1b[0m\n${line}\n`);
+      put(0, "banner");
+      put(1, line.slice(0, 80));
+      put(2, line.slice(80));
+      const before = console.text;
+      rest(screen, 3 * SECOND);
+      expect(console.text).toBe(before);
+      put(3, "panic");
+      rest(screen, SECOND);
+      expect(console.text).toBe(`${before}panic`);
+    });
+
+    it("is silent while the guest listens at the serial port, until the reset", () => {
+      listens = true;
+      send(screen, console, "$ ");
+      put(0, "status");
+      for (let i = 0; i < 5; i++) rest(screen, SECOND);
+      screen.finish();
+      expect(console.text).toBe("$ ");
+      screen.reset();
+      put(0, "again");
+      rest(screen);
       expect(console.text).toContain("again");
+    });
+
+    it("does not wake a guest that sleeps, once it has looked", () => {
+      send(screen, console, "x");
+      rest(screen, 2 * SECOND);
+      expect(clock.alarms.deadline).toBe(Number.POSITIVE_INFINITY);
     });
 
     it("shows what the CRT controller shows, in a PC's characters", () => {

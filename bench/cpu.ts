@@ -76,8 +76,8 @@ export const cpu: Benchmark = {
   async run({ rounds, ours }: BenchmarkOptions) {
     mustRun("make", "-s", "-C", join(ROOT, "bench", "cpu"), `B=${GUESTS}`);
     const guest = join(GUESTS, "guest64");
-    const emulated = ours.flatMap(({ emulated, interpreted }) =>
-      [emulated, interpreted].filter((monitor) => monitor !== undefined),
+    const emulated = ours.flatMap(({ emulated, again, interpreted }) =>
+      [emulated, again, interpreted].filter((monitor) => monitor !== undefined),
     );
     const [first, ...others] = emulated.map(({ name, command }) =>
       contender(name, (workload) => [...command(guest), "--", workload]),
@@ -106,6 +106,7 @@ export const cpu: Benchmark = {
     const instructions = await countInstructions(first);
     report(contenders, qemu, instructions);
     judge(first, qemu);
+    for (const other of others) if (other.name === ours[0].again?.name) judge(other, qemu);
     const interpreter = others.find(({ name }) => name === ours[0].interpreted?.name) ?? first;
     judgeMips(interpreter, instructions);
     const file = save(contenders, qemu, instructions, rounds);

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { access } from "./access.ts";
 import { apps } from "./apps.ts";
@@ -39,6 +42,10 @@ async function main(): Promise<void> {
   }
   // Every start of Node would read certificates.
   delete process.env.NODE_EXTRA_CA_CERTS;
+  // What was kept of runs before these is not theirs.
+  const cache = mkdtempSync(join(tmpdir(), "solo5-kvm-bench-"));
+  process.env.XDG_CACHE_HOME = cache;
+  process.on("exit", () => rmSync(cache, { recursive: true, force: true }));
   const chosen = BENCHMARKS.filter(
     ({ name }) => positionals.length === 0 || positionals.includes(name),
   );

@@ -377,7 +377,9 @@ export class FallbackCpu implements Cpu {
     this.#code.synchronise();
   }
 
-  close(): void {}
+  close(): void {
+    this.#engine.jit?.keep();
+  }
 
   /** Runs until the budget is used up, or something has to be looked at. */
   #runSlice(): void {

@@ -228,6 +228,13 @@ export const USER_CODE = 1n << 62n;
 /** Tables and results of the decoder: see `interpreter/decoding.ts`. */
 export const DECODING_AREA = 0x4_0000;
 
+/**
+ * i32 each: which READ_WINDOWS_VERSION a set of windows that regions were made for has been seen to be
+ * part of: see `jit/known-windows.ts`.
+ */
+export const KNOWN_WINDOWS = 0x8000;
+export const KNOWN_WINDOWS_SETS = 1024;
+
 /** i32 each: which function in the table of regions a slot leads to; 0 if it leads to none. */
 export const REGION_LINKS = 0x10_0000;
 export const REGION_SLOTS = 65536;

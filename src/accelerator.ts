@@ -7,6 +7,7 @@ import {
   createFallbackCpu,
   type FallbackDescription,
 } from "../fallback/index.ts";
+import type { JitOptions } from "../fallback/jit/jit.ts";
 import { AssistedCpu } from "./assisted/assisted-cpu.ts";
 import { commonIdentity } from "./assisted/identity.ts";
 import { leavesToKvm } from "./assisted/leaves.ts";
@@ -15,6 +16,7 @@ import type { Cpu, Registers } from "./core/cpu.ts";
 import type { CpuidLimits } from "./core/cpuid.ts";
 import { HostError } from "./core/errors.ts";
 import { splitMix64 } from "./core/split-mix.ts";
+import type { TranslationStore } from "./core/translations.ts";
 import { MIB, MICROSECOND } from "./core/units.ts";
 import { loadAddon, optionalAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
@@ -48,6 +50,11 @@ export interface ProcessorRequest {
   readonly timed: boolean;
   /** Whether the processor in TypeScript translates what is hot. */
   readonly jit: boolean;
+  /**
+   * Where what it translates is kept between runs of a guest; nowhere unless given. Runs that are to be
+   * the same each time do without.
+   */
+  readonly translations?: TranslationStore | undefined;
   /** Whether an interpreter checks what the JIT's code does; needs a `CountedClock`. */
   readonly crossCheck?: boolean;
   /** Of the processor in TypeScript: see `FallbackCpuOptions.profile`. */
@@ -83,7 +90,7 @@ function deterministic(request: ProcessorRequest, clock: CountedClock): ChosenPr
     });
   }
   if (request.crossCheck) return { cpu: checkedCpu(request, clock), waitForEvents: undefined };
-  const cpu = fallbackCpu(request, undefined, {
+  const cpu = fallbackCpu(request, undefined, undefined, {
     executed: (instructions) => clock.pass(instructions),
     random: splitMix64(),
   });
@@ -153,7 +160,7 @@ function kvm(request: ProcessorRequest): ChosenProcessor {
     }),
     fallback: (timeStamp) => {
       const role = emulates ? { cpuidLimits: limits } : { leaves: leavesToKvm };
-      return fallbackCpu(request, waitForEvents, { timeStamp, ...role });
+      return fallbackCpu(request, waitForEvents, undefined, { timeStamp, ...role });
     },
     clock,
     emulates,
@@ -163,12 +170,13 @@ function kvm(request: ProcessorRequest): ChosenProcessor {
 
 function fallback(request: ProcessorRequest): ChosenProcessor {
   const waitForEvents = optionalAddon<Addon>()?.waitForEvents;
-  return { cpu: fallbackCpu(request, waitForEvents), waitForEvents };
+  return { cpu: fallbackCpu(request, waitForEvents, request.translations), waitForEvents };
 }
 
 function fallbackCpu(
   { memory, clock, timed, jit, profile }: ProcessorRequest,
   waitForEvents: WaitForEvents | undefined,
+  store: TranslationStore | undefined,
   role: Pick<
     FallbackDescription,
     "timeStamp" | "leaves" | "executed" | "random" | "cpuidLimits"
@@ -185,13 +193,17 @@ function fallbackCpu(
     timed,
     keptInterpreter: readInterpreter,
     profile,
-    jit: jit ? { threshold: JIT_THRESHOLD, patience: JIT_PATIENCE } : undefined,
+    jit: jit ? { threshold: JIT_THRESHOLD, patience: JIT_PATIENCE, ...keeping(store) } : undefined,
     ...role,
   });
   cpu.mmu.memory.protect(ram.protections);
   ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
   return cpu;
 }
+
+/** Where what the JIT makes comes from and goes to. */
+const keeping = (store: TranslationStore | undefined): Pick<JitOptions, "kept" | "keep"> =>
+  store === undefined ? {} : { kept: store.read(), keep: (made) => store.replace(made) };
 
 function checkedCpu({ memory, timed, profile }: ProcessorRequest, clock: CountedClock): CheckedCpu {
   const { whole, ram, shared } = memory;

@@ -8,6 +8,7 @@ import type { ByteSource } from "./boot/byte-source.ts";
 import type { Manifest } from "./boot/solo5/manifest.ts";
 import { type AlarmQueue, type Clock, CountedClock } from "./core/clock.ts";
 import type { Registers } from "./core/cpu.ts";
+import type { TranslationStore } from "./core/translations.ts";
 import { HostClock } from "./host/clock.ts";
 import { CountedEventLoop, NodeEventLoop } from "./host/event-loop.ts";
 import type { Decorations } from "./machine/decorations.ts";
@@ -61,6 +62,8 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   readonly timed?: boolean;
   /** Whether the processor in TypeScript translates what is hot to WebAssembly; unless not wanted. */
   readonly jit?: boolean;
+  /** Where translations are kept for the next run of the same guest; nowhere unless given. */
+  readonly translations?: TranslationStore | undefined;
   /**
    * Whether an interpreter executes the same and is compared with the JIT; with a `CountedClock`. What
    * they differ in ends the run as a `Bug`.
@@ -106,6 +109,7 @@ export function createMachine(description: MachineDescription): Machine {
     clock,
     timed,
     jit,
+    translations: description.translations,
     crossCheck: description.crossCheck ?? false,
     profile: description.profile,
     explain,

@@ -1,5 +1,6 @@
 // Bundles the command line into dist/: `bundle.js`, what most starts do not need in bundles of its own,
 // each as one function, and `solo5-kvm.js`, which starts it; and the interpreters.
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   copyFileSync,
@@ -38,7 +39,6 @@ const BUNDLES = {
     "fallback/jit/discovery.ts",
     "fallback/jit/module.ts",
     "fallback/jit/region-code.ts",
-    "fallback/jit/support.ts",
   ],
   "fallback.text": ["fallback/disassembler/disassembler.ts", "fallback/disassembler/operands.ts"],
   "fallback.later": [
@@ -146,13 +146,19 @@ for (const file of existsSync(dist(".")) ? readdirSync(dist(".")) : []) {
   if (/^(bundle|fallback)\..*(js|code)$/.test(file) && !current.has(file)) rmSync(dist(file));
 }
 shared.get("bundle").clear();
+const sources = createHash("sha256");
 // First who needs what: then all is known that each has for others.
 for (const name of Object.keys(BUNDLES)) {
   const { metafile } = await bundle(name, { metafile: true, write: false });
-  for (const id of Object.keys(metafile.inputs)) if (!owners.has(id)) owners.set(id, name);
+  for (const id of Object.keys(metafile.inputs)) {
+    if (!owners.has(id)) owners.set(id, name);
+    if (existsSync(join(root, id))) sources.update(readFileSync(join(root, id)));
+  }
 }
+/** What is kept on disk is for the program of the same sources. */
+const BUILD = JSON.stringify(sources.digest("hex").slice(0, 16));
 for (const name of Object.keys(BUNDLES)) {
-  await bundle(name, {});
+  await bundle(name, { define: { "import.meta.url": "moduleUrl", BUILD } });
   // Then all of the other one would be read at once.
   const whole = /__(?:toESM|reExport)\([^()]*require\("([^"]+!.+?)"/.exec(
     readFileSync(dist(`${name}.js`), "utf8"),

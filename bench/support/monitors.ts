@@ -20,8 +20,10 @@ export interface Monitor {
 
 /** Our command line, on KVM. */
 export interface OurMonitor extends Monitor {
-  /** The same with the processor in TypeScript. */
+  /** The same with the processor in TypeScript, each time as if it were the first. */
   readonly emulated: Monitor;
+  /** That with what it kept of earlier runs, where it keeps anything. */
+  readonly again?: Monitor;
   /** That without its JIT, where it has one. */
   readonly interpreted?: Monitor;
 }
@@ -35,19 +37,27 @@ export function solo5Kvm(cli: string = CLI, name = "solo5-kvm"): OurMonitor {
       ...(tap === undefined ? [] : ["--net", `tap:${tap}`]),
     ],
   });
-  const hasJit = mustRun(process.execPath, cli, "--help").includes("--no-jit");
+  const help = mustRun(process.execPath, cli, "--help");
+  const emulated = ["--accel", "emu"] as const;
+  const keeps = help.includes("--no-cache");
   return {
     ...monitor(name, "--accel", "kvm"),
-    emulated: monitor(`${name}, emu`, "--accel", "emu"),
-    ...(hasJit && { interpreted: monitor(`${name}, no JIT`, "--accel", "emu", "--no-jit") }),
+    emulated: monitor(`${name}, emu`, ...emulated, ...(keeps ? ["--no-cache"] : [])),
+    ...(keeps && { again: monitor(`${name}, emu again`, ...emulated) }),
+    ...(help.includes("--no-jit") && {
+      interpreted: monitor(`${name}, no JIT`, ...emulated, "--no-jit"),
+    }),
   };
 }
 
+const byTypeScript = ({ emulated, again }: OurMonitor): Monitor[] =>
+  again === undefined ? [emulated] : [emulated, again];
+
 /** Our command line on both processors; without KVM on this host that one is left out, aloud. */
 export function oursOnBoth(ours: readonly OurMonitor[]): Monitor[] {
-  if (existsSync("/dev/kvm")) return ours.flatMap((each) => [each, each.emulated]);
+  if (existsSync("/dev/kvm")) return ours.flatMap((each) => [each, ...byTypeScript(each)]);
   console.log("  (this host has no KVM)\n");
-  return ours.map((each) => each.emulated);
+  return ours.flatMap(byTypeScript);
 }
 
 /**
@@ -55,7 +65,7 @@ export function oursOnBoth(ours: readonly OurMonitor[]): Monitor[] {
  * host that processor is left out, aloud.
  */
 export function networkRivals(ours: readonly OurMonitor[]): Monitor[] {
-  const emulated = ours.map((monitor) => monitor.emulated);
+  const emulated = ours.flatMap(byTypeScript);
   if (existsSync("/dev/kvm")) return [...ours, ...emulated, qemuTrimmed];
   console.log("  (this host has no KVM)\n");
   return [...emulated, qemuTrimmed];

@@ -150,7 +150,12 @@ class PageBlocks {
   add(block: Block): void {
     this.#blocks.add(block);
     const { start, end } = this.#extent(block);
-    this.#granules.fill(1, start >> GRANULE_SHIFT, ((end - 1) >> GRANULE_SHIFT) + 1);
+    this.cover(start, end);
+  }
+
+  /** Other code is made of bytes of the page. */
+  cover(from: number, to: number): void {
+    this.#granules.fill(1, from >> GRANULE_SHIFT, ((to - 1) >> GRANULE_SHIFT) + 1);
   }
 
   delete(block: Block): void {
@@ -295,14 +300,21 @@ export class BlockCache {
     blocks.set(place, block);
     this.#byHeader[recordNumber(block.header)] = block;
     this.#unlink(block.header);
-    for (const page of block.pages) {
-      let onPage = this.#byPage.get(page);
-      if (onPage === undefined) {
-        onPage = new PageBlocks(page);
-        this.#byPage.set(page, onPage);
-      }
-      onPage.add(block);
+    for (const page of block.pages) this.#on(page).add(block);
+  }
+
+  /** A region is made of bytes that no block may have been made of. @param page guest physical page number */
+  cover(page: number, from: number, to: number): void {
+    this.#on(page).cover(from, to);
+  }
+
+  #on(page: number): PageBlocks {
+    let onPage = this.#byPage.get(page);
+    if (onPage === undefined) {
+      onPage = new PageBlocks(page);
+      this.#byPage.set(page, onPage);
     }
+    return onPage;
   }
 
   /** @param address guest physical, @param user whether it is for user's rights */

@@ -2,7 +2,7 @@ import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import { Jit, type JitOptions } from "../jit/jit.ts";
 import { REGION_LEFT } from "../jit/protocol.ts";
-import type { JitHost } from "../jit/support.ts";
+import type { JitHost } from "../jit/support-instance.ts";
 import type { JitSurroundings, RegionTies } from "../jit/surroundings.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
@@ -12,7 +12,7 @@ import type { DecodedInstruction } from "./decoder.ts";
 import type { DecodeBlock } from "./decoding.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
-import { layDownTables } from "./sections.ts";
+import { layDownTables, section } from "./sections.ts";
 import { type CodeSource, Translator } from "./translator.ts";
 
 /** What the interpreter needs of the processor around it. Faults are thrown as CpuException. */
@@ -166,8 +166,13 @@ export class Engine {
     return new Jit(options, {
       ...{ memory, shared, host, now, executed, blocks: this.blocks },
       ties: (renewed) => this.#ties(renewed),
+      section: (name) => new Uint8Array(section(this.#module, name)),
       place: () => this.#host.place(),
       pageAt: (linear) => this.#host.probePage(linear),
+      mayTranslateUnseen: () => !this.#host.breaks && !this.#host.leavesSome,
+      bytesOf: (address) => this.#host.page(address),
+      mark: (page) => this.#host.mark(page),
+      decode: (bytes, codeSize) => this.#translator.decode(bytes, codeSize),
       wordAt: (linear) => host.wordAt(linear),
       moveWindow: (area, access, linear) => host.moveWindow(area, access, linear),
       known: (rip) => this.#translator.known(placeWith(this.#host.place(), rip)),

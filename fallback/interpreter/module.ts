@@ -6,6 +6,8 @@ import { FORMS_SECTION, serialiseForms } from "../isa/form-index.ts";
 import type { Variant } from "../isa/variant.ts";
 import { buildSettleFlags } from "../jit/flag-kinds.ts";
 import { MAX_CALL_DEPTH, REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "../jit/protocol.ts";
+import { buildSupport, buildX87 } from "../jit/support.ts";
+import { SUPPORT_SECTION, X87_SECTION } from "../jit/support-instance.ts";
 import { RAM_BASE, RECORDS, STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import {
@@ -80,6 +82,8 @@ export function buildInterpreter(
   module.exportFunction("settleFlags", settleFlags);
   module.addCustomSection(HANDLERS_SECTION, table.serialise());
   module.addCustomSection(DECODING_SECTION, serialiseDecoding(table.forms));
+  module.addCustomSection(SUPPORT_SECTION, buildSupport(shared === true));
+  module.addCustomSection(X87_SECTION, buildX87(shared === true));
   module.addCustomSection(FORMS_SECTION, serialiseForms(table.forms));
   const ordered = table.variants.map((variant) => accesses.get(variant));
   module.addCustomSection(ACCESSES_SECTION, serialiseAccesses(ordered));

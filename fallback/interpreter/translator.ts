@@ -294,6 +294,11 @@ export class Translator {
     return this.#source.breaksAt(linearAddress(place, offset));
   }
 
+  /** The instruction that bytes begin with. */
+  decode(bytes: Uint8Array, codeSize: CodePlace["codeSize"]): DecodedInstruction {
+    return this.#decoder.decode(bytes, codeSize);
+  }
+
   readonly #decodeAgain = (block: Block, index: number): DecodedInstruction => {
     const { address, codeSize, offsets } = block;
     return this.#decoder.decode(this.#source.page(address), codeSize, offsets[index]);

@@ -1,4 +1,5 @@
 import { EXIT_RECORDS, EXIT_RECORDS_END, WINDOW_AREAS, type WindowArea } from "../state.ts";
+import type { Range } from "./region.ts";
 
 /**
  * Where a region leaves in the middle: a record in the WebAssembly memory, by whose offset its code
@@ -65,9 +66,32 @@ export class ExitRecords {
     this.#next = EXIT_RECORDS;
   }
 
+  /** Those of a range, as bytes. */
+  read([first, behind]: Range): Uint8Array {
+    return new Uint8Array(this.#view.buffer, first, behind - first);
+  }
+
+  /** Puts records that were {@link read} where they were: nobody has been there before. */
+  restore(first: number, records: Uint8Array): void {
+    new Uint8Array(this.#view.buffer).set(records, first);
+    for (let at = first; at < first + records.length; at += EXIT_RECORD_SIZE) {
+      this.#view.setInt32(at + EXIT_RECORD.COUNT, 0, true);
+    }
+  }
+
+  /** Leaves room for records up to an offset. */
+  reserve(behind: number): void {
+    this.#next = Math.max(this.#next, behind);
+  }
+
   /** Where the next record will be. */
   get next(): number {
     return this.#next;
+  }
+
+  /** Whether as much room is left as has been given out. */
+  get isHalfEmpty(): boolean {
+    return 2 * (this.#next - EXIT_RECORDS) <= EXIT_RECORDS_END - EXIT_RECORDS;
   }
 
   /** Whether there is room for as many records. */

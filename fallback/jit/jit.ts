@@ -1,3 +1,4 @@
+import type { Translations } from "../../src/core/translations.ts";
 import { MILLISECOND } from "../../src/core/units.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
 import { HEADER } from "../interpreter/record.ts";
@@ -11,10 +12,18 @@ import { ExitRecords } from "./exit-records.ts";
 import { Experience } from "./experience.ts";
 import type { Graph } from "./graph.ts";
 import { Heat } from "./heat.ts";
+import { Keeping } from "./keeping.ts";
+import { WindowSets } from "./known-windows.ts";
 import { LearntJumps } from "./learnt-jumps.ts";
 import { Postponed } from "./postponed.ts";
 import { type Region, RegionCache } from "./region.ts";
-import { linearIn, MAX_REGIONS, type MadeRegion, RegionMaker } from "./region-maker.ts";
+import {
+  linearIn,
+  MAX_REGIONS,
+  type MadeRegion,
+  RegionMaker,
+  type RegionMeans,
+} from "./region-maker.ts";
 import { RegionTable } from "./region-table.ts";
 import type { JitSurroundings } from "./surroundings.ts";
 
@@ -33,6 +42,10 @@ export interface JitOptions {
   readonly threshold: number;
   /** How many instructions hot code executes before any of it is translated; none if not given. */
   readonly patience?: number;
+  /** What {@link keep} was given in an earlier run of the same guest. */
+  readonly kept?: Translations | undefined;
+  /** Takes what is to be kept for the next run; undefined: what has been kept is of no use any more. */
+  readonly keep?: ((translations: Translations | undefined) => void) | undefined;
   /** Hears of each region that is made. */
   readonly onRegion?: ((made: MadeRegion) => void) | undefined;
 }
@@ -59,10 +72,14 @@ export class Jit {
   readonly #regions = new RegionCache();
   readonly #records: ExitRecords;
   readonly #maker: RegionMaker;
+  readonly #keeping: Keeping;
   readonly #experience = new Experience();
   /** How often the code on a page has been dropped. */
   readonly #drops = new Map<number, number>();
   readonly #jumps = new LearntJumps();
+  readonly #windows: WindowSets;
+  /** Places of blocks that are in regions, and have not been executed in this run. */
+  readonly #expected = new Set<number>();
   readonly #callees = new Callees();
   readonly #postponed = new Postponed();
 
@@ -73,21 +90,41 @@ export class Jit {
     const { buffer } = around.memory;
     this.#view = new DataView(buffer);
     this.#heat = new Heat(this.#view);
+    this.#windows = new WindowSets(this.#view);
     this.#table = new RegionTable(around.ties(false).table, buffer);
     this.#records = new ExitRecords(buffer);
-    this.#maker = new RegionMaker({
+    const means: RegionMeans = {
       ...{ around, view: this.#view, table: this.#table, records: this.#records },
-      ...{ jumps: this.#jumps, experience: this.#experience, onRegion: options.onRegion },
-    });
+      ...{ jumps: this.#jumps, experience: this.#experience, windows: this.#windows },
+      onRegion: options.onRegion,
+    };
+    this.#maker = new RegionMaker(means);
+    this.#keeping = new Keeping(means, this.#maker, options.kept);
     around.blocks.onForget = () => this.#table.unlinkAll();
     // Which bytes of a page regions are made of is known by the blocks.
     around.blocks.onFull = () => this.clear();
   }
 
+  /** What is to be kept for the next run, if anything was translated that has not been kept yet. */
+  keep(): void {
+    const { keep } = this.#options;
+    if (this.figures.regions > 0) keep?.(this.#keeping.keep(this.#regions.values()));
+  }
+
+  /** Takes up a region of an earlier run for a block, if there is one. Returns whether there is. */
+  #takeUp(block: Block): boolean {
+    const region = this.#keeping.take(block);
+    if (region === undefined) return false;
+    this.#add(region);
+    return true;
+  }
+
   /** What `--stats` prints. */
   get notes(): readonly (readonly [string, string])[] {
     const { regions, instructions, bytes, time, dropped } = this.figures;
-    const made = `${regions} regions of ${instructions} instructions in ${bytes} bytes`;
+    const { count } = this.#keeping;
+    const earlier = count > 0 ? `${count} regions of an earlier run; ` : "";
+    const made = `${earlier}${regions} regions of ${instructions} instructions in ${bytes} bytes`;
     const took = `${(time / MILLISECOND).toFixed(1)} ms`;
     const exits = this.#records.exits.map(([reason, count]) => `${reason} ${count}`);
     return [
@@ -112,8 +149,10 @@ export class Jit {
 
   /** A block is new: it will be {@link compile}d when it is hot. */
   added(block: Block): void {
-    this.#cool(block);
     if (block.calls !== undefined) this.#callees.add(linearIn(block, block.calls));
+    this.#cool(block);
+    if (!this.#takeUp(block) && this.#expected.delete(placeOf(block.address, block.user)))
+      this.#covered(block);
   }
 
   /** A block is in a region now, and will hardly be entered any more from elsewhere. */
@@ -132,6 +171,10 @@ export class Jit {
   /** A block is hot. */
   compile(block: Block): void {
     if (!this.#isWorthwhile(block)) return;
+    if (this.#takeUp(block)) {
+      this.found(block);
+      return;
+    }
     const { threshold } = this.#options;
     const isAllowed = this.#effort.allows(threshold * weightOf(block));
     const missing = Math.ceil(threshold * this.#effort.demand) - this.#heat.entered(block);
@@ -192,15 +235,22 @@ export class Jit {
     this.#makeRoom();
     const region = this.#maker.make(graph);
     this.#effort.spend(graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0));
-    this.#regions.add(region);
+    this.#add(region);
     this.found(graph.entry.block);
-    for (const { block: other, inlining } of graph.nodes) {
-      if (inlining === undefined) this.#covered(other);
-    }
     const { figures } = this;
     figures.regions++;
     figures.instructions += region.instructions;
-    figures.bytes += region.bytes;
+    figures.bytes += region.module.length;
+  }
+
+  #add(region: Region): void {
+    this.#regions.add(region);
+    const { user } = region;
+    for (const address of region.covers) {
+      const block = this.#around.blocks.at(address, user);
+      if (block === undefined) this.#expected.add(placeOf(address, user));
+      else if (address !== region.address) this.#covered(block);
+    }
   }
 
   /** One block as a function that leaves nothing to others that it could do: for tests. */
@@ -228,8 +278,11 @@ export class Jit {
 
   /** It is made again for windows as they are now: without relying on them, if they are restless. */
   #lookAtWindows(region: Region): void {
+    const { windows } = region;
     this.#experience.windowsChanged();
-    this.#remake(region);
+    // They may have lost what the region never needed.
+    const holds = windows !== undefined && this.#windows.holds(windows);
+    if (!holds || this.#experience.isRestless) this.#remake(region);
   }
 
   /** From now on it does rare cases itself. */
@@ -255,7 +308,7 @@ export class Jit {
     const moved = this.#around.moveWindow(area, access, linear);
     region.looks += moved ? 1 : MAX_LOOKS / 2;
     if (region.looks < MAX_LOOKS) {
-      if (moved && region.knowsWindows && access === "read") this.#lookAtWindows(region);
+      if (moved && region.windows !== undefined && access === "read") this.#lookAtWindows(region);
       return;
     }
     // From now on it looks into the TLB itself.
@@ -301,6 +354,10 @@ export class Jit {
     this.#maker.clear();
     this.#jumps.clear();
     this.#experience.clear();
+    this.#windows.clear();
+    this.#expected.clear();
+    this.#keeping.clear();
+    if (this.figures.regions + this.#keeping.count === 0) this.#keeping.expect();
     this.#postponed.clear();
   }
 

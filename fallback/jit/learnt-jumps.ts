@@ -1,3 +1,5 @@
+import type { Range } from "./region.ts";
+
 /** Targets of a jump that are kept, at most. */
 const MAX_TARGETS = 64;
 
@@ -31,6 +33,20 @@ export class LearntJumps {
     if (before < MAX_TARGETS) targets.add(target);
     const isPower = (targets.size & (targets.size - 1)) === 0;
     return targets.size > before && isPower;
+  }
+
+  /** Exit records of a range that are of jumps, with the addresses of these. */
+  within([first, behind]: Range): (readonly [record: number, address: number])[] {
+    return [...this.#jumps].filter(([record]) => record >= first && record < behind);
+  }
+
+  /** By guest physical address of a jump, to be {@link restore}d. */
+  get targets(): (readonly [address: number, targets: readonly bigint[]])[] {
+    return [...this.#targets].map(([address, targets]) => [address, [...targets]]);
+  }
+
+  restore(targets: readonly (readonly [address: number, targets: readonly bigint[]])[]): void {
+    for (const [address, to] of targets) this.#targets.set(address, new Set(to));
   }
 
   clear(): void {

@@ -1,6 +1,4 @@
 import { RAM_BASE } from "../state.ts";
-import { i64 } from "../wasm/expression.ts";
-import { FunctionBuilder } from "../wasm/function-builder.ts";
 import { joined, ModuleBuilder } from "../wasm/module-builder.ts";
 import { REGION_SIGNATURE } from "./protocol.ts";
 import { type Support, supportOf } from "./support.ts";
@@ -37,15 +35,4 @@ export class RegionModules {
   module(body: Uint8Array): Uint8Array<ArrayBuffer> {
     return joined(this.#head, [body]);
   }
-}
-
-/** The function that stands for regions that there are not: their code is interpreted. */
-export function unlinkedModule(left: bigint): Uint8Array<ArrayBuffer> {
-  const module = new ModuleBuilder();
-  const region = module.addFunction(REGION_SIGNATURE);
-  const fn = new FunctionBuilder(REGION_SIGNATURE.parameters);
-  fn.return(i64.const(left));
-  module.define(region, fn.finish());
-  module.exportFunction("region", region);
-  return module.finish();
 }

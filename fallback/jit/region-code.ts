@@ -408,7 +408,8 @@ export class RegionCode {
     fn.set(this.#state.budget, i32.add(this.#state.budget, i32.const(unused)));
     this.#state.save();
     fn.store(zero, i64.const(this.#ripAt(this.#index + 1)), STATE.RIP);
-    const number = this.#env.procedureNumber(instruction);
+    const { block } = this.#node;
+    const number = this.#env.procedureNumber(instruction, block, this.#index);
     fn.if(callResult("i32", this.#env.procedure, i32.const(number)), () =>
       fn.return(i64.const(REGION_LEFT.STOP)),
     );

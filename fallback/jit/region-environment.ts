@@ -34,7 +34,7 @@ export interface RegionEnvironment {
   readonly unitControls: number;
   readonly segments: SegmentTraits;
   /** Number of an instruction for {@link procedure}. */
-  procedureNumber(instruction: DecodedInstruction): number;
+  procedureNumber(instruction: DecodedInstruction, block: Block, index: number): number;
   /** A record of where the region leaves. */
   exitRecord(rip: bigint, unused: number, reason: ExitReason, miss?: Miss): number;
   /** The same of where a jump leads out of the region that ends a block. */

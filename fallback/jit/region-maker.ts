@@ -1,24 +1,28 @@
-import type { X87Function } from "../emission/x87-functions.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
 import { linearAddress } from "../interpreter/code-place.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import { linearOf } from "../memory/linear.ts";
 import { TLB_OF_USER, USER_CODE } from "../state.ts";
-import type { Callee } from "../wasm/function-builder.ts";
 import type { ExitRecords } from "./exit-records.ts";
 import type { Experience } from "./experience.ts";
-import type { Graph } from "./graph.ts";
-import { KnownWindows } from "./known-windows.ts";
+import type { Graph, Node } from "./graph.ts";
+import type { KeptRegion } from "./kept-regions.ts";
+import type { WindowSets } from "./known-windows.ts";
 import type { LearntJumps } from "./learnt-jumps.ts";
 import { RegionModules } from "./module.ts";
-import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE } from "./protocol.ts";
 import { pagesOf, type Region, spansOf } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import type { RegionTable } from "./region-table.ts";
-import { instantiateSupport, instantiateX87 } from "./support.ts";
+import {
+  instantiateSupport,
+  instantiateX87,
+  SUPPORT_SECTION,
+  X87_SECTION,
+} from "./support-instance.ts";
 import type { JitSurroundings } from "./surroundings.ts";
 
+const PAGE_SIZE = 4096;
 /** Regions that are made at most until all are dropped. */
 export const MAX_REGIONS = 1500;
 /**
@@ -49,13 +53,23 @@ export interface RegionMeans {
   readonly records: ExitRecords;
   readonly jumps: LearntJumps;
   readonly experience: Experience;
+  readonly windows: WindowSets;
   readonly onRegion: ((made: MadeRegion) => void) | undefined;
+}
+
+/** An instruction that a region leaves to a procedure. */
+interface Procedure {
+  readonly codeSize: 16 | 32 | 64;
+  /** Of the code that it was decoded from; without, {@link bytes} are known. */
+  readonly at?: { readonly block: Block; readonly index: number };
+  readonly bytes?: Uint8Array;
+  instruction: DecodedInstruction | undefined;
 }
 
 /** Makes functions of WebAssembly of graphs of blocks. */
 export class RegionMaker {
   readonly #means: RegionMeans;
-  readonly #procedures: DecodedInstruction[] = [];
+  readonly #procedures: Procedure[] = [];
   #modules: RegionModules | undefined;
   /** Regions that have imported the table. */
   #made = 0;
@@ -82,6 +96,11 @@ export class RegionMaker {
     this.#procedures.length = 0;
   }
 
+  /** Leaves room for procedures of an earlier run. */
+  reserve(count: number): void {
+    this.#procedures.length = count;
+  }
+
   /** All regions have been dropped: lets V8 forget them too. */
   renew(): void {
     const { table, around } = this.#means;
@@ -92,7 +111,7 @@ export class RegionMaker {
   }
 
   make(graph: Graph): Region {
-    const { view, records, table, experience, around, onRegion } = this.#means;
+    const { view, records, table, experience, windows, around, onRegion } = this.#means;
     const { block } = graph.entry;
     const unitControls = readUnitControls(view);
     const { segments } = around.place();
@@ -102,32 +121,43 @@ export class RegionMaker {
     const isElsewhere = linearOf(block.linear) !== block.address;
     const slow = isElsewhere || isRestless || slowPlaces.has(place);
     const thorough = experience.thorough.has(place);
-    const windows = slow ? undefined : new KnownWindows(view);
-    const slotAt = (linear: bigint) => table.slotOf(block.user ? linear ^ USER_CODE : linear);
-    const first = records.next;
+    const known = slow ? undefined : windows.current();
+    const calls = new Map<bigint, number>();
+    const slotAt = (linear: bigint): number => {
+      const key = block.user ? linear ^ USER_CODE : linear;
+      const slot = table.slotOf(key);
+      calls.set(key, slot);
+      return slot;
+    };
+    const firstExit = records.next;
+    const firstProcedure = this.#procedures.length;
+    let usesX87 = false;
     this.#modules ??= new RegionModules(around.shared);
     const { commons } = this.#modules;
     const body = new RegionCode(graph, {
       ...commons,
       slow: slow ? commons.slow : undefined,
       rights: isElsewhere ? (block.user ? TLB_OF_USER : 0) : undefined,
-      windows,
+      windows: known,
       thorough,
       exactX87: experience.exactX87.has(place),
-      x87: (name) => this.#x87Function(name),
+      x87: (name) => {
+        usesX87 = true;
+        return commons.x87(name);
+      },
       unitControls,
       segments,
-      procedureNumber: (instruction) => this.#procedures.push(instruction) - 1,
+      procedureNumber: (instruction, from, index) => {
+        const at = { block: from, index };
+        return this.#procedures.push({ codeSize: from.codeSize, at, instruction }) - 1;
+      },
       exitRecord: (rip, unused, reason, miss) => records.add(rip, unused, reason, miss),
       jumpRecord: (from) => this.#jumpRecord(from),
       slotOf: (rip) => slotAt(linearIn(block, rip)),
     }).build();
-    const bytes = this.#modules.module(body);
-    this.#imports ??= this.#makeImports();
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
-    this.#made++;
+    const module = this.#modules.module(body);
     const blocks = [...new Set(graph.nodes.map((node) => node.block))];
-    onRegion?.({ blocks, module: bytes });
+    onRegion?.({ blocks, module });
     return {
       linear: block.linear,
       address: block.address,
@@ -139,16 +169,75 @@ export class RegionMaker {
       slot: slotAt(block.linear),
       pages: pagesOf(blocks),
       spans: blocks.flatMap(spansOf),
+      covers: graph.nodes.filter(isOwn).map(({ block: { address } }) => address),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
       instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
-      bytes: bytes.length,
-      function: instance.exports.region,
-      exits: [first, records.next],
+      module,
+      function: this.#function(module, usesX87),
+      exits: [firstExit, records.next],
+      procedures: [firstProcedure, this.#procedures.length],
+      calls,
+      usesX87,
       slow,
       thorough,
-      knowsWindows: windows !== undefined,
+      windows: known?.number,
       looks: 0,
     };
+  }
+
+  /** A region of an earlier run, which has been looked at: it fits. */
+  restore(kept: KeptRegion): Region {
+    const { records, jumps } = this.#means;
+    records.restore(kept.exits[0], kept.records);
+    for (const { number, codeSize, bytes } of kept.left) {
+      this.#procedures[number] = { codeSize, bytes, instruction: undefined };
+    }
+    for (const [record, address] of kept.jumps) jumps.add(record, address);
+    return { ...kept, function: this.#function(kept.module, kept.usesX87), looks: 0 };
+  }
+
+  /** What is to be kept of a region. */
+  keep(region: Region): KeptRegion {
+    const { records, jumps } = this.#means;
+    const [first, behind] = region.procedures;
+    const left = this.#procedures.slice(first, behind).map((procedure, index) => ({
+      number: first + index,
+      codeSize: procedure.codeSize,
+      bytes: this.#bytesOf(procedure),
+    }));
+    return {
+      ...region,
+      ...{ left, code: this.code(region), records: records.read(region.exits) },
+      ...{ jumps: jumps.within(region.exits), idle: 0 },
+    };
+  }
+
+  /** The bytes of a region's code as they are now. */
+  code({ spans }: Pick<Region, "spans">): Uint8Array {
+    const { around } = this.#means;
+    const code = new Uint8Array(spans.reduce((sum, { from, to }) => sum + to - from, 0));
+    let next = 0;
+    for (const { page, from, to } of spans) {
+      code.set(around.bytesOf(page * PAGE_SIZE).subarray(from, to), next);
+      next += to - from;
+    }
+    return code;
+  }
+
+  #bytesOf({ at, bytes, instruction }: Procedure): Uint8Array {
+    if (at === undefined) return bytes ?? EMPTY;
+    const start = at.block.offsets[at.index] ?? 0;
+    const code = this.code({ spans: spansOf(at.block) });
+    return code.subarray(start, start + (instruction?.length ?? 0));
+  }
+
+  /** Makes a module's function. */
+  #function(module: Uint8Array<ArrayBuffer>, usesX87: boolean): unknown {
+    if (usesX87 && !this.#hasX87) this.#addX87();
+    this.#imports ??= this.#makeImports();
+    this.#made++;
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(module), this.#imports);
+    return instance.exports.region;
   }
 
   #jumpRecord(block: Block): number {
@@ -158,29 +247,37 @@ export class RegionMaker {
     return record;
   }
 
-  /** What regions call for x87; the first to ask has it made. */
-  #x87Function(name: X87Function): Callee {
+  /** What regions call for x87: made for the first that does. */
+  #addX87(): void {
     const { around, table } = this.#means;
-    const { memory, shared } = around;
-    if (!this.#hasX87) {
-      table.setSupport(instantiateX87(memory, shared), FIRST_X87_PLACE, FIRST_REGION_PLACE);
-    }
+    table.setX87(instantiateX87(around.section(X87_SECTION), around.memory));
     this.#hasX87 = true;
-    return (this.#modules as RegionModules).commons.x87(name);
   }
 
   #makeImports(): JitImports {
     const { around, table } = this.#means;
-    const { memory, shared, host, recordFault, procedure } = around;
+    const { memory, host, recordFault, procedure } = around;
     const { table: regions, settleFlags } = around.ties(false);
-    const support = instantiateSupport(memory, shared, host, {
+    const support = instantiateSupport(around.section(SUPPORT_SECTION), memory, host, {
       ...{ recordFault, settleFlags },
-      procedure: (number) => (procedure(this.#procedures[number] as DecodedInstruction) ? 0 : 1),
+      procedure: (number) => (procedure(this.#instruction(number)) ? 0 : 1),
     });
-    table.setSupport(support, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE);
+    table.setSupport(support);
     return { jit: { memory, regions } };
   }
+
+  #instruction(number: number): DecodedInstruction {
+    const procedure = this.#procedures[number] as Procedure;
+    const { bytes, codeSize } = procedure;
+    procedure.instruction ??= this.#means.around.decode(bytes ?? EMPTY, codeSize);
+    return procedure.instruction;
+  }
 }
+
+const isOwn = ({ inlining, entries }: Node): boolean =>
+  inlining === undefined && entries === undefined;
+
+const EMPTY = new Uint8Array();
 
 /** Linear address of an offset in the code segment of a block. */
 export function linearIn({ linear, rip: start, codeSize }: Block, rip: bigint): bigint {

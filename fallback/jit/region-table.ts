@@ -1,6 +1,6 @@
 import { REGION_LINKS, REGION_SLOTS } from "../state.ts";
-import { unlinkedModule } from "./module.ts";
-import { FIRST_REGION_PLACE, REGION_LEFT } from "./protocol.ts";
+import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE } from "./protocol.ts";
+import type { SupportFunctions } from "./support-instance.ts";
 
 /** What calls that lead nowhere arrive at. */
 const UNLINKED = 0;
@@ -22,7 +22,6 @@ export class RegionTable {
   readonly #places: number[] = [];
   /** What the table has there. */
   readonly #functions: unknown[] = [];
-  /** Made for the first region: most guests are gone before. */
   #unlinked: unknown;
   readonly #linked = new Set<number>();
   #next = FIRST_SLOT;
@@ -40,8 +39,19 @@ export class RegionTable {
     this.#unlinked = undefined;
   }
 
-  /** What regions call. @param functions as `instantiateSupport` gives them, or `instantiateX87` */
-  setSupport(functions: readonly unknown[], first: number, end: number): void {
+  /** What regions call, before there are any. */
+  setSupport({ functions, unlinked }: SupportFunctions): void {
+    this.#set(functions, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE);
+    this.#unlinked = unlinked;
+    this.#table.set(UNLINKED, unlinked);
+  }
+
+  /** What they call for x87. */
+  setX87(functions: readonly unknown[]): void {
+    this.#set(functions, FIRST_X87_PLACE, FIRST_REGION_PLACE);
+  }
+
+  #set(functions: readonly unknown[], first: number, end: number): void {
     const missing = FIRST_REGION_PLACE - this.#table.length;
     if (missing > 0) this.#table.grow(missing);
     if (first + functions.length > end) throw new Error("no room");
@@ -62,8 +72,15 @@ export class RegionTable {
     return slot;
   }
 
+  /** Leaves slots to what had them in an earlier run. */
+  reserve(slots: ReadonlyMap<bigint, number>): void {
+    for (const [linear, slot] of slots) {
+      this.#slots.set(linear, slot);
+      this.#next = Math.max(this.#next, slot + 1);
+    }
+  }
+
   link(slot: number, region: unknown): void {
-    if (this.#unlinked === undefined) this.#fillUnlinked();
     const place = this.#places[slot] ?? this.#newPlace(slot);
     if (this.#functions[slot] !== region) {
       this.#table.set(place, region);
@@ -83,12 +100,6 @@ export class RegionTable {
     if (place >= this.#table.length) this.#table.grow(PLACES_MORE);
     this.#places[slot] = place;
     return place;
-  }
-
-  #fillUnlinked(): void {
-    const module = new WebAssembly.Module(unlinkedModule(REGION_LEFT.INTERPRET));
-    this.#unlinked = new WebAssembly.Instance(module).exports.region;
-    this.#table.set(UNLINKED, this.#unlinked);
   }
 
   /** Whether a slot leads to a region. */

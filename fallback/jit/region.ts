@@ -12,6 +12,9 @@ export interface Span {
   readonly to: number;
 }
 
+/** The first, and behind the last. */
+export type Range = readonly [number, number];
+
 /** A piece of the guest's code as a function, and what it was made from. */
 export interface Region {
   /** Linear, and guest physical, of its first instruction. */
@@ -31,20 +34,27 @@ export interface Region {
   readonly pages: ReadonlyMap<number, number>;
   /** The bytes of its code. */
   readonly spans: readonly Span[];
+  /** Guest physical addresses of the blocks that are in it as themselves, not as parts of callees. */
+  readonly covers: readonly number[];
   /** The bits of CR0 and CR4 that it was translated for, if they matter. */
   readonly unitControls: number | undefined;
   readonly instructions: number;
-  /** Of its module. */
-  readonly bytes: number;
+  readonly module: Uint8Array<ArrayBuffer>;
   readonly function: unknown;
   /** Offsets of its exit records: the first, and behind the last. */
-  readonly exits: readonly [number, number];
+  readonly exits: Range;
+  /** Numbers of its procedures. */
+  readonly procedures: Range;
+  /** Slots that it calls, by linear address. */
+  readonly calls: ReadonlyMap<bigint, number>;
+  /** Whether it calls functions for x87. */
+  readonly usesX87: boolean;
   /** Whether it makes accesses outside the windows itself. */
   readonly slow: boolean;
   /** Whether it does what is rare itself. */
   readonly thorough: boolean;
-  /** Whether it was made for the windows of the time. */
-  readonly knowsWindows: boolean;
+  /** The windows that it was made for, among all sets of such; undefined if it looks at them itself. */
+  readonly windows: number | undefined;
   /** How often windows have been moved for it, or more where they could not. */
   looks: number;
 }
@@ -74,7 +84,7 @@ export class RegionCache {
     const old = this.at(region);
     if (old !== undefined) this.remove(old);
     this.#byPlace.set(placeOf(region.address, region.user), region);
-    this.bytes += region.bytes;
+    this.bytes += region.module.length;
     for (const page of region.pages.values()) {
       const regions = this.#byPage.get(page) ?? new Set();
       regions.add(region);
@@ -85,12 +95,17 @@ export class RegionCache {
   remove(region: Region): void {
     if (this.at(region) !== region) return;
     this.#byPlace.delete(placeOf(region.address, region.user));
-    this.bytes -= region.bytes;
+    this.bytes -= region.module.length;
     for (const page of region.pages.values()) {
       const regions = this.#byPage.get(page);
       regions?.delete(region);
       if (regions?.size === 0) this.#byPage.delete(page);
     }
+  }
+
+  /** All of them. */
+  values(): IterableIterator<Region> {
+    return this.#byPlace.values();
   }
 
   /** The one that leaves by an exit record. */

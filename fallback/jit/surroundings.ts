@@ -3,7 +3,7 @@ import type { CodePlace } from "../interpreter/code-place.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import type { WindowArea } from "../state.ts";
-import type { JitHost } from "./support.ts";
+import type { JitHost } from "./support-instance.ts";
 
 /** By what the interpreter and regions call each other. */
 export interface RegionTies {
@@ -20,10 +20,20 @@ export interface JitSurroundings {
   readonly host: JitHost;
   /** What ties regions to the interpreter. @param renewed by another table from now on */
   ties(renewed: boolean): RegionTies;
+  /** A custom section of the interpreter's module. */
+  section(name: string): Uint8Array<ArrayBuffer>;
   /** Where the guest is. */
   place(): CodePlace;
   /** The page of code at a linear address; undefined if a fetch would do more than fetch. */
   pageAt(linear: number): CodePage | undefined;
+  /** Whether code that has not been executed yet may be part of a region: no debugger stops anywhere. */
+  mayTranslateUnseen(): boolean;
+  /** The bytes of a guest physical page. @param address of the page */
+  bytesOf(address: number): Uint8Array;
+  /** Code was made of a guest physical page: writes to it must be noticed. @param page its number */
+  mark(page: number): void;
+  /** The instruction that bytes begin with. */
+  decode(bytes: Uint8Array, codeSize: 16 | 32 | 64): DecodedInstruction;
   /** The 64 bits at a linear address, if they can be had without any effect. */
   wordAt(linear: bigint): bigint | undefined;
   /** The block at an offset, if it has been executed before and would be executed from there now. */

@@ -5,6 +5,7 @@ import { Profile } from "../debug/profile.ts";
 import { HostClock } from "../host/clock.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { type OutputFile, writeOutput } from "../host/output-files.ts";
+import { TranslationFile } from "../host/translation-file.ts";
 import { type Accelerator, createMachine, type Machine } from "../index.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import type { UserNetwork } from "../net/user-network.ts";
@@ -78,6 +79,7 @@ export async function runImage(
       timed: options.stats === true,
       decorations: trace?.decorations,
       jit: options.jit,
+      translations: options.cache ? new TranslationFile(path, guestArguments) : undefined,
       crossCheck: options.crossCheck === true,
       profile:
         profile && ((elapsed, registers) => profile.passed(elapsed, registers, machine.memory)),

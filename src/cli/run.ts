@@ -47,6 +47,7 @@ export interface RunOptions {
   readonly freeze?: true;
   readonly deterministic?: true;
   readonly jit: boolean;
+  readonly cache: boolean;
   readonly crossCheck?: true;
 }
 
@@ -158,6 +159,10 @@ function addRunOptions(command: Command): Command {
     .option("-S, --freeze", "with --gdb: do not start the guest before a debugger says so")
     .option("--deterministic", "the same run every time: made-up time, one ns an instruction")
     .option("--no-jit", "the processor in TypeScript interprets everything")
+    .option(
+      "--no-cache",
+      "keep no translated code for the next run of the same image, and use none",
+    )
     .addOption(
       new Option(
         "--cross-check",

@@ -100,6 +100,7 @@ function parse(args: readonly string[]): Invocation | undefined {
     blockSectorSize: [],
     boot: "direct",
     jit: true,
+    cache: true,
     serial: { kind: "stdio" },
   };
   for (const argument of args.slice(0, operand)) {

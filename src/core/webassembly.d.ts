@@ -22,6 +22,8 @@ declare namespace WebAssembly {
     static customSections(module: Module, name: string): ArrayBuffer[];
   }
 
+  class CompileError extends Error {}
+
   class Instance {
     constructor(
       module: Module,

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
+import { cacheFolder } from "./cache-folder.ts";
 import { replaceFile } from "./replace-file.ts";
 
 /** What a probe of the host's KVM found. */
@@ -11,8 +11,8 @@ export interface KvmVerdict {
 
 /**
  * Remembers the verdict, which holds until the machine starts again: finding out takes
- * milliseconds. A file in the user's own cache (XDG Base Directory Specification); whatever is
- * wrong with it, there is just nothing remembered.
+ * milliseconds. A file in the user's own cache; whatever is wrong
+ * with it, there is just nothing remembered.
  */
 export class KvmVerdictFile {
   readonly #path: string;
@@ -20,9 +20,7 @@ export class KvmVerdictFile {
 
   /** @param device path of KVM's device node */
   constructor(device: string, environment: NodeJS.ProcessEnv = process.env) {
-    const { XDG_CACHE_HOME: set = "" } = environment;
-    const folder = isAbsolute(set) ? set : join(homedir(), ".cache");
-    this.#path = join(folder, "solo5-kvm", "kvm.json");
+    this.#path = join(cacheFolder(environment), "kvm.json");
     this.#device = device;
   }
 

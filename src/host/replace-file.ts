@@ -4,16 +4,19 @@ import {
   realpathSync,
   renameSync,
   rmSync,
-  type Stats,
   statSync,
   writeFileSync,
 } from "node:fs";
 
+/** Permissions of a new file, less what the user's mask takes. */
+const USUAL = 0o666;
+
 /**
  * Writes a whole file or nothing: what is there already stays until the new one is complete.
+ * @param mode permissions if it is new
  * @throws Error as Node's `writeFileSync`
  */
-export function replaceFile(path: string, bytes: Uint8Array): void {
+export function replaceFile(path: string, bytes: Uint8Array, mode = USUAL): void {
   const old = statSync(path, { throwIfNoEntry: false });
   if (old !== undefined && !old.isFile()) {
     // A pipe or a device keeps nothing that could be lost.
@@ -25,13 +28,13 @@ export function replaceFile(path: string, bytes: Uint8Array): void {
   if (old !== undefined) closeSync(openSync(target, "r+"));
   const unfinished = `${target}.${process.pid}`;
   try {
-    writeFileSync(unfinished, bytes, { flag: "wx", mode: modeOf(old) });
+    writeFileSync(unfinished, bytes, {
+      flag: "wx",
+      mode: old === undefined ? mode : old.mode & 0o777,
+    });
     renameSync(unfinished, target);
   } catch (error) {
     rmSync(unfinished, { force: true });
     throw error;
   }
 }
-
-/** Permissions; for a new file the usual ones. */
-const modeOf = (stats: Stats | undefined): number => (stats?.mode ?? 0o666) & 0o777;

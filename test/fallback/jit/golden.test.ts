@@ -11,7 +11,7 @@ function listingOf({ name, code, bits, segmented = false }: Snippet): string {
     const [entry] = made.blocks;
     if (entry?.address === CODE + LOOP_OFFSET) listing ??= regionListing(made);
   };
-  const guest = machine(code, 3, { name, bits, segmented }, onRegion);
+  const guest = machine(code, 3, { name, bits, segmented }, { onRegion });
   expect(runFor(guest, 10_000)).toBe(true);
   return `${listing?.join("\n")}\n`;
 }

@@ -189,9 +189,9 @@ test("where a loop is hot, the function that it is in is translated if that is c
   // f: mov edx, 9; 1: mov esi, 9; 2: dec esi; jnz 2b; dec edx; jnz 1b; ret
   const f = [0xba, 9, 0, 0, 0, 0xbe, 9, 0, 0, 0, 0xff, 0xce, 0x75, 0xfc, 0xff, 0xca, 0x75, 0xf3];
   const entries: bigint[] = [];
-  const m = machine([...calls, ...f, 0xc3], 400, undefined, ({ blocks: [entry] }) =>
-    entries.push(entry?.rip ?? 0n),
-  );
+  const m = machine([...calls, ...f, 0xc3], 400, undefined, {
+    onRegion: ({ blocks: [entry] }) => entries.push(entry?.rip ?? 0n),
+  });
   while (!runFor(m, 1_000_000));
   expect(entries[0]).toBe(BigInt(CODE + calls.length));
 });

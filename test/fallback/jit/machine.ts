@@ -63,12 +63,13 @@ export const MODES: readonly Mode[] = [
  * A processor whose time is the count of instructions. With paging RAM is mapped onto itself, and once
  * more from 1 GiB on. Where HLT is forbidden, programs end in a triple fault.
  * @param threshold of the JIT; without it everything is interpreted
+ * @param others options of it
  */
 export function machine(
   code: readonly number[],
   threshold: number | undefined,
   mode: Mode = LONG,
-  onRegion?: JitOptions["onRegion"],
+  others: Omit<JitOptions, "threshold"> = {},
 ): Machine {
   const pages = (RAM_OFFSET + RAM_SIZE) / WASM_PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -81,7 +82,7 @@ export function machine(
     keptInterpreter: () => interpreter,
     hostWaits: () => false,
     executed: (instructions) => clock.pass(instructions),
-    jit: threshold === undefined ? undefined : { threshold, onRegion },
+    jit: threshold === undefined ? undefined : { threshold, ...others },
   });
   begin({ cpu, ram }, code, mode);
   return { cpu, clock, ram };

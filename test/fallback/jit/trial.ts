@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Translations } from "../../../src/core/translations.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { handleFaults, mayFault } from "./handlers.ts";
-import { MODES, type Mode, machine, runFor, stateOf } from "./machine.ts";
+import { type Machine, MODES, type Mode, machine, runFor, stateOf } from "./machine.ts";
 import { program } from "./programs.ts";
 
 const LONGEST_SLICE = 2000;
@@ -16,7 +17,8 @@ export interface Trial {
 }
 
 /**
- * A random program that faults and changes itself, interpreted and translated by the JIT.
+ * A random program that faults and changes itself, interpreted and translated by the JIT; and once more
+ * with what the JIT has kept of that.
  * @param seed of mode and program, and of where the two are compared
  */
 export function tryProgram(seed: number, modes: readonly Mode[] = MODES): Trial {
@@ -24,24 +26,47 @@ export function tryProgram(seed: number, modes: readonly Mode[] = MODES): Trial 
   const mode = random.pick(modes);
   const code = program((below) => random.below(below), mode, mayFault(mode));
   const threshold = 1 + random.below(HIGHEST_THRESHOLD);
-  const [interpreted, translated] = [undefined, threshold].map((heat) => {
-    const created = machine(code, heat, mode);
-    if (mayFault(mode)) handleFaults(created, mode);
-    return created;
-  });
-  if (interpreted === undefined || translated === undefined) throw new Error("no machines");
-  const result = (what?: string): Trial => {
-    const { instructions } = interpreted.cpu;
-    const failure = what && `${mode.name}, threshold ${threshold}, ${what} at ${instructions}`;
-    return { mode: mode.name, instructions, failure };
+  const created = (heat: number | undefined, kept?: Translations): Created => {
+    const made: Created = { kept: undefined, ...machine(code, heat, mode, { kept, keep }) };
+    function keep(translations: Translations | undefined): void {
+      made.kept = translations;
+    }
+    if (mayFault(mode)) handleFaults(made, mode);
+    return made;
   };
+  const compare = (kept: Translations | undefined): Trial & Pick<Created, "kept"> => {
+    const [interpreted, translated] = [created(undefined), created(threshold, kept)];
+    const difference = firstDifference(interpreted, translated, random);
+    translated.cpu.close();
+    const { instructions } = interpreted.cpu;
+    const what = kept === undefined ? difference : `${difference}, with what was kept`;
+    const failure =
+      difference && `${mode.name}, threshold ${threshold}, ${what} at ${instructions}`;
+    return { mode: mode.name, instructions, failure, kept: translated.kept };
+  };
+  const { kept, ...first } = compare(undefined);
+  if (first.failure !== undefined || kept === undefined) return first;
+  const { failure, instructions } = compare(kept);
+  return { mode: mode.name, instructions: first.instructions + instructions, failure };
+}
+
+interface Created extends Machine {
+  kept: Translations | undefined;
+}
+
+/** Runs both to the end. @returns what differs first, if anything does */
+function firstDifference(
+  interpreted: Machine,
+  translated: Machine,
+  random: SeededRandom,
+): string | undefined {
   while (interpreted.cpu.instructions < MOST_INSTRUCTIONS) {
     const length = 1 + random.below(LONGEST_SLICE);
     const ended = runFor(interpreted, length);
-    if (runFor(translated, length) !== ended) return result("one has ended");
+    if (runFor(translated, length) !== ended) return "one has ended";
     const [expected, actual] = [stateOf(interpreted), stateOf(translated)];
-    if (!isDeepStrictEqual(expected, actual)) return result("states differ");
+    if (!isDeepStrictEqual(expected, actual)) return "states differ";
     if (ended) break;
   }
-  return result();
+  return undefined;
 }

@@ -33,7 +33,8 @@ block
   block
     i32.const 0
     i32.load offset=0x3d4 ;; READ_WINDOWS_VERSION
-    i32.const 9
+    i32.const 0
+    i32.load offset=0x8000
     i32.ne
     if
       i32.const 29360192

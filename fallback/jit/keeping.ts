@@ -1,0 +1,130 @@
+import type { Translations } from "../../src/core/translations.ts";
+import { type Block, placeOf } from "../interpreter/block.ts";
+import { readUnitControls } from "../interpreter/units.ts";
+import { type KeptRegion, KeptRegions, packRegions } from "./kept-regions.ts";
+import type { Region } from "./region.ts";
+import type { RegionMaker, RegionMeans } from "./region-maker.ts";
+
+const PAGE_SIZE = 4096;
+/** After so many runs that did not need it a region is no longer kept. */
+const MAX_IDLE = 4;
+/** All that is kept of a run is at most about as large, in bytes. */
+const MAX_KEPT = 16 * 1024 * 1024;
+
+/**
+ * Takes up regions of an earlier run of the same guest where their code is what it was, and keeps those
+ * of this one. They refer to exit records, slots and procedures by number: so the numbers of those that
+ * may still be taken up are not given to others.
+ */
+export class Keeping {
+  readonly #means: RegionMeans;
+  readonly #maker: RegionMaker;
+  readonly #earlier: Translations | undefined;
+  #kept: KeptRegions | undefined;
+  /** Regions that have been taken up. */
+  count = 0;
+
+  constructor(means: RegionMeans, maker: RegionMaker, earlier: Translations | undefined) {
+    this.#means = means;
+    this.#maker = maker;
+    this.#earlier = earlier;
+    this.expect();
+  }
+
+  /** Leaves room for all that there is of the earlier run. No region has been made yet. */
+  expect(): void {
+    this.#kept = this.#open();
+    if (this.#kept === undefined) return;
+    const { records, table, windows, jumps, experience } = this.#means;
+    const { ends, slots, commons } = this.#kept;
+    records.reserve(ends.exit);
+    table.reserve(slots);
+    this.#maker.reserve(ends.procedure);
+    windows.restore(commons.windowSets);
+    jumps.restore(commons.targets);
+    if (commons.isRestless) experience.expectRestlessness();
+  }
+
+  /** Whatever is wrong with it: then there is just nothing from earlier. */
+  #open(): KeptRegions | undefined {
+    if (this.#earlier === undefined) return undefined;
+    try {
+      const kept = new KeptRegions(this.#earlier);
+      return kept.commons.shared === this.#means.around.shared ? kept : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** All numbers are given up. */
+  clear(): void {
+    this.#kept = undefined;
+  }
+
+  /** The region that an earlier run had for a block, if it is right now. */
+  take(block: Block): Region | undefined {
+    const kept = this.#kept?.at(block);
+    if (kept === undefined || !this.#fits(kept, block)) return undefined;
+    this.#kept?.delete(block);
+    const region = this.#restored(kept);
+    if (region === undefined) return undefined;
+    const { around, experience } = this.#means;
+    for (const { page, from, to } of region.spans) {
+      around.blocks.cover(page, from, to);
+      around.mark(page);
+    }
+    const place = placeOf(block.address, block.user);
+    if (region.slow) experience.slow.add(place);
+    if (region.thorough) experience.thorough.add(place);
+    this.count++;
+    return region;
+  }
+
+  #restored(kept: KeptRegion): Region | undefined {
+    try {
+      return this.#maker.restore(kept);
+    } catch (error) {
+      // What was read is not what was written.
+      if (error instanceof WebAssembly.CompileError) return undefined;
+      throw error;
+    }
+  }
+
+  #fits(kept: KeptRegion, block: Block): boolean {
+    const { linear, codeSize, rip, limit, segments, unitControls, windows } = kept;
+    const { around, view } = this.#means;
+    if (!around.mayTranslateUnseen()) return false;
+    if (linear !== block.linear || codeSize !== block.codeSize) return false;
+    if (rip !== block.rip || limit !== block.limit) return false;
+    if (segments !== around.place().segments) return false;
+    if (unitControls !== undefined && unitControls !== readUnitControls(view)) return false;
+    for (const [number, physical] of kept.pages) {
+      if (around.pageAt(number * PAGE_SIZE)?.address !== physical * PAGE_SIZE) return false;
+    }
+    const code = this.#maker.code(kept);
+    if (!code.every((byte, index) => byte === kept.code[index])) return false;
+    return windows === undefined || this.#means.windows.holds(windows);
+  }
+
+  /**
+   * What is to be kept for the next run; undefined if that is nothing, for it begins with fresh numbers.
+   * @param regions all that there are
+   */
+  keep(regions: Iterable<Region>): Translations | undefined {
+    const { records, windows, jumps, experience, around } = this.#means;
+    const used = [...regions].map((region) => this.#maker.keep(region));
+    // Where they did not fit there may be others now.
+    for (const region of used) this.#kept?.delete(region);
+    const unused = (this.#kept?.values() ?? [])
+      .map((kept) => ({ ...kept, idle: kept.idle + 1 }))
+      .filter(({ idle }) => idle <= MAX_IDLE);
+    const translations = packRegions([...used, ...unused], {
+      windowSets: windows.all,
+      targets: jumps.targets,
+      isRestless: experience.isRestless,
+      shared: around.shared,
+    });
+    const isSmall = translations.bytes.length <= MAX_KEPT;
+    return isSmall && records.isHalfEmpty ? translations : undefined;
+  }
+}

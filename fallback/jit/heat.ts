@@ -19,7 +19,8 @@ export class Heat {
   /** Goes on counting. @param entries until the block is hot again */
   extend({ header }: Block, entries: number): void {
     const before = this.#view.getInt32(header + HEADER.ENTRIES, true);
-    this.#view.setInt32(header + HEADER.HEAT, entries, true);
+    // It is entered again for the time that it was found hot.
+    this.#view.setInt32(header + HEADER.HEAT, entries + 1, true);
     this.#view.setInt32(header + HEADER.ENTRIES, before + entries, true);
   }
 

@@ -71,13 +71,20 @@ test("a loop runs in a region", () => {
   expect(note(m, "jit")).toMatch(/^1 regions/);
 });
 
+/** mov ecx, rounds; again: add eax, ecx, some times; dec ecx; jnz again; as often as there are loops; hlt */
+const loops = (count: number, rounds: number, additions: number): number[] => {
+  const body = Array.from({ length: additions }, () => [0x01, 0xc8]).flat();
+  const one = [0xb9, rounds, 0, 0, 0, ...body, 0xff, 0xc9, 0x75, -(body.length + 4) & 0xff];
+  return [...Array.from({ length: count }, () => one).flat(), 0xf4];
+};
+
+test("what is hot at once and may not be translated is interpreted meanwhile", () => {
+  const m = machine(loops(130, 100, 60), 1);
+  expect(runFor(m, 2_000_000)).toBe(true);
+});
+
 test("not every lukewarm loop is translated, although no time passes", () => {
-  const ADDITIONS = 16;
-  const LOOPS = 600;
-  // mov ecx, 10; again: add eax, ecx (16 times); dec ecx; jnz again
-  const additions = Array.from({ length: ADDITIONS }, () => [0x01, 0xc8]).flat();
-  const lukewarm = [0xb9, 10, 0, 0, 0, ...additions, 0xff, 0xc9, 0x75, -(2 * ADDITIONS + 4) & 0xff];
-  const m = both([...Array.from({ length: LOOPS }, () => lukewarm).flat(), 0xf4]);
+  const m = both(loops(600, 10, 16));
   const regions = Number(/^(\d+) regions/.exec(note(m, "jit"))?.[1]);
   expect(regions).toBeGreaterThan(100);
   expect(regions).toBeLessThan(400);

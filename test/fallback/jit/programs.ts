@@ -259,7 +259,8 @@ class Programmer {
   program(): number[] {
     const random = this.#random;
     // mov ecx, rounds; …; call; …; dec ecx; jnz body; hlt; the function: …; ret
-    const before = [0xb9, ...this.#word(50 + random(100))];
+    const rounds = this.#special === undefined ? 100 : 2000;
+    const before = [0xb9, ...this.#word(50 + random(rounds))];
     const first = this.#straight(8);
     const distance = (bytes: number) => this.#word(bytes);
     const near = 1 + this.#word(0).length;

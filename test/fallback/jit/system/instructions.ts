@@ -15,6 +15,7 @@ export class SystemInstructions {
   readonly #mode: SystemMode;
   readonly #long: boolean;
   readonly #wide: readonly number[];
+  #lastCounter = 0;
 
   constructor(random: SeededRandom, mode: SystemMode) {
     this.#random = random;
@@ -25,7 +26,7 @@ export class SystemInstructions {
 
   some(): number[] {
     const random = this.#random;
-    const kinds = [
+    const often = [
       () => this.#several(() => this.#x87()),
       () => this.#several(() => this.#x87()),
       () => this.#several(() => (random.chance(70) ? this.#mmx() : this.#x87())),
@@ -33,18 +34,48 @@ export class SystemInstructions {
       () => this.#plain(),
       () => this.#plain(),
       () => this.#string(),
+      () => this.#changingJump(),
+      () => this.#segment(),
+      () => this.#farReturn(),
+      () => this.#event(),
+    ];
+    const seldom = [
       () => this.#flags(),
       () => this.#debugRegister(),
       () => this.#event(),
       () => this.#selfModifying(),
-      () => this.#changingJump(),
+      () => this.#copiedCode(),
+      () => this.#copiedCode(),
       () => this.#otherPlace(),
       () => this.#segment(),
-      () => this.#farReturn(),
       () => this.#port(),
-      ...(this.#mode.user ? [] : [() => this.#mapping(), () => this.#control()]),
+      ...(this.#mode.user ? [] : [1, 2, 3].map(() => () => this.#mapping())),
+      ...(this.#mode.user ? [] : [() => this.#control()]),
     ];
-    return random.pick(kinds)();
+    return random.chance(50)
+      ? random.pick(often)()
+      : this.#inSomeRounds(random.pick(seldom)(), random.chance(90));
+  }
+
+  /** What changes in each round leaves nothing that could be stale. @param few whether they are not half of all */
+  #inSomeRounds(instructions: number[], few: boolean): number[] {
+    const random = this.#random;
+    const count = this.#count();
+    // test dword [rbx + counter], …; jz or jnz
+    const mask = few ? (8 << random.below(5)) - 1 : 1 << random.below(7);
+    const test = [0xf7, ...this.#memory(0, this.#counter()), ...word(mask)];
+    const jump = [0x0f, few ? 0x85 : 0x84, ...word(instructions.length)];
+    return [...count, ...test, ...jump, ...instructions];
+  }
+
+  #counter(): number {
+    return at.COUNTER + 4 * this.#lastCounter;
+  }
+
+  /** inc dword [rbx + counter] */
+  #count(): number[] {
+    this.#lastCounter = this.#random.below(at.COUNTERS);
+    return [0xff, ...this.#memory(0, this.#counter())];
   }
 
   #several(one: () => number[]): number[] {
@@ -251,7 +282,7 @@ export class SystemInstructions {
     const kind = isCode ? 0 : random.pick([1, 3]) | (random.below(4) << 2);
     const armed = 0x400 | (1 << (2 * n)) | (kind << (16 + 4 * n));
     const between = this.#several(() => this.#plain());
-    const disarm = random.chance(90) ? set(7, 0x400) : [];
+    const disarm = random.chance(97) ? set(7, 0x400) : [];
     return [...set(n, address), ...set(7, armed), ...between, ...disarm];
   }
 
@@ -278,13 +309,46 @@ export class SystemInstructions {
     return [0xe8, ...word(0), 0x58, ...change, ...inc, 0x05, ...word(this.#random.below(256))];
   }
 
+  /** Some of the code's bytes to the other code or from there: in some immediates they differ. */
+  #copiedCode(): number[] {
+    const random = this.#random;
+    const offset = random.below(at.CODE_SIZE - 0x200);
+    const places = random.chance(50) ? [at.OTHER_CODE, at.CODE] : [at.CODE, at.OTHER_CODE];
+    const [from, to] = places.map((place) => place + offset) as [number, number];
+    const move = (prefixes: readonly number[], load: number, store: number, reg: number) => [
+      ...[...prefixes, load, ...this.#absolute(reg, from)],
+      ...[...prefixes, store, ...this.#absolute(reg, to)],
+    ];
+    // mov esi, …; mov edi, …
+    const pointers = [0xbe, ...word(from), 0xbf, ...word(to)];
+    return random.pick<() => number[]>([
+      () => move([], 0x8b, 0x89, random.pick(REGISTERS)),
+      () => move([], 0x8a, 0x88, random.pick(REGISTERS)),
+      () => move([0x0f], 0x10, 0x11, random.below(8)),
+      () => move([0x0f], 0x6f, 0x7f, random.below(8)),
+      // fild and fistp; push and pop; mov eax, … and xchg
+      () => [0xdf, ...this.#absolute(5, from), 0xdf, ...this.#absolute(7, to)],
+      () => [0xff, ...this.#absolute(6, from), 0x8f, ...this.#absolute(0, to)],
+      () => [0x8b, ...this.#absolute(0, from), 0x87, ...this.#absolute(0, to)],
+      () => [...pointers, random.pick([0xa4, 0xa5])],
+      () => [...pointers, 0x51, 0xb9, ...word(random.below(0x200)), 0xf3, 0xa4, 0x59],
+    ])();
+  }
+
+  /** ModRM and all behind it for a linear address. */
+  #absolute(reg: number, address: number): number[] {
+    return this.#long
+      ? [(reg << 3) | 4, 0x25, ...word(address)]
+      : [(reg << 3) | 5, ...word(address)];
+  }
+
   /** A jump that leads elsewhere the longer the program runs. */
   #changingJump(): number[] {
     const shift = this.#random.below(6);
     const places = [0xc2, 0xc6, 0xc7, 0xca].flatMap((modRm, n) => [0xff, modRm, 0xeb, 12 - 4 * n]);
-    // inc dword [rbx + counter]; mov ecx, [rbx + counter]; shr ecx, …; and ecx, 3
+    // push rcx; inc dword [rbx + counter]; mov ecx, [rbx + counter]; shr ecx, …; and ecx, 3
     const choose = [
-      ...[0x51, 0xff, ...this.#memory(0, at.COUNTER), 0x8b, ...this.#memory(1, at.COUNTER)],
+      ...[0x51, ...this.#count(), 0x8b, ...this.#memory(1, this.#counter())],
       ...[0xc1, 0xe9, shift, 0x83, 0xe1, 3],
     ];
     // call 0; pop rax; lea eax, [rax + 4 * rcx + …]; pop rcx; jmp rax
@@ -306,7 +370,14 @@ export class SystemInstructions {
       [4, 0x64],
       [5, 0x65],
     ] as const);
-    const load = [0xb8, ...word(selector), 0x8e, 0xc0 | (register << 3)];
+    // mov eax, selector; mov es, eax; or one after the other of several selectors
+    const load = random.chance(50)
+      ? [0xb8, ...word(selector), 0x8e, 0xc0 | (register << 3)]
+      : [
+          ...[...this.#count(), 0x8b, ...this.#memory(0, this.#counter())],
+          ...[0xc1, 0xe8, random.below(6), 0x83, 0xe0, 7],
+          ...[0x8e, 0x84 | (register << 3), 0x43, ...word(at.SELECTORS)],
+        ];
     const access = [
       prefix,
       random.pick([0x8b, 0x89, 0x03]),
@@ -347,14 +418,17 @@ export class SystemInstructions {
     const data = [1, 2, 4, 0x20, 0x40, 0x60, 7, 0x100, at.PAGE_SIZE, 2 * at.PAGE_SIZE, outside];
     const bits = random.pick(isCode ? [1, 2, 0x20, 0x40, 0x100, at.CODE ^ at.OTHER_CODE] : data);
     const entry = at.PAGE_TABLE + (this.#mode.pae ? 8 : 4) * page;
-    const place = (reg: number, address: number) =>
-      this.#long ? [(reg << 3) | 4, 0x25, ...word(address)] : [(reg << 3) | 5, ...word(address)];
     const change = random.chance(50) ? 6 : 4;
     const invalidate = [0, at.AGAIN].flatMap((from) => [
-      ...[0x0f, 0x01, ...place(7, from + page * at.PAGE_SIZE)],
+      ...[0x0f, 0x01, ...this.#absolute(7, from + page * at.PAGE_SIZE)],
     ]);
     // xor, and
-    return [0x81, ...place(change, entry), ...word(change === 6 ? bits : ~bits), ...invalidate];
+    return [
+      0x81,
+      ...this.#absolute(change, entry),
+      ...word(change === 6 ? bits : ~bits),
+      ...invalidate,
+    ];
   }
 
   /** mov rax, cr; xor eax, …; mov cr, rax */

@@ -23,11 +23,13 @@ export const STACK = 0x38_0000;
 export const STACK_SIZE = 0x1000;
 export const AGAIN = 0x4000_0000;
 
-/** Of {@link DATA}: where numbers, modes of x87 and of SSE are at the start, and a counter. */
+/** Of {@link DATA}: where numbers, modes of x87 and of SSE, selectors and counters are. */
 export const NUMBERS = 0x600;
 export const CONTROL_WORDS = 0x700;
 export const MXCSRS = 0x740;
+export const SELECTORS = 0x780;
 export const COUNTER = 0x7a0;
+export const COUNTERS = 16;
 
 export const SELECTOR = {
   CODE: 0x08,

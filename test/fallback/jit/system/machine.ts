@@ -1,7 +1,11 @@
 /** Processors with page tables, handlers and a program that uses them. */
 import { FallbackCpu } from "../../../../fallback/cpu.ts";
 import { interpreterModule } from "../../../../fallback/index.ts";
-import { Decoder, InvalidOpcode } from "../../../../fallback/interpreter/decoder.ts";
+import {
+  type DecodedInstruction,
+  Decoder,
+  InvalidOpcode,
+} from "../../../../fallback/interpreter/decoder.ts";
 import { OpcodeMap } from "../../../../fallback/isa/opcode-map.ts";
 import { FAMILIES } from "../../../../fallback/isa/table.ts";
 import { RECORDS } from "../../../../fallback/state.ts";
@@ -46,6 +50,23 @@ export interface SystemMachine {
   readonly ram: GuestMemory;
 }
 
+/** Code, and where its instructions begin and the last ends. */
+interface Program {
+  readonly code: readonly number[];
+  readonly boundaries: readonly number[];
+}
+
+/** By map and opcode: what ends with an immediate that is only computed with. */
+const SHIFTS: readonly (readonly [number, number])[] = [
+  ...([[0, 0xc1]] as const),
+  ...([
+    [1, 0xba],
+    [1, 0xa4],
+    [1, 0xac],
+    [1, 0x70],
+  ] as const),
+];
+
 /** What machines share, and memory that they use one after the other. */
 export class SystemWorkshop {
   readonly #map = new OpcodeMap(FAMILIES);
@@ -60,20 +81,32 @@ export class SystemWorkshop {
     const decoder = new Decoder(this.#map);
     const bytes = Uint8Array.from(code);
     const offsets = [0];
-    const lengthAt = (offset: number): number => {
-      try {
-        return decoder.decode(bytes, bits, offset).length;
-      } catch (error) {
-        // Some of x87's two bytes are none.
-        if (error instanceof InvalidOpcode) return 2;
-        throw error;
-      }
-    };
     for (let offset = 0; offset < code.length; ) {
-      offset += lengthAt(offset);
+      // Some of x87's two bytes are none.
+      offset += decodeOr(decoder, bytes, bits, offset)?.length ?? 2;
       offsets.push(offset);
     }
     return offsets;
+  }
+
+  /** The same program, but for some of the bytes that are no more than a number to it. */
+  #otherImmediates(
+    { code, boundaries }: Program,
+    bits: 64 | 32,
+    random: SeededRandom,
+  ): Uint8Array<ArrayBuffer> {
+    const decoder = new Decoder(this.#map);
+    const bytes = Uint8Array.from(code);
+    for (const offset of boundaries.slice(0, -1)) {
+      const end = boundaries[boundaries.indexOf(offset) + 1] as number;
+      const { form, modRm } = decodeOr(decoder, bytes, bits, offset) ?? {};
+      const isNumber = SHIFTS.some(([map, opcode]) => form?.map === map && form.opcode === opcode);
+      // ECX is used for more than numbers.
+      if (isNumber && ((modRm as number) & 7) !== 1 && random.chance(70)) {
+        bytes[end - 1] = random.below(64);
+      }
+    }
+    return bytes;
   }
 
   /**
@@ -86,7 +119,7 @@ export class SystemWorkshop {
     index: 0 | 1,
     threshold: number | undefined,
     mode: SystemMode,
-    program: { readonly code: readonly number[]; readonly boundaries: readonly number[] },
+    program: Program,
     random: SeededRandom,
   ): SystemMachine {
     const memory = this.#memories[index] as WebAssembly.Memory;
@@ -111,9 +144,9 @@ export class SystemWorkshop {
     writeData(view, random);
     // Anywhere on the first page, so that loops are on both.
     const start = random.below(at.CODE_SIZE - program.code.length);
-    for (const place of [at.CODE, at.OTHER_CODE]) {
-      ram.write(gpa(place + start), Uint8Array.from(program.code));
-    }
+    ram.write(gpa(at.CODE + start), Uint8Array.from(program.code));
+    const other = this.#otherImmediates(program, mode.bits, random);
+    ram.write(gpa(at.OTHER_CODE + start), other);
     const lengths = new Uint8Array(at.CODE_SIZE).fill(1);
     program.boundaries.slice(0, -1).forEach((offset, n) => {
       lengths[start + offset] = (program.boundaries[n + 1] as number) - offset;
@@ -121,6 +154,21 @@ export class SystemWorkshop {
     ram.write(gpa(at.LENGTHS), lengths);
     cpu.writeRegisters({ ...cpu.readRegisters(), ...registersOf(mode, start) });
     return { cpu, clock, ram };
+  }
+}
+
+/** Undefined for what is none. */
+function decodeOr(
+  decoder: Decoder,
+  bytes: Uint8Array,
+  bits: 64 | 32,
+  offset: number,
+): DecodedInstruction | undefined {
+  try {
+    return decoder.decode(bytes, bits, offset);
+  } catch (error) {
+    if (error instanceof InvalidOpcode) return undefined;
+    throw error;
   }
 }
 
@@ -181,6 +229,8 @@ function writeData(view: DataView, random: SeededRandom): void {
     view.setFloat32(at.DATA + at.NUMBERS + 0x80 + 4 * n, number, true);
   }
   for (let n = 0; n < 8; n++) {
+    const selectors = [SELECTOR.USER_DATA, SELECTOR.LIMITED, SELECTOR.EXPANDS_DOWN, 0];
+    view.setUint16(at.DATA + at.SELECTORS + 2 * n, random.pick(selectors), true);
     const masks = random.chance(60) ? 0x3f : random.below(0x40);
     const modes = random.chance(60) ? 0x300 : random.below(16) << 8;
     view.setUint16(at.DATA + at.CONTROL_WORDS + 2 * n, modes | masks, true);

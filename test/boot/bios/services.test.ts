@@ -362,7 +362,7 @@ describe("the other services", () => {
   it("sends and receives by the serial port", () => {
     rig.int(0x14, { ax: 0x00e3, dx: 0 });
     rig.int(0x14, { ah: 1, al: 0x21, dx: 0 });
-    expect(rig.console.text).toBe("!");
+    expect(rig.console.text).toBe("No bootable device.\n!");
     expect(rig.int(0x14, { ah: 2, dx: 0 }).get("ah") & 0x80).toBe(0x80);
     rig.console.receive("x");
     expect(rig.int(0x14, { ah: 2, dx: 0 }).get("ax")).toBe(0x6178);

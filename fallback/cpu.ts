@@ -98,8 +98,8 @@ export class FallbackCpu implements Cpu {
     mmu.onChange = () => {
       this.#mappingsChanged = true;
     };
-    mmu.onFlush = () => this.#engine.blocks.forgetJumps();
     mmu.onForgetCode = (page) => this.#engine.forgetPage(page);
+    mmu.onReviveCode = (page) => this.#engine.blocks.revivePage(page);
     mmu.onCodeWrite = (address, length) => this.#dropCode(address, length);
     this.reset();
   }

@@ -204,7 +204,8 @@ export class Processor {
   }
 
   #setLast(at: number, plain: boolean, limit: number): void {
-    this.view.setBigInt64(at, plain ? BigInt(limit) : -1n, true);
+    this.view.setInt32(at, plain ? limit : -1, true);
+    this.view.setInt32(at + 4, plain ? 0 : -1, true);
   }
 
   selector(index: number): number {

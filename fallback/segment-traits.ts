@@ -10,7 +10,7 @@ export type SegmentTraits = number;
 /** The stack pointer is ESP. */
 export const WIDE_STACK = 1 << 8;
 
-const FLAT_LIMIT = 0xffff_ffffn;
+const FLAT_LIMIT = 0xffff_ffff;
 const { es, ss, ds } = SEGMENT_INDEX;
 
 /** Code is translated for these; it has to be looked up anew when they change. */
@@ -25,8 +25,11 @@ export function segmentTraits(p: Processor, codeSize: CodeSize): SegmentTraits {
 function isFlat(p: Processor, index: number): boolean {
   const at = segmentOffset(index);
   return (
-    p.view.getBigInt64(at + SEGMENT.WRITE_LAST, true) === FLAT_LIMIT &&
-    p.view.getBigInt64(at + SEGMENT.READ_LAST, true) === FLAT_LIMIT &&
-    p.segmentBase(index) === 0n
+    hasFlatLimit(p, at + SEGMENT.WRITE_LAST) &&
+    hasFlatLimit(p, at + SEGMENT.READ_LAST) &&
+    p.view.getUint32(at + SEGMENT.BASE, true) === 0
   );
 }
+
+const hasFlatLimit = (p: Processor, last: number): boolean =>
+  p.view.getUint32(last, true) === FLAT_LIMIT && p.view.getInt32(last + 4, true) === 0;

@@ -120,8 +120,8 @@ export const STATE = {
   CODE64: 0x3e0,
   /** i32: header of the block under way. */
   BLOCK: 0x3e4,
-  /** i64: what linear addresses in the jump cache are combined with; see {@link USER_CODE}. */
-  CODE_RIGHTS: 0x3d8,
+  /** i64: what linear addresses in the jump cache are combined with: {@link USER_CODE}, {@link CODE_MODE}. */
+  CODE_KEY: 0x3d8,
   /** i32: whether an interrupt or an NMI is to be taken as soon as that is permitted. */
   EVENTS_WAIT: 0x3c0,
   /** IA32_SPEC_CTRL. */
@@ -224,6 +224,12 @@ export const JUMP_CACHE_ENTRY_SIZE = 4;
  * may. No canonical address has it.
  */
 export const USER_CODE = 1n << 62n;
+/**
+ * The same for what code is translated for: {@link CODE_MODES} numbers from this bit on, zero in 64-bit
+ * mode. Other modes' addresses have 32 bits.
+ */
+export const CODE_MODE = 1n << 48n;
+export const CODE_MODES = 1024;
 
 /** Tables and results of the decoder: see `interpreter/decoding.ts`. */
 export const DECODING_AREA = 0x4_0000;

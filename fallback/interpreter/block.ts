@@ -6,7 +6,7 @@ import {
   JUMP_CACHE_SHIFT,
   RECORDS,
   RECORDS_END,
-  USER_CODE,
+  STATE,
 } from "../state.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import { microIndex } from "./handlers.ts";
@@ -14,6 +14,11 @@ import { HEADER, NO_KEY, RECORD, RECORD_SIZE } from "./record.ts";
 
 const PAGE_SIZE = 4096;
 
+/**
+ * Of a key's upper half: no address has it unlike its highest bit. One that has is put aside; NO_KEY is
+ * none, whatever this bit is.
+ */
+const ABSENT = 1 << 29;
 /** From so many on, emptying the jump cache as a whole is quicker. */
 const MANY_JUMPS = 2048;
 
@@ -208,6 +213,8 @@ export class BlockCache {
   readonly #byHeader: Block[] = [];
   readonly #byPage = new Map<number, PageBlocks>();
   #next = FIRST_HEADER;
+  /** Counts how often headers have begun to be given out anew. */
+  #generation = 0;
   /** Headers that linear addresses lead to, maybe some twice; or too many to list. */
   readonly #remembered: number[] = [];
   /** Nobody knows any more where linear addresses lead. */
@@ -228,6 +235,7 @@ export class BlockCache {
     this.#byPlace.clear();
     this.#singles.clear();
     this.#byHeader.length = 0;
+    this.#generation++;
     this.#byPage.clear();
     this.#next = FIRST_HEADER;
     this.#unlink(RECORDS);
@@ -254,9 +262,49 @@ export class BlockCache {
     this.#unlink(RECORDS);
   }
 
-  /** Forgets where the linear addresses of a page lead. */
+  /** No linear address leads to a block: it will be asked for. */
+  forgetBlock({ header }: Block): void {
+    this.#forgetHeader(header);
+  }
+
+  /** Where a linear address leads to a block depends on a page. */
+  tie({ header }: Block, page: CodePage): void {
+    this.#headersOf(page).jumps.add(header);
+  }
+
+  /** Without headers that have been given out anew since. */
+  #headersOf(page: CodePage): CodePage {
+    if (page.generation !== this.#generation) {
+      page.own.clear();
+      page.jumps.clear();
+      page.generation = this.#generation;
+    }
+    return page;
+  }
+
+  /** Forgets where the linear addresses of a page lead, until {@link revivePage}. */
   forgetPage(page: CodePage): void {
-    for (const header of page.jumps) this.#forgetHeader(header);
+    const { own, jumps } = this.#headersOf(page);
+    for (const header of own) this.#putAside(header, ABSENT);
+    for (const header of jumps) this.#forgetHeader(header);
+  }
+
+  /**
+   * Linear addresses of a page lead again to what they led to before {@link forgetPage}, as far as that
+   * depends on this page only, as it does where no region is.
+   */
+  revivePage(page: CodePage): void {
+    for (const header of this.#headersOf(page).own) {
+      if (this.#view.getInt32(header + HEADER.REGION, true) === 0) this.#putAside(header, 0);
+    }
+  }
+
+  /** Keeps a key from being found, or lets it be found again. */
+  #putAside(header: number, absent: 0 | typeof ABSENT): void {
+    const half = header + HEADER.KEY + 4;
+    const high = this.#view.getInt32(half, true);
+    const sign = (high >>> 2) & ABSENT;
+    this.#view.setInt32(half, (high & ~ABSENT) | (sign ^ absent), true);
   }
 
   /** No linear address leads to a header any more, if it is one still. */
@@ -333,10 +381,12 @@ export class BlockCache {
 
   /** Makes jumps to the block's linear address find it. @param page that its first byte is on */
   rememberJump(block: Block, page: CodePage): void {
-    const { header, jump, linear, user } = block;
+    const { header, jump, linear } = block;
     if (this.#remembered.length <= MANY_JUMPS) this.#remembered.push(header);
-    page.jumps.add(header);
-    this.#view.setBigUint64(header + HEADER.KEY, user ? linear ^ USER_CODE : linear, true);
+    if (block.pages.length === 1) this.#headersOf(page).own.add(header);
+    else this.tie(block, page);
+    const key = linear ^ this.#view.getBigUint64(STATE.CODE_KEY, true);
+    this.#view.setBigUint64(header + HEADER.KEY, key, true);
     this.#setEntry(jump, header);
   }
 

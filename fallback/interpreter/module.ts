@@ -182,7 +182,7 @@ class Dispatcher {
     const fn = this.#fn;
     const zero = i32.const(0);
     const linear = i64.add(i64.load(zero, STATE.RIP), i64.load(zero, STATE.CODE_BASE));
-    fn.set(this.#key, i64.xor(linear, i64.load(zero, STATE.CODE_RIGHTS)));
+    fn.set(this.#key, i64.xor(linear, i64.load(zero, STATE.CODE_KEY)));
     fn.set(this.#record, i32.load(this.#last, HEADER.LINK));
     fn.if(i32.eqz(leadsTo(this.#record, this.#key)), () => {
       fn.set(this.#record, cachedHeader(fn, this.#key));

@@ -41,7 +41,7 @@ export const HEADER = {
   REGION: 8,
   /** i32: how often it has been entered by the time that HEAT is 0. */
   ENTRIES: 12,
-  /** i64: the linear address that leads here, with the rights' bit; {@link NO_KEY} if none does now. */
+  /** i64: the linear address that leads here, with STATE.CODE_KEY; {@link NO_KEY} if none does now. */
   KEY: 16,
   /** i32: header of where control has gone from here last. */
   LINK: 24,

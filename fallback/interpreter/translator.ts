@@ -130,7 +130,7 @@ export class Translator {
     this.#blocks.rememberJump(block, page);
     if (block.pages.length === 1) return;
     const next = this.#source.fetchPage((page.number + 1) * PAGE_SIZE);
-    next.jumps.add(block.header);
+    this.#blocks.tie(block, next);
   }
 
   /** The block at a place, if it has been executed before and would be entered now. */

@@ -3,7 +3,8 @@
 import { RFLAGS } from "../bits.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
-import { SEGMENT_INDEX } from "../state.ts";
+import type { Processor } from "../processor.ts";
+import { SEGMENT, SEGMENT_INDEX, segmentOffset } from "../state.ts";
 import { breakpointsEnabled } from "../system/breakpoints.ts";
 import {
   MAX_ELEMENTS,
@@ -17,6 +18,7 @@ import {
 } from "./string-operation.ts";
 
 const PAGE_SIZE = 4096;
+const WORD = 0x1_0000_0000;
 
 /**
  * Runs `element` once, or as often as the prefix says. It returns whether a comparison was equal,
@@ -156,17 +158,19 @@ export function storeBulk(operation: StringOperation, limit: number): number {
 }
 
 /**
- * Whether nothing but RAM can be in the way, in the case that most guests' copies are: there 64-bit
+ * Whether nothing but RAM can be in the way, in the cases that most guests' copies are: there 64-bit
  * arithmetic, which costs more than a short copy, is not needed.
  */
 function mayBeQuick(context: ProcedureContext): boolean {
   const { repeat, addressSize, segment } = context.instruction;
+  const { code64, systemFlags } = context.processor;
+  const isSimple = code64
+    ? addressSize === 64 && segment !== SEGMENT_INDEX.fs && segment !== SEGMENT_INDEX.gs
+    : addressSize === 32;
   return (
     repeat !== undefined &&
-    addressSize === 64 &&
-    segment !== SEGMENT_INDEX.fs &&
-    segment !== SEGMENT_INDEX.gs &&
-    (context.processor.systemFlags & RFLAGS.DF) === 0 &&
+    isSimple &&
+    (systemFlags & RFLAGS.DF) === 0 &&
     !trapsEachElement(context)
   );
 }
@@ -174,36 +178,71 @@ function mayBeQuick(context: ProcedureContext): boolean {
 const elementBytes = ({ instruction, operandSize }: ProcedureContext): number =>
   (instruction.form.opcode & 1) === 0 ? 1 : operandSize / 8;
 
-/** Elements from a linear address to the end of its page; 0 if a slower way has to look at it. */
-function elementsInPage(linear: number, bytes: number): number {
-  if (!isCanonicalLinear(linear)) return 0;
-  return Math.floor((PAGE_SIZE - (linear & (PAGE_SIZE - 1))) / bytes);
+/** RSI or RDI on the way upwards, where {@link mayBeQuick}. */
+class QuickPointer {
+  readonly #p: Processor;
+  readonly #register: number;
+  readonly #isLong: boolean;
+  readonly #base: number = 0;
+  /** The last offset that may surely be accessed. */
+  readonly #last: number = Number.POSITIVE_INFINITY;
+
+  constructor(p: Processor, register: number, segment: number, access: "read" | "write") {
+    this.#p = p;
+    this.#register = register;
+    this.#isLong = p.code64;
+    if (this.#isLong) return;
+    const at = segmentOffset(segment);
+    const last = at + (access === "read" ? SEGMENT.READ_LAST : SEGMENT.WRITE_LAST);
+    this.#base = p.view.getUint32(at + SEGMENT.BASE, true);
+    this.#last = p.view.getInt32(last + 4, true) < 0 ? -1 : p.view.getUint32(last, true);
+  }
+
+  get linear(): number {
+    const { gpr } = this;
+    return this.#isLong ? gpr : this.#base + gpr;
+  }
+
+  get gpr(): number {
+    const p = this.#p;
+    return this.#isLong ? p.gprLinear(this.#register) : p.gpr32(this.#register);
+  }
+
+  /** Elements to the end of the page; 0 if a slower way has to look at it. */
+  elements(bytes: number): number {
+    const { linear } = this;
+    if (this.#isLong ? !isCanonicalLinear(linear) : linear >= WORD) return 0;
+    const inPage = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
+    const inSegment = this.#isLong ? inPage : this.#last - this.gpr + 1;
+    return Math.max(0, Math.floor(Math.min(inPage, inSegment) / bytes));
+  }
+
+  advance(length: number): void {
+    if (this.#isLong) this.#p.advanceGpr(this.#register, length);
+    else this.#p.setGpr32(this.#register, this.gpr + length);
+  }
 }
 
 export function moveQuickly(context: ProcedureContext): number {
   const { processor, mmu } = context;
   const bytes = elementBytes(context);
+  const source = new QuickPointer(processor, RSI, context.instruction.segment, "read");
+  const destination = new QuickPointer(processor, RDI, SEGMENT_INDEX.es, "write");
   let done = 0;
   while (done < MAX_ELEMENTS) {
     const left = Math.min(processor.gprLinear(RCX), MAX_ELEMENTS - done);
-    const source = processor.gprLinear(RSI);
-    const destination = processor.gprLinear(RDI);
-    const elements = Math.min(
-      left,
-      elementsInPage(source, bytes),
-      elementsInPage(destination, bytes),
-    );
+    const elements = Math.min(left, source.elements(bytes), destination.elements(bytes));
     if (elements <= 0) break;
     const length = elements * bytes;
-    const from = mmu.translate(source, "read");
-    const to = mmu.translate(destination, "write");
+    const from = mmu.translate(source.linear, "read");
+    const to = mmu.translate(destination.linear, "write");
     const plain = mmu.memory.allows("read", from, length) && mmu.memory.allows("write", to, length);
     // Overlapping so that elements are read after they were written: one by one.
     if (!plain || (to > from && to < from + length)) break;
     mmu.noticeWrite(to, length);
     mmu.memory.bytes.copyWithin(to, from, from + length);
-    processor.advanceGpr(RSI, length);
-    processor.advanceGpr(RDI, length);
+    source.advance(length);
+    destination.advance(length);
     processor.advanceGpr(RCX, -elements);
     done += elements;
   }
@@ -216,18 +255,18 @@ export function storeQuickly(context: ProcedureContext): number {
   const value = processor.gpr32(RAX) & 0xff;
   // All bytes alike, as they mostly are.
   if (bytes > 1 && processor.gprLinear(RAX) !== 0) return 0;
+  const destination = new QuickPointer(processor, RDI, SEGMENT_INDEX.es, "write");
   let done = 0;
   while (done < MAX_ELEMENTS) {
     const left = Math.min(processor.gprLinear(RCX), MAX_ELEMENTS - done);
-    const destination = processor.gprLinear(RDI);
-    const elements = Math.min(left, elementsInPage(destination, bytes));
+    const elements = Math.min(left, destination.elements(bytes));
     if (elements <= 0) break;
     const length = elements * bytes;
-    const to = mmu.translate(destination, "write");
+    const to = mmu.translate(destination.linear, "write");
     if (!mmu.memory.allows("write", to, length)) break;
     mmu.noticeWrite(to, length);
     mmu.memory.bytes.fill(value, to, to + length);
-    processor.advanceGpr(RDI, length);
+    destination.advance(length);
     processor.advanceGpr(RCX, -elements);
     done += elements;
   }

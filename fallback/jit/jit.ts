@@ -236,7 +236,8 @@ export class Jit {
     const region = this.#maker.make(graph);
     this.#effort.spend(graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0));
     this.#add(region);
-    this.found(graph.entry.block);
+    // It is found when it is next entered: just now another mode may lead there.
+    this.#around.blocks.forgetBlock(graph.entry.block);
     const { figures } = this;
     figures.regions++;
     figures.instructions += region.instructions;
@@ -383,7 +384,6 @@ export class Jit {
     if (rip !== block.rip || limit !== block.limit) return false;
     if (segments !== this.#around.place().segments) return false;
     if (unitControls !== undefined && unitControls !== readUnitControls(this.#view)) return false;
-    if (this.#table.leadsTo(slot, region.function)) return true;
     const found: CodePage[] = [];
     for (const [number, physical] of pages) {
       const page = this.#around.pageAt(number * PAGE_SIZE);
@@ -392,9 +392,9 @@ export class Jit {
     }
     for (const page of found) {
       page.slots.add(slot);
-      page.jumps.add(block.header);
+      this.#around.blocks.tie(block, page);
     }
-    this.#table.link(slot, region.function);
+    if (!this.#table.leadsTo(slot, region.function)) this.#table.link(slot, region.function);
     return true;
   }
 

@@ -167,12 +167,20 @@ export class RegionExits {
     const { block } = this.#entry;
     const base = BigInt.asUintN(64, block.linear - block.rip);
     const linear = fn.let(i64.add(rip, i64.const(base)));
-    const key = block.user ? fn.let(i64.xor(linear, i64.const(USER_CODE))) : linear;
+    const key = this.#key(linear);
     const header = fn.let(cachedHeader(fn, key));
     const slot = fn.local("i32");
     fn.set(slot, i32.const(0));
     fn.if(leadsTo(header, key), () => fn.set(slot, i32.load(header, HEADER.REGION)));
     return slot;
+  }
+
+  /** As in HEADER.KEY. Modes have other numbers in the next run, which may have this code again. */
+  #key(linear: Local<"i64">): Local<"i64"> {
+    const fn = this.#fn;
+    const { codeSize, user } = this.#entry.block;
+    if (codeSize !== 64) return fn.let(i64.xor(linear, i64.load(i32.const(0), STATE.CODE_KEY)));
+    return user ? fn.let(i64.xor(linear, i64.const(USER_CODE))) : linear;
   }
 
   /** The one way out. */

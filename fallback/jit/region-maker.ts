@@ -3,7 +3,7 @@ import { linearAddress } from "../interpreter/code-place.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import { linearOf } from "../memory/linear.ts";
-import { TLB_OF_USER, USER_CODE } from "../state.ts";
+import { TLB_OF_USER } from "../state.ts";
 import type { ExitRecords } from "./exit-records.ts";
 import type { Experience } from "./experience.ts";
 import type { Graph, Node } from "./graph.ts";
@@ -13,7 +13,7 @@ import type { LearntJumps } from "./learnt-jumps.ts";
 import { RegionModules } from "./module.ts";
 import { pagesOf, type Region, spansOf } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
-import type { RegionTable } from "./region-table.ts";
+import { type RegionTable, slotKey } from "./region-table.ts";
 import {
   instantiateSupport,
   instantiateX87,
@@ -124,7 +124,7 @@ export class RegionMaker {
     const known = slow ? undefined : windows.current();
     const calls = new Map<bigint, number>();
     const slotAt = (linear: bigint): number => {
-      const key = block.user ? linear ^ USER_CODE : linear;
+      const key = slotKey(linear, block, segments);
       const slot = table.slotOf(key);
       calls.set(key, slot);
       return slot;

@@ -1,4 +1,6 @@
-import { REGION_LINKS, REGION_SLOTS } from "../state.ts";
+import type { Block } from "../interpreter/block.ts";
+import type { SegmentTraits } from "../segment-traits.ts";
+import { REGION_LINKS, REGION_SLOTS, USER_CODE } from "../state.ts";
 import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE } from "./protocol.ts";
 import type { SupportFunctions } from "./support-instance.ts";
 
@@ -8,8 +10,20 @@ const FIRST_SLOT = 1;
 /** By how many places the table grows. */
 const PLACES_MORE = 64;
 
+/** A linear address, and for what its code is translated: the same in each run. */
+export function slotKey(linear: bigint, caller: CodeOf, segments: SegmentTraits): bigint {
+  const { codeSize, limit, user } = caller;
+  const address = user ? linear ^ USER_CODE : linear;
+  if (codeSize === 64) return address;
+  const base = BigInt.asUintN(32, caller.linear - caller.rip);
+  const mode = (((base << 32n) | limit) << 16n) | BigInt(segments);
+  return (mode << 72n) | (BigInt(codeSize) << 64n) | address;
+}
+
+type CodeOf = Pick<Block, "linear" | "rip" | "codeSize" | "limit" | "user">;
+
 /**
- * Where a region is called: one slot for each linear address that anybody has asked for. A call goes
+ * Where a region is called: one slot for each linear address and mode that anybody has asked for. A call goes
  * through the slot's link in memory, which is cheap to change: V8 carries a change of the table to
  * every instance that imports it, and mappings change often. Most slots never have a region, so places
  * in the table are given out apart from slots: V8 copies the table for every instance.
@@ -63,12 +77,12 @@ export class RegionTable {
     return this.#next + count <= REGION_SLOTS;
   }
 
-  /** The slot of a linear address, never 0. */
-  slotOf(linear: bigint): number {
-    const known = this.#slots.get(linear);
+  /** The slot of what is called, never 0. @param key of {@link slotKey} */
+  slotOf(key: bigint): number {
+    const known = this.#slots.get(key);
     if (known !== undefined) return known;
     const slot = this.#next++;
-    this.#slots.set(linear, slot);
+    this.#slots.set(key, slot);
     return slot;
   }
 

@@ -16,9 +16,21 @@ export interface CodePage {
   readonly span: number;
   /** Stays when CR3 is loaded. */
   readonly global: boolean;
-  /** Headers of blocks that linear addresses lead to, and slots of regions, that hold as long as the page does. */
+  /**
+   * Headers of blocks that linear addresses lead to, and slots of regions, that hold as long as the page
+   * does: apart, blocks that depend on no other page.
+   */
+  readonly own: Set<number>;
   readonly jumps: Set<number>;
   readonly slots: Set<number>;
+  /** Of the headers: see `BlockCache`. */
+  generation: number;
+}
+
+export interface CodeTlbListener {
+  onForgetCode(page: CodePage): void;
+  /** A page leads again to where it did: what was noted at it then is still noted at it. */
+  onReviveCode(page: CodePage): void;
 }
 
 /**
@@ -32,10 +44,12 @@ export class CodeTlb {
   readonly #local = new Set<CodePage>();
   /** Pages that are parts of large ones, by number of 2 MiB. */
   readonly #large = new Map<number, Set<CodePage>>();
-  readonly #onForget: (page: CodePage) => void;
+  /** By guest physical address: those that went with many others, and may come back. */
+  readonly #former = new Map<number, CodePage>();
+  readonly #listener: CodeTlbListener;
 
-  constructor(onForget: (page: CodePage) => void) {
-    this.#onForget = onForget;
+  constructor(listener: CodeTlbListener) {
+    this.#listener = listener;
   }
 
   /** @param number linear page number, signed */
@@ -49,14 +63,22 @@ export class CodeTlb {
   }
 
   add(number: number, address: number, span: number, global: boolean): CodePage {
+    const former = this.#former.get(address);
+    const isBack = former?.number === number;
     const page = {
       number,
       address,
       span,
       global,
+      own: isBack ? former.own : new Set<number>(),
       jumps: new Set<number>(),
       slots: new Set<number>(),
+      generation: isBack ? former.generation : 0,
     };
+    if (isBack) {
+      this.#former.delete(address);
+      this.#listener.onReviveCode(page);
+    }
     this.#pages.set(number, page);
     if (!global) this.#local.add(page);
     if (span > PAGE_SIZE) {
@@ -68,16 +90,20 @@ export class CodeTlb {
     return page;
   }
 
-  /** Forgets all pages without telling anybody. */
-  clear(): void {
-    this.#pages.clear();
-    this.#local.clear();
-    this.#large.clear();
+  /** Any page may lead elsewhere from now on. */
+  forgetAll(): void {
+    for (const page of this.#pages.values()) this.#putAside(page);
   }
 
   /** CR3 is loaded where global pages stay. */
   forgetLocal(): void {
-    for (const page of this.#local) this.#forget(page);
+    for (const page of this.#local) this.#putAside(page);
+  }
+
+  #putAside(page: CodePage): void {
+    this.#forget(page);
+    if (this.#former.size >= MAX_PAGES) this.#former.clear();
+    this.#former.set(page.address, page);
   }
 
   /** INVLPG. @param number linear page number, signed */
@@ -105,7 +131,7 @@ export class CodeTlb {
       others?.delete(page);
       if (others?.size === 0) this.#large.delete(chunk);
     }
-    this.#onForget(page);
+    this.#listener.onForgetCode(page);
   }
 }
 

@@ -11,6 +11,8 @@ import type { WindowRule } from "./window.ts";
 
 const CHUNK = 2 * 1024 * 1024;
 const USER_LEVEL = 3;
+/** Of the upper half of a key. */
+const USER_BIT = Number(USER_CODE >> 32n);
 
 /**
  * Where linear addresses lead, with whose rights, and what is remembered of it: in TLBs and windows,
@@ -21,12 +23,12 @@ export class Mappings {
   readonly codePages: CodePages;
   /** A write went to pages that hold translated code. Called before the bytes change. */
   onCodeWrite: (address: number, length: number) => void = () => {};
-  /** Linear addresses may mean something else from now on. */
-  onFlush: () => void = () => {};
   /** How often memory that was in a window may have ceased to qualify. */
   losses = 0;
-  /** The same, for those of one page that code was fetched from. */
+  /** The linear addresses of a page that code was fetched from may mean something else from now on. */
   onForgetCode: (page: CodePage) => void = () => {};
+  /** As in `CodeTlbListener`. */
+  onReviveCode: (page: CodePage) => void = () => {};
   /** Some mapping has changed. */
   onChange: () => void = () => {};
 
@@ -56,7 +58,10 @@ export class Mappings {
         p.view,
         user,
         (access) => this.#rule(access),
-        (page) => this.onForgetCode(page),
+        {
+          onForgetCode: (page) => this.onForgetCode(page),
+          onReviveCode: (page) => this.onReviveCode(page),
+        },
         (access) => {
           if (access === "read") p.view.setInt32(STATE.READ_WINDOWS_VERSION, ++readLosses, true);
         },
@@ -175,7 +180,6 @@ export class Mappings {
     this.losses++;
     this.#supervisor.forget();
     this.#user.forget();
-    this.onFlush();
   }
 
   /** All of the processor's state has been set from outside: as {@link flush}, and PAE's entries. */
@@ -222,7 +226,9 @@ export class Mappings {
     this.#current = current;
     current.show();
     this.p.view.setInt32(STATE.TLB_AT, user ? TLB_OF_USER : 0, true);
-    this.p.view.setBigInt64(STATE.CODE_RIGHTS, user ? USER_CODE : 0n, true);
+    const { view } = this.p;
+    const others = view.getInt32(STATE.CODE_KEY + 4, true) & ~USER_BIT;
+    view.setInt32(STATE.CODE_KEY + 4, user ? others | USER_BIT : others, true);
   }
 
   /** Looks out for accesses to data: pages with watchpoints are always accessed through here. */

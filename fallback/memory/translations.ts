@@ -1,5 +1,5 @@
 import { TLB_OF_USER, WINDOW_AREAS, type WindowArea, windowOffset } from "../state.ts";
-import { type CodePage, CodeTlb } from "./code-tlb.ts";
+import { CodeTlb, type CodeTlbListener } from "./code-tlb.ts";
 import { SoftwareTlb } from "./tlb.ts";
 import { IdentityWindow, type WindowRule } from "./window.ts";
 
@@ -21,11 +21,11 @@ export class Translations {
     view: DataView,
     user: boolean,
     rule: (access: "read" | "write") => WindowRule,
-    onForgetCode: (page: CodePage) => void,
+    listener: CodeTlbListener,
     onLoss: (access: "read" | "write") => void,
   ) {
     this.tlb = new SoftwareTlb(view.buffer as ArrayBuffer, user ? TLB_OF_USER : 0);
-    this.code = new CodeTlb(onForgetCode);
+    this.code = new CodeTlb(listener);
     const windows = (access: "read" | "write"): Windows => {
       const made = WINDOW_AREAS.map((area) => {
         const window = new IdentityWindow(view, windowOffset(area, access), rule(access), () =>
@@ -68,10 +68,9 @@ export class Translations {
     for (const window of this.windows) window.drop();
   }
 
-  /** Forgets everything, of code without telling anybody. */
   forget(): void {
     this.tlb.flush();
-    this.code.clear();
+    this.code.forgetAll();
     for (const window of this.windows) window.drop();
   }
 }

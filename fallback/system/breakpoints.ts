@@ -5,11 +5,12 @@ import { linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import type { Watchpoint } from "../memory/watchpoints.ts";
 import type { Processor } from "../processor.ts";
+import { STATE } from "../state.ts";
 import { debugException } from "./debug.ts";
 
 const COUNT = 4;
-/** L and G of all four. */
-const ENABLES = 0xffn;
+/** The byte of DR7 with L and G of all four. */
+const ENABLES = STATE.DR + 8 * 7;
 const ON_EXECUTION = 0;
 const ON_WRITE = 1;
 /** With CR4.DE. */
@@ -27,7 +28,7 @@ interface Breakpoint {
 }
 
 /** Whether there is any: the CPU then has to look between all instructions. */
-export const breakpointsEnabled = (p: Processor): boolean => (p.dr(7) & ENABLES) !== 0n;
+export const breakpointsEnabled = (p: Processor): boolean => p.view.getUint8(ENABLES) !== 0;
 
 /**
  * The fault that precedes an instruction at a breakpoint, unless RF says that it has been taken.

@@ -44,7 +44,8 @@ export function paragraphSegment(p: Processor, index: number, selector: number):
   const before = p.segment(index);
   const usable = (before.attributes & ATTRIBUTE.PRESENT) !== 0;
   // Limit and rights stay what they were: "unreal mode" lives from it.
-  return { ...(usable ? before : REAL_MODE_DATA), selector, base };
+  const { limit, attributes } = usable ? before : REAL_MODE_DATA;
+  return { selector, base, limit, attributes };
 }
 
 /** What a segment register that was null when protected mode was left becomes. */

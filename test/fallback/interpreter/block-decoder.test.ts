@@ -43,7 +43,12 @@ const { decodeBlock } = instance.exports as unknown as { decodeBlock: DecodeBloc
 const source: CodeSource = {
   fetchPage: (linear): CodePage => ({
     ...{ number: Math.floor(linear / PAGE), address: CODE, span: PAGE, global: false },
-    ...{ jumps: new Set<number>(), slots: new Set<number>() },
+    ...{
+      own: new Set<number>(),
+      jumps: new Set<number>(),
+      slots: new Set<number>(),
+      generation: 0,
+    },
   }),
   probePage: () => undefined,
   page: (address) => code.subarray(address % PAGE),

@@ -2,7 +2,17 @@ import { describe, expect, test } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { mayFault } from "./handlers.ts";
-import { CODE, DATA, type Machine, MODES, machine, runFor, stateOf, TABLES } from "./machine.ts";
+import {
+  CODE,
+  DATA,
+  type Machine,
+  MODES,
+  type Mode,
+  machine,
+  runFor,
+  stateOf,
+  TABLES,
+} from "./machine.ts";
 import { program } from "./programs.ts";
 import { tryProgram } from "./trial.ts";
 
@@ -50,8 +60,9 @@ const loop = (...body: number[]): number[] => {
 function both(
   code: readonly number[],
   prepare: (m: ReturnType<typeof machine>) => void = () => {},
+  mode?: Mode,
 ) {
-  const machines = [machine(code, undefined), machine(code, 3)] as const;
+  const machines = [machine(code, undefined, mode), machine(code, 3, mode)] as const;
   for (const m of machines) {
     prepare(m);
     for (let i = 0; i < 100 && !runFor(m, 10_000); i++);
@@ -118,6 +129,25 @@ test("data beside the code leaves the code alone", () => {
   expect(m.ram.readU32(gpa(CODE + 5 + 6 + 64))).toBe(2_001_000);
   // What is dropped was made again so that it looks into the TLB.
   expect(note(m, "jit")).toMatch(/; [0-3] dropped$/);
+});
+
+test("code that runs with DS now flat and now not has a region for each", () => {
+  const REAL = MODES.find(({ name }) => name === "real mode");
+  const [FLAT, ELSEWHERE] = [0x5000, 0x6000];
+  // mov cx, 2000; again: mov ax, cx; and ax, 1; shl ax, 8; mov ds, ax; call below; dec cx; jnz again; hlt
+  const calls = [0xb9, 0xd0, 0x07, 0x89, 0xc8, 0x83, 0xe0, 1, 0xc1, 0xe0, 8, 0x8e, 0xd8];
+  // below: mov dx, 20; more: inc word [FLAT]; dec dx; jnz more; ret
+  const below = [0xba, 20, 0, 0xff, 0x06, FLAT & 0xff, FLAT >> 8, 0x4a, 0x75, 0xf9, 0xc3];
+  const m = both(
+    [...calls, 0xe8, 4, 0, 0x49, 0x75, 0xef, 0xf4, ...below],
+    ({ cpu }) => {
+      const ds = { selector: 0, base: 0n, limit: 0xffff_ffff, attributes: 0x93 };
+      cpu.writeRegisters({ ...cpu.readRegisters(), ds });
+    },
+    REAL,
+  );
+  expect([FLAT, ELSEWHERE].map((at) => m.ram.readU16(gpa(at)))).toEqual([20_000, 20_000]);
+  expect(note(m, "executed")).toMatch(/ [89]\d\.\d % of them in regions/);
 });
 
 test("memory that is mapped elsewhere is reached through the TLB", () => {

@@ -237,6 +237,33 @@ describe("INVLPG", () => {
     guest.mmu.invalidatePage(0x10_0000);
     expect(forgotten.toSorted((a, b) => a - b)).toEqual([1, 3]);
   });
+
+  it("of code, what goes with CR3 comes back where the page is the same, and only there", () => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.p.cr4 |= CR4.PGE;
+    const revived: (readonly [number, readonly number[]])[] = [];
+    guest.mmu.onReviveCode = ({ number, own, jumps, slots }) =>
+      revived.push([number, [own, jumps, slots].flatMap((of) => [...of])]);
+    const [first, second, third] = [0x201, 0x202, 0x203];
+    const fetch = (number: number) => guest.mmu.fetchPage(number * 0x1000);
+    for (const number of [first, second, third]) {
+      const { own, jumps, slots } = fetch(number);
+      for (const [index, of] of [own, jumps, slots].entries()) of.add(index);
+    }
+    guest.mmu.loadRoot();
+    guest.setU64(PAGE_TABLE + 8 * 2, 0x8007);
+    fetch(first);
+    fetch(second);
+    expect(revived).toEqual([[first, [0]]]);
+    guest.mmu.flush();
+    fetch(third);
+    fetch(second);
+    expect(revived.slice(1)).toEqual([
+      [third, [0]],
+      [second, []],
+    ]);
+  });
 });
 
 describe("identity windows", () => {

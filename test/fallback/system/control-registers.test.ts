@@ -43,13 +43,13 @@ describe("CR0", () => {
 
   it("leaves what is remembered of mappings alone, unless paging changes", () => {
     const guest = new Guest().protectedMode();
-    let flushes = 0;
-    guest.mmu.onFlush = () => flushes++;
+    let changes = 0;
+    guest.mmu.onChange = () => changes++;
     write(guest, 0, CR0.ET);
     write(guest, 0, PROTECTED);
-    expect(flushes).toBe(0);
+    expect(changes).toBe(0);
     write(guest, 0, PAGED);
-    expect(flushes).toBe(1);
+    expect(changes).toBe(1);
   });
 
   it("enters long mode with paging, and leaves it", () => {

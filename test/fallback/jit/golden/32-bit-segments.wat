@@ -416,6 +416,10 @@ if
   i64.const 2097152
   i64.add
   local.tee 45
+  i32.const 0
+  i64.load offset=0x3d8 ;; CODE_KEY
+  i64.xor
+  local.tee 44
   i32.wrap_i64
   local.tee 47
   local.get 47
@@ -434,7 +438,7 @@ if
   local.set 49
   local.get 48
   i64.load offset=0x10
-  local.get 45
+  local.get 44
   i64.eq
   if
     local.get 48

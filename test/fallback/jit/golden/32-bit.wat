@@ -340,6 +340,10 @@ i32.and
 if
   local.get 38
   local.tee 44
+  i32.const 0
+  i64.load offset=0x3d8 ;; CODE_KEY
+  i64.xor
+  local.tee 43
   i32.wrap_i64
   local.tee 46
   local.get 46
@@ -358,7 +362,7 @@ if
   local.set 48
   local.get 47
   i64.load offset=0x10
-  local.get 44
+  local.get 43
   i64.eq
   if
     local.get 47

@@ -1,0 +1,47 @@
+import type { SegmentTraits } from "./segment-traits.ts";
+import { CODE_MODES } from "./state.ts";
+
+/** What code outside 64-bit mode is translated for, besides its address. */
+interface CodeMode {
+  readonly size: 16 | 32;
+  /** Of the code segment. */
+  readonly base: number;
+  readonly limit: number;
+  readonly segments: SegmentTraits;
+}
+
+/** Of 64-bit mode, where nothing else counts. */
+export const MODE_64 = 0;
+
+/**
+ * Numbers of code modes, from 1 on. Keys of linear addresses have them (`STATE.CODE_KEY`): a BIOS's
+ * services and boot loaders change between modes thousands of times, and find what they had again.
+ */
+export class CodeModes {
+  readonly #modes: CodeMode[] = [];
+  readonly #onFull: () => void;
+  #last = 0;
+
+  /** @param onFull numbers begin anew: no key with any of them may be left */
+  constructor(onFull: () => void) {
+    this.#onFull = onFull;
+  }
+
+  numberOf(size: 16 | 32, base: number, limit: number, segments: SegmentTraits): number {
+    const isIt = (mode: CodeMode | undefined): boolean =>
+      mode?.base === base &&
+      mode.size === size &&
+      mode.segments === segments &&
+      mode.limit === limit;
+    if (isIt(this.#modes[this.#last])) return this.#last + 1;
+    this.#last = this.#modes.findIndex(isIt);
+    if (this.#last < 0) {
+      if (this.#modes.length >= CODE_MODES) {
+        this.#modes.length = 0;
+        this.#onFull();
+      }
+      this.#last = this.#modes.push({ size, base, limit, segments }) - 1;
+    }
+    return this.#last + 1;
+  }
+}

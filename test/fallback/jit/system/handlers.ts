@@ -5,7 +5,7 @@ import * as at from "./layout.ts";
 import type { SystemMode } from "./machine.ts";
 
 const WITH_CODE: readonly number[] = [8, 10, 11, 12, 13, 14, 17];
-const HANDLER_SIZE = 128;
+const HANDLER_SIZE = 160;
 const PRESENT = 0x80;
 const INTERRUPT_GATE = 0xe;
 const ANYBODY = 0x60;
@@ -74,41 +74,28 @@ function handlerOf(vector: number, { bits, pae }: SystemMode): number[] {
       return [0xfa, 0xf4];
     case PF: {
       const scale = pae ? 0xc5 : 0x85;
-      /** ModRM and all behind it for the entry of the page in EAX. */
-      const entry = (reg: number, more: number): number[] => [
-        (reg << 3) | 4,
-        scale,
-        ...word(at.PAGE_TABLE + more),
-      ];
-      // or dword [entry], P | RW | US; and dword [entry + 4], ~XD
-      const mend = [
-        ...[0x83, ...entry(1, 0), 7],
-        ...(pae ? [0x81, ...entry(4, 4), ...word(0x7fff_ffff)] : []),
-        // mov rax, cr2; invlpg [rax]; xor rax, AGAIN; invlpg [rax]
-        ...[0x0f, 0x20, 0xd0, 0x0f, 0x01, 0x38, ...rex, 0x35, ...word(at.AGAIN), 0x0f, 0x01, 0x38],
-        ...end,
-      ];
-      // mov rax, cr2; btr rax, 30; shr rax, 12; cmp rax, pages; jae
-      return [
-        ...[
-          ...begin,
-          ...count,
-          0x0f,
-          0x20,
-          0xd0,
-          ...rex,
-          0x0f,
-          0xba,
-          0xf0,
-          30,
-          ...rex,
-          0xc1,
-          0xe8,
-          12,
-        ],
-        ...[...rex, 0x3d, ...word(at.RAM_SIZE / at.PAGE_SIZE), 0x73, mend.length, ...mend],
-        ...[...skip, ...end],
-      ];
+      /** Mends the entry of the page in RAX, of one of the tables. @param behind bytes from its end to `skip` */
+      const mend = (table: number, from: number, behind: number): number[] => {
+        const entry = (reg: number, more: number): number[] => [
+          ...[(reg << 3) | 4, scale, ...word(table + more)],
+        ];
+        const mending = [
+          // or dword [entry], P | RW | US; and dword [entry + 4], ~XD
+          ...[0x83, ...entry(1, 0), 7],
+          ...(pae ? [0x81, ...entry(4, 4), ...word(0x7fff_ffff)] : []),
+          // mov rax, cr2; invlpg [rax]
+          ...[0x0f, 0x20, 0xd0, 0x0f, 0x01, 0x38, ...end],
+        ];
+        // sub rax, …; shr rax, 12; cmp rax, pages; jae
+        const number = [...rex, 0x2d, ...word(from), ...rex, 0xc1, 0xe8, 12];
+        const isWild = [...rex, 0x3d, ...word(at.RAM_SIZE / at.PAGE_SIZE), 0x73];
+        return [...number, ...isWild, mending.length + behind, ...mending];
+      };
+      const again = mend(at.AGAIN_TABLE, at.AGAIN, 0);
+      const first = mend(at.PAGE_TABLE, 0, again.length);
+      // mov rax, cr2; cmp rax, AGAIN; jae
+      const choose = [0x0f, 0x20, 0xd0, ...rex, 0x3d, ...word(at.AGAIN), 0x73, first.length];
+      return [...begin, ...count, ...choose, ...first, ...again, ...skip, ...end];
     }
     default:
       return [...begin, ...count, ...skip, ...end];

@@ -3,6 +3,8 @@ import type { SeededRandom } from "../../../support/random.ts";
 import * as at from "./layout.ts";
 import type { SystemMode } from "./machine.ts";
 
+/** Longer than most programs. */
+const MOST_CODE = 0x200;
 /** Registers that programs compute with: RAX, RDX, RSI, RDI. */
 const REGISTERS = [0, 2, 6, 7] as const;
 const TF = 0x100;
@@ -13,12 +15,15 @@ const word = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >
 export class SystemInstructions {
   readonly #random: SeededRandom;
   readonly #mode: SystemMode;
+  readonly #start: number;
   readonly #long: boolean;
   readonly #wide: readonly number[];
   #lastCounter = 0;
 
-  constructor(random: SeededRandom, mode: SystemMode) {
+  /** @param start where the program will be in the code, more or less */
+  constructor(random: SeededRandom, mode: SystemMode, start: number) {
     this.#random = random;
+    this.#start = start;
     this.#mode = mode;
     this.#long = mode.bits === 64;
     this.#wide = this.#long ? [0x48] : [];
@@ -49,7 +54,7 @@ export class SystemInstructions {
       () => this.#otherPlace(),
       () => this.#segment(),
       () => this.#port(),
-      ...(this.#mode.user ? [] : [1, 2, 3].map(() => () => this.#mapping())),
+      ...(this.#mode.user ? [] : Array.from({ length: 6 }, () => () => this.#mapping())),
       ...(this.#mode.user ? [] : [() => this.#control()]),
     ];
     return random.chance(50)
@@ -312,7 +317,7 @@ export class SystemInstructions {
   /** Some of the code's bytes to the other code or from there: in some immediates they differ. */
   #copiedCode(): number[] {
     const random = this.#random;
-    const offset = random.below(at.CODE_SIZE - 0x200);
+    const offset = this.#start + random.below(MOST_CODE);
     const places = random.chance(50) ? [at.OTHER_CODE, at.CODE] : [at.CODE, at.OTHER_CODE];
     const [from, to] = places.map((place) => place + offset) as [number, number];
     const move = (prefixes: readonly number[], load: number, store: number, reg: number) => [
@@ -332,6 +337,8 @@ export class SystemInstructions {
       () => [0x8b, ...this.#absolute(0, from), 0x87, ...this.#absolute(0, to)],
       () => [...pointers, random.pick([0xa4, 0xa5])],
       () => [...pointers, 0x51, 0xb9, ...word(random.below(0x200)), 0xf3, 0xa4, 0x59],
+      () => [...pointers, 0x51, 0xb9, ...word(0x200), 0xf3, 0xa4, 0x59],
+      () => [...pointers, 0x51, 0xb9, ...word(0x80), 0xf3, 0xa5, 0x59],
     ])();
   }
 
@@ -407,21 +414,24 @@ export class SystemInstructions {
     ]);
   }
 
-  /** Another entry for a page, and INVLPG for both its addresses. */
+  /** Another entry for a page at one of its addresses, and INVLPG. */
   #mapping(): number[] {
     const random = this.#random;
     if (random.chance(20)) return [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8];
-    const isCode = random.chance(25);
+    const isCode = random.chance(50);
     const pages = (isCode ? at.CODE_SIZE : at.DATA_SIZE) / at.PAGE_SIZE;
     const page = (isCode ? at.CODE : at.DATA) / at.PAGE_SIZE + random.below(pages);
     const outside = at.RAM_SIZE;
     const data = [1, 2, 4, 0x20, 0x40, 0x60, 7, 0x100, at.PAGE_SIZE, 2 * at.PAGE_SIZE, outside];
-    const bits = random.pick(isCode ? [1, 2, 0x20, 0x40, 0x100, at.CODE ^ at.OTHER_CODE] : data);
-    const entry = at.PAGE_TABLE + (this.#mode.pae ? 8 : 4) * page;
+    const other = at.CODE ^ at.OTHER_CODE;
+    const bits = random.pick(isCode ? [1, 2, 0x20, 0x40, 0x100, other, other, other, other] : data);
+    const [table, from] = random.pick([
+      [at.PAGE_TABLE, 0],
+      [at.AGAIN_TABLE, at.AGAIN],
+    ] as const);
+    const entry = table + (this.#mode.pae ? 8 : 4) * page;
     const change = random.chance(50) ? 6 : 4;
-    const invalidate = [0, at.AGAIN].flatMap((from) => [
-      ...[0x0f, 0x01, ...this.#absolute(7, from + page * at.PAGE_SIZE)],
-    ]);
+    const invalidate = [0x0f, 0x01, ...this.#absolute(7, from + page * at.PAGE_SIZE)];
     // xor, and
     return [
       0x81,

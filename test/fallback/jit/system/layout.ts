@@ -10,8 +10,9 @@ export const COUNTS = 0x5000;
 /** How long the instruction at each byte of the code is. */
 export const LENGTHS = 0x6000;
 export const ROOT = 0x10_0000;
-/** The table of all of RAM, page by page. */
+/** The tables of all of RAM, page by page: where it is, and once more from {@link AGAIN} on. */
 export const PAGE_TABLE = 0x11_0000;
+export const AGAIN_TABLE = 0x11_4000;
 export const HANDLER_STACK = 0x18_0000;
 export const CODE = 0x20_0000;
 export const CODE_SIZE = 0x2000;
@@ -21,7 +22,8 @@ export const DATA = 0x30_0000;
 export const DATA_SIZE = 0x4000;
 export const STACK = 0x38_0000;
 export const STACK_SIZE = 0x1000;
-export const AGAIN = 0x4000_0000;
+/** More than a page of the largest size away. */
+export const AGAIN = 0x7000_0000;
 
 /** Of {@link DATA}: where numbers, modes of x87 and of SSE, selectors and counters are. */
 export const NUMBERS = 0x600;

@@ -50,10 +50,11 @@ export interface SystemMachine {
   readonly ram: GuestMemory;
 }
 
-/** Code, and where its instructions begin and the last ends. */
+/** Code, where its instructions begin and the last ends, and where it is, if it fits there. */
 interface Program {
   readonly code: readonly number[];
   readonly boundaries: readonly number[];
+  readonly start: number;
 }
 
 /** By map and opcode: what ends with an immediate that is only computed with. */
@@ -142,8 +143,7 @@ export class SystemWorkshop {
     writeTables(view, mode);
     writeHandlers(ram, mode);
     writeData(view, random);
-    // Anywhere on the first page, so that loops are on both.
-    const start = random.below(at.CODE_SIZE - program.code.length);
+    const start = Math.min(program.start, at.CODE_SIZE - program.code.length);
     ram.write(gpa(at.CODE + start), Uint8Array.from(program.code));
     const other = this.#otherImmediates(program, mode.bits, random);
     ram.write(gpa(at.OTHER_CODE + start), other);
@@ -179,19 +179,23 @@ function writePages(view: DataView, { bits, pae }: SystemMode): void {
   };
   const size = pae ? 8 : 4;
   for (let page = 0; page < at.RAM_SIZE / at.PAGE_SIZE; page++) {
-    entry(at.PAGE_TABLE + size * page, (page * at.PAGE_SIZE) | 7);
+    for (const table of [at.PAGE_TABLE, at.AGAIN_TABLE]) {
+      entry(table + size * page, (page * at.PAGE_SIZE) | 7);
+    }
   }
   if (!pae) {
     entry(at.ROOT, at.PAGE_TABLE | 7);
-    entry(at.ROOT + 4 * (at.AGAIN >> 22), at.PAGE_TABLE | 7);
+    entry(at.ROOT + 4 * (at.AGAIN >> 22), at.AGAIN_TABLE | 7);
     return;
   }
   const pointers = bits === 64 ? at.ROOT + at.PAGE_SIZE : at.ROOT;
   const directory = at.ROOT + 2 * at.PAGE_SIZE;
   if (bits === 64) entry(at.ROOT, pointers | 7);
-  for (const gibibyte of [0, 1]) entry(pointers + 8 * gibibyte, directory | (bits === 64 ? 7 : 1));
-  for (const half of [0, 1]) {
-    entry(directory + 8 * half, (at.PAGE_TABLE + at.PAGE_SIZE * half) | 7);
+  for (const [gibibyte, table] of [at.PAGE_TABLE, at.AGAIN_TABLE].entries()) {
+    const here = directory + at.PAGE_SIZE * gibibyte;
+    entry(pointers + 8 * gibibyte, here | (bits === 64 ? 7 : 1));
+    const first = here + 8 * ((gibibyte * (at.AGAIN & 0x3fff_ffff)) >> 21);
+    for (const half of [0, 1]) entry(first + 8 * half, (table + at.PAGE_SIZE * half) | 7);
   }
 }
 

@@ -13,10 +13,12 @@ import { SYSTEM_MODES, type SystemMachine, SystemWorkshop } from "./machine.ts";
 const MOST_INSTRUCTIONS = 60_000;
 const LONGEST_SLICE = 1500;
 const HIGHEST_THRESHOLD = 6;
+/** Bytes of code on the first page, at most: programs are mostly longer. */
+const MOST_BEFORE = 0x180;
 /** What is compared of RAM, beside the registers. */
 const COMPARED: readonly (readonly [number, number])[] = [
   [0, 0x8000],
-  [at.ROOT, at.PAGE_TABLE + 2 * at.PAGE_SIZE],
+  [at.ROOT, at.AGAIN_TABLE + 2 * at.PAGE_SIZE],
   [at.HANDLER_STACK - at.PAGE_SIZE, at.HANDLER_STACK],
   [at.CODE, at.OTHER_CODE + at.CODE_SIZE],
   [at.DATA, at.DATA + at.DATA_SIZE],
@@ -34,7 +36,9 @@ export class SystemTrials {
   try(seed: number, modes = SYSTEM_MODES): Trial {
     const random = new SeededRandom(seed);
     const mode = random.pick(modes);
-    const special = new SystemInstructions(random, mode);
+    // Mostly on both pages of code.
+    const start = at.PAGE_SIZE - random.below(MOST_BEFORE);
+    const special = new SystemInstructions(random, mode, start);
     const base = MODES.find(({ bits }) => bits === mode.bits) as (typeof MODES)[number];
     const code = program(
       (below) => random.below(below),
@@ -47,7 +51,7 @@ export class SystemTrials {
     const memory = random.next();
     const machines = ([0, 1] as const).map((index) => {
       const heat = index === 0 ? undefined : threshold;
-      const made = { code, boundaries };
+      const made = { code, boundaries, start };
       return this.#workshop.machine(index, heat, mode, made, new SeededRandom(memory));
     }) as [SystemMachine, SystemMachine];
     const [interpreted, translated] = machines;

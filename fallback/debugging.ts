@@ -1,6 +1,6 @@
 import { type DebugExit, type DebugStops, NO_STOPS, type Watchpoint } from "../src/core/debug.ts";
 import { isCanonical } from "./bits.ts";
-import { Leave } from "./interpreter/engine.ts";
+import { Leave } from "./interpreter/host.ts";
 import { linearOf } from "./memory/linear.ts";
 import type { Mmu } from "./memory/mmu.ts";
 

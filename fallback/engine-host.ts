@@ -1,4 +1,5 @@
 import { NO_MEMORY_TO_RUN } from "../src/core/cpu.ts";
+import { CR4 } from "./bits.ts";
 import type { CodeState } from "./code-state.ts";
 import type { Debugging } from "./debugging.ts";
 import type { Departure } from "./departure.ts";
@@ -8,8 +9,10 @@ import {
   InstructionTooLong,
   InvalidOpcode,
 } from "./interpreter/decoder.ts";
-import { type EngineHost, Leave, NonCanonical, segmentLimit } from "./interpreter/engine.ts";
+import { segmentLimit } from "./interpreter/engine.ts";
+import { type EngineHost, Leave, NonCanonical } from "./interpreter/host.ts";
 import { type Outside, ProcedureContext } from "./interpreter/procedure-context.ts";
+import { accessPort } from "./isa/ports.ts";
 import { isCanonicalLinear, linearOf, linearOfHalves } from "./memory/linear.ts";
 import { MmioNeeded } from "./memory/mmio.ts";
 import type { Mmu } from "./memory/mmu.ts";
@@ -110,7 +113,10 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
 }
 
 /** Accesses that need more than memory are not made, but left to the interpreter. */
-function jitHost({ processor, mmu }: EngineSurroundings, scratch: Uint8Array): EngineHost["jit"] {
+function jitHost(
+  { processor, mmu, outside }: EngineSurroundings,
+  scratch: Uint8Array,
+): EngineHost["jit"] {
   const quietly = (low: number, high: number, bytes: number, access: (at: number) => boolean) => {
     try {
       return access(canonical(low, high, bytes));
@@ -126,6 +132,11 @@ function jitHost({ processor, mmu }: EngineSurroundings, scratch: Uint8Array): E
       const at = linearOf(linear);
       const address = at % 8 === 0 && isCanonicalLinear(at) ? mmu.probe(at, "read") : -1;
       return address < 0 ? undefined : mmu.memory.view.getBigUint64(address, true);
+    },
+    accessPort: (instruction) => {
+      if (processor.cpl !== 0 || (processor.cr4 & CR4.DE) !== 0) return false;
+      accessPort(instruction, processor, outside);
+      return true;
     },
     windowLosses: () => mmu.losses,
     moveWindow: (area, access, linear) => {

@@ -2,66 +2,18 @@ import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import { Jit, type JitOptions } from "../jit/jit.ts";
 import { REGION_LEFT } from "../jit/protocol.ts";
-import type { JitHost } from "../jit/support-instance.ts";
-import type { JitSurroundings, RegionTies } from "../jit/surroundings.ts";
+import type { RegionTies } from "../jit/surroundings.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
-import { type CodePlace, placeWith } from "./code-place.ts";
+import { placeWith } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import type { DecodeBlock } from "./decoding.ts";
+import { type EngineHost, Leave, NonCanonical } from "./host.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
 import { layDownTables, section } from "./sections.ts";
-import { type CodeSource, Translator } from "./translator.ts";
-
-/** What the interpreter needs of the processor around it. Faults are thrown as CpuException. */
-export interface EngineHost extends CodeSource {
-  /** Where STATE.RIP is. */
-  place(): CodePlace;
-  /** Puts what is loaded into STATE.SCRATCH. */
-  load(low: number, high: number, bytes: number, forWrite: boolean): void;
-  /** Stores what is in STATE.SCRATCH. */
-  store(low: number, high: number, bytes: number): void;
-  /**
-   * An access through a segment, outside 64-bit mode, that is not plainly permitted.
-   * @param index of the segment register
-   */
-  checkSegment(index: number, offset: number, bytes: number, write: boolean): void;
-  /** Executes an instruction that has no code. STATE.RIP is behind it. */
-  procedure(instruction: DecodedInstruction): void;
-  /** For the regions of the JIT. */
-  readonly jit: JitHost &
-    Pick<JitSurroundings, "wordAt" | "moveWindow"> & {
-      /** How often memory that was in a window may have ceased to qualify. */
-      windowLosses(): number;
-    };
-  /**
-   * After an instruction that ends a block: brings what code is translated for up to date.
-   * @param resumes whether the instruction is one of those that change nothing of it
-   * @returns whether nothing else has to be looked at before the next instruction
-   */
-  goesOn(resumes: boolean): boolean;
-  /** As `Processor.settleShadow` and `keepShadow`. */
-  settleShadow(budget: number): void;
-  keepShadow(budget: number): void;
-  /** Turns what was thrown by any of the above into a fault; rethrows what is none. */
-  asFault(thrown: unknown): CpuException | Leave | NonCanonical;
-  /** #SS(0) or #GP(0). */
-  nonCanonical(instruction: DecodedInstruction, access: NonCanonical): CpuException;
-}
-
-/** Thrown for an address that is not canonical: the fault depends on the instruction. */
-export class NonCanonical {
-  readonly isStore: boolean;
-
-  constructor(isStore: boolean) {
-    this.isStore = isStore;
-  }
-}
-
-/** Thrown to leave the guest at the instruction under way, which will be executed again. */
-export class Leave {}
+import { Translator } from "./translator.ts";
 
 /** Why {@link Engine.run} came back. */
 export type Stop =
@@ -356,6 +308,12 @@ export class Engine {
   #regionProcedure(instruction: DecodedInstruction): boolean {
     const dropped = this.jit?.figures.dropped;
     const losses = this.#host.jit.windowLosses();
+    const { port, ends } = instruction.form.instruction;
+    if (port !== undefined && this.#host.jit.accessPort(instruction)) {
+      if (this.#isAsBefore(dropped, losses) && this.#goesOn(this.budget - 1, true)) return true;
+      this.#settleFlags();
+      return this.#stopRegion();
+    }
     const next = this.#view.getBigUint64(STATE.RIP, true);
     this.#settleFlags();
     if (!this.#attempt(() => this.#host.procedure(instruction))) {
@@ -365,11 +323,18 @@ export class Engine {
       return false;
     }
     const isDone =
-      instruction.form.instruction.ends === undefined ||
+      ends === undefined ||
       (next === this.#view.getBigUint64(STATE.RIP, true) && this.#goesOn(this.budget - 1, true));
-    const isLost = losses !== this.#host.jit.windowLosses();
-    if (isDone && dropped === this.jit?.figures.dropped && !isLost) return true;
-    // It may be this region that is out of date, or that has found its stack in a window.
+    return isDone && this.#isAsBefore(dropped, losses) ? true : this.#stopRegion();
+  }
+
+  /** Whether the region under way is still right, and so is what it has found of its stack. */
+  #isAsBefore(dropped: number | undefined, losses: number): boolean {
+    return dropped === this.jit?.figures.dropped && losses === this.#host.jit.windowLosses();
+  }
+
+  /** Behind the instruction. */
+  #stopRegion(): false {
     this.budget -= 1;
     this.#changed = true;
     return false;

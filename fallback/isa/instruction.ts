@@ -74,6 +74,8 @@ export interface Instruction {
    * changes neither segments nor mappings.
    */
   readonly resumes?: true;
+  /** Accesses a port: regions do so without the procedure where the guest plainly may. */
+  readonly port?: "in" | "out";
   /**
    * The meaning as a procedure, for what is rare or intricate; beside a {@link meaning}, for the
    * cases that this one leaves to it (`Emitter.fallbackUnless`).

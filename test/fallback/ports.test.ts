@@ -86,4 +86,21 @@ describe("ports that are connected", () => {
     expect(cpu.instructions).toBe(1 + 4 * 1000 + 1);
     expect(access.settled).toBe(true);
   });
+
+  it("end a region where something else is to be done, with flags and count as they are", () => {
+    // mov cx, 1000; again: cmp cx, 2000; out dx, al; adc bx, 0; dec cx; jnz again; hlt
+    const body = [0x81, 0xf9, 0xd0, 0x07, 0xee, 0x83, 0xd3, 0, 0x49, 0x75, 0xf5];
+    const { cpu, access, written } = start(3, 0xb9, 0xe8, 0x03, ...body, 0xf4);
+    cpu.connectPorts({ ...access, leaves: () => false, settled: false });
+    let exits = 0;
+    while (cpu.run(DEADLINE).kind === "accessed") {
+      exits++;
+      // Below: CF and SF, and neither ZF nor OF.
+      expect(cpu.readRegisters().rflags & 0x8c1n).toBe(0x81n);
+    }
+    expect(exits).toBe(1000);
+    expect(written).toHaveLength(1000);
+    expect(cpu.readRegisters().rbx & 0xffffn).toBe(1000n);
+    expect(cpu.instructions).toBe(1 + 5 * 1000 + 1);
+  });
 });

@@ -2,11 +2,8 @@
  * Arithmetic on x87's 80 bits in WebAssembly: zeros and normal numbers, rounded to nearest. What needs
  * more is refused. `float/` has all of it, in TypeScript.
  */
-import { STATE } from "../state.ts";
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
-import { callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
-import type { ModuleBuilder } from "../wasm/module-builder.ts";
-import { definePack, defineUnpack } from "./extended-conversion.ts";
+import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
 import {
   BIAS,
   drop,
@@ -14,11 +11,10 @@ import {
   equals,
   exponentOf,
   flagsOf,
+  isInRange,
+  isNormal,
   isPlain,
   one,
-  returnResult,
-  returnZero,
-  SPECIAL,
   TOP_BIT,
   top,
   zero,
@@ -26,239 +22,216 @@ import {
 
 const SIGN = 0x8000;
 const FAR = 128;
-/** Digits of opcodes. */
-const MULTIPLY = 1;
-const REVERSED = 1;
-const SUBTRACT = 4;
-const DIVIDE = 6;
+/** Of the digits of opcodes, 4 and 5 are subtractions. */
+const SUBTRACT_SHIFT = 2;
+
+/** By digits: 0, 4 and 5 add, 1 multiplies, 6 and 7 divide. */
+export type Kind = "add" | "multiply" | "divide";
 
 const half = i64.const(0xffff_ffff);
 const high = (value: I64): I64 => i64.shrU(value, i64.const(32));
 const low = (value: I64): I64 => i64.and(value, half);
 
-/**
- * Functions of a module. Results are in STATE.SCRATCH: the significand (or what goes to memory), sign
- * and exponent (an i32), and flags (an i32).
- */
-export class ExtendedArithmetic {
-  readonly #compute: number;
-  readonly #round: number;
-  readonly #unpack: number;
-  readonly #pack: number;
-
-  constructor(module: ModuleBuilder) {
-    const define = (
-      parameters: readonly ("i32" | "i64")[],
-      body: (fn: FunctionBuilder) => void,
-    ): number => {
-      const index = module.addFunction({ parameters, results: ["i32"] });
-      const fn = new FunctionBuilder(parameters);
-      body(fn);
-      fn.code.push(0x00);
-      module.define(index, fn.finish());
-      return index;
-    };
-    this.#round = define(["i32", "i32", "i64", "i64"], (fn) => defineRound(fn));
-    this.#compute = define(["i32", "i64", "i32", "i64", "i32"], (fn) => this.#defineCompute(fn));
-    this.#unpack = define(["i32", "i64"], (fn) => defineUnpack(fn));
-    this.#pack = define(["i32", "i32", "i64", "i32"], (fn) => definePack(fn));
-  }
-
-  /** Whether it is zero or a normal number. */
-  isPlain({ significand, signExponent }: Extended): I32 {
-    return isPlain(significand, signExponent);
-  }
-
-  /** @param operation digit of the opcode. @returns whether there is a result */
-  compute(operation: I32, a: Extended, b: Extended): I32 {
-    const operands = [a.significand, a.signExponent, b.significand, b.signExponent];
-    return callResult("i32", this.#compute, operation, ...operands);
-  }
-
-  /** A number from memory. @param kind `MEMORY_KIND` @returns whether it is one */
-  unpack(kind: I32, bits: I64): I32 {
-    return callResult("i32", this.#unpack, kind, bits);
-  }
-
-  /** A number for memory. @param kind `STORE_KIND` @returns whether it is one there, too */
-  pack(kind: I32, truncates: I32, { significand, signExponent }: Extended): I32 {
-    return callResult("i32", this.#pack, kind, truncates, significand, signExponent);
-  }
-
-  /** (operation, significand and sign and exponent of a, of b) */
-  #defineCompute(fn: FunctionBuilder): void {
-    const operation = fn.parameter(0, "i32");
-    const [aBits, bBits] = [fn.parameter(1, "i64"), fn.parameter(3, "i64")];
-    const [a, b] = [fn.parameter(2, "i32"), fn.parameter(4, "i32")];
-    for (const [bits, signExponent] of [
-      [aBits, a],
-      [bBits, b],
-    ] as const) {
-      fn.if(i32.eqz(isPlain(bits, signExponent)), () => fn.return(zero));
-    }
-    // FSUBR and FDIVR.
-    const isReversed = i32.and(i32.geU(operation, i32.const(SUBTRACT)), i32.const(REVERSED));
-    fn.if(i32.and(isReversed, operation), () => exchange(fn, aBits, a, bBits, b));
-    const isSubtraction = equals(i32.and(operation, i32.const(~REVERSED)), SUBTRACT);
-    fn.if(isSubtraction, () => fn.set(b, i32.xor(b, i32.const(SIGN))));
-    const sign = fn.let(i32.and(i32.xor(a, b), i32.const(SIGN)));
-    const multiplies = equals(operation, MULTIPLY);
-    fn.if(multiplies, () => this.#multiply(fn, sign));
-    fn.if(i32.geU(operation, i32.const(DIVIDE)), () => this.#divide(fn, sign));
-    this.#add(fn);
-  }
-
-  /** Returns the result, which is not zero. The significand's highest bit is set. */
-  #returnRounded(fn: FunctionBuilder, sign: I32, exponent: I32, upper: I64, lower: I64): void {
-    fn.return(callResult("i32", this.#round, sign, exponent, upper, lower));
-  }
-
-  #multiply(fn: FunctionBuilder, sign: I32): void {
-    const [aBits, bBits] = [fn.parameter(1, "i64"), fn.parameter(3, "i64")];
-    fn.if(i32.or(i64.eqz(aBits), i64.eqz(bBits)), () => returnZero(fn, sign));
-    const { upper, lower } = product(fn, aBits, bBits);
-    const sum = i32.add(exponentOf(fn.parameter(2, "i32")), exponentOf(fn.parameter(4, "i32")));
-    const exponent = fn.let(i32.sub(sum, i32.const(BIAS - 1)));
-    fn.if(i64.geS(upper, i64.const(0)), () => {
-      fn.set(upper, i64.or(i64.shl(upper, i64.const(1)), i64.shrU(lower, i64.const(63))));
-      fn.set(lower, i64.shl(lower, i64.const(1)));
-      fn.set(exponent, i32.sub(exponent, one));
-    });
-    this.#returnRounded(fn, sign, exponent, upper, lower);
-  }
-
-  #divide(fn: FunctionBuilder, sign: I32): void {
-    const [aBits, bBits] = [fn.parameter(1, "i64"), fn.parameter(3, "i64")];
-    // Division by zero is an exception.
-    fn.if(i64.eqz(bBits), () => fn.return(zero));
-    fn.if(i64.eqz(aBits), () => returnZero(fn, sign));
-    const difference = i32.sub(
-      exponentOf(fn.parameter(2, "i32")),
-      exponentOf(fn.parameter(4, "i32")),
-    );
-    const exponent = fn.let(i32.add(difference, i32.const(BIAS)));
-    // The dividend, such that the quotient has 64 bits.
-    const upper = fn.let(aBits);
-    const lower = fn.let(i64.const(0));
-    fn.if(
-      i64.geU(aBits, bBits),
-      () => {
-        fn.set(upper, i64.shrU(aBits, i64.const(1)));
-        fn.set(lower, i64.shl(aBits, i64.const(63)));
-      },
-      () => fn.set(exponent, i32.sub(exponent, one)),
-    );
-    const { quotient, rest } = divide(fn, upper, lower, bBits);
-    // What is left: nothing, less than half of the divisor, half, or more.
-    const doubled = fn.let(i64.shl(rest, i64.const(1)));
-    const isAbove = i32.or(i64.ltS(rest, i64.const(0)), i64.gtU(doubled, bBits));
-    const isHalf = i32.and(i64.geS(rest, i64.const(0)), i64.eq(doubled, bBits));
-    const above = i64.const(TOP_BIT + 1n);
-    const tail = select(isAbove, above, select(isHalf, top, i64.const(1)));
-    const left = select(i64.eqz(rest), i64.const(0), tail);
-    this.#returnRounded(fn, sign, exponent, quotient, left);
-  }
-
-  #add(fn: FunctionBuilder): void {
-    const [aBits, bBits] = [fn.parameter(1, "i64"), fn.parameter(3, "i64")];
-    const [a, b] = [fn.parameter(2, "i32"), fn.parameter(4, "i32")];
-    const signOf = (value: I32): I32 => i32.and(value, i32.const(SIGN));
-    fn.if(i64.eqz(bBits), () => {
-      // Zeros of different signs add up to a positive one.
-      fn.if(i64.eqz(aBits), () => returnZero(fn, signOf(i32.and(a, b))));
-      this.#returnRounded(fn, signOf(a), exponentOf(a), aBits, i64.const(0));
-    });
-    fn.if(i64.eqz(aBits), () =>
-      this.#returnRounded(fn, signOf(b), exponentOf(b), bBits, i64.const(0)),
-    );
-    const isLess = i32.ltU(exponentOf(a), exponentOf(b));
-    const isEven = i32.eq(exponentOf(a), exponentOf(b));
-    fn.if(i32.or(isLess, i32.and(isEven, i64.ltU(aBits, bBits))), () =>
-      exchange(fn, aBits, a, bBits, b),
-    );
-    const sign = fn.let(signOf(a));
-    const exponent = fn.let(exponentOf(a));
-    const { upper, lower } = shiftedRight(fn, bBits, i32.sub(exponent, exponentOf(b)));
-    fn.if(
-      signOf(i32.xor(a, b)),
-      () => {
-        fn.set(upper, i64.sub(aBits, upper));
-        fn.set(upper, i64.sub(upper, i64.extendU(i64.ne(lower, i64.const(0)))));
-        fn.set(lower, i64.sub(i64.const(0), lower));
-        fn.if(i64.eqz(i64.or(upper, lower)), () => returnZero(fn, zero));
-        normalise(fn, exponent, upper, lower);
-      },
-      () => {
-        fn.set(upper, i64.add(upper, aBits));
-        fn.if(i64.ltU(upper, aBits), () => {
-          const sticky = i64.and(lower, i64.const(1));
-          const shifted = i64.or(i64.shrU(lower, i64.const(1)), i64.shl(upper, i64.const(63)));
-          fn.set(lower, i64.or(shifted, sticky));
-          fn.set(upper, i64.or(i64.shrU(upper, i64.const(1)), top));
-          fn.set(exponent, i32.add(exponent, one));
-        });
-      },
-    );
-    this.#returnRounded(fn, sign, exponent, upper, lower);
-  }
+/** A result, and flags of the status word. */
+export interface Outcome extends Extended {
+  readonly flags: Local<"i32">;
 }
 
-function exchange(
-  fn: FunctionBuilder,
-  aBits: Local<"i64">,
-  a: Local<"i32">,
-  bBits: Local<"i64">,
-  b: Local<"i32">,
-): void {
-  const bits = fn.let(aBits);
-  fn.set(aBits, bBits);
-  fn.set(bBits, bits);
-  const word = fn.let(a);
-  fn.set(a, b);
-  fn.set(b, word);
-}
-
-/** A number in two variables: bits below 64 are the second's. */
-interface Wide {
+/** A sum, product or quotient that has not been rounded: its highest bit is set. */
+interface Unrounded {
+  readonly sign: Local<"i32">;
+  readonly exponent: Local<"i32">;
   readonly upper: Local<"i64">;
   readonly lower: Local<"i64">;
 }
 
+/**
+ * Computes in place. The function under construction returns zero where there is no result.
+ * @param operation digit of the opcode, of the {@link Kind}
+ * @param a, b are changed
+ * @param control x87's control word
+ */
+export function compute(
+  fn: FunctionBuilder,
+  kind: Kind,
+  operation: I32,
+  a: Extended,
+  b: Extended,
+  control: Local<"i32">,
+): Outcome {
+  const outcome: Outcome = {
+    significand: fn.local("i64"),
+    signExponent: fn.local("i32"),
+    flags: fn.local("i32"),
+  };
+  const result: Unrounded = {
+    ...{ sign: fn.local("i32"), exponent: fn.local("i32") },
+    ...{ upper: fn.local("i64"), lower: fn.local("i64") },
+  };
+  fn.block((done) => {
+    const zeroOf = (sign: I32): void => {
+      fn.set(outcome.significand, i64.const(0));
+      fn.set(outcome.signExponent, sign);
+      fn.set(outcome.flags, zero);
+      fn.branch(done);
+    };
+    fn.block((round) => {
+      // FSUBR and FDIVR.
+      const isReversed = i32.and(operation, one);
+      if (kind !== "multiply") fn.if(isReversed, () => exchange(fn, a, b));
+      if (kind === "add") {
+        const isSubtraction = i32.shrU(operation, i32.const(SUBTRACT_SHIFT));
+        fn.set(b.signExponent, i32.xor(b.signExponent, i32.shl(isSubtraction, i32.const(15))));
+      }
+      fn.set(result.sign, signOf(i32.xor(a.signExponent, b.signExponent)));
+      fn.if(i32.eqz(i32.and(isNormal(a), isNormal(b))), () => {
+        const bothPlain = i32.and(isPlain(a), isPlain(b));
+        fn.if(i32.eqz(bothPlain), () => fn.return(zero));
+        // Division by zero is an exception.
+        if (kind === "divide") fn.if(i64.eqz(b.significand), () => fn.return(zero));
+        if (kind !== "add") {
+          zeroOf(result.sign);
+          return;
+        }
+        // Zeros of different signs add up to a positive one.
+        const both = i64.or(a.significand, b.significand);
+        fn.if(i64.eqz(both), () => zeroOf(signOf(i32.and(a.signExponent, b.signExponent))));
+        fn.if(i64.eqz(a.significand), () => exchange(fn, a, b));
+        fn.set(result.sign, signOf(a.signExponent));
+        fn.set(result.exponent, exponentOf(a.signExponent));
+        fn.set(result.upper, a.significand);
+        fn.set(result.lower, i64.const(0));
+        fn.branch(round);
+      });
+      if (kind === "multiply") multiply(fn, a, b, result);
+      else if (kind === "divide") divide(fn, a, b, result);
+      else add(fn, a, b, result, () => zeroOf(zero));
+    });
+    roundInto(fn, outcome, result, control);
+  });
+  return outcome;
+}
+
+const signOf = (signExponent: I32): I32 => i32.and(signExponent, i32.const(SIGN));
+
+function multiply(fn: FunctionBuilder, a: Extended, b: Extended, result: Unrounded): void {
+  const { exponent, upper, lower } = result;
+  multiplyInto(fn, a.significand, b.significand, result);
+  const sum = i32.add(exponentOf(a.signExponent), exponentOf(b.signExponent));
+  fn.set(exponent, i32.sub(sum, i32.const(BIAS - 1)));
+  fn.if(i64.geS(upper, i64.const(0)), () => {
+    fn.set(upper, i64.or(i64.shl(upper, i64.const(1)), i64.shrU(lower, i64.const(63))));
+    fn.set(lower, i64.shl(lower, i64.const(1)));
+    fn.set(exponent, i32.sub(exponent, one));
+  });
+}
+
+function divide(fn: FunctionBuilder, a: Extended, b: Extended, result: Unrounded): void {
+  const { exponent, upper, lower } = result;
+  const difference = i32.sub(exponentOf(a.signExponent), exponentOf(b.signExponent));
+  fn.set(exponent, i32.add(difference, i32.const(BIAS)));
+  // The dividend, such that the quotient has 64 bits.
+  fn.set(upper, a.significand);
+  fn.set(lower, i64.const(0));
+  fn.if(
+    i64.geU(a.significand, b.significand),
+    () => {
+      fn.set(upper, i64.shrU(a.significand, i64.const(1)));
+      fn.set(lower, i64.shl(a.significand, i64.const(63)));
+    },
+    () => fn.set(exponent, i32.sub(exponent, one)),
+  );
+  const { quotient, rest } = quotientOf(fn, upper, lower, b.significand);
+  // What is left: nothing, less than half of the divisor, half, or more.
+  const doubled = fn.let(i64.shl(rest, i64.const(1)));
+  const isAbove = i32.or(i64.ltS(rest, i64.const(0)), i64.gtU(doubled, b.significand));
+  const isHalf = i32.and(i64.geS(rest, i64.const(0)), i64.eq(doubled, b.significand));
+  const above = i64.const(TOP_BIT + 1n);
+  const tail = select(isAbove, above, select(isHalf, top, i64.const(1)));
+  fn.set(upper, quotient);
+  fn.set(lower, select(i64.eqz(rest), i64.const(0), tail));
+}
+
+/** @param none what to do where the sum is zero */
+function add(
+  fn: FunctionBuilder,
+  a: Extended,
+  b: Extended,
+  { sign, exponent, upper, lower }: Unrounded,
+  none: () => void,
+): void {
+  const isLess = i32.ltU(exponentOf(a.signExponent), exponentOf(b.signExponent));
+  const isEven = i32.eq(exponentOf(a.signExponent), exponentOf(b.signExponent));
+  const isSmaller = i64.ltU(a.significand, b.significand);
+  fn.if(i32.or(isLess, i32.and(isEven, isSmaller)), () => exchange(fn, a, b));
+  const differ = fn.let(sign);
+  fn.set(sign, signOf(a.signExponent));
+  fn.set(exponent, exponentOf(a.signExponent));
+  const distance = i32.sub(exponent, exponentOf(b.signExponent));
+  shiftInto(fn, b.significand, distance, upper, lower);
+  fn.if(
+    differ,
+    () => {
+      fn.set(upper, i64.sub(a.significand, upper));
+      fn.set(upper, i64.sub(upper, i64.extendU(i64.ne(lower, i64.const(0)))));
+      fn.set(lower, i64.sub(i64.const(0), lower));
+      fn.if(i64.eqz(i64.or(upper, lower)), none);
+      normalise(fn, exponent, upper, lower);
+    },
+    () => {
+      fn.set(upper, i64.add(upper, a.significand));
+      fn.if(i64.ltU(upper, a.significand), () => {
+        const sticky = i64.and(lower, i64.const(1));
+        const shifted = i64.or(i64.shrU(lower, i64.const(1)), i64.shl(upper, i64.const(63)));
+        fn.set(lower, i64.or(shifted, sticky));
+        fn.set(upper, i64.or(i64.shrU(upper, i64.const(1)), top));
+        fn.set(exponent, i32.add(exponent, one));
+      });
+    },
+  );
+}
+
+function exchange(fn: FunctionBuilder, a: Extended, b: Extended): void {
+  const bits = fn.let(a.significand);
+  fn.set(a.significand, b.significand);
+  fn.set(b.significand, bits);
+  const word = fn.let(a.signExponent);
+  fn.set(a.signExponent, b.signExponent);
+  fn.set(b.signExponent, word);
+}
+
 /** Of 64 bits each. */
-function product(fn: FunctionBuilder, a: I64, b: I64): Wide {
+function multiplyInto(fn: FunctionBuilder, a: I64, b: I64, { upper, lower }: Unrounded): void {
   const [aHigh, aLow] = [fn.let(high(a)), fn.let(low(a))];
   const [bHigh, bLow] = [fn.let(high(b)), fn.let(low(b))];
   const least = fn.let(i64.mul(aLow, bLow));
   const crossed = fn.let(i64.add(i64.mul(aHigh, bLow), high(least)));
   const middle = fn.let(i64.add(i64.mul(aLow, bHigh), low(crossed)));
-  const most = i64.add(i64.mul(aHigh, bHigh), i64.add(high(crossed), high(middle)));
-  const lower = fn.let(i64.or(i64.shl(middle, i64.const(32)), low(least)));
-  return { upper: fn.let(most), lower };
+  fn.set(upper, i64.add(i64.mul(aHigh, bHigh), i64.add(high(crossed), high(middle))));
+  fn.set(lower, i64.or(i64.shl(middle, i64.const(32)), low(least)));
 }
 
 /** The lowest bit stands for all that has gone below it, too. @param count not negative */
-function shiftedRight(fn: FunctionBuilder, bits: Local<"i64">, count: I32): Wide {
+function shiftInto(
+  fn: FunctionBuilder,
+  bits: Local<"i64">,
+  count: I32,
+  upper: Local<"i64">,
+  lower: Local<"i64">,
+): void {
   const by = fn.let(count);
   const wide = fn.let(i64.extendU(by));
-  const upper = fn.let(bits);
-  const lower = fn.let(i64.const(0));
   const back = i64.sub(i64.const(0), wide);
-  fn.if(i32.geU(by, i32.const(FAR)), () => {
-    fn.set(upper, i64.const(0));
-    fn.set(lower, i64.const(1));
-  });
-  fn.if(i32.ltU(i32.sub(by, one), i32.const(63)), () => {
-    fn.set(upper, i64.shrU(bits, wide));
-    fn.set(lower, i64.shl(bits, back));
-  });
-  fn.if(i32.ltU(i32.sub(by, i32.const(64)), i32.const(64)), () => {
+  // Counts of shifts are taken modulo 64.
+  fn.set(upper, i64.shrU(bits, wide));
+  fn.set(lower, select(by, i64.shl(bits, back), i64.const(0)));
+  fn.if(i32.geU(by, i32.const(64)), () => {
     const lost = select(equals(by, 64), i64.const(0), i64.shl(bits, back));
     const sticky = i64.extendU(i64.ne(lost, i64.const(0)));
+    const isFar = i32.geU(by, i32.const(FAR));
     fn.set(upper, i64.const(0));
-    // Counts of shifts are taken modulo 64.
-    fn.set(lower, i64.or(i64.shrU(bits, wide), sticky));
+    fn.set(lower, select(isFar, i64.const(1), i64.or(i64.shrU(bits, wide), sticky)));
   });
-  return { upper, lower };
 }
 
 /** Shifts left until the highest bit is set; not all are zero. */
@@ -286,7 +259,7 @@ function normalise(
  * 128 by 64 bits, by digits of 32 (Knuth, The Art of Computer Programming vol. 2, 4.3.1, algorithm D).
  * @param divisor has its highest bit set, and is more than `upper`
  */
-function divide(
+function quotientOf(
   fn: FunctionBuilder,
   upper: Local<"i64">,
   lower: Local<"i64">,
@@ -320,33 +293,37 @@ function divide(
   return { quotient: i64.or(i64.shl(first, i64.const(32)), second), rest };
 }
 
-/** (sign, biased exponent, upper, lower): rounds as precision control says. */
-function defineRound(fn: FunctionBuilder): void {
-  const sign = fn.parameter(0, "i32");
-  const exponent = fn.parameter(1, "i32");
-  const upper = fn.parameter(2, "i64");
-  const lower = fn.parameter(3, "i64");
-  const value = fn.let(upper);
+/** Of 24, (reserved: 64,) 53 and 64 bits, by precision control, these are dropped. */
+const DROPPED = i32.const(40 | (11 << 16));
+const PRECISION_SHIFT = i32.const(8);
+const FULL_PRECISION = 0x300;
+
+/** Rounds as precision control says; the function returns where the exponent is out of range. */
+function roundInto(
+  fn: FunctionBuilder,
+  outcome: Outcome,
+  { sign, exponent, upper, lower }: Unrounded,
+  control: Local<"i32">,
+): void {
+  const value = outcome.significand;
+  fn.set(value, upper);
   const increment = fn.let(i64.const(1));
   const odd = i32.wrap(i64.and(upper, i64.const(1)));
   const isInexact = fn.let(i64.ne(lower, i64.const(0)));
   const atMiddle = i32.and(i64.eq(lower, top), odd);
   const isUp = fn.let(i32.or(i64.gtU(lower, top), atMiddle));
-  // Of 24, (reserved: 64,) 53 and 64 bits, these are dropped.
-  const control = i32.and(
-    i32.shrU(i32.load16U(zero, STATE.X87_CONTROL), i32.const(8)),
-    i32.const(3),
-  );
-  const count = fn.let(
-    i32.and(i32.shrU(i32.const(40 | (11 << 16)), i32.shl(control, i32.const(3))), i32.const(0x3f)),
-  );
-  fn.if(count, () => {
-    const by = i64.extendU(count);
-    const dropped = drop(fn, upper, by, isInexact);
-    fn.set(value, dropped.value);
-    fn.set(isInexact, dropped.isInexact);
-    fn.set(isUp, dropped.isUp);
-    fn.set(increment, i64.shl(i64.const(1), by));
+  const precision = i32.and(control, i32.const(FULL_PRECISION));
+  fn.if(i32.ne(precision, i32.const(FULL_PRECISION)), () => {
+    const place = i32.shl(i32.shrU(precision, PRECISION_SHIFT), i32.const(3));
+    const count = fn.let(i32.and(i32.shrU(DROPPED, place), i32.const(0x3f)));
+    fn.if(count, () => {
+      const by = i64.extendU(count);
+      const dropped = drop(fn, upper, by, isInexact);
+      fn.set(value, dropped.value);
+      fn.set(isInexact, dropped.isInexact);
+      fn.set(isUp, dropped.isUp);
+      fn.set(increment, i64.shl(i64.const(1), by));
+    });
   });
   fn.if(isUp, () => {
     fn.set(value, i64.add(value, increment));
@@ -356,7 +333,7 @@ function defineRound(fn: FunctionBuilder): void {
     });
   });
   // Overflow and underflow.
-  const inRange = i32.ltU(i32.sub(exponent, one), i32.const(SPECIAL - 1));
-  fn.if(i32.eqz(inRange), () => fn.return(zero));
-  returnResult(fn, value, i32.or(sign, exponent), flagsOf(isInexact, isUp));
+  fn.if(i32.eqz(isInRange(exponent)), () => fn.return(zero));
+  fn.set(outcome.signExponent, i32.or(sign, exponent));
+  fn.set(outcome.flags, flagsOf(isInexact, isUp));
 }

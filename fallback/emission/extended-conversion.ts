@@ -1,33 +1,52 @@
 /** x87's 80 bits from and to the formats that numbers have in memory. */
 import { type I32, i32, i64, select } from "../wasm/expression.ts";
-import type { FunctionBuilder, Label, Local } from "../wasm/function-builder.ts";
+import { FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
+import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import {
   BIAS,
   drop,
+  type Extended,
   equals,
   exponentOf,
   flagsOf,
   isPlain,
   one,
   returnResult,
-  returnZero,
   top,
   zero,
 } from "./extended-format.ts";
 
-/** (kind, bits) */
-export function defineUnpack(fn: FunctionBuilder): void {
-  const kind = fn.parameter(0, "i32");
-  const bits = fn.parameter(1, "i64");
-  fn.if(equals(kind, 0), () => unpackReal(fn, bits, 8, 23));
-  fn.if(equals(kind, 1), () => unpackReal(fn, bits, 11, 52));
-  fn.if(i64.eqz(bits), () => returnZero(fn, zero));
-  const negative = fn.let(i64.ltS(bits, i64.const(0)));
-  const magnitude = fn.let(select(negative, i64.sub(i64.const(0), bits), bits));
-  const count = fn.let(i64.clz(magnitude));
-  const exponent = i32.sub(i32.const(BIAS + 63), i32.wrap(count));
-  const signExponent = i32.or(i32.shl(negative, i32.const(15)), exponent);
-  returnResult(fn, i64.shl(magnitude, count), signExponent, zero);
+/**
+ * A number from memory, in place; the function under construction returns where it is neither zero nor
+ * normal.
+ * @param kind `MEMORY_KIND`
+ * @param otherwise what it returns then
+ */
+export function unpack(
+  fn: FunctionBuilder,
+  kind: Local<"i32">,
+  bits: Local<"i64">,
+  otherwise: number,
+): Extended {
+  const number = { significand: fn.local("i64"), signExponent: fn.local("i32") };
+  fn.block((done) => {
+    const unpackAs = (exponentBits: number, fractionBits: number) => () => {
+      unpackReal(fn, bits, exponentBits, fractionBits, number, otherwise);
+      fn.branch(done);
+    };
+    fn.if(equals(kind, 1), unpackAs(11, 52));
+    fn.if(i32.eqz(kind), unpackAs(8, 23));
+    fn.set(number.significand, i64.const(0));
+    fn.set(number.signExponent, zero);
+    fn.branchIf(i64.eqz(bits), done);
+    const negative = fn.let(i64.ltS(bits, i64.const(0)));
+    const magnitude = fn.let(select(negative, i64.sub(i64.const(0), bits), bits));
+    const count = fn.let(i64.clz(magnitude));
+    const exponent = i32.sub(i32.const(BIAS + 63), i32.wrap(count));
+    fn.set(number.significand, i64.shl(magnitude, count));
+    fn.set(number.signExponent, i32.or(i32.shl(negative, i32.const(15)), exponent));
+  });
+  return number;
 }
 
 function unpackReal(
@@ -35,28 +54,48 @@ function unpackReal(
   bits: Local<"i64">,
   exponentBits: number,
   fractionBits: number,
+  { significand, signExponent }: Extended,
+  otherwise: number,
 ): void {
   const ones = 2 ** exponentBits - 1;
   const upper = fn.let(i32.wrap(i64.shrU(bits, i64.const(fractionBits))));
-  const sign = fn.let(i32.shl(i32.shrU(upper, i32.const(exponentBits)), i32.const(15)));
   const exponent = fn.let(i32.and(upper, i32.const(ones)));
-  const fraction = fn.let(i64.shl(bits, i64.const(64 - fractionBits)));
-  fn.if(i32.eqz(exponent), () => {
-    fn.if(i64.eqz(fraction), () => returnZero(fn, sign));
-    fn.return(zero);
-  });
-  fn.if(equals(exponent, ones), () => fn.return(zero));
-  const significand = i64.or(i64.shrU(fraction, i64.const(1)), top);
-  const biased = i32.add(exponent, i32.const(BIAS - (ones >> 1)));
-  returnResult(fn, significand, i32.or(sign, biased), zero);
+  fn.set(significand, i64.shl(bits, i64.const(64 - fractionBits)));
+  fn.set(signExponent, i32.shl(i32.shrU(upper, i32.const(exponentBits)), i32.const(15)));
+  fn.if(
+    i32.ltU(i32.sub(exponent, one), i32.const(ones - 1)),
+    () => {
+      fn.set(significand, i64.or(i64.shrU(significand, i64.const(1)), top));
+      const biased = i32.add(exponent, i32.const(BIAS - (ones >> 1)));
+      fn.set(signExponent, i32.or(signExponent, biased));
+    },
+    () => {
+      const isOther = i32.or(exponent, i64.ne(significand, i64.const(0)));
+      fn.if(isOther, () => fn.return(i32.const(otherwise)));
+    },
+  );
 }
 
-/** (kind, whether integers are truncated, significand, sign and exponent) */
-export function definePack(fn: FunctionBuilder): void {
+/**
+ * Adds the function that makes of a number what goes to memory: (kind, whether integers are truncated,
+ * significand, sign and exponent) → whether it is one there, too. It leaves the bits in STATE.SCRATCH, and
+ * flags (an i32) 12 bytes on.
+ */
+export function addPack(module: ModuleBuilder): number {
+  const parameters = ["i32", "i32", "i64", "i32"] as const;
+  const index = module.addFunction({ parameters, results: ["i32"] });
+  const fn = new FunctionBuilder(parameters);
+  definePack(fn);
+  fn.code.push(0x00);
+  module.define(index, fn.finish());
+  return index;
+}
+
+function definePack(fn: FunctionBuilder): void {
   const kind = fn.parameter(0, "i32");
   const bits = fn.parameter(2, "i64");
   const signExponent = fn.parameter(3, "i32");
-  fn.if(i32.eqz(isPlain(bits, signExponent)), () => fn.return(zero));
+  fn.if(i32.eqz(isPlain({ significand: bits, signExponent })), () => fn.return(zero));
   fn.if(equals(kind, 0), () => packReal(fn, bits, signExponent, 8, 23));
   fn.if(equals(kind, 1), () => packReal(fn, bits, signExponent, 11, 52));
   packInteger(fn);

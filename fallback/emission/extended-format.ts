@@ -24,27 +24,27 @@ export const top = i64.const(TOP_BIT);
 export const equals = (a: I32, value: number): I32 => i32.eq(a, i32.const(value));
 export const exponentOf = (signExponent: I32): I32 => i32.and(signExponent, i32.const(SPECIAL));
 
+/** Whether it is the exponent of a normal number. */
+export const isInRange = (exponent: I32): I32 =>
+  i32.ltU(i32.sub(exponent, one), i32.const(SPECIAL - 1));
+
+export const isNormal = ({ significand, signExponent }: Extended): I32 =>
+  i32.and(i64.ltS(significand, i64.const(0)), isInRange(exponentOf(signExponent)));
+
 /** Zero, or normal. */
-export function isPlain(significand: I64, signExponent: I32): I32 {
-  const exponent = exponentOf(signExponent);
-  const isNormal = i32.and(
-    i64.ltS(significand, i64.const(0)),
-    i32.ltU(i32.sub(exponent, one), i32.const(SPECIAL - 1)),
-  );
+export function isPlain(number: Extended): I32 {
+  const { significand, signExponent } = number;
   const isZero = i32.and(i64.eqz(significand), i32.eqz(exponentOf(signExponent)));
-  return i32.or(isNormal, isZero);
+  return i32.or(isNormal(number), isZero);
 }
 
-/** Leaves a result in STATE.SCRATCH: see `ExtendedArithmetic`. */
+/** Leaves a result in STATE.SCRATCH: see `addPack`. */
 export function returnResult(fn: FunctionBuilder, bits: I64, signExponent: I32, flags: I32): void {
   fn.store(zero, bits, STATE.SCRATCH);
   fn.store(zero, signExponent, STATE.SCRATCH + 8);
   fn.store(zero, flags, STATE.SCRATCH + 12);
   fn.return(one);
 }
-
-export const returnZero = (fn: FunctionBuilder, sign: I32): void =>
-  returnResult(fn, i64.const(0), sign, zero);
 
 /** What dropping low bits of a significand does. */
 export interface Dropped {

@@ -11,8 +11,9 @@ import { STATE } from "../state.ts";
 import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { type Callee, callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
-import { ExtendedArithmetic } from "./extended-arithmetic.ts";
-import type { Extended } from "./extended-format.ts";
+import { compute, type Kind } from "./extended-arithmetic.ts";
+import { addPack, unpack } from "./extended-conversion.ts";
+import { type Extended, isPlain } from "./extended-format.ts";
 
 /** Of the control word: rounding, of which this is truncation. */
 const ROUNDING = 0x0c00;
@@ -27,18 +28,30 @@ export const STORE_KIND = { REAL_32: 0, REAL_64: 1, TRUNCATE: 128 } as const;
 /** What {@link X87Functions}.compare… return. */
 export const COMPARED = { NOT: -1, LESS: 1, EQUAL: 2 } as const;
 
-const three = ["i32", "i32", "i32"] as const;
 const yes = ["i32"] as const;
+const BETWEEN_REGISTERS = { parameters: ["i32", "i32", "i32", "i32"], results: yes } as const;
+const WITH_NUMBER = { parameters: ["i32", "i32", "i64"], results: yes } as const;
+
+/** Which kind of arithmetic an operation is. */
+export function kindOf(operation: number): Kind {
+  if (operation === 1) return "multiply";
+  return operation < 6 ? "add" : "divide";
+}
 
 /**
  * Each returns 1, or 0 if it has done nothing. Registers are i of ST(i), and `pops` how often the stack
- * is popped. An operation is the digit of its opcode (FADD 0, FMUL 1, FSUB 4, FSUBR 5, FDIV 6, FDIVR 7).
+ * is popped. An operation is the digit of its opcode (FADD 0, FMUL 1, FSUB 4, FSUBR 5, FDIV 6, FDIVR 7);
+ * {@link kindOf} says whose.
  */
 const SIGNATURES = {
   /** ST(destination) by ST(source). Parameters: operation, destination, source, pops. */
-  arithmetic: { parameters: [...three, "i32"], results: yes },
+  add: BETWEEN_REGISTERS,
+  multiply: BETWEEN_REGISTERS,
+  divide: BETWEEN_REGISTERS,
   /** ST(0) by a number in memory. Parameters: operation, {@link MEMORY_KIND}, bits. */
-  arithmeticWith: { parameters: ["i32", "i32", "i64"], results: yes },
+  addWith: WITH_NUMBER,
+  multiplyWith: WITH_NUMBER,
+  divideWith: WITH_NUMBER,
   /** Parameters: significand, sign and exponent. */
   push: { parameters: ["i64", "i32"], results: yes },
   /** Parameters: {@link MEMORY_KIND}, bits. */
@@ -79,8 +92,7 @@ export const X87_FUNCTIONS = Object.entries(SIGNATURES) as readonly (readonly [
 export function buildX87Functions(pages: number, shared: boolean): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory("cpu", "memory", pages, shared);
-  const extended = new ExtendedArithmetic(module);
-  const unit = new Unit(module, extended);
+  const unit = new Unit(module);
   for (const [name, signature] of X87_FUNCTIONS) {
     const index = module.addFunction(signature);
     const fn = new FunctionBuilder(signature.parameters);
@@ -94,127 +106,139 @@ export function buildX87Functions(pages: number, shared: boolean): Uint8Array<Ar
 
 const zero = i32.const(0);
 const one = i32.const(1);
+const KIND_WITH = { addWith: "add", multiplyWith: "multiply", divideWith: "divide" } as const;
 
 interface Register extends Extended {
   /** Not counted from the stack's top. */
   readonly number: Local<"i32">;
 }
 
-class Unit {
-  readonly #extended: ExtendedArithmetic;
-  readonly #push: number;
-  readonly #compute: number;
+/** The unit's state as a function has found it. */
+interface Found {
+  readonly control: Local<"i32">;
+  readonly status: Local<"i32">;
+  readonly tags: Local<"i32">;
+  /** The stack's top: ST(0) is this register. */
+  readonly top: Local<"i32">;
+}
 
-  constructor(module: ModuleBuilder, extended: ExtendedArithmetic) {
-    this.#extended = extended;
-    this.#push = module.addFunction(SIGNATURES.push);
-    const push = new FunctionBuilder(SIGNATURES.push.parameters);
-    this.#definePush(push);
-    push.code.push(0x00);
-    module.define(this.#push, push.finish());
-    // (operation, destination, significand, sign and exponent)
-    const signature = { parameters: ["i32", "i32", "i64", "i32"], results: yes } as const;
-    this.#compute = module.addFunction(signature);
-    const compute = new FunctionBuilder(signature.parameters);
-    this.#defineCompute(compute);
-    compute.code.push(0x00);
-    module.define(this.#compute, compute.finish());
+class Unit {
+  readonly #pack: number;
+
+  constructor(module: ModuleBuilder) {
+    this.#pack = addPack(module);
   }
 
   define(name: X87Function, fn: FunctionBuilder): void {
     const p = (n: number) => fn.parameter(n, "i32");
     switch (name) {
-      case "arithmetic":
-        this.#arithmetic(fn);
+      case "add":
+      case "multiply":
+      case "divide":
+        this.#computed(fn, name, p(1), p(3), (usual) => this.#used(fn, usual, p(2)));
         break;
-      case "arithmeticWith":
-        this.#withNumber(fn, p(1), fn.parameter(2, "i64"), (value) =>
-          callResult("i32", this.#compute, p(0), zero, value.significand, value.signExponent),
-        );
+      case "addWith":
+      case "multiplyWith":
+      case "divideWith": {
+        const number = unpack(fn, p(1), fn.parameter(2, "i64"), 0);
+        this.#computed(fn, KIND_WITH[name], zero, zero, () => number);
         break;
+      }
       case "push":
-        fn.return(callResult("i32", this.#push, fn.parameter(0, "i64"), fn.parameter(1, "i32")));
+        this.#pushInto(fn, this.#usual(fn), {
+          significand: fn.parameter(0, "i64"),
+          signExponent: fn.parameter(1, "i32"),
+        });
         break;
       case "pushNumber":
-        this.#withNumber(fn, p(0), fn.parameter(1, "i64"), (value) =>
-          callResult("i32", this.#push, value.significand, value.signExponent),
-        );
+        this.#pushInto(fn, this.#usual(fn), unpack(fn, p(0), fn.parameter(1, "i64"), 0));
         break;
-      case "pushRegister":
-        fn.return(this.#pushed(this.#register(fn, p(0))));
+      case "pushRegister": {
+        const usual = this.#usual(fn);
+        this.#pushInto(fn, usual, this.#used(fn, usual, p(0)));
         break;
+      }
       case "convert":
         this.#convert(fn);
         break;
       case "read": {
-        this.#begin(fn);
-        const { significand, signExponent } = this.#register(fn, zero);
+        const { significand, signExponent } = this.#used(fn, this.#usual(fn), zero);
         fn.store(zero, significand, STATE.SCRATCH);
         fn.store(zero, signExponent, STATE.SCRATCH + 8);
         fn.return(one);
         break;
       }
-      case "finish":
-        this.#setFlags(fn, p(0));
-        this.#pops(fn, p(1));
-        fn.return(one);
+      case "finish": {
+        const unit = this.#found(fn);
+        this.#leave(fn, unit, this.#flagged(unit, p(0)), p(1));
         break;
-      case "compare":
-        this.#begin(fn, COMPARED.NOT);
-        this.#compared(fn, this.#register(fn, p(0), COMPARED.NOT));
+      }
+      case "compare": {
+        const unit = this.#usual(fn, COMPARED.NOT);
+        this.#compared(fn, unit, this.#used(fn, unit, p(0), COMPARED.NOT));
         break;
+      }
       case "compareWith":
         this.#compareWith(fn);
         break;
       case "conclude":
         this.#conclude(fn);
         break;
-      case "pop":
-        this.#pops(fn, p(0));
-        fn.return(one);
+      case "pop": {
+        const unit = this.#found(fn);
+        this.#leave(fn, unit, unit.status, p(0));
         break;
+      }
       case "exchange":
         this.#exchange(fn);
         break;
-      case "move":
-        this.#begin(fn);
-        this.#fillRegister(fn, fn.let(this.#number(p(0))), this.#register(fn, zero));
-        this.#setFlags(fn, zero);
-        this.#pops(fn, p(1));
-        fn.return(one);
+      case "move": {
+        const unit = this.#usual(fn);
+        const value = this.#used(fn, unit, zero);
+        const number = fn.let(this.#number(unit, p(0)));
+        this.#setRegister(fn, number, value);
+        const tags = fn.let(i32.or(unit.tags, i32.shl(one, number)));
+        this.#leave(fn, { ...unit, tags }, this.#flagged(unit, zero), p(1));
         break;
+      }
       case "changeSign": {
-        this.#begin(fn);
-        const { number, significand, signExponent } = this.#register(fn, zero);
+        const unit = this.#usual(fn);
+        const { number, significand, signExponent } = this.#used(fn, unit, zero);
         const changed = i32.xor(i32.and(signExponent, p(0)), p(1));
         this.#setRegister(fn, number, { significand, signExponent: fn.let(changed) });
-        this.#setFlags(fn, zero);
+        this.#setStatus(fn, this.#flagged(unit, zero));
         fn.return(one);
         break;
       }
     }
   }
 
-  /** Returns unless everything is as usual. @param otherwise what it returns then */
-  #begin(fn: FunctionBuilder, otherwise = 0, rounding = ROUNDING): void {
-    const modes = i32.and(
-      i32.load16U(zero, STATE.X87_CONTROL),
-      i32.const(ALL_EXCEPTIONS | rounding),
-    );
+  #found(fn: FunctionBuilder): Found {
+    const control = fn.let(i32.load16U(zero, STATE.X87_CONTROL));
+    const status = fn.let(i32.load16U(zero, STATE.X87_STATUS));
+    const tags = fn.let(i32.load8U(zero, STATE.X87_TAGS));
+    const top = i32.and(i32.shrU(status, i32.const(FSW_TOP_SHIFT)), i32.const(7));
+    return { control, status, tags, top: fn.let(top) };
+  }
+
+  /** The same; returns unless everything is as usual. @param otherwise what it returns then */
+  #usual(fn: FunctionBuilder, otherwise = 0): Found {
+    const found = this.#found(fn);
+    const modes = i32.and(found.control, i32.const(ALL_EXCEPTIONS | ROUNDING));
     fn.if(i32.ne(modes, i32.const(ALL_EXCEPTIONS)), () => fn.return(i32.const(otherwise)));
+    return found;
   }
 
   /** Number of ST(n). */
-  #number(n: I32): I32 {
-    const top = i32.shrU(i32.load16U(zero, STATE.X87_STATUS), i32.const(FSW_TOP_SHIFT));
-    return i32.and(i32.add(top, n), i32.const(7));
+  #number({ top }: Found, n: I32): I32 {
+    return n === zero ? top : i32.and(i32.add(top, n), i32.const(7));
   }
 
-  /** ST(n), and its number; returns unless there is something in it. */
-  #register(fn: FunctionBuilder, n: I32, otherwise = 0): Register {
-    const number = fn.let(this.#number(n));
-    const used = i32.and(i32.shrU(i32.load8U(zero, STATE.X87_TAGS), number), one);
-    fn.if(i32.eqz(used), () => fn.return(i32.const(otherwise)));
+  /** ST(n); returns unless there is something in it. */
+  #used(fn: FunctionBuilder, found: Found, n: I32, otherwise = 0): Register {
+    const number = fn.let(this.#number(found, n));
+    const isUsed = i32.and(i32.shrU(found.tags, number), one);
+    fn.if(i32.eqz(isUsed), () => fn.return(i32.const(otherwise)));
     const at = fn.let(i32.shl(number, i32.const(4)));
     return {
       number,
@@ -223,16 +247,34 @@ class Unit {
     };
   }
 
+  /** The status word with other flags; C1 is one of them. */
+  #flagged({ status }: Found, flags: I32): I32 {
+    return i32.or(i32.and(status, i32.const(~C1)), flags);
+  }
+
+  /** Moves the top by so many registers. @param status with the top as it was */
+  #moveTop(fn: FunctionBuilder, { status: before }: Found, status: I32, moves: I32): void {
+    const moved = i32.add(before, i32.shl(moves, i32.const(FSW_TOP_SHIFT)));
+    const others = i32.and(status, i32.const(~FSW.TOP));
+    this.#setStatus(fn, i32.or(others, i32.and(moved, i32.const(FSW.TOP))));
+  }
+
+  /** Pops so often, and returns that all is done. @param most how often at most */
+  #leave(fn: FunctionBuilder, found: Found, status: I32, pops: I32, most: 1 | 2 = 1): void {
+    const { tags, top } = found;
+    // As many bits as registers, of which the second may go round.
+    const count = most === 1 ? pops : i32.sub(i32.shl(one, pops), one);
+    const bits = fn.let(i32.shl(count, top));
+    const emptied = most === 1 ? bits : i32.or(bits, i32.shrU(bits, i32.const(8)));
+    this.#setTags(fn, i32.and(tags, i32.xor(emptied, i32.const(-1))));
+    this.#moveTop(fn, found, status, pops);
+    fn.return(one);
+  }
+
   #setRegister(fn: FunctionBuilder, number: I32, { significand, signExponent }: Extended): void {
     const at = fn.let(i32.shl(number, i32.const(4)));
     fn.store(at, significand, STATE.X87_REGISTERS);
     fn.storeNarrow(16, at, i64.extendU(signExponent), STATE.X87_REGISTERS + 8);
-  }
-
-  /** The same of one that may have been empty. */
-  #fillRegister(fn: FunctionBuilder, number: Local<"i32">, value: Extended): void {
-    this.#setRegister(fn, number, value);
-    this.#setTags(fn, i32.or(i32.load8U(zero, STATE.X87_TAGS), i32.shl(one, number)));
   }
 
   #setTags(fn: FunctionBuilder, tags: I32): void {
@@ -243,104 +285,43 @@ class Unit {
     fn.storeNarrow(16, zero, i64.extendU(status), STATE.X87_STATUS);
   }
 
-  /** Adds to the status word's flags; C1 is one of them. */
-  #setFlags(fn: FunctionBuilder, flags: I32): void {
-    const kept = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(~C1));
-    this.#setStatus(fn, i32.or(kept, flags));
-  }
-
-  #rotate(fn: FunctionBuilder, by: I32): void {
-    const status = fn.let(i32.load16U(zero, STATE.X87_STATUS));
-    const moved = i32.and(
-      i32.add(status, i32.shl(by, i32.const(FSW_TOP_SHIFT))),
-      i32.const(FSW.TOP),
-    );
-    this.#setStatus(fn, i32.or(i32.and(status, i32.const(~FSW.TOP)), moved));
-  }
-
-  #pops(fn: FunctionBuilder, times: I32): void {
-    const count = fn.let(times);
-    fn.if(count, () => {
-      const number = fn.let(this.#number(zero));
-      // As many bits as registers, of which the second may go round.
-      const bits = fn.let(i32.shl(i32.sub(i32.shl(one, count), one), number));
-      const both = i32.or(bits, i32.shrU(bits, i32.const(8)));
-      const kept = i32.and(i32.load8U(zero, STATE.X87_TAGS), i32.xor(both, i32.const(-1)));
-      this.#setTags(fn, kept);
-      this.#rotate(fn, count);
-    });
-  }
-
-  #definePush(fn: FunctionBuilder): void {
-    this.#begin(fn);
-    const number = fn.let(this.#number(i32.const(-1)));
-    const below = i32.shrU(i32.load8U(zero, STATE.X87_TAGS), number);
-    fn.if(i32.and(below, one), () => fn.return(zero));
-    const value = { significand: fn.parameter(0, "i64"), signExponent: fn.parameter(1, "i32") };
-    this.#fillRegister(fn, number, value);
-    this.#setFlags(fn, zero);
-    this.#rotate(fn, i32.const(-1));
+  #pushInto(fn: FunctionBuilder, found: Found, value: Extended): void {
+    const number = fn.let(this.#number(found, i32.const(-1)));
+    const bit = fn.let(i32.shl(one, number));
+    fn.if(i32.and(found.tags, bit), () => fn.return(zero));
+    this.#setRegister(fn, number, value);
+    this.#setTags(fn, i32.or(found.tags, bit));
+    this.#moveTop(fn, found, this.#flagged(found, zero), i32.const(-1));
     fn.return(one);
   }
 
-  #pushed({ significand, signExponent }: Extended): I32 {
-    return callResult("i32", this.#push, significand, signExponent);
-  }
-
-  /** Computes ST(destination) by an operand. */
-  #defineCompute(fn: FunctionBuilder): void {
-    const destination = fn.parameter(1, "i32");
-    this.#begin(fn);
-    const a = this.#register(fn, destination);
-    const b = { significand: fn.parameter(2, "i64"), signExponent: fn.parameter(3, "i32") };
-    const done = this.#extended.compute(fn.parameter(0, "i32"), a, b);
-    fn.if(i32.eqz(done), () => fn.return(zero));
-    const result = this.#result(fn);
-    this.#setRegister(fn, a.number, result);
-    this.#setFlags(fn, i32.load(zero, STATE.SCRATCH + 12));
-    fn.return(one);
-  }
-
-  /** What {@link ExtendedArithmetic} has left. */
-  #result(fn: FunctionBuilder): Extended {
-    return {
-      significand: fn.let(i64.load(zero, STATE.SCRATCH)),
-      signExponent: fn.let(i32.load(zero, STATE.SCRATCH + 8)),
-    };
-  }
-
-  #arithmetic(fn: FunctionBuilder): void {
-    const source = fn.parameter(2, "i32");
-    const { significand, signExponent } = this.#register(fn, source);
-    const [operation, destination] = [fn.parameter(0, "i32"), fn.parameter(1, "i32")];
-    const done = fn.let(
-      callResult("i32", this.#compute, operation, destination, significand, signExponent),
-    );
-    fn.if(done, () => this.#pops(fn, fn.parameter(3, "i32")));
-    fn.return(done);
-  }
-
-  #withNumber(
+  /** Computes ST(destination) by an operand; the operation is the first parameter. @param pops 0 or 1 */
+  #computed(
     fn: FunctionBuilder,
-    kind: Local<"i32">,
-    bits: Local<"i64">,
-    use: (value: Extended) => I32,
+    kind: Kind,
+    destination: I32,
+    pops: I32,
+    operand: (usual: Found) => Extended,
   ): void {
-    fn.if(i32.eqz(this.#extended.unpack(kind, bits)), () => fn.return(zero));
-    fn.return(use(this.#result(fn)));
+    const usual = this.#usual(fn);
+    const b = operand(usual);
+    const a = this.#used(fn, usual, destination);
+    const result = compute(fn, kind, fn.parameter(0, "i32"), a, b, usual.control);
+    this.#setRegister(fn, a.number, result);
+    this.#leave(fn, usual, this.#flagged(usual, result.flags), pops);
   }
 
   #compareWith(fn: FunctionBuilder): void {
-    this.#begin(fn, COMPARED.NOT);
-    const unpacked = this.#extended.unpack(fn.parameter(0, "i32"), fn.parameter(1, "i64"));
-    fn.if(i32.eqz(unpacked), () => fn.return(i32.const(COMPARED.NOT)));
-    this.#compared(fn, this.#result(fn));
+    const { NOT } = COMPARED;
+    const found = this.#usual(fn, NOT);
+    const number = unpack(fn, fn.parameter(0, "i32"), fn.parameter(1, "i64"), NOT);
+    this.#compared(fn, found, number);
   }
 
-  #compared(fn: FunctionBuilder, b: Extended): void {
-    const a = this.#register(fn, zero, COMPARED.NOT);
+  #compared(fn: FunctionBuilder, found: Found, b: Extended): void {
+    const a = this.#used(fn, found, zero, COMPARED.NOT);
     for (const operand of [a, b]) {
-      fn.if(i32.eqz(this.#extended.isPlain(operand)), () => fn.return(i32.const(COMPARED.NOT)));
+      fn.if(i32.eqz(isPlain(operand)), () => fn.return(i32.const(COMPARED.NOT)));
     }
     const magnitude = (value: Extended): I32 => i32.and(value.signExponent, i32.const(0x7fff));
     const negative = ({ signExponent }: Extended): I32 => i32.shrU(signExponent, i32.const(15));
@@ -363,25 +344,24 @@ class Unit {
     const order = fn.parameter(0, "i32");
     const less = i32.mul(i32.and(order, one), i32.const(C0));
     const equal = i32.mul(i32.shrU(order, one), i32.const(C3));
-    const kept = i32.and(i32.load16U(zero, STATE.X87_STATUS), i32.const(~(C0 | C1 | C2 | C3)));
-    this.#setStatus(fn, i32.or(kept, i32.or(less, equal)));
-    this.#pops(fn, fn.parameter(1, "i32"));
-    fn.return(one);
+    const found = this.#found(fn);
+    const kept = i32.and(found.status, i32.const(~(C0 | C1 | C2 | C3)));
+    this.#leave(fn, found, i32.or(kept, i32.or(less, equal)), fn.parameter(1, "i32"), 2);
   }
 
   #exchange(fn: FunctionBuilder): void {
-    const i = fn.parameter(0, "i32");
-    this.#begin(fn);
-    const [a, b] = [this.#register(fn, zero), this.#register(fn, i)];
+    const usual = this.#usual(fn);
+    const [a, b] = [this.#used(fn, usual, zero), this.#used(fn, usual, fn.parameter(0, "i32"))];
     this.#setRegister(fn, a.number, b);
     this.#setRegister(fn, b.number, a);
-    this.#setFlags(fn, zero);
+    this.#setStatus(fn, this.#flagged(usual, zero));
     fn.return(one);
   }
 
   #convert(fn: FunctionBuilder): void {
     const kind = fn.parameter(0, "i32");
-    const control = i32.and(i32.load16U(zero, STATE.X87_CONTROL), i32.const(ROUNDING));
+    const found = this.#found(fn);
+    const control = i32.and(found.control, i32.const(ROUNDING));
     const truncates = fn.let(
       i32.or(
         i32.eq(control, i32.const(TRUNCATE)),
@@ -389,9 +369,11 @@ class Unit {
       ),
     );
     const isReal = i32.leU(kind, i32.const(STORE_KIND.REAL_64));
+    const masks = i32.and(found.control, i32.const(ALL_EXCEPTIONS));
     // Reals only to nearest; integers truncated, too.
-    fn.if(i32.or(isReal, i32.eqz(truncates)), () => this.#begin(fn));
-    this.#begin(fn, 0, 0);
-    fn.return(this.#extended.pack(kind, truncates, this.#register(fn, zero)));
+    const isOther = i32.and(i32.or(isReal, i32.eqz(truncates)), i32.ne(control, zero));
+    fn.if(i32.or(isOther, i32.ne(masks, i32.const(ALL_EXCEPTIONS))), () => fn.return(zero));
+    const { significand, signExponent } = this.#used(fn, found, zero);
+    fn.return(callResult("i32", this.#pack, kind, truncates, significand, signExponent));
   }
 }

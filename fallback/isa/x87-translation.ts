@@ -1,6 +1,6 @@
 /** x87 instructions in code of the JIT, as far as {@link X87Functions} go; the rest is their procedures'. */
 import { FSW } from "../bits.ts";
-import { COMPARED, MEMORY_KIND, STORE_KIND } from "../emission/x87-functions.ts";
+import { COMPARED, kindOf, MEMORY_KIND, STORE_KIND } from "../emission/x87-functions.ts";
 import { ALL_EXCEPTIONS } from "../float/context.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { STATE } from "../state.ts";
@@ -61,15 +61,15 @@ function numberIn(
 export const arithmetic =
   (operation: number, { toI = false, pops = 0, isInteger = false } = {}): Translation =>
   (e, instruction) => {
-    const op = i32.const(operation);
+    const [kind, op] = [kindOf(operation), i32.const(operation)];
     if (instruction.address !== undefined) {
       const number = numberIn(e, instruction, isInteger);
-      complete(e, instruction, e.x87("arithmeticWith", op, ...number));
+      complete(e, instruction, e.x87(`${kind}With`, op, ...number));
       return;
     }
     const i = indexOf(instruction);
     const places = toI ? [i, zero] : [zero, i];
-    complete(e, instruction, e.x87("arithmetic", op, ...places, i32.const(pops)));
+    complete(e, instruction, e.x87(kind, op, ...places, i32.const(pops)));
   };
 
 export const load: Translation = (e, instruction) => {

@@ -11,7 +11,7 @@ export const REGION_TABLE = 0;
  */
 export const FIRST_SUPPORT_PLACE = 1;
 export const FIRST_X87_PLACE = 32;
-export const FIRST_REGION_PLACE = 48;
+export const FIRST_REGION_PLACE = 56;
 
 /** What a region returns instead of an offset: no offset in a code segment is like these. */
 export const REGION_LEFT = {

@@ -10,8 +10,12 @@ import { AtaDisk } from "../devices/ata/ata-disk.ts";
 import { AtapiDrive } from "../devices/ata/atapi-drive.ts";
 import type { Disc } from "../devices/ata/cd-commands.ts";
 import { AtaChannel } from "../devices/ata/channel.ts";
+import { EmptyChannel } from "../devices/ata/empty-channel.ts";
 import { ideController } from "../devices/pci/ide-controller.ts";
 import type { PciFunction } from "../devices/pci/pci-bus.ts";
+
+/** Both blocks of a channel without drives. */
+const EMPTY = new EmptyChannel();
 
 /** Command block, control block, interrupt: as on an AT. */
 const PRIMARY = { command: 0x1f0, control: 0x3f6, irq: irq(14) } as const;
@@ -35,7 +39,7 @@ export interface IdeWiring {
 /**
  * @param others the machine's disks besides the image. Beside an image that is a disk they are at the
  *   places that are left, as in a PC: its drivers may know no virtio
- * @returns `undefined` when there is nothing to be at it: the ports are then nobody's
+ * @returns `undefined` when there is nothing to be at it: the ports are there all the same
  */
 export function ide(
   media: ImageMedia,
@@ -56,7 +60,11 @@ function channel(
   at: typeof PRIMARY | typeof SECONDARY,
   { ports, wire }: IdeWiring,
 ): AtaChannel | undefined {
-  if (device === undefined) return undefined;
+  if (device === undefined) {
+    ports.claim(at.command, COMMAND_PORTS, EMPTY);
+    ports.claim(at.control, 1, EMPTY);
+    return undefined;
+  }
   const made = new AtaChannel({
     irq: wire(at.irq),
     devices: other === undefined ? [device] : [device, other],

@@ -58,6 +58,8 @@ export interface MachineDescription extends Pick<MachineOptions, "report"> {
   readonly explain?: (reason: string) => void;
   /** Put between the machine's parts, to watch them. */
   readonly decorations?: Decorations | undefined;
+  /** Whether the machine may start anew when the guest resets it; unless not, the image decides. */
+  readonly reboot?: boolean;
   /** Whether to measure where the time goes. */
   readonly timed?: boolean;
   /** Whether the processor in TypeScript translates what is hot to WebAssembly; unless not wanted. */
@@ -124,6 +126,7 @@ export function createMachine(description: MachineDescription): Machine {
       report,
       timed,
       media: plan.media,
+      endsAtReset: description.reboot === false || plan.endsAtReset,
       decorations: description.decorations,
       eventLoop:
         clock instanceof CountedClock

@@ -76,6 +76,7 @@ export async function runImage(
       initrd: initrdFile,
       accelerator: acceleratorFor(options),
       explain: say,
+      reboot: options.reboot,
       timed: options.stats === true,
       decorations: trace?.decorations,
       jit: options.jit,

@@ -46,6 +46,7 @@ export interface RunOptions {
   readonly gdb?: DebugAddress;
   readonly freeze?: true;
   readonly deterministic?: true;
+  readonly reboot: boolean;
   readonly jit: boolean;
   readonly cache: boolean;
   readonly crossCheck?: true;
@@ -128,6 +129,7 @@ function addRunOptions(command: Command): Command {
         .argParser(collect(parseBlockSize))
         .hideHelp(),
     )
+    .option("--no-reboot", "end the run when the guest resets the machine (status 0)")
     .option("--pcap <file>", "record the network's frames for Wireshark")
     .addOption(
       new Option("--ping <count>", "ping the guest from the built-in network, then end").argParser(

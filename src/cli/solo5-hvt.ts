@@ -99,6 +99,7 @@ function parse(args: readonly string[]): Invocation | undefined {
     netMac: [],
     blockSectorSize: [],
     boot: "direct",
+    reboot: true,
     jit: true,
     cache: true,
     serial: { kind: "stdio" },

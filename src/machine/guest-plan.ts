@@ -49,6 +49,8 @@ export interface GuestPlan {
   readonly media: ImageMedia;
   /** MiB of RAM to be allocated. */
   readonly memoryMib: number;
+  /** Whether the guest resets its machine to end: see `MachineOptions`. */
+  readonly endsAtReset: boolean;
   /**
    * Puts the image into fresh memory.
    * @returns what the user should know, in one line, if it is not what was asked for
@@ -90,6 +92,7 @@ export function planGuest(request: GuestRequest): GuestPlan {
 
 class PcPlan implements GuestPlan {
   readonly memoryMib: number;
+  readonly endsAtReset: boolean;
   readonly manifest: Manifest | undefined;
   readonly #request: GuestRequest;
   #plan: BootPlan | undefined;
@@ -97,6 +100,8 @@ class PcPlan implements GuestPlan {
   constructor(request: GuestRequest) {
     this.memoryMib = request.memoryMib;
     this.manifest = manifestOf(request.source);
+    // Firecracker, which starts kernels this way, has no other way to end.
+    this.endsAtReset = identify(request.source).kind === "linux-elf";
     this.#request = request;
   }
 
@@ -150,6 +155,7 @@ const RING_MIB = GRANULE_MIB * Math.ceil(RING_BYTES / (GRANULE_MIB * MIB));
 
 class TenderPlan implements GuestPlan {
   readonly media: ImageMedia = {};
+  readonly endsAtReset = false;
   readonly manifest: Manifest | undefined;
   readonly memoryMib: number;
   readonly #notice: string | undefined;

@@ -39,6 +39,8 @@ export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" |
   readonly tender?: TenderInterface | undefined;
   /** Whether to measure what devices wait for their back ends. */
   readonly timed?: boolean;
+  /** Whether the run is over when the guest resets the machine; else it starts anew. */
+  readonly endsAtReset?: boolean;
 }
 
 /** A board with one processor, ready to run. */
@@ -59,7 +61,10 @@ export class Machine {
       ...options,
       ...(options.timed === true && timeBackends(options, this.#backends)),
       onEnd: (outcome: Outcome) => this.#end(outcome),
-      onReset: () => this.#loop.requestRestart(),
+      onReset: () => {
+        if (options.endsAtReset === true) this.#end({ kind: "power-off" });
+        else this.#loop.requestRestart();
+      },
       onInterrupt: () => options.eventLoop.wake(),
     };
     const { boot, tender } = options;

@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { buildElf } from "../support/elf-builder.ts";
 import { describeOnEach, image, run, start } from "../support/monitor.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { exit, haltForever, out8, out16, print, spin, tinyGuest } from "../support/tiny-guest.ts";
@@ -113,6 +114,22 @@ describeOnEach("a guest that resets the machine starts again", () => {
     const ended = await run([guest, "--stats", "--timeout", "10"]);
     expect(ended).toMatchObject({ status: 0, stdout: "1234" });
     expect(ended.stderr).toContain("resets 3");
+  });
+
+  it("unless it is not to: then the run is over, with its status", async () => {
+    const guest = tinyGuest(print("once"), out8(0x64, 0xfe), spin);
+    const ended = await run([guest, "--no-reboot", "--timeout", "10"]);
+    expect(ended).toMatchObject({ status: 0, stdout: "once", stderr: "" });
+  });
+
+  it("unless it was made for Firecracker, which ends there", async () => {
+    const data = Uint8Array.from([...print("once"), ...out8(0x64, 0xfe), ...spin]);
+    const [physicalAddress, virtualAddress] = [0x20_0000, 0xffff_ffff_8020_0000n];
+    const segments = [{ physicalAddress, virtualAddress, data }];
+    const image = join(temporaryFolder(), "vmlinux");
+    writeFileSync(image, buildElf({ class: 64, entry: BigInt(physicalAddress), segments }));
+    const ended = await run([image, "--timeout", "10"]);
+    expect(ended).toMatchObject({ status: 0, stdout: "once", stderr: "" });
   });
 
   it("with its image as it was, though it wrote over it", async () => {

@@ -24,7 +24,6 @@ export type FallbackDescription = Omit<
   };
 
 export { operandRegister } from "./disassembler/operands.ts";
-export { cpuidEntries } from "./system/cpuid.ts";
 
 /**
  * The interpreter as a WebAssembly module: the same for the same table of instructions.

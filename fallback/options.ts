@@ -1,6 +1,5 @@
 import type { Clock } from "../src/core/clock.ts";
 import type { Registers } from "../src/core/cpu.ts";
-import type { CpuidLimits } from "../src/core/cpuid.ts";
 import type { DecodedInstruction } from "./interpreter/decoder.ts";
 import type { OpcodeMap } from "./isa/opcode-map.ts";
 import type { JitOptions } from "./jit/jit.ts";
@@ -31,8 +30,6 @@ export interface FallbackCpuOptions {
   readonly profile?: ((elapsed: number, registers: () => Registers) => void) | undefined;
   /** The time stamp counter before the guest writes it; the clock's nanoseconds unless given. */
   readonly timeStamp?: () => bigint;
-  /** What CPUID is to tell less than the processor has. */
-  readonly cpuidLimits?: CpuidLimits | undefined;
   /** 64 random bits for the guest; the host's unless given. */
   readonly random?: () => bigint;
   /**

@@ -13,16 +13,11 @@ export function outsideOf(
   debugging: Debugging,
   ports: Ports,
   now: () => number,
-  {
-    timeStamp,
-    random,
-    cpuidLimits,
-  }: Pick<FallbackCpuOptions, "timeStamp" | "random" | "cpuidLimits">,
+  { timeStamp, random }: Pick<FallbackCpuOptions, "timeStamp" | "random">,
 ): Outside {
   return {
     readTsc: timeStamp ?? (() => BigInt(Math.floor(now()))),
     random: random ?? hostsRandom,
-    cpuidLimits,
     readPort: (port, bytes) => ports.read(port, bytes),
     portIn: (port, bytes, deliver) => departure.portIn(port, bytes, deliver),
     portOut: (port, bytes, value) => {

@@ -2,18 +2,15 @@
 import type { FallbackCpu } from "../fallback/cpu.ts";
 import type { CheckedCpu } from "../fallback/cross-check/checked-cpu.ts";
 import {
-  cpuidEntries,
   createCheckedCpu,
   createFallbackCpu,
   type FallbackDescription,
 } from "../fallback/index.ts";
 import type { JitOptions } from "../fallback/jit/jit.ts";
 import { AssistedCpu } from "./assisted/assisted-cpu.ts";
-import { commonIdentity } from "./assisted/identity.ts";
 import { leavesToKvm } from "./assisted/leaves.ts";
 import { type Clock, CountedClock } from "./core/clock.ts";
 import type { Cpu, Registers } from "./core/cpu.ts";
-import type { CpuidLimits } from "./core/cpuid.ts";
 import { HostError } from "./core/errors.ts";
 import { splitMix64 } from "./core/split-mix.ts";
 import type { TranslationStore } from "./core/translations.ts";
@@ -23,7 +20,6 @@ import type { WaitForEvents } from "./host/event-loop.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
 import { type KvmVerdict, KvmVerdictFile } from "./host/kvm-verdict-file.ts";
 import type { KvmAddon } from "./kvm/addon.ts";
-import type { Identity } from "./kvm/cpuid.ts";
 import { KvmCpu } from "./kvm/kvm-cpu.ts";
 import { probeKvm } from "./kvm/probe.ts";
 import { allocateMemory, type MachineMemory } from "./machine/memory.ts";
@@ -45,6 +41,8 @@ export interface ProcessorRequest {
   /** `auto`: KVM's where it can be had and runs privileged code natively, else the other. */
   readonly accelerator: Accelerator;
   readonly memory: MachineMemory;
+  /** Whether the guest is started as operating systems are; a unikernel for a monitor is not. */
+  readonly operatingSystem?: boolean;
   /** A `CountedClock` is counted by the processor in TypeScript: no other can be had with it. */
   readonly clock: Clock;
   readonly timed: boolean;
@@ -117,14 +115,18 @@ const INSTEAD = "the processor in TypeScript runs the guest";
 /** What `auto` would take, and why. */
 export function automaticChoice(): { accelerator: "kvm" | "emu"; reason: string } {
   try {
-    const { native, nanosecondsPerInstruction } = kvmVerdict();
-    if (native) return { accelerator: "kvm", reason: "KVM runs privileged code natively" };
-    const cost = `about ${Math.round(nanosecondsPerInstruction)} ns an instruction`;
-    return { accelerator: "emu", reason: `KVM emulates privileged code on this host (${cost})` };
+    const verdict = kvmVerdict();
+    if (verdict.native) return { accelerator: "kvm", reason: "KVM runs privileged code natively" };
+    return { accelerator: "emu", reason: emulating(verdict) };
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     return { accelerator: "emu", reason: `no KVM (${error.message})` };
   }
+}
+
+function emulating({ nanosecondsPerInstruction }: KvmVerdict): string {
+  const cost = `about ${Math.round(nanosecondsPerInstruction)} ns an instruction`;
+  return `KVM emulates privileged code on this host (${cost})`;
 }
 
 /**
@@ -147,23 +149,18 @@ function kvm(request: ProcessorRequest): ChosenProcessor {
   const { memory, clock, timed } = request;
   const addon = loadAddon<Addon>();
   const { waitForEvents } = addon;
-  const emulates = !kvmVerdict().native;
-  let limits: CpuidLimits | undefined;
-  const identity: Identity = (supported) => {
-    limits = commonIdentity(supported);
-    return cpuidEntries(limits);
-  };
+  const verdict = kvmVerdict();
+  if (request.operatingSystem === true && !verdict.native) {
+    const unfit = "it gives up what operating systems find in CPUID";
+    request.explain(`${emulating(verdict)}, and ${unfit}: ${INSTEAD}`);
+    return fallback(request);
+  }
   const cpu = new AssistedCpu({
-    kvm: new KvmCpu({
-      ...{ addon, memory: memory.ram, clock, device: KVM_DEVICE, timed },
-      identity: emulates ? identity : undefined,
-    }),
-    fallback: (timeStamp) => {
-      const role = emulates ? { cpuidLimits: limits } : { leaves: leavesToKvm };
-      return fallbackCpu(request, waitForEvents, undefined, { timeStamp, ...role });
-    },
+    kvm: new KvmCpu({ addon, memory: memory.ram, clock, device: KVM_DEVICE, timed }),
+    fallback: (timeStamp) =>
+      fallbackCpu(request, waitForEvents, undefined, { timeStamp, leaves: leavesToKvm }),
     clock,
-    emulates,
+    emulates: !verdict.native,
   });
   return { cpu, waitForEvents };
 }
@@ -177,10 +174,7 @@ function fallbackCpu(
   { memory, clock, timed, jit, profile }: ProcessorRequest,
   waitForEvents: WaitForEvents | undefined,
   store: TranslationStore | undefined,
-  role: Pick<
-    FallbackDescription,
-    "timeStamp" | "leaves" | "executed" | "random" | "cpuidLimits"
-  > = {},
+  role: Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> = {},
 ): FallbackCpu {
   const { whole, ram, shared } = memory;
   const cpu = createFallbackCpu({

@@ -107,6 +107,7 @@ export function createMachine(description: MachineDescription): Machine {
   if (notice !== undefined) explain(notice);
   const { cpu, waitForEvents } = createProcessor({
     accelerator: description.accelerator ?? "auto",
+    operatingSystem: plan.operatingSystem,
     memory: whole,
     clock,
     timed,

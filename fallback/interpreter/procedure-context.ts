@@ -1,4 +1,3 @@
-import type { CpuidLimits } from "../../src/core/cpuid.ts";
 import { generalProtection } from "../exceptions.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
@@ -17,8 +16,6 @@ export interface Outside {
   readTsc(): bigint;
   /** 64 random bits. */
   random(): bigint;
-  /** What CPUID is to tell less. */
-  readonly cpuidLimits: CpuidLimits | undefined;
   /**
    * Port input of a device that can be asked at once.
    * @param bytes 1, 2 or 4

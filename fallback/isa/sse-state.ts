@@ -124,7 +124,9 @@ function xsave(context: ProcedureContext): void {
     context.writeBytes(address + BigInt(from), image.subarray(from, to));
   }
   const field = address + BigInt(HEADER);
-  context.writeMemory(field, 8, context.readMemory(field, 8) | components);
+  // Components that there are none of here are in their initial state.
+  const others = context.readMemory(field, 8) & ~components;
+  context.writeMemory(field, 8, others | (components & (X87 | SSE)));
 }
 
 /** The components' initial state, but for MXCSR. */

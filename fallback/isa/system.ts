@@ -183,11 +183,7 @@ export const system: Family = [
     forms: ["0F 01 F9"],
     procedure: ({ processor, outside }) => rdtscp(processor, outside),
   },
-  {
-    name: "CPUID",
-    forms: ["0F A2"],
-    procedure: ({ processor, outside }) => cpuid(processor, outside.cpuidLimits),
-  },
+  simple("CPUID", "0F A2", cpuid),
   // Nothing is executed ahead of its turn.
   { name: "SERIALIZE", forms: ["NP 0F 01 E8"], meaning() {} },
   simple("XGETBV", "NP 0F 01 D0", xgetbv),

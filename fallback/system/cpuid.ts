@@ -1,5 +1,4 @@
-import { APIC_BASE_AT_RESET, apicEnabled } from "../../src/core/apic-base.ts";
-import type { CpuidEntry, CpuidLimits, CpuidResult } from "../../src/core/cpuid.ts";
+import { apicEnabled } from "../../src/core/apic-base.ts";
 import { CR4, LINEAR_BITS, PHYSICAL_BITS } from "../bits.ts";
 import { GPR, type Processor } from "../processor.ts";
 import { STATE } from "../state.ts";
@@ -71,7 +70,6 @@ const EXTENDED_EDX_SYSCALL = 1 << 11;
 const INVARIANT_TSC = 1 << 8;
 
 const MAX_BASIC = 0x16;
-const CACHE_LEAF = 0x4;
 const HYPERVISOR_BASE = 0x4000_0000;
 const HYPERVISOR_END = 0x5000_0000;
 const EXTENDED_BASE = 0x8000_0000;
@@ -89,10 +87,8 @@ const DESCRIPTORS_IN_LEAF_4 = 0xff01;
 const allOf = (bits: Readonly<Record<string, number>>): number =>
   Object.values(bits).reduce((all, bit) => all | bit, 0);
 
-/** What of the processor's present state its answers depend on. */
-type CpuidState = Pick<Processor, "cr4" | "code64" | "field">;
-
-const NOTHING: CpuidResult = [0, 0, 0, 0];
+type Result = readonly [eax: number, ebx: number, ecx: number, edx: number];
+const NOTHING: Result = [0, 0, 0, 0];
 
 /** Caches as leaf 4 tells them: nobody simulates them, guests size their copies by them. */
 const CACHES = [
@@ -102,8 +98,8 @@ const CACHES = [
 ] as const;
 
 /** CPUID: EAX and ECX in; EAX, EBX, ECX and EDX out. */
-export function cpuid(p: Processor, limits?: CpuidLimits): void {
-  const [eax, ebx, ecx, edx] = cpuidLeaf(p, p.gpr32(GPR.rax), p.gpr32(GPR.rcx), limits);
+export function cpuid(p: Processor): void {
+  const [eax, ebx, ecx, edx] = cpuidLeaf(p, p.gpr32(GPR.rax), p.gpr32(GPR.rcx));
   p.setGpr32(GPR.rax, eax);
   p.setGpr32(GPR.rbx, ebx);
   p.setGpr32(GPR.rcx, ecx);
@@ -111,57 +107,24 @@ export function cpuid(p: Processor, limits?: CpuidLimits): void {
 }
 
 /** What a leaf holds in the processor's present state: a few bits depend on it. */
-export function cpuidLeaf(
-  p: CpuidState,
-  leaf: number,
-  subleaf: number,
-  limits?: CpuidLimits,
-): CpuidResult {
-  const isHypervisors = leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_END;
-  const isExtended = leaf >= EXTENDED_BASE && leaf <= MAX_EXTENDED;
-  // Beyond the last leaf of either range Intel's processors answer as for the last basic one.
-  const last = limits?.lastBasic ?? MAX_BASIC;
-  const answered = isHypervisors || isExtended ? leaf : Math.min(leaf, last);
-  const mask = limits?.masks.get(answered);
-  const [eax, ebx, ecx, edx] = wholeLeaf(p, answered, subleaf, last);
-  if (mask === undefined) return [eax, ebx, ecx, edx];
-  return [eax & mask[0], ebx & mask[1], ecx & mask[2], edx & mask[3]];
-}
-
-/** All that there is to answer, for a processor to which CPUID is told in advance. */
-export function cpuidEntries(limits: CpuidLimits): readonly CpuidEntry[] {
-  const state: CpuidState = {
-    ...{ cr4: 0, code64: true },
-    field: () => BigInt(APIC_BASE_AT_RESET),
-  };
-  const range = (first: number, last: number): number[] =>
-    Array.from({ length: last - first + 1 }, (_, index) => first + index);
-  const leaves = [
-    ...range(0, limits.lastBasic),
-    HYPERVISOR_BASE,
-    ...range(EXTENDED_BASE, MAX_EXTENDED),
-  ];
-  return leaves.flatMap((leaf) => {
-    const subleaves = leaf === CACHE_LEAF ? range(0, CACHES.length) : [0];
-    return subleaves.map((subleaf) => {
-      return { leaf, subleaf, result: cpuidLeaf(state, leaf, subleaf, limits) };
-    });
-  });
-}
-
-function wholeLeaf(p: CpuidState, leaf: number, subleaf: number, last: number): CpuidResult {
+export function cpuidLeaf(p: Processor, leaf: number, subleaf: number): Result {
   if (leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_END) return hypervisorLeaf(leaf);
-  if (leaf >= EXTENDED_BASE) return extendedLeaf(p, leaf);
+  if (leaf >= EXTENDED_BASE && leaf <= MAX_EXTENDED) return extendedLeaf(p, leaf);
+  // Beyond the last leaf of either range Intel's processors answer as for the last basic one.
+  return basicLeaf(p, Math.min(leaf, MAX_BASIC), subleaf);
+}
+
+function basicLeaf(p: Processor, leaf: number, subleaf: number): Result {
   switch (leaf) {
     case 0x0: {
       const [a, b, c] = words(VENDOR, 3);
-      return [last, a as number, c as number, b as number];
+      return [MAX_BASIC, a as number, c as number, b as number];
     }
     case 0x1:
       return features(p);
     case 0x2:
       return [DESCRIPTORS_IN_LEAF_4, 0, 0, 0];
-    case CACHE_LEAF:
+    case 0x4:
       return cacheLeaf(subleaf);
     case 0x7:
       return subleaf === 0 ? [0, allOf(LEAF7_EBX), 0, allOf(LEAF7_EDX)] : NOTHING;
@@ -177,7 +140,7 @@ function wholeLeaf(p: CpuidState, leaf: number, subleaf: number, last: number): 
   }
 }
 
-function features(p: CpuidState): CpuidResult {
+function features(p: Processor): Result {
   const hasApic = apicEnabled(Number(p.field(STATE.APIC_BASE)));
   return [
     PROCESSOR_SIGNATURE,
@@ -188,7 +151,7 @@ function features(p: CpuidState): CpuidResult {
   ];
 }
 
-function cacheLeaf(subleaf: number): CpuidResult {
+function cacheLeaf(subleaf: number): Result {
   const cache = CACHES[subleaf];
   if (cache === undefined) return NOTHING;
   const selfInitialising = 1 << 8;
@@ -197,7 +160,7 @@ function cacheLeaf(subleaf: number): CpuidResult {
 }
 
 /** XSAVE's area: x87 and SSE in the legacy region, and the header behind it. */
-function extendedStateLeaf(subleaf: number): CpuidResult {
+function extendedStateLeaf(subleaf: number): Result {
   const legacyAndHeader = 512 + 64;
   return subleaf === 0 ? [Number(XCR0_SUPPORTED), legacyAndHeader, legacyAndHeader, 0] : NOTHING;
 }
@@ -205,13 +168,13 @@ function extendedStateLeaf(subleaf: number): CpuidResult {
 /** State components that XCR0 may have: x87 and SSE. */
 export const XCR0_SUPPORTED = 0b11n;
 
-function hypervisorLeaf(leaf: number): CpuidResult {
+function hypervisorLeaf(leaf: number): Result {
   if (leaf !== HYPERVISOR_BASE) return NOTHING;
   const [a, b, c] = words(HYPERVISOR, 3);
   return [HYPERVISOR_BASE, a as number, b as number, c as number];
 }
 
-function extendedLeaf(p: CpuidState, leaf: number): CpuidResult {
+function extendedLeaf(p: Processor, leaf: number): Result {
   switch (leaf) {
     case 0x8000_0000:
       return [MAX_EXTENDED, 0, 0, 0];

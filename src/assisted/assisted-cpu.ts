@@ -36,10 +36,7 @@ export interface AssistedCpuOptions {
   /** Makes the other processor, over the same memory, when it is needed first. */
   readonly fallback: (timeStamp: () => bigint) => FallbackCpu;
   readonly clock: Clock;
-  /**
-   * Whether KVM emulates privileged code. Then each processor is the other in all that the guest can
-   * notice, and KVM executes what it is good for.
-   */
+  /** Whether KVM emulates privileged code: slowly, and with mistakes where there is no paging. */
   readonly emulates: boolean;
 }
 
@@ -73,6 +70,8 @@ export class AssistedCpu implements Cpu {
   #kvmSteps = false;
   /** Whether the fallback is KVM's processor in all that can be noticed. */
   #knowsMode = true;
+  /** Of KVM's state when the fallback took over. */
+  #componentsInUse = 0n;
   /** What the guest's time stamp counter was, and when. */
   #tscAtEntry = { ticks: 0n, at: 0 };
   #tscKhz = 0;
@@ -126,8 +125,9 @@ export class AssistedCpu implements Cpu {
     return this.#kvm.tscKhz;
   }
 
+  /** A step's trap flag must not get into an interrupt's frame. */
   get interruptible(): boolean {
-    return this.#active.interruptible;
+    return !this.#kvmSteps && this.#active.interruptible;
   }
 
   interrupt(vector: number): void {
@@ -135,11 +135,13 @@ export class AssistedCpu implements Cpu {
   }
 
   nmi(): void {
-    this.#active.nmi();
+    if (this.#kvmSteps) this.#heldNmi = true;
+    else this.#active.nmi();
   }
+  #heldNmi = false;
 
   requestInterruptWindow(wanted: boolean): void {
-    this.#kvm.requestInterruptWindow(wanted);
+    if (!this.#kvmSteps) this.#kvm.requestInterruptWindow(wanted);
     this.#windowWanted = wanted;
     this.#made?.requestInterruptWindow(wanted);
   }
@@ -188,6 +190,7 @@ export class AssistedCpu implements Cpu {
 
   reset(): void {
     this.#kvm.reset();
+    this.#kvm.requestInterruptWindow(this.#windowWanted);
     this.#active = this.#kvm;
     this.#kvmSteps = false;
     this.#fresh = true;
@@ -259,7 +262,7 @@ export class AssistedCpu implements Cpu {
   #executeRefused(): boolean {
     const fallback = this.#takeOver();
     const name = fallback.nextInstruction();
-    if (name === undefined || !savesAll(name, fallback.readState().xcr0)) {
+    if (name === undefined || !savesAll(name, this.#componentsInUse)) {
       this.#active = this.#kvm;
       return false;
     }
@@ -271,7 +274,8 @@ export class AssistedCpu implements Cpu {
   /** The fallback goes on where KVM stopped. */
   #takeOver(): FallbackCpu {
     const fallback = this.#fallback();
-    const { tsc, ...state } = this.#kvm.readState();
+    const { tsc, componentsInUse, ...state } = this.#kvm.readState();
+    this.#componentsInUse = componentsInUse;
     this.#tscAtEntry = { ticks: tsc, at: this.#options.clock.now() };
     fallback.writeState(state);
     fallback.stopAt(this.#stops);
@@ -296,9 +300,7 @@ export class AssistedCpu implements Cpu {
         return { kind: "debug", cause: "breakpoint", watchpoint: undefined };
       }
     }
-    this.#handBack();
-    this.#kvm.stopAt({ ...NO_STOPS, step: true });
-    this.#kvmSteps = true;
+    this.#handOne();
     return undefined;
   }
 
@@ -309,8 +311,11 @@ export class AssistedCpu implements Cpu {
     if (exit.kind !== "debug" && !refused) return exit;
     this.#kvm.stopAt(NO_STOPS);
     this.#kvmSteps = false;
+    this.#kvm.requestInterruptWindow(this.#windowWanted);
     if (refused) return this.#executeRefused() ? undefined : exit;
     this.#takeOver();
+    if (this.#heldNmi) this.#active.nmi();
+    this.#heldNmi = false;
     return this.#stops.step ? exit : undefined;
   }
 
@@ -319,9 +324,7 @@ export class AssistedCpu implements Cpu {
     const fallback = this.#fallback();
     const { clock } = this.#options;
     if (clock.now() >= this.#stayUntil && fallback.settle()) {
-      const registers = fallback.readRegisters();
-      const isKvms = this.#options.emulates ? isPaged(registers) : !isLegacyPaging(registers);
-      if (isKvms) {
+      if (this.#isKvms(fallback.readRegisters())) {
         this.#handBack();
         return undefined;
       }
@@ -333,9 +336,29 @@ export class AssistedCpu implements Cpu {
       const over = exit.kind === "kicked" && clock.now() < deadline;
       return over && clock.now() >= this.#stayUntil ? undefined : exit;
     }
-    if (isLegacyPaging(fallback.readRegisters())) fallback.executeForced();
-    else this.#handBack();
+    const registers = fallback.readRegisters();
+    if (isLegacyPaging(registers)) fallback.executeForced();
+    else {
+      // Where the fallback is to go on, KVM executes this one instruction only.
+      const stays = this.#options.emulates && this.#knowsMode;
+      if (stays && (clock.now() < this.#stayUntil || !this.#isKvms(registers))) this.#handOne();
+      else this.#handBack();
+    }
     return undefined;
+  }
+
+  /** Whether KVM may go on in this mode. */
+  #isKvms(registers: Registers): boolean {
+    if (isLegacyPaging(registers)) return false;
+    return !this.#options.emulates || isPaged(registers);
+  }
+
+  /** KVM executes the next instruction. */
+  #handOne(): void {
+    this.#handBack();
+    this.#kvm.stopAt({ ...NO_STOPS, step: true });
+    this.#kvm.requestInterruptWindow(false);
+    this.#kvmSteps = true;
   }
 
   #handBack(): void {

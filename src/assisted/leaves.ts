@@ -11,25 +11,27 @@ const OF_KVM: ReadonlySet<string> = new Set([
   ...["XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR", "XRSTORS"],
 ]);
 /** XCR0: x87 and SSE. */
-const KNOWN_XCR0 = 3n;
+const KNOWN_COMPONENTS = 3n;
 
 /**
- * Whether the fallback saves and restores all that a refused instruction is to: it has no registers
- * of AVX, and what it would write in their places is not theirs.
+ * Whether the fallback saves or restores all that a refused instruction is to: it has no registers of
+ * AVX, which does not matter while nothing is in them.
  * @param name as assemblers have it
+ * @param inUse components of the state, as XCR0 has them
  */
-export const savesAll = (name: string, xcr0: bigint): boolean =>
-  !/^(xsave|xrstor)/.test(name) || (xcr0 & ~KNOWN_XCR0) === 0n;
+export const savesAll = (name: string, inUse: bigint): boolean =>
+  !/^(xsave|xrstor)/.test(name) || (inUse & ~KNOWN_COMPONENTS) === 0n;
 
 /** With F3 these are TZCNT and LZCNT, where the processor has them. */
 const BIT_SCANS: ReadonlySet<string> = new Set(["BSF", "BSR"]);
 
 /** Whether the fallback, while it helps, leaves an instruction to KVM. */
-export function leavesToKvm({ form, repeat }: DecodedInstruction): boolean {
+export function leavesToKvm({ form, repeat, modRm }: DecodedInstruction): boolean {
   const { name } = form.instruction;
   if (OF_KVM.has(name)) return true;
   if (BIT_SCANS.has(name)) return repeat === 0xf3;
-  return form.operands[0]?.place === "control";
+  // CR4 has bits of features that only KVM's processor may have.
+  return form.operands[0]?.place === "control" && ((modRm >> 3) & 7) === 4;
 }
 
 /** TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT and OSXSAVE. */
@@ -56,9 +58,8 @@ export const isUnpaged = ({ cr0, cr4 }: Registers): boolean =>
 export const isLegacyPaging = ({ cr0, cr4 }: Registers): boolean =>
   (cr0 & CR0_PG) !== 0n && (cr4 & CR4_PAE) === 0n;
 
-/** Paging with the page tables of PAE or of long mode. */
-export const isPaged = ({ cr0, cr4 }: Registers): boolean =>
-  (cr0 & CR0_PG) !== 0n && (cr4 & CR4_PAE) !== 0n;
+/** Whether there is paging. */
+export const isPaged = ({ cr0 }: Registers): boolean => (cr0 & CR0_PG) !== 0n;
 
 /** At level 0. */
 export const isPrivileged = ({ ss }: Registers): boolean => (ss.attributes & DPL) === 0;

@@ -1,6 +1,5 @@
-import type { CpuidEntry, CpuidResult } from "../core/cpuid.ts";
 import type { KvmVm } from "./addon.ts";
-import { CPUID, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, SIZE } from "./layout.ts";
+import { CPUID, SIZE } from "./layout.ts";
 
 const REGISTER_NAMES = ["eax", "ebx", "ecx", "edx"] as const;
 
@@ -52,26 +51,13 @@ const WITHHELD: readonly Bits[] = [
 /** What only the machine's maker knows: that there is a hypervisor, and so its leaves. */
 const ADDED: readonly Bits[] = [{ leaf: 0x1, ecx: bit(31) }];
 
-/** Those that answer by ECX too. */
-const LEAVES_WITH_SUBLEAVES: ReadonlySet<number> = new Set([0x4, 0x7, 0xd]);
-
 /** More leaves than any processor reports. */
 const MAX_ENTRIES = 256;
 
-/**
- * Which processor the guest is told it has, instead of the host's.
- * @param supported what KVM can give its guests, by leaf; subleaf 0
- */
-export type Identity = (supported: (leaf: number) => CpuidResult) => readonly CpuidEntry[];
-
-/** Gives the vCPU what KVM supports on this host, less what the machine lacks; or an identity. */
-export function configureCpuid(vm: KvmVm, identity?: Identity): void {
+/** Gives the vCPU what KVM supports on this host, less what the machine lacks. */
+export function configureCpuid(vm: KvmVm): void {
   const bytes = new Uint8Array(MAX_ENTRIES * SIZE.cpuid);
   const entries = bytes.subarray(0, vm.supportedCpuid(bytes) * SIZE.cpuid);
-  if (identity !== undefined) {
-    vm.setCpuid(encode(identity((leaf) => find(entries, leaf))));
-    return;
-  }
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < entries.length; at += SIZE.cpuid) {
     const leaf = view.getUint32(at + CPUID.function, true);
@@ -84,31 +70,4 @@ export function configureCpuid(vm: KvmVm, identity?: Identity): void {
     }
   }
   vm.setCpuid(entries);
-}
-
-/** The first subleaf of a leaf; zeros where there is none. */
-function find(entries: Uint8Array, leaf: number): CpuidResult {
-  const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
-  for (let at = 0; at < entries.length; at += SIZE.cpuid) {
-    if (view.getUint32(at + CPUID.function, true) !== leaf) continue;
-    const register = (name: (typeof REGISTER_NAMES)[number]) =>
-      view.getUint32(at + CPUID[name], true);
-    return [register("eax"), register("ebx"), register("ecx"), register("edx")];
-  }
-  return [0, 0, 0, 0];
-}
-
-function encode(entries: readonly CpuidEntry[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(entries.length * SIZE.cpuid));
-  entries.forEach(({ leaf, subleaf, result }, index) => {
-    const at = index * SIZE.cpuid;
-    view.setUint32(at + CPUID.function, leaf, true);
-    view.setUint32(at + CPUID.index, subleaf, true);
-    const flags = LEAVES_WITH_SUBLEAVES.has(leaf) ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0;
-    view.setUint32(at + CPUID.flags, flags, true);
-    REGISTER_NAMES.forEach((name, n) => {
-      view.setUint32(at + CPUID[name], result[n] ?? 0, true);
-    });
-  });
-  return new Uint8Array(view.buffer);
 }

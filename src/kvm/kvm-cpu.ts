@@ -14,7 +14,7 @@ import type { GuestMemory } from "../core/guest-memory.ts";
 import type { ProcessorState } from "../core/processor-state.ts";
 import { gpa, hex, type Nanos, NEVER } from "../core/units.ts";
 import type { KvmAddon, KvmVm } from "./addon.ts";
-import { configureCpuid, type Identity } from "./cpuid.ts";
+import { configureCpuid } from "./cpuid.ts";
 import { KvmExits } from "./exits.ts";
 import {
   EXIT,
@@ -31,7 +31,7 @@ import {
 import { mapGuestMemory, unmapGuestMemory } from "./memory-slots.ts";
 import { openKvmVm } from "./open.ts";
 import { RegisterFile } from "./registers.ts";
-import { StateFile } from "./state-file.ts";
+import { type KvmState, StateFile } from "./state-file.ts";
 
 const EINTR = -4;
 const EAGAIN = -11;
@@ -49,8 +49,6 @@ export interface KvmCpuOptions {
   readonly device: string;
   /** Whether to measure the time spent in the guest. */
   readonly timed: boolean;
-  /** The processor that the guest is told it has; the host's unless given. */
-  readonly identity?: Identity | undefined;
 }
 
 /**
@@ -237,7 +235,7 @@ export class KvmCpu implements Cpu {
   }
 
   /** Everything that another processor needs to go on from here, and the time stamp counter. */
-  readState(): ProcessorState & { readonly tsc: bigint } {
+  readState(): KvmState {
     this.#completeAccess();
     // Of a fault that is pending, KVM puts CR2 and DR6 into place when it is asked for the fault.
     this.#state.fetchEvents();
@@ -300,11 +298,11 @@ export class KvmCpu implements Cpu {
   }
 
   #open(): KvmVm {
-    const { addon, device, memory, timed, identity } = this.#options;
+    const { addon, device, memory, timed } = this.#options;
     const vm = openKvmVm(addon, device, timed);
     try {
       mapGuestMemory(vm, memory);
-      configureCpuid(vm, identity);
+      configureCpuid(vm);
       // KVM has no power-on value for it where it has no local APIC, and tells it with exits only.
       new RegisterFile(vm).writeApicBase(APIC_BASE_AT_RESET);
       new DataView(vm.runPage).setBigUint64(RUN.apic_base, BigInt(APIC_BASE_AT_RESET), true);

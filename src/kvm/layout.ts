@@ -89,11 +89,7 @@ export const SEGMENT = {
 } as const;
 
 /** `struct kvm_cpuid_entry2`: 32-bit fields. */
-export const CPUID = {
-  ...{ function: 0, index: 4, flags: 8, eax: 12, ebx: 16, ecx: 20, edx: 24 },
-} as const;
-/** Of its `flags`: the entry answers for its index only. */
-export const KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
+export const CPUID = { function: 0, index: 4, eax: 12, ebx: 16, ecx: 20, edx: 24 } as const;
 
 /** `struct kvm_debugregs`: 64-bit fields. */
 export const DEBUGREGS = { db: 0, dr6: 32, dr7: 40 } as const;

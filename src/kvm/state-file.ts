@@ -56,6 +56,14 @@ class Copy {
   }
 }
 
+/** What of KVM's state only KVM's processor has, and all else. */
+export interface KvmState extends ProcessorState {
+  /** The time stamp counter. */
+  readonly tsc: bigint;
+  /** The components of XCR0 that are not in their initial state (Intel SDM vol. 1 §13.6). */
+  readonly componentsInUse: bigint;
+}
+
 /** What KVM holds of a processor's state besides `struct kvm_regs` and `struct kvm_sregs`. */
 export class StateFile {
   readonly #xsave: Copy;
@@ -80,7 +88,7 @@ export class StateFile {
     this.#events.fetch();
   }
 
-  read(registers: Registers, apicBase: number): ProcessorState & { readonly tsc: bigint } {
+  read(registers: Registers, apicBase: number): KvmState {
     for (const copy of [this.#xsave, this.#xcrs, this.#debug]) copy.fetch();
     this.#fetchMsrs();
     const debug = this.#debug.view;
@@ -98,6 +106,7 @@ export class StateFile {
         MSR_NAMES.map((name) => [name, this.#msr(STATE_MSRS[name])]),
       ) as Record<StateMsr, bigint>,
       tsc: this.#msr(IA32_TIME_STAMP_COUNTER),
+      componentsInUse: this.#xsave.view.getBigUint64(XSAVE_HEADER, true),
       ...this.#readEvents(),
     };
   }

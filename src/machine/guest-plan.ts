@@ -52,6 +52,11 @@ export interface GuestPlan {
   /** Whether the guest resets its machine to end: see `MachineOptions`. */
   readonly endsAtReset: boolean;
   /**
+   * Whether it is started as operating systems are: by Linux's protocols, as a PVH guest, or by a
+   * PC's BIOS. To be asked for when it is loaded.
+   */
+  readonly operatingSystem: boolean;
+  /**
    * Puts the image into fresh memory.
    * @returns what the user should know, in one line, if it is not what was asked for
    * @throws GuestError `image`
@@ -90,6 +95,8 @@ export function planGuest(request: GuestRequest): GuestPlan {
   return new PcPlan(request);
 }
 
+const SYSTEM_KINDS: ReadonlySet<string> = new Set(["linux", "linux-elf", "pvh"]);
+
 class PcPlan implements GuestPlan {
   readonly memoryMib: number;
   readonly endsAtReset: boolean;
@@ -112,6 +119,10 @@ class PcPlan implements GuestPlan {
       disk: image?.kind === "disk" ? image.disk : undefined,
       cd: isIso9660(source) ? discOf(source) : undefined,
     };
+  }
+
+  get operatingSystem(): boolean {
+    return this.#plan?.kind === "bios" || SYSTEM_KINDS.has(identify(this.#request.source).kind);
   }
 
   load(memory: GuestMemory): string | undefined {
@@ -156,6 +167,7 @@ const RING_MIB = GRANULE_MIB * Math.ceil(RING_BYTES / (GRANULE_MIB * MIB));
 class TenderPlan implements GuestPlan {
   readonly media: ImageMedia = {};
   readonly endsAtReset = false;
+  readonly operatingSystem = false;
   readonly manifest: Manifest | undefined;
   readonly memoryMib: number;
   readonly #notice: string | undefined;

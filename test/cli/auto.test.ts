@@ -1,7 +1,10 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { remembering, verdict } from "../support/kvm-verdict.ts";
 import { type Ended, run } from "../support/monitor.ts";
 import { missing } from "../support/requirements.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { exit, print, tinyGuest } from "../support/tiny-guest.ts";
 
 /** Runs a guest on what `auto` takes. @param remembered of an earlier run; nothing unless given */
@@ -10,7 +13,43 @@ async function onAuto(remembered?: string, prefix: readonly string[] = []): Prom
   return await run(args, { env: remembering(remembered), prefix });
 }
 
+/** A floppy whose boot sector writes an exit status: mov dx, 0x501; mov ax, 0x5305; out dx, ax */
+function bootSector(): string {
+  const disk = new Uint8Array(1440 * 1024);
+  disk.set([0xba, 0x01, 0x05, 0xb8, 0x05, 0x53, 0xef, 0xeb, 0xfe]);
+  disk.set([0x55, 0xaa], 510);
+  const path = join(temporaryFolder(), "disk");
+  writeFileSync(path, disk);
+  return path;
+}
+
 const processorOf = ({ stderr }: Ended): string | undefined => /^cpu +(\w+)$/m.exec(stderr)?.[1];
+
+describe("--accel kvm", () => {
+  const onKvm = async (native: boolean, image: string): Promise<Ended> => {
+    const env = remembering(JSON.stringify(verdict(native)));
+    return await run([image, "--accel", "kvm", "--net", "none", "--stats"], { env });
+  };
+
+  it.skipIf(missing("kvm"))("is KVM where that is native, and for unikernels", async () => {
+    for (const [native, image] of [
+      [true, bootSector()],
+      [true, tinyGuest(exit(5))],
+      [false, tinyGuest(exit(5))],
+    ] as const) {
+      const ended = await onKvm(native, image);
+      expect(ended.status).toBe(5);
+      expect(processorOf(ended)).toBe("kvm");
+    }
+  });
+
+  it.skipIf(missing("kvm"))("is not where KVM is not fit for operating systems", async () => {
+    const ended = await onKvm(false, bootSector());
+    expect(ended.status).toBe(5);
+    expect(processorOf(ended)).toBe("emu");
+    expect(ended.stderr).toMatch(/^solo5-kvm: KVM emulates .* TypeScript runs the guest$/m);
+  });
+});
 
 describe("--accel auto", () => {
   it.skipIf(missing("kvm"))("takes what doctor says that it takes, and explains", async () => {

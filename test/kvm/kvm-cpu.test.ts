@@ -205,38 +205,6 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
     expect((await answer()).rcx & 0xf0ffn).toBe(0n);
   });
 
-  test("takes another processor's answers for CPUID's, by subleaf where there are any", async () => {
-    cpu.close();
-    const addon = loadAddon<KvmAddon>();
-    let supported = 0;
-    cpu = new KvmCpu({
-      ...{ addon, memory, clock, device: "/dev/kvm", timed: false },
-      identity: (leaf) => {
-        supported = leaf(1)[3];
-        return [
-          { leaf: 0, subleaf: 0, result: [4, 1, 2, 3] },
-          { leaf: 1, subleaf: 0, result: [5, 6, 7, 0] },
-          { leaf: 4, subleaf: 1, result: [8, 9, 10, 11] },
-        ];
-      },
-    });
-    const out = [0x0f, 0xa2, 0xe6, 0x80]; // cpuid; out 0x80
-    start(
-      ...[0x66, 0x31, 0xc0, 0x66, 0x31, 0xc9, ...out], // xor eax, eax; xor ecx, ecx
-      ...[0x66, 0xb8, 4, 0, 0, 0, 0x66, 0x31, 0xc9, ...out], // mov eax, 4; xor ecx, ecx
-      ...[0x66, 0xb8, 4, 0, 0, 0, 0x66, 0xb9, 1, 0, 0, 0, ...out], // the same; mov ecx, 1
-    );
-    expect(supported & 1).toBe(1);
-    const answer = async () => {
-      expect((await run()).kind).toBe("port-write");
-      const { rax, rbx, rcx, rdx } = cpu.readRegisters();
-      return [rax, rbx, rcx, rdx];
-    };
-    expect(await answer()).toEqual([4n, 1n, 2n, 3n]);
-    expect(await answer()).toEqual([0n, 0n, 0n, 0n]);
-    expect(await answer()).toEqual([8n, 9n, 10n, 11n]);
-  });
-
   test("offers the local APIC in CPUID, as long as IA32_APIC_BASE enables it", async () => {
     const cpuid = [0x66, 0xb8, 1, 0, 0, 0, 0x0f, 0xa2, 0xe6, 0x80]; // mov eax, 1; cpuid; out 0x80
     const apic = 0x200n;
@@ -350,7 +318,7 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
       fx,
     };
     cpu.writeState(changed);
-    expect({ ...cpu.readState(), tsc: 0n }).toEqual({ ...changed, tsc: 0n });
+    expect({ ...cpu.readState(), tsc: 0n }).toEqual({ ...changed, tsc: 0n, componentsInUse: 3n });
   });
 
   test("is interruptible by the state it was given, before it has run", () => {

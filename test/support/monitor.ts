@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, onTestFinished } from "vitest";
+import { nativeCache } from "./kvm-verdict.ts";
 import { missing } from "./requirements.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
@@ -136,18 +137,27 @@ export const describeOnEach = Object.assign(suites(false), { skipIf: suites });
 
 const COMMANDS: readonly (string | undefined)[] = ["doctor", "help", "inspect", "iso", "net"];
 
+/** Whether arguments are those of a guest's run, and leave the processor to the suite. */
+function leavesProcessor(args: readonly string[]): boolean {
+  const own = args.indexOf("--") < 0 ? args.length : args.indexOf("--");
+  const runs = args.length > 0 && !COMMANDS.includes(args[0]) && !args[0]?.startsWith("-");
+  return runs && !args.slice(0, own).includes("--accel");
+}
+
 /** `solo5-kvm` with these arguments, and a guest's processor if they name none. */
 export function command(args: readonly string[]): string[] {
   const program = [process.execPath, PROGRAM];
-  const own = args.indexOf("--") < 0 ? args.length : args.indexOf("--");
-  const runs = args.length > 0 && !COMMANDS.includes(args[0]) && !args[0]?.startsWith("-");
-  if (!runs || args.slice(0, own).includes("--accel")) return [...program, ...args];
+  if (!leavesProcessor(args)) return [...program, ...args];
   return [...program, ...args.slice(0, 1), "--accel", processor, ...args.slice(1)];
 }
 
 /** Starts `solo5-kvm` with these arguments. */
-export const start = (args: readonly string[], options: ProcessOptions = {}): Process =>
-  new Process(command(args), options);
+export function start(args: readonly string[], options: ProcessOptions = {}): Process {
+  const { env = process.env } = options;
+  const onKvm = processor === "kvm" && leavesProcessor(args);
+  const added = onKvm ? { env: { ...env, XDG_CACHE_HOME: nativeCache() } } : {};
+  return new Process(command(args), { ...options, ...added });
+}
 
 /** Runs `solo5-kvm` to its end. */
 export const run = (args: readonly string[], options: ProcessOptions = {}): Promise<Ended> =>

@@ -177,6 +177,13 @@ describe("XSAVE and XRSTOR", () => {
     return execute(code);
   }
 
+  test("save components that there are none of as in their initial state", () => {
+    cpu.processor.setField(STATE.XCR0, 7n);
+    area().setBigUint64(HEADER, 6n, true);
+    expect(withMask(4n | SSE, XSAVE_BX)).toBeUndefined();
+    expect(area().getBigUint64(HEADER, true)).toBe(SSE);
+  });
+
   test.each([
     ["XSAVE", XSAVE_BX],
     ["XSAVEOPT", [0x0f, 0xae, 0x37]],

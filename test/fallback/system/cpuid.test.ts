@@ -2,12 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CR4 } from "../../../fallback/bits.ts";
 import { GPR } from "../../../fallback/processor.ts";
 import { STATE } from "../../../fallback/state.ts";
-import {
-  cpuid,
-  cpuidEntries,
-  cpuidLeaf,
-  PROCESSOR_SIGNATURE,
-} from "../../../fallback/system/cpuid.ts";
+import { cpuid, cpuidLeaf, PROCESSOR_SIGNATURE } from "../../../fallback/system/cpuid.ts";
 import { xgetbv, xsetbv } from "../../../fallback/system/extended-control.ts";
 import { exceptionOf, Guest } from "../support/guest.ts";
 
@@ -66,23 +61,6 @@ describe("CPUID", () => {
     expect(cpuidLeaf(p, 0x100, 0)).toEqual(last);
     expect(cpuidLeaf(p, 0x8000_0009, 0)).toEqual(last);
     expect(cpuidLeaf(p, 0xffff_ffff, 0)).toEqual(last);
-  });
-
-  it("tells less of itself where it is to, and the same in advance", () => {
-    const { p } = new Guest().longMode();
-    const masks = new Map([[1, [-1, -1, 1 << 23, 0] as const]]);
-    const limits = { lastBasic: 0xd, masks };
-    expect(cpuidLeaf(p, 1, 0, limits)).toEqual([...cpuidLeaf(p, 1, 0).slice(0, 2), 1 << 23, 0]);
-    expect(cpuidLeaf(p, 0, 0, limits)[0]).toBe(0xd);
-    expect(cpuidLeaf(p, 0x15, 0, limits)).toEqual(cpuidLeaf(p, 0xd, 0));
-    p.setGpr(GPR.rax, 1n);
-    cpuid(p, limits);
-    expect(p.gpr32(GPR.rcx)).toBe(1 << 23);
-    const entries = cpuidEntries(limits);
-    expect(entries.map(({ leaf }) => leaf)).toContain(0x8000_0008);
-    for (const { leaf, subleaf, result } of entries) {
-      expect(cpuidLeaf(p, leaf, subleaf, limits)).toEqual(result);
-    }
   });
 
   it("describes XSAVE's area, and the clocks as nanoseconds", () => {

@@ -1,7 +1,7 @@
 /** How an image is started: its kernel directly, or its boot loader by the BIOS. */
 
 import { GuestError } from "../core/errors.ts";
-import { type BootImage, findBootImage } from "./bios/boot-media.ts";
+import { type BootImage, findBootImage, isLinuxFloppy } from "./bios/boot-media.ts";
 import { type LoadedImage, type LoadRequest, loadImage } from "./direct-boot.ts";
 import { IsoVolume } from "./iso9660.ts";
 
@@ -19,8 +19,8 @@ export type BootPlan =
     };
 
 /**
- * `auto`: directly where this is a kernel, or a menu that we understand names one; else as a PC
- * would. The memory must be fresh.
+ * `auto`: directly where this is a kernel, or a menu that we understand names one; else, and a kernel
+ * with a floppy around it, as a PC would. The memory must be fresh.
  * @throws GuestError `image` with one line: what is in the way
  */
 export function planBoot(request: LoadRequest, mode: BootMode): BootPlan {
@@ -32,6 +32,11 @@ export function planBoot(request: LoadRequest, mode: BootMode): BootPlan {
     }
     if (hasArguments) throw new GuestError("image", "a BIOS has no arguments to give to the guest");
     return { kind: "bios", image, reason: undefined };
+  }
+  const isAlone = !hasArguments && request.initrd === undefined;
+  if (mode === "auto" && isAlone && isLinuxFloppy(request.source)) {
+    const image = bootImageOrNone(request);
+    if (image !== undefined) return { kind: "bios", image, reason: undefined };
   }
   try {
     return { kind: "direct", loaded: loadImage({ ...request, fresh: true }) };

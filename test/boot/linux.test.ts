@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { planBoot } from "../../src/boot/boot-plan.ts";
 import { MemorySource } from "../../src/boot/byte-source.ts";
 import { loadImage } from "../../src/boot/direct-boot.ts";
 import { GuestMemory } from "../../src/core/guest-memory.ts";
@@ -27,6 +28,19 @@ function bzImage(change: (view: DataView) => void = () => {}): MemorySource {
 }
 
 describe("Linux", () => {
+  it("is left to the BIOS where it is a floppy's beginning, unless there is something to pass", () => {
+    const floppy = new Uint8Array(1440 * 1024);
+    const kernel = bzImage();
+    floppy.set(kernel.read(0, kernel.size));
+    const plan = (source: MemorySource, commandLine: string[] = [], initrd?: MemorySource) =>
+      planBoot({ source, memory: memory(), commandLine, initrd }, "auto").kind;
+    const image = new MemorySource(floppy);
+    expect(plan(image)).toBe("bios");
+    expect(plan(image, ["quiet"])).toBe("direct");
+    expect(plan(image, [], kernel)).toBe("direct");
+    expect(plan(kernel)).toBe("direct");
+  });
+
   it("is entered in 64-bit mode, with memory, command line and initrd in the boot parameters", () => {
     const ram = memory();
     const initrd = new MemorySource(new Uint8Array(5000).fill(0x77));

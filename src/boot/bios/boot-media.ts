@@ -39,10 +39,18 @@ export function findBootImage(source: ByteSource): BootImage | undefined {
     const boot = findElToritoBoot(source);
     return boot === undefined ? undefined : { kind: "cd", source, boot };
   }
-  if (identify(source).kind !== "other" || !hasBootSector(source)) return undefined;
+  const { kind } = identify(source);
+  if ((kind !== "other" && !isLinuxFloppy(source)) || !hasBootSector(source)) return undefined;
   const disk = new OverlayDisk(source);
   return { kind: floppyGeometry(source.size) === undefined ? "disk" : "floppy", disk };
 }
+
+/**
+ * Whether a Linux kernel is at the beginning of a whole floppy, which may have more on it: kernels
+ * before 2.6 had a boot sector that loads them from there.
+ */
+export const isLinuxFloppy = (source: ByteSource): boolean =>
+  floppyGeometry(source.size) !== undefined && identify(source).kind === "linux";
 
 function hasBootSector(source: ByteSource): boolean {
   if (source.size < SECTOR_SIZE) return false;

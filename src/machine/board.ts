@@ -10,6 +10,7 @@ import { type IrqLine, SharedIrqLine } from "../core/irq-line.ts";
 import { type Irq, irq } from "../core/units.ts";
 import { DebugExit, exitStatus, qemuStatus } from "../devices/debug/debug-exit.ts";
 import { TestDevice } from "../devices/debug/test-device.ts";
+import { DmaChannel } from "../devices/dma/dma-channel.ts";
 import { Dma8237 } from "../devices/dma/dma8237.ts";
 import { pageRegisters } from "../devices/dma/page-registers.ts";
 import { FwCfg } from "../devices/firmware/fw-cfg.ts";
@@ -39,6 +40,7 @@ import { VirtioNet } from "../devices/virtio/net.ts";
 import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
 import { VirtioPci } from "../devices/virtio/virtio-pci.ts";
 import type { Decorations } from "./decorations.ts";
+import { floppyController, floppyDrive } from "./floppy.ts";
 import { type ImageMedia, ide } from "./ide.ts";
 import { InterruptRouter } from "./interrupt-router.ts";
 import type { MachineBoard } from "./machine-board.ts";
@@ -95,10 +97,14 @@ const IRQ = {
   PIT: irq(0),
   KEYBOARD: irq(1),
   COM1: irq(4),
+  FLOPPY: irq(6),
   RTC: irq(8),
   ACPI: irq(9),
   PCI: irq(11),
 } as const;
+
+/** Its channel, and where that one's page register is behind port 0x80. */
+const FLOPPY_DMA = { CHANNEL: 2, PAGE: 1 } as const;
 
 const ISA_BRIDGE_SLOT = 1;
 const IDE_FUNCTION = 1;
@@ -215,7 +221,11 @@ export class Board implements MachineBoard {
     });
     this.#pic.onTaken = () => pit.listen();
     this.#ioapic.onMasks = () => pit.listen();
-    const rtc = new Mc146818({ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size });
+    const drive = floppyDrive(options.media?.floppy);
+    const rtc = new Mc146818({
+      ...{ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size },
+      floppyType: drive?.type,
+    });
     const systemControl = new SystemControl({ onReset });
     const resetControl = new ResetControl({ onReset });
     const acpi = new AcpiPm({
@@ -233,6 +243,16 @@ export class Board implements MachineBoard {
     this.#pci = new PciBus(resetControl);
     const dma = [new Dma8237(1), new Dma8237(2)] as const;
     const pages = pageRegisters();
+
+    const floppy =
+      drive &&
+      floppyController(drive, {
+        ...{ ports: this.ports, clock, irq: this.#wire(IRQ.FLOPPY) },
+        dma: new DmaChannel({
+          ...{ memory, controller: dma[0], channel: FLOPPY_DMA.CHANNEL },
+          page: () => pages.read(FLOPPY_DMA.PAGE, 1),
+        }),
+      });
 
     this.ports.claim(PORT.DMA_PRIMARY, dma[0].length, dma[0]);
     this.ports.claim(PORT.DMA_SECONDARY, dma[1].length, dma[1]);
@@ -286,6 +306,7 @@ export class Board implements MachineBoard {
       acpi,
       fwCfg,
       ...dma,
+      ...(floppy === undefined ? [] : [floppy]),
       pages,
       this.#pci,
     ];

@@ -117,6 +117,7 @@ class PcPlan implements GuestPlan {
     const image = this.#plan?.kind === "bios" ? this.#plan.image : undefined;
     return {
       disk: image?.kind === "disk" ? image.disk : undefined,
+      floppy: image?.kind === "floppy" ? image.disk : undefined,
       cd: isIso9660(source) ? discOf(source) : undefined,
     };
   }

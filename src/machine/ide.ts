@@ -28,6 +28,8 @@ export interface ImageMedia {
   readonly disk?: BlockBackend | undefined;
   /** At the secondary one. */
   readonly cd?: Disc | undefined;
+  /** At the floppy disk controller. */
+  readonly floppy?: BlockBackend | undefined;
 }
 
 export interface IdeWiring {

@@ -256,6 +256,24 @@ describe("the image as a disk and as a CD", () => {
     expect(rig.takeInterrupt()).toBe(0x77);
   });
 
+  it("are a floppy in the first drive, which the clock's memory tells of", () => {
+    start({ floppy: new FakeDisk(2880) });
+    const cmos = (at: number): number => {
+      rig.write(0x70, at);
+      return rig.read(0x71);
+    };
+    expect([cmos(0x10), cmos(0x14) & 1]).toEqual([0x40, 1]);
+    rig.unmaskAll();
+    rig.write(0x3f2, 0x0c);
+    rig.clock.advance(MILLISECOND);
+    expect(rig.takeInterrupt()).toBe(0x0e);
+    expect([rig.read(0x3f4), rig.read(0x3f6)]).toEqual([0x80, 0]);
+    rig.write(0x3f2, 0x1c);
+    expect(rig.read(0x3f7)).toBe(0x80);
+    start({});
+    expect([rig.read(0x3f4), cmos(0x10), cmos(0x14) & 1]).toEqual([0xff, 0, 0]);
+  });
+
   it("leave room for the other disks, beside an image that is a disk", () => {
     const sectorOf = (deviceHead: number): number | undefined => {
       rig.write(0x1f6, deviceHead);

@@ -9,7 +9,9 @@ const CHANNELS = 4;
 
 /** Register numbers (Intel 8237A data sheet, figure 6); 0 to 7 are addresses and counts in turn. */
 const REGISTER = {
+  STATUS: 8,
   SINGLE_MASK: 10,
+  MODE: 11,
   CLEAR_FLIP_FLOP: 12,
   MASTER_CLEAR: 13,
   CLEAR_MASK: 14,
@@ -19,15 +21,36 @@ const REGISTER = {
 const ALL_MASKED = 0xf;
 const MASK_SET = 1 << 2;
 
+/** Of a channel's mode. */
+const MODE_AUTOINITIALISE = 1 << 4;
+const MODE_DECREMENT = 1 << 5;
+/** Transfer types, as seen from memory. */
+const MODE_TYPE = { write: 1 << 2, read: 2 << 2 } as const;
+const MODE_TYPE_MASK = 3 << 2;
+
+/** Bytes that a channel moves in one go: its address and what becomes of it. */
+export interface DmaRun {
+  /** Lower 16 bits. */
+  readonly address: number;
+  readonly length: number;
+  /** The count has come to its end. */
+  readonly ended: boolean;
+}
+
 /**
- * One of the AT's two DMA controllers. Nothing here asks it for a transfer, so it only keeps what
- * it is told, for software that looks whether it is there.
+ * One of the AT's two DMA controllers: addresses, counts and masks of four channels. A device takes a
+ * channel by {@link run}; addresses that count down are not known here.
  */
 export class Dma8237 implements BusDevice, Resettable {
   readonly length: number;
   readonly #spacing: number;
   /** Addresses and counts, as they are counted on. */
   readonly #words = new Uint16Array(2 * CHANNELS);
+  /** As they were written: what a channel begins with again. */
+  readonly #base = new Uint16Array(2 * CHANNELS);
+  readonly #modes = new Uint8Array(CHANNELS);
+  /** Channels that have come to their end since somebody asked. */
+  #ended = 0;
   #mask = ALL_MASKED;
   #upperByte = false;
 
@@ -39,7 +62,34 @@ export class Dma8237 implements BusDevice, Resettable {
 
   reset(): void {
     this.#words.fill(0);
+    this.#base.fill(0);
+    this.#modes.fill(0);
     this.#clear();
+  }
+
+  /**
+   * A device moves bytes, at most to the end of the address's 64 KiB.
+   * @param kind `write` is to memory
+   * @returns undefined if the channel does not take part
+   */
+  run(channel: number, kind: "read" | "write", length: number): DmaRun | undefined {
+    const mode = this.#modes[channel] ?? 0;
+    const masked = (this.#mask & (1 << channel)) !== 0;
+    if (masked || (mode & (MODE_TYPE_MASK | MODE_DECREMENT)) !== MODE_TYPE[kind]) return undefined;
+    const address = this.#words[2 * channel] ?? 0;
+    const left = (this.#words[2 * channel + 1] ?? 0) + 1;
+    const moved = Math.min(length, left, 0x1_0000 - address);
+    this.#words[2 * channel] = address + moved;
+    this.#words[2 * channel + 1] = left - moved - 1;
+    const ended = moved === left;
+    if (ended) this.#end(channel, mode);
+    return { address, length: moved, ended };
+  }
+
+  #end(channel: number, mode: number): void {
+    this.#ended |= 1 << channel;
+    if ((mode & MODE_AUTOINITIALISE) === 0) this.#mask |= 1 << channel;
+    else this.#words.set(this.#base.subarray(2 * channel, 2 * channel + 2), 2 * channel);
   }
 
   read(offset: number, size: AccessSize): number {
@@ -48,7 +98,11 @@ export class Dma8237 implements BusDevice, Resettable {
     if (register < this.#words.length) {
       return ((this.#words[register] ?? 0) >> (this.#turn() ? 8 : 0)) & 0xff;
     }
-    // No channel has a request, and none has come to its end.
+    if (register === REGISTER.STATUS) {
+      const ended = this.#ended;
+      this.#ended = 0;
+      return ended; // No channel has a request.
+    }
     if (register === REGISTER.ALL_MASKS) return 0xf0 | this.#mask;
     return 0;
   }
@@ -66,6 +120,9 @@ export class Dma8237 implements BusDevice, Resettable {
       case REGISTER.SINGLE_MASK:
         this.#mask = (byte & MASK_SET) !== 0 ? this.#mask | channel : this.#mask & ~channel;
         break;
+      case REGISTER.MODE:
+        this.#modes[byte & 3] = byte;
+        break;
       case REGISTER.CLEAR_FLIP_FLOP:
         this.#upperByte = false;
         break;
@@ -79,13 +136,15 @@ export class Dma8237 implements BusDevice, Resettable {
         this.#mask = byte & ALL_MASKED;
         break;
       default:
-      // Command, request and mode: there is nobody to whom they would matter.
+      // Command and request: there is nobody to whom they would matter.
     }
   }
 
   #writeWord(register: number, byte: number): void {
     const old = this.#words[register] ?? 0;
-    this.#words[register] = this.#turn() ? (old & 0xff) | (byte << 8) : (old & 0xff00) | byte;
+    const word = this.#turn() ? (old & 0xff) | (byte << 8) : (old & 0xff00) | byte;
+    this.#words[register] = word;
+    this.#base[register] = word;
   }
 
   /** @returns whether it is the upper byte's turn */
@@ -97,6 +156,7 @@ export class Dma8237 implements BusDevice, Resettable {
 
   #clear(): void {
     this.#mask = ALL_MASKED;
+    this.#ended = 0;
     this.#upperByte = false;
   }
 }

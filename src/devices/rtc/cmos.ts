@@ -1,7 +1,9 @@
 import { KIB, MIB } from "../../core/units.ts";
 
 /** Where a PC's BIOS keeps the configuration in the clock's battery-backed memory. */
+const FLOPPY_TYPES = 0x10;
 const EQUIPMENT = 0x14;
+const EQUIPMENT_FLOPPY = 1 << 0;
 const EQUIPMENT_FPU = 1 << 1;
 const BASE_MEMORY = 0x15;
 const EXTENDED_MEMORY = 0x17;
@@ -15,15 +17,19 @@ const HIGH_MEMORY = 0x34;
 
 export const CMOS_SIZE = 128;
 
-/** The memory as a BIOS leaves it on a PC with `memoryBytes` of RAM below 4 GiB and no disks. */
-export const configuredCmos = (memoryBytes: number): Uint8Array => {
+/**
+ * The memory as a BIOS leaves it on a PC with `memoryBytes` of RAM below 4 GiB and no hard disks.
+ * @param floppyType of drive 0, as this memory has it; 0 for none
+ */
+export const configuredCmos = (memoryBytes: number, floppyType = 0): Uint8Array => {
   const bytes = new Uint8Array(CMOS_SIZE);
   const word = (at: number, value: number): void => {
     const capped = Math.max(0, Math.min(0xffff, Math.floor(value)));
     bytes[at] = capped & 0xff;
     bytes[at + 1] = capped >> 8;
   };
-  bytes[EQUIPMENT] = EQUIPMENT_FPU;
+  bytes[FLOPPY_TYPES] = floppyType << 4;
+  bytes[EQUIPMENT] = EQUIPMENT_FPU | (floppyType === 0 ? 0 : EQUIPMENT_FLOPPY);
   word(BASE_MEMORY, Math.min(640, memoryBytes / KIB));
   word(EXTENDED_MEMORY, (memoryBytes - MIB) / KIB);
   word(EXTENDED_MEMORY_FOUND, (memoryBytes - MIB) / KIB);

@@ -71,11 +71,16 @@ export class Mc146818 extends ByteDevice implements Resettable {
   /** Until when events have been turned into flags, as a {@link #time}. */
   #flaggedUntil: number;
 
-  constructor(options: { clock: Clock; irq: IrqLine; memoryBytes: number }) {
+  constructor(options: {
+    clock: Clock;
+    irq: IrqLine;
+    memoryBytes: number;
+    floppyType?: number | undefined;
+  }) {
     super();
     this.#clock = options.clock;
     this.#irq = options.irq;
-    this.#bytes = configuredCmos(options.memoryBytes);
+    this.#bytes = configuredCmos(options.memoryBytes, options.floppyType);
     this.#alarm = options.clock.alarm(() => this.#update());
     this.#flaggedUntil = this.#time();
   }

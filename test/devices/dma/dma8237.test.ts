@@ -39,6 +39,29 @@ it("masks channels one by one and together", () => {
   expect(dma.read(8, 1)).toBe(0);
 });
 
+it("lets a device move bytes as far as it counts, and begins again where it is to", () => {
+  const dma = new Dma8237(1);
+  const program = (mode: number): void => {
+    dma.write(11, 1, mode);
+    for (const part of [0xf0, 0xff]) dma.write(4, 1, part);
+    for (const part of [0x1f, 0]) dma.write(5, 1, part);
+    dma.write(10, 1, 2);
+  };
+  program(0x46);
+  expect(dma.run(2, "read", 8)).toBeUndefined();
+  expect(dma.run(2, "write", 8)).toEqual({ address: 0xfff0, length: 8, ended: false });
+  // Addresses have 16 bits.
+  expect(dma.run(2, "write", 64)).toEqual({ address: 0xfff8, length: 8, ended: false });
+  expect(dma.run(2, "write", 64)).toEqual({ address: 0, length: 16, ended: true });
+  expect([dma.read(8, 1), dma.read(8, 1), dma.read(15, 1) & 4]).toEqual([4, 0, 4]);
+  expect(dma.run(2, "write", 1)).toBeUndefined();
+  program(0x5a);
+  for (let round = 0; round < 2; round++) {
+    expect(dma.run(2, "read", 64)).toEqual({ address: 0xfff0, length: 16, ended: false });
+    expect(dma.run(2, "read", 64)).toEqual({ address: 0, length: 16, ended: true });
+  }
+});
+
 it("has page registers that read back", () => {
   const pages = pageRegisters();
   for (let port = 0; port < 16; port++) pages.write(port, 1, 0x40 + port);

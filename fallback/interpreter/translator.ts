@@ -141,10 +141,17 @@ export class Translator {
     const page = this.#source.probePage(at);
     if (page === undefined) return undefined;
     const block = this.#blocks.at(page.address + (at & (PAGE_SIZE - 1)), place.user);
-    return block !== undefined && this.#isFor(block, place, linear) ? block : undefined;
+    const probe = (next: number) => this.#source.probePage(next);
+    return block !== undefined && this.#isFor(block, place, linear, probe) ? block : undefined;
   }
 
-  #isFor(block: Block, place: CodePlace, linear: bigint): boolean {
+  /** @param pageAt throws where the block's second page may not be executed, or tells without a fault */
+  #isFor(
+    block: Block,
+    place: CodePlace,
+    linear: bigint,
+    pageAt: (linear: number) => CodePage | undefined = (next) => this.#source.fetchPage(next),
+  ): boolean {
     const { rip, codeSize, limit, unitControls, address, pages } = block;
     if (rip !== place.rip || codeSize !== place.codeSize || limit !== place.limit) return false;
     if (block.linear !== linear) return false;
@@ -152,12 +159,8 @@ export class Translator {
     const [, second] = pages;
     // The second page may have been mapped to another place than it was.
     const inFirst = PAGE_SIZE - (address % PAGE_SIZE);
-    return second === undefined || second === this.#pageOf(linearAddress(place, inFirst));
-  }
-
-  /** Guest physical page number. */
-  #pageOf(linear: bigint): number {
-    return Math.floor(this.#source.fetchPage(linearOf(linear)).address / PAGE_SIZE);
+    if (second === undefined) return true;
+    return second * PAGE_SIZE === pageAt(linearOf(linearAddress(place, inFirst)))?.address;
   }
 
   #translate(place: CodePlace, linear: bigint, address: number, count: number): Block {

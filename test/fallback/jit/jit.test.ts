@@ -220,6 +220,27 @@ test("with memory in two places that a gap parts, not every region is made again
   expect(note(m, "executed")).toMatch(/9\d\.\d % of them in regions/);
 });
 
+test("a branch to code whose second page is away now is left out of a region", () => {
+  const [ahead, back] = [PAGE_SIZE - 1 - 15, 9 - (PAGE_SIZE + 9)];
+  const word = (value: number) => [0, 8, 16, 24].map((shift) => (value >> shift) & 0xff);
+  // mov ecx, 2000; again: test edx, edx; jnz far; dec ecx; jnz again; hlt
+  const near = [0xb9, 0xd0, 7, 0, 0, 0x85, 0xd2, 0x90, 0x90, 0x0f, 0x85, ...word(ahead)];
+  const rest = [0xff, 0xc9, 0x75, 0xf2, 0xf4];
+  // far: add edx, -1; jmp again
+  const far = [0x81, 0xc2, ...word(-1), 0xe9, ...word(back - 1)];
+  const padding = new Array(PAGE_SIZE - 1 - near.length - rest.length).fill(0x90);
+  const mode = MODES.find(({ system }) => system === "paging");
+  const m = machine([...near, ...rest, ...padding, ...far], 3, mode);
+  m.cpu.writeRegisters({ ...m.cpu.readRegisters(), rdx: 1n });
+  runFor(m, 8);
+  expect(m.cpu.readRegisters().rdx).toBe(0n);
+  m.ram.writeU32(gpa(TABLES + PAGE_SIZE + 4 * (CODE / PAGE_SIZE + 1)), 0);
+  m.cpu.writeRegisters(m.cpu.readRegisters());
+  expect(runFor(m, 100_000)).toBe(true);
+  expect(m.cpu.readRegisters().rcx).toBe(0n);
+  expect(note(m, "jit")).toMatch(/^1 regions/);
+});
+
 test("where a loop is hot, the function that it is in is translated if that is called again", () => {
   // mov ecx, 2000; again: call f; dec ecx; jnz again; hlt
   const calls = [0xb9, 0xd0, 0x07, 0, 0, 0xe8, 5, 0, 0, 0, 0xff, 0xc9, 0x75, 0xf7, 0xf4];

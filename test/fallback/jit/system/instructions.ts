@@ -38,6 +38,9 @@ export class SystemInstructions {
       () => this.#several(() => this.#sse()),
       () => this.#plain(),
       () => this.#plain(),
+      () => this.#several(() => this.#numbers()),
+      () => this.#several(() => this.#numbers()),
+      () => this.#several(() => this.#numbers()),
       () => this.#string(),
       () => this.#changingJump(),
       () => this.#segment(),
@@ -216,6 +219,14 @@ export class SystemInstructions {
       () => [0x0f, 0xae, ...this.#memory(2, at.MXCSRS + 4 * random.below(8))],
       () => [0x0f, 0xae, ...this.#memory(3)],
     ])();
+  }
+
+  /** A register by a number, in which the two codes differ. */
+  #numbers(): number[] {
+    const random = this.#random;
+    const wide = this.#long ? random.pick([[], [0x48]]) : [];
+    const modRm = 0xc0 | (random.below(8) << 3) | random.pick(REGISTERS);
+    return [...wide, 0x81, modRm, ...word(random.next())];
   }
 
   /** Whole numbers, in memory anywhere. */

@@ -8,6 +8,7 @@ import {
 } from "../../../../fallback/interpreter/decoder.ts";
 import { OpcodeMap } from "../../../../fallback/isa/opcode-map.ts";
 import { FAMILIES } from "../../../../fallback/isa/table.ts";
+import type { JitOptions } from "../../../../fallback/jit/jit.ts";
 import { RECORDS } from "../../../../fallback/state.ts";
 import { CountedClock } from "../../../../src/core/clock.ts";
 import type { Registers, Segment } from "../../../../src/core/cpu.ts";
@@ -55,11 +56,16 @@ interface Program {
   readonly code: readonly number[];
   readonly boundaries: readonly number[];
   readonly start: number;
+  /** Whether it is where the code with other numbers should be, and the other way round. */
+  readonly exchanged: boolean;
 }
 
 /** By map and opcode: what ends with an immediate that is only computed with. */
-const SHIFTS: readonly (readonly [number, number])[] = [
-  ...([[0, 0xc1]] as const),
+const WITH_NUMBERS: readonly (readonly [number, number])[] = [
+  ...([
+    [0, 0xc1],
+    [0, 0x81],
+  ] as const),
   ...([
     [1, 0xba],
     [1, 0xa4],
@@ -67,6 +73,10 @@ const SHIFTS: readonly (readonly [number, number])[] = [
     [1, 0x70],
   ] as const),
 ];
+
+/** RAX, RDX, RSI, RDI as ModRM's rm, and from where on that is a register. */
+const COMPUTED_WITH: readonly number[] = [0, 2, 6, 7];
+const REGISTER = 0xc0;
 
 /** What machines share, and memory that they use one after the other. */
 export class SystemWorkshop {
@@ -101,11 +111,12 @@ export class SystemWorkshop {
     for (const offset of boundaries.slice(0, -1)) {
       const end = boundaries[boundaries.indexOf(offset) + 1] as number;
       const { form, modRm } = decodeOr(decoder, bytes, bits, offset) ?? {};
-      const isNumber = SHIFTS.some(([map, opcode]) => form?.map === map && form.opcode === opcode);
-      // ECX is used for more than numbers.
-      if (isNumber && ((modRm as number) & 7) !== 1 && random.chance(70)) {
-        bytes[end - 1] = random.below(64);
-      }
+      const isNumber = WITH_NUMBERS.some(
+        ([map, opcode]) => form?.map === map && form.opcode === opcode,
+      );
+      // Others are used for more than numbers.
+      const isFree = COMPUTED_WITH.includes((modRm as number) & 7) && (modRm as number) >= REGISTER;
+      if (isNumber && isFree && random.chance(90)) bytes[end - 1] = random.below(64);
     }
     return bytes;
   }
@@ -113,12 +124,12 @@ export class SystemWorkshop {
   /**
    * A processor in front of a program, whose time is the count of instructions.
    * @param index 0 or 1: the memory that it uses
-   * @param threshold of the JIT; without it everything is interpreted
+   * @param jit without it everything is interpreted
    * @param seed of what is in memory, and of chance
    */
   machine(
     index: 0 | 1,
-    threshold: number | undefined,
+    jit: JitOptions | undefined,
     mode: SystemMode,
     program: Program,
     random: SeededRandom,
@@ -134,7 +145,7 @@ export class SystemWorkshop {
       inlineInterpreter: () => this.#interpreter,
       hostWaits: () => false,
       executed: (instructions) => clock.pass(instructions),
-      jit: threshold === undefined ? undefined : { threshold },
+      jit,
       random: () => (BigInt(random.next()) << 32n) | BigInt(random.next()),
     });
     ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
@@ -144,9 +155,13 @@ export class SystemWorkshop {
     writeHandlers(ram, mode);
     writeData(view, random);
     const start = Math.min(program.start, at.CODE_SIZE - program.code.length);
-    ram.write(gpa(at.CODE + start), Uint8Array.from(program.code));
-    const other = this.#otherImmediates(program, mode.bits, random);
-    ram.write(gpa(at.OTHER_CODE + start), other);
+    const codes = [
+      Uint8Array.from(program.code),
+      this.#otherImmediates(program, mode.bits, random),
+    ] as const;
+    const places = program.exchanged ? [at.OTHER_CODE, at.CODE] : [at.CODE, at.OTHER_CODE];
+    for (const [n, place] of places.entries())
+      ram.write(gpa(place + start), codes[n] as Uint8Array);
     const lengths = new Uint8Array(at.CODE_SIZE).fill(1);
     program.boundaries.slice(0, -1).forEach((offset, n) => {
       lengths[start + offset] = (program.boundaries[n + 1] as number) - offset;

@@ -1,5 +1,6 @@
 import type { VmExit } from "../../../../src/core/cpu.ts";
 import { NO_STOPS } from "../../../../src/core/debug.ts";
+import type { Translations } from "../../../../src/core/translations.ts";
 import { gpa, nanos } from "../../../../src/core/units.ts";
 import { CodeCheck } from "../../../support/code-check.ts";
 import { SeededRandom } from "../../../support/random.ts";
@@ -28,7 +29,10 @@ const COMPARED: readonly (readonly [number, number])[] = [
 /** What somebody outside the guest does between two slices. */
 type Disturbance = (machine: SystemMachine) => void;
 
-/** Random programs for the system's side of the processor, interpreted and translated by the JIT. */
+/**
+ * Random programs for the system's side of the processor, interpreted and translated by the JIT; and once
+ * more with what the JIT has kept of that.
+ */
 export class SystemTrials {
   readonly #workshop = new SystemWorkshop();
 
@@ -49,33 +53,56 @@ export class SystemTrials {
     const boundaries = this.#workshop.boundaries(code, mode.bits);
     const threshold = 1 + random.below(HIGHEST_THRESHOLD);
     const memory = random.next();
-    const machines = ([0, 1] as const).map((index) => {
-      const heat = index === 0 ? undefined : threshold;
-      const made = { code, boundaries, start };
-      return this.#workshop.machine(index, heat, mode, made, new SeededRandom(memory));
-    }) as [SystemMachine, SystemMachine];
-    const [interpreted, translated] = machines;
-    const checks = machines.map(({ cpu, ram }) => new CodeCheck(cpu, ram.slice(gpa(0), ram.size)));
-    const result = (what?: string): Trial => {
-      const { instructions } = interpreted.cpu;
-      const failure = what && `${mode.name}, threshold ${threshold}, ${what} at ${instructions}`;
-      return { mode: mode.name, instructions, failure };
+    // What was kept is of other code then, here and there.
+    const exchanges = random.chance(50);
+    const compare = (
+      kept: Translations | undefined,
+    ): Trial & { kept: Translations | undefined } => {
+      let keeps: Translations | undefined;
+      const keep = (translations: Translations | undefined): void => {
+        keeps = translations;
+      };
+      const machines = ([0, 1] as const).map((index) => {
+        const jit = index === 0 ? undefined : { threshold, kept, keep };
+        const made = { code, boundaries, start, exchanged: kept !== undefined && exchanges };
+        return this.#workshop.machine(index, jit, mode, made, new SeededRandom(memory));
+      }) as [SystemMachine, SystemMachine];
+      const difference = firstDifference(machines, random);
+      for (const { cpu } of machines) cpu.close();
+      const { instructions } = machines[0].cpu;
+      const what = kept === undefined ? difference : `${difference}, with what was kept`;
+      const failure =
+        difference && `${mode.name}, threshold ${threshold}, ${what} at ${instructions}`;
+      return { mode: mode.name, instructions, failure, kept: keeps };
     };
-    while (interpreted.cpu.instructions < MOST_INSTRUCTIONS) {
-      const disturb = disturbance(random);
-      const length = 1 + random.below(LONGEST_SLICE);
-      const [expected, actual] = machines.map((machine) => {
-        disturb(machine);
-        return runFor(machine, length);
-      }) as [string, string];
-      if (expected !== actual) return result(`${actual} instead of ${expected}`);
-      const stale = checks.map((check) => check.find()).find((what) => what !== undefined);
-      const difference = stale ?? differenceOf(interpreted, translated);
-      if (difference !== undefined) return result(difference);
-      if (/^(halt|shutdown|cannot)/.test(expected)) break;
-    }
-    return result();
+    const { kept, ...first } = compare(undefined);
+    if (first.failure !== undefined || kept === undefined) return first;
+    const { failure, instructions } = compare(kept);
+    return { mode: mode.name, instructions: first.instructions + instructions, failure };
   }
+}
+
+/** Runs both to the end. @returns what differs first, or is stale, if anything */
+function firstDifference(
+  machines: readonly [SystemMachine, SystemMachine],
+  random: SeededRandom,
+): string | undefined {
+  const [interpreted, translated] = machines;
+  const checks = machines.map(({ cpu, ram }) => new CodeCheck(cpu, ram.slice(gpa(0), ram.size)));
+  while (interpreted.cpu.instructions < MOST_INSTRUCTIONS) {
+    const disturb = disturbance(random);
+    const length = 1 + random.below(LONGEST_SLICE);
+    const [expected, actual] = machines.map((machine) => {
+      disturb(machine);
+      return runFor(machine, length);
+    }) as [string, string];
+    if (expected !== actual) return `${actual} instead of ${expected}`;
+    const stale = checks.map((check) => check.find()).find((what) => what !== undefined);
+    const difference = stale ?? differenceOf(interpreted, translated);
+    if (difference !== undefined) return difference;
+    if (/^(halt|shutdown|cannot)/.test(expected)) break;
+  }
+  return undefined;
 }
 
 /** Runs until something leaves the guest, and does what it asks for. @returns what it was */

@@ -37,13 +37,24 @@ export interface Outcome extends Extended {
   readonly flags: Local<"i32">;
 }
 
-/** A sum, product or quotient that has not been rounded: its highest bit is set. */
+/** A sum, product, quotient or root that has not been rounded: its highest bit is set. */
 interface Unrounded {
   readonly sign: Local<"i32">;
   readonly exponent: Local<"i32">;
   readonly upper: Local<"i64">;
   readonly lower: Local<"i64">;
 }
+
+export const newResult = (fn: FunctionBuilder): Outcome => ({
+  significand: fn.local("i64"),
+  signExponent: fn.local("i32"),
+  flags: fn.local("i32"),
+});
+
+export const newUnrounded = (fn: FunctionBuilder): Unrounded => ({
+  ...{ sign: fn.local("i32"), exponent: fn.local("i32") },
+  ...{ upper: fn.local("i64"), lower: fn.local("i64") },
+});
 
 /**
  * Computes in place. The function under construction returns zero where there is no result.
@@ -59,15 +70,8 @@ export function compute(
   b: Extended,
   control: Local<"i32">,
 ): Outcome {
-  const outcome: Outcome = {
-    significand: fn.local("i64"),
-    signExponent: fn.local("i32"),
-    flags: fn.local("i32"),
-  };
-  const result: Unrounded = {
-    ...{ sign: fn.local("i32"), exponent: fn.local("i32") },
-    ...{ upper: fn.local("i64"), lower: fn.local("i64") },
-  };
+  const outcome = newResult(fn);
+  const result = newUnrounded(fn);
   fn.block((done) => {
     const zeroOf = (sign: I32): void => {
       fn.set(outcome.significand, i64.const(0));
@@ -299,7 +303,7 @@ const PRECISION_SHIFT = i32.const(8);
 const FULL_PRECISION = 0x300;
 
 /** Rounds as precision control says; the function returns where the exponent is out of range. */
-function roundInto(
+export function roundInto(
   fn: FunctionBuilder,
   outcome: Outcome,
   { sign, exponent, upper, lower }: Unrounded,

@@ -14,6 +14,7 @@ import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
 import { compute, type Kind } from "./extended-arithmetic.ts";
 import { addPack, unpack } from "./extended-conversion.ts";
 import { type Extended, isPlain } from "./extended-format.ts";
+import { squareRoot } from "./extended-root.ts";
 
 /** Of the control word: rounding, of which this is truncation. */
 const ROUNDING = 0x0c00;
@@ -52,6 +53,8 @@ const SIGNATURES = {
   addWith: WITH_NUMBER,
   multiplyWith: WITH_NUMBER,
   divideWith: WITH_NUMBER,
+  /** Of ST(0). */
+  squareRoot: { parameters: [], results: yes },
   /** Parameters: significand, sign and exponent. */
   push: { parameters: ["i64", "i32"], results: yes },
   /** Parameters: {@link MEMORY_KIND}, bits. */
@@ -142,6 +145,15 @@ class Unit {
       case "divideWith": {
         const number = unpack(fn, p(1), fn.parameter(2, "i64"), 0);
         this.#computed(fn, KIND_WITH[name], zero, zero, () => number);
+        break;
+      }
+      case "squareRoot": {
+        const found = this.#usual(fn);
+        const a = this.#used(fn, found, zero);
+        const root = squareRoot(fn, a, found.control);
+        this.#setRegister(fn, a.number, root);
+        this.#setStatus(fn, this.#flagged(found, root.flags));
+        fn.return(one);
         break;
       }
       case "push":

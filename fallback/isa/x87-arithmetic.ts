@@ -103,14 +103,19 @@ const unary = (
   name: string,
   form: string,
   operation: (modes: FloatContext, a: Operand) => Encoded,
+  more: Pick<Instruction, "translation"> = {},
 ): Instruction =>
-  x87Instruction(name, [form], (x87) =>
-    x87.run({
-      sources: [0],
-      compute: (modes) => operation(modes, x87.operand(0)),
-      indefinite: INDEFINITE,
-      accept: (result) => x87.set(0, result),
-    }),
+  x87Instruction(
+    name,
+    [form],
+    (x87) =>
+      x87.run({
+        sources: [0],
+        compute: (modes) => operation(modes, x87.operand(0)),
+        indefinite: INDEFINITE,
+        accept: (result) => x87.set(0, result),
+      }),
+    more,
   );
 
 /** A change of the sign bit, whatever the rest. */
@@ -157,7 +162,9 @@ export const x87Arithmetic: Family = [
   ...arithmetic("FDIVR", 7, 6, reversed(divide)),
   ofSign("FCHS", "D9 E0", (sign) => sign ^ 1, translated.changeSign),
   ofSign("FABS", "D9 E1", () => 0, translated.clearSign),
-  unary("FSQRT", "D9 FA", (modes, a) => exact.squareRoot(modes, EXTENDED, a)),
+  unary("FSQRT", "D9 FA", (modes, a) => exact.squareRoot(modes, EXTENDED, a), {
+    translation: translated.squareRoot,
+  }),
   unary("FRNDINT", "D9 FC", roundToInteger),
   x87Instruction("FSCALE", ["D9 FD"], (x87) => withRegister(x87, scale, 0, 1)),
   partialRemainder("FPREM", "D9 F8", "truncate"),

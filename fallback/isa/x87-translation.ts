@@ -72,6 +72,9 @@ export const arithmetic =
     complete(e, instruction, e.x87(kind, op, ...places, i32.const(pops)));
   };
 
+export const squareRoot: Translation = (e, instruction) =>
+  complete(e, instruction, e.x87("squareRoot"));
+
 export const load: Translation = (e, instruction) => {
   if (instruction.address === undefined) {
     complete(e, instruction, e.x87("pushRegister", indexOf(instruction)));

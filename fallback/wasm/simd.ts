@@ -269,7 +269,9 @@ export const f32 = {
 
 export const f64 = {
   eq: (a: F64, b: F64): I32 => operation("i32", [0x61], [a, b]),
+  sqrt: (a: F64): F64 => operation("f64", [0x9f], [a]),
   convertI64S: convert<"i64", "f64">("f64", [0xb9]),
+  convertI64U: convert<"i64", "f64">("f64", [0xba]),
   promote: convert<"f32", "f64">("f64", [0xbb]),
 } as const;
 

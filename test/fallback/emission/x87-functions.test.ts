@@ -128,6 +128,25 @@ describe("x87 in WebAssembly", () => {
     expect(refused).toBeLessThan(TESTS / 100);
   });
 
+  it("takes square roots as TypeScript does, or nothing", () => {
+    const random = new SeededRandom(20_261_130);
+    for (let test = 0; test < TESTS; test++) {
+      const [number] = pair(random);
+      // Also squares, and what is next to them.
+      const short = BigInt.asUintN(32, number.significand) | (1n << 31n);
+      const square = BigInt.asUintN(64, short * short + BigInt(random.below(3) - 1));
+      const isSquare = random.chance(20) && square >> 63n !== 0n;
+      const a = isSquare ? { ...number, sign: 0, significand: square } : number;
+      const modes = begin(random.pick(PRECISIONS), [a]);
+      const result = exact.squareRoot(modes, EXTENDED, operandOf(a));
+      const isUsual = (modes.flags & ~PRECISION_ONLY) === 0;
+      const done = call("squareRoot") === 1;
+      expect([a, done]).toEqual([a, isUsual]);
+      expect({ a, found: register(0) }).toEqual({ a, found: bitsOf(done ? result : a) });
+      expect(view.getUint16(STATUS, true)).toBe(done ? flagsOf(modes) : 0);
+    }
+  });
+
   it("compares as TypeScript does", () => {
     const random = new SeededRandom(5);
     for (let test = 0; test < TESTS; test++) {

@@ -28,6 +28,9 @@ export interface Block {
   readonly header: number;
   /** Offset in the code segment of the first instruction. */
   readonly rip: bigint;
+  /** The halves of it, the lower one unsigned. */
+  readonly startLow: number;
+  readonly startHigh: number;
   readonly linear: bigint;
   /** Where {@link linear} is in the jump cache. */
   readonly jump: number;
@@ -68,6 +71,8 @@ export type DecodeAgain = (block: Block, index: number) => DecodedInstruction;
 export class DecodedBlock implements Block {
   readonly header: number;
   readonly rip: bigint;
+  readonly startLow: number;
+  readonly startHigh: number;
   readonly linear: bigint;
   readonly jump: number;
   readonly codeSize: 16 | 32 | 64;
@@ -94,6 +99,8 @@ export class DecodedBlock implements Block {
   ) {
     this.header = facts.header;
     this.rip = facts.rip;
+    this.startLow = facts.startLow;
+    this.startHigh = facts.startHigh;
     this.linear = facts.linear;
     this.jump = jumpEntry(facts.linear);
     this.codeSize = facts.codeSize;

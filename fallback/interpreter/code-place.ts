@@ -69,6 +69,15 @@ export class NextRip {
     words[at / 4 + 1] = this.#nextHigh;
   }
 
+  /** Where the block starts. */
+  get startLow(): number {
+    return this.#low;
+  }
+
+  get startHigh(): number {
+    return this.#high;
+  }
+
   get rip(): bigint {
     return (BigInt(this.#nextHigh >>> 0) << 32n) | BigInt(this.#nextLow >>> 0);
   }

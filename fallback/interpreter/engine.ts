@@ -25,6 +25,7 @@ export type Stop =
   /** After an instruction that ends a block: anything may have changed. */
   | { readonly kind: "changed" };
 
+const WORD = 0x1_0000_0000;
 const NO_FAULT = -1;
 const WITH_CODE = 0x100;
 /** What FAULT holds while the fault itself is an object here. */
@@ -292,7 +293,7 @@ export class Engine {
     const block = this.#currentBlock();
     const index = this.#view.getUint8(record + RECORD.INDEX);
     const instruction = block.instruction(index);
-    this.#view.setBigUint64(STATE.RIP, ripAfter(block, index), true);
+    this.#setRip(block, block.offsets[index + 1] ?? block.length);
     this.#ahead = block.offsets.length - index;
     const done = this.#attempt(() => this.#host.procedure(instruction));
     this.#ahead = 0;
@@ -359,6 +360,14 @@ export class Engine {
     return this.#stop();
   }
 
+  /** In halves: 64-bit numbers would be made anew for each instruction without code. */
+  #setRip({ startLow, startHigh, codeSize }: Block, offset: number): void {
+    const low = startLow + offset;
+    const carry = low >= WORD ? 1 : 0;
+    this.#view.setUint32(STATE.RIP, low, true);
+    this.#view.setInt32(STATE.RIP + 4, codeSize === 64 ? startHigh + carry : 0, true);
+  }
+
   #currentBlock(): Block {
     const header = this.#view.getInt32(STATE.BLOCK, true);
     const block = this.#single?.header === header ? this.#single : this.blocks.byHeader(header);
@@ -376,7 +385,7 @@ export class Engine {
       return { kind: "changed" };
     }
     this.budget += block.offsets.length - index;
-    this.#view.setBigUint64(STATE.RIP, ripAt(block, index), true);
+    this.#setRip(block, block.offsets[index] ?? 0);
     if (this.#thrown instanceof NonCanonical) {
       this.#thrown = this.#host.nonCanonical(block.instruction(index), this.#thrown);
     }
@@ -417,14 +426,6 @@ export class Engine {
 }
 
 const newTable = (): WebAssembly.Table => new WebAssembly.Table({ element: "anyfunc", initial: 1 });
-
-const atOffset = (block: Block, offset: number): bigint =>
-  BigInt.asUintN(block.codeSize === 64 ? 64 : 32, block.rip + BigInt(offset));
-
-const ripAt = (block: Block, index: number): bigint => atOffset(block, block.offsets[index] ?? 0);
-
-const ripAfter = (block: Block, index: number): bigint =>
-  atOffset(block, block.offsets[index + 1] ?? block.length);
 
 /** The segment register that a READ_LAST or WRITE_LAST in the state belongs to, and which it is. */
 export const segmentLimit = (offset: number): { index: number; write: boolean } => ({

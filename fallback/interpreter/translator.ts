@@ -185,6 +185,8 @@ export class Translator {
       {
         header,
         rip: place.rip,
+        startLow: this.#next.startLow,
+        startHigh: this.#next.startHigh,
         linear,
         codeSize: place.codeSize,
         limit: place.limit,

@@ -1,0 +1,78 @@
+import type { Block } from "./block.ts";
+
+const PAGE_SIZE = 4096;
+/** Bytes that are told apart by a look at whether there is code: 8. */
+const GRANULE_SHIFT = 3;
+/**
+ * So many writes beside the code cost about as much as translating it anew. As long as there is
+ * code, each is checked; without, none is.
+ */
+const MANY_MISSES = 2000;
+
+/** The blocks on one page. Stays without any: regions that were made of them may be left. */
+export class PageBlocks {
+  readonly #page: number;
+  readonly #blocks = new Set<Block>();
+  /** Not zero where a block has bytes, or had some. */
+  readonly #granules = new Uint8Array(PAGE_SIZE >> GRANULE_SHIFT);
+  #misses = 0;
+
+  constructor(page: number) {
+    this.#page = page;
+  }
+
+  get size(): number {
+    return this.#blocks.size;
+  }
+
+  add(block: Block): void {
+    this.#blocks.add(block);
+    const { start, end } = this.#extent(block);
+    this.cover(start, end);
+  }
+
+  /** Other code is made of bytes of the page. */
+  cover(from: number, to: number): void {
+    this.#granules.fill(1, from >> GRANULE_SHIFT, ((to - 1) >> GRANULE_SHIFT) + 1);
+  }
+
+  delete(block: Block): void {
+    this.#blocks.delete(block);
+    if (this.#blocks.size === 0) this.#misses = 0;
+  }
+
+  /** Whether no block has ever had any of these bytes; not too often. */
+  isBeside(from: number, to: number): boolean {
+    const last = (to - 1) >> GRANULE_SHIFT;
+    let granule = from >> GRANULE_SHIFT;
+    while (granule <= last && this.#granules[granule] === 0) granule++;
+    return granule > last && ++this.#misses < MANY_MISSES;
+  }
+
+  /** Whether none of these bytes can be {@link isBeside}. */
+  covers(from: number, to: number): boolean {
+    const last = (to - 1) >> GRANULE_SHIFT;
+    return !this.#granules.subarray(from >> GRANULE_SHIFT, last + 1).includes(0);
+  }
+
+  /** Blocks that have to go when these bytes of the page change. */
+  madeOf(from: number, to: number): readonly Block[] {
+    const found = [...this.#blocks].filter((block) => {
+      const { start, end } = this.#extent(block);
+      return start < to && end > from;
+    });
+    return found.length > 0 ? found : this.#missed();
+  }
+
+  #missed(): readonly Block[] {
+    return ++this.#misses < MANY_MISSES ? NO_BLOCKS : [...this.#blocks];
+  }
+
+  /** Its bytes on this page, as offsets. */
+  #extent({ address, pages, length }: Block): { start: number; end: number } {
+    const offset = (address % PAGE_SIZE) - (this.#page === pages[0] ? 0 : PAGE_SIZE);
+    return { start: Math.max(offset, 0), end: Math.min(offset + length, PAGE_SIZE) };
+  }
+}
+
+const NO_BLOCKS: readonly Block[] = [];

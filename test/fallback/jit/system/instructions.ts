@@ -325,12 +325,12 @@ export class SystemInstructions {
     return [0xe8, ...word(0), 0x58, ...change, ...inc, 0x05, ...word(this.#random.below(256))];
   }
 
-  /** Some of the code's bytes to the other code or from there: in some immediates they differ. */
+  /** Some bytes of a code to another, mostly: in some immediates they differ. */
   #copiedCode(): number[] {
     const random = this.#random;
     const offset = this.#start + random.below(MOST_CODE);
-    const places = random.chance(50) ? [at.OTHER_CODE, at.CODE] : [at.CODE, at.OTHER_CODE];
-    const [from, to] = places.map((place) => place + offset) as [number, number];
+    const from = offset + random.pick([at.CODE, at.OTHER_CODE, at.FIRST_CODE]);
+    const to = offset + random.pick([at.CODE, at.CODE, at.OTHER_CODE]);
     const move = (prefixes: readonly number[], load: number, store: number, reg: number) => [
       ...[...prefixes, load, ...this.#absolute(reg, from)],
       ...[...prefixes, store, ...this.#absolute(reg, to)],

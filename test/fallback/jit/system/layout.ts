@@ -18,6 +18,8 @@ export const CODE = 0x20_0000;
 export const CODE_SIZE = 0x2000;
 /** Another place with the same code, to which its pages may be mapped. */
 export const OTHER_CODE = CODE ^ 0x4000;
+/** The code as it was at the start. */
+export const FIRST_CODE = CODE + 0x8000;
 export const DATA = 0x30_0000;
 export const DATA_SIZE = 0x4000;
 export const STACK = 0x38_0000;

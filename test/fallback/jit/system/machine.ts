@@ -160,8 +160,9 @@ export class SystemWorkshop {
       this.#otherImmediates(program, mode.bits, random),
     ] as const;
     const places = program.exchanged ? [at.OTHER_CODE, at.CODE] : [at.CODE, at.OTHER_CODE];
-    for (const [n, place] of places.entries())
-      ram.write(gpa(place + start), codes[n] as Uint8Array);
+    for (const [n, place] of [...places, at.FIRST_CODE].entries()) {
+      ram.write(gpa(place + start), codes[n % 2] as Uint8Array);
+    }
     const lengths = new Uint8Array(at.CODE_SIZE).fill(1);
     program.boundaries.slice(0, -1).forEach((offset, n) => {
       lengths[start + offset] = (program.boundaries[n + 1] as number) - offset;

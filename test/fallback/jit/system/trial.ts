@@ -144,16 +144,19 @@ function disturbance(random: SeededRandom): Disturbance {
   const data = at.DATA + random.below(at.DATA_SIZE - 64);
   const bytes = Uint8Array.from({ length }, () => random.next());
   const linear = BigInt(random.pick([0, at.AGAIN]) + (random.chance(50) ? address : data));
+  // Code that changes often is no longer translated.
+  if (random.chance(70)) return () => {};
+  const writesCode = random.chance(20);
   return random.pick<Disturbance>([
-    () => {},
-    () => {},
     ({ cpu }) => {
       if (cpu.interruptible) cpu.interrupt(vector);
       else cpu.requestInterruptWindow(true);
     },
     ({ cpu }) => cpu.nmi(),
     // Code is written anew, though it stays as it is.
-    ({ ram }) => ram.write(gpa(address), ram.slice(gpa(address), length).slice()),
+    ({ ram }) => {
+      if (writesCode) ram.write(gpa(address), ram.slice(gpa(address), length).slice());
+    },
     ({ ram }) => ram.write(gpa(data), bytes),
     ({ cpu }) => cpu.stopAt({ ...NO_STOPS, breakpoints: new Set([linear]) }),
     ({ cpu }) =>

@@ -116,6 +116,8 @@ export class Jit {
     const region = this.#keeping.take(block);
     if (region === undefined) return false;
     this.#add(region);
+    // As if it had been made: what is lukewarm gets no more of the time than in the run before.
+    this.#effort.spend(region.instructions);
     return true;
   }
 

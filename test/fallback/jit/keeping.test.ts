@@ -148,3 +148,16 @@ test("what nobody has needed for five runs is given up", () => {
   }
   expect(jit(run(SUM, kept))).toMatch(/^1 regions of [1-9]/);
 });
+
+test("what is taken up counts as translated: no more lukewarm code gets its turn", () => {
+  // mov ecx, 10; again: add eax, ecx (16 times); dec ecx; jnz again; and so 600 times
+  const additions = Array.from({ length: 16 }, () => [0x01, 0xc8]).flat();
+  const lukewarm = [0xb9, 10, 0, 0, 0, ...additions, 0xff, 0xc9, 0x75, -36 & 0xff];
+  const code = [...Array.from({ length: 600 }, () => lukewarm).flat(), 0xf4];
+  const first = run(code);
+  const second = run(code, first.kept);
+  const made = Number(/^(\d+) regions of [0-9]/.exec(jit(first))?.[1]);
+  const [, taken, more] = /^(\d+) regions of an earlier run; (\d+)/.exec(jit(second)) ?? [];
+  expect(Number(taken)).toBe(made);
+  expect(Number(more)).toBeLessThan(made / 2);
+});

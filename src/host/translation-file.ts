@@ -29,7 +29,7 @@ const OTHERS_MAY_WRITE = 0o022;
  * that nobody else may write is taken, and only by the build that wrote it. Whatever is wrong, there is
  * just nothing kept.
  *
- * A line that names the build, a line with the length of the text, the text, and the bytes.
+ * A line that names the build, a line with the lengths of text and bytes, the text, and the bytes.
  */
 export class TranslationFile implements TranslationStore {
   readonly #path: string;
@@ -65,14 +65,13 @@ export class TranslationFile implements TranslationStore {
       const bytes = readOwn(this.#path);
       if (bytes === undefined) return undefined;
       const build = lineAt(bytes, 0);
-      const length = lineAt(bytes, build.length + 1);
-      const start = build.length + length.length + 2;
-      const end = start + Number(length);
-      if (build !== this.#build || !(end <= bytes.length)) return undefined;
-      return {
-        text: bytes.toString("latin1", start, end),
-        bytes: new Uint8Array(bytes).subarray(end),
-      };
+      const lengths = lineAt(bytes, build.length + 1);
+      const [length = 0, others = 0] = lengths.split(" ").map(Number);
+      const start = build.length + lengths.length + 2;
+      const end = start + length;
+      if (build !== this.#build || end + others !== bytes.length) return undefined;
+      const text = bytes.toString("latin1", start, end);
+      return { text, bytes: new Uint8Array(bytes).subarray(end) };
     } catch {
       return undefined;
     }
@@ -86,7 +85,7 @@ export class TranslationFile implements TranslationStore {
         return;
       }
       const { text, bytes } = translations;
-      const head = Buffer.from(`${this.#build}\n${text.length}\n${text}`, "latin1");
+      const head = Buffer.from(`${this.#build}\n${text.length} ${bytes.length}\n${text}`, "latin1");
       const folder = dirname(this.#path);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       replaceFile(this.#path, Buffer.concat([head, bytes]), ONLY_OWNER);

@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { TranslationFile } from "../../src/host/translation-file.ts";
@@ -23,6 +31,19 @@ describe("a file of translations", () => {
     at("image").replace(TRANSLATIONS);
     symlinkSync("image", join(folder, "link"));
     expect(at("link").read()).toEqual(TRANSLATIONS);
+  });
+
+  it("gives nothing that was cut off, or made longer", () => {
+    at("image").replace(TRANSLATIONS);
+    const translations = join(folder, "cache", "solo5-kvm", "translations");
+    const path = join(translations, readdirSync(translations)[0] ?? "");
+    const { size } = statSync(path);
+    for (const other of [size - 1, size + 1, 3, 0]) {
+      truncateSync(path, other);
+      expect(at("image").read()).toBeUndefined();
+      at("image").replace(TRANSLATIONS);
+    }
+    expect(at("image").read()).toEqual(TRANSLATIONS);
   });
 
   it("gives nothing to another build", () => {

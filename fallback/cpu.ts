@@ -10,7 +10,7 @@ import { Events } from "./events.ts";
 import { CpuException, TripleFault } from "./exceptions.ts";
 import { Decoder } from "./interpreter/decoder.ts";
 import { Engine } from "./interpreter/engine.ts";
-import { KeptCode } from "./interpreter/kept-code.ts";
+import { LiveCode } from "./interpreter/live-code.ts";
 import { Promotion } from "./interpreter/promotion.ts";
 import { Mmu } from "./memory/mmu.ts";
 import { PAGE_SIZE } from "./memory/physical.ts";
@@ -273,8 +273,8 @@ export class FallbackCpu implements Cpu {
   }
 
   /** What was made of the guest's code: for tests. */
-  get keptCode(): KeptCode {
-    return new KeptCode(this.#engine, this.mmu.codePages);
+  get liveCode(): LiveCode {
+    return new LiveCode(this.#engine, this.mmu.codePages);
   }
 
   /**

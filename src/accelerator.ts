@@ -88,7 +88,7 @@ function deterministic(request: ProcessorRequest, clock: CountedClock): ChosenPr
     });
   }
   if (request.crossCheck) return { cpu: checkedCpu(request, clock), waitForEvents: undefined };
-  const cpu = fallbackCpu(request, undefined, undefined, {
+  const cpu = fallbackCpu(request, undefined, {
     executed: (instructions) => clock.pass(instructions),
     random: splitMix64(),
   });
@@ -158,7 +158,7 @@ function kvm(request: ProcessorRequest): ChosenProcessor {
   const cpu = new AssistedCpu({
     kvm: new KvmCpu({ addon, memory: memory.ram, clock, device: KVM_DEVICE, timed }),
     fallback: (timeStamp) =>
-      fallbackCpu(request, waitForEvents, undefined, { timeStamp, leaves: leavesToKvm }),
+      fallbackCpu(request, waitForEvents, { timeStamp, leaves: leavesToKvm }),
     clock,
     emulates: !verdict.native,
   });
@@ -167,14 +167,18 @@ function kvm(request: ProcessorRequest): ChosenProcessor {
 
 function fallback(request: ProcessorRequest): ChosenProcessor {
   const waitForEvents = optionalAddon<Addon>()?.waitForEvents;
-  return { cpu: fallbackCpu(request, waitForEvents, request.translations), waitForEvents };
+  const { translations } = request;
+  return { cpu: fallbackCpu(request, waitForEvents, { translations }), waitForEvents };
 }
+
+/** What depends on whom the processor in TypeScript stands for. */
+type FallbackRole = Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> &
+  Pick<ProcessorRequest, "translations">;
 
 function fallbackCpu(
   { memory, clock, timed, jit, profile }: ProcessorRequest,
   waitForEvents: WaitForEvents | undefined,
-  store: TranslationStore | undefined,
-  role: Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> = {},
+  { translations, ...role }: FallbackRole,
 ): FallbackCpu {
   const { whole, ram, shared } = memory;
   const cpu = createFallbackCpu({
@@ -187,7 +191,9 @@ function fallbackCpu(
     timed,
     keptInterpreter: readInterpreter,
     profile,
-    jit: jit ? { threshold: JIT_THRESHOLD, patience: JIT_PATIENCE, ...keeping(store) } : undefined,
+    jit: jit
+      ? { threshold: JIT_THRESHOLD, patience: JIT_PATIENCE, ...keeping(translations) }
+      : undefined,
     ...role,
   });
   cpu.mmu.memory.protect(ram.protections);

@@ -321,7 +321,7 @@ export class BlockCache {
   }
 
   /** Those that may be executed again: for tests. */
-  get kept(): readonly Block[] {
+  get live(): readonly Block[] {
     return [...this.#byPlace.values(), ...this.#singles.values()];
   }
 

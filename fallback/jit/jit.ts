@@ -108,7 +108,7 @@ export class Jit {
   /** What is to be kept for the next run, if anything was translated that has not been kept yet. */
   keep(): void {
     const { keep } = this.#options;
-    if (this.figures.regions > 0) keep?.(this.#keeping.keep(this.#regions.values()));
+    if (this.figures.regions > 0) keep?.(this.#keeping.keep(this.#regions.all));
   }
 
   /** Takes up a region of an earlier run for a block, if there is one. Returns whether there is. */
@@ -136,7 +136,7 @@ export class Jit {
   }
 
   /** Those that may run again: for tests. */
-  get kept(): readonly Region[] {
+  get live(): readonly Region[] {
     return this.#regions.all;
   }
 

@@ -110,9 +110,9 @@ export class Keeping {
    * What is to be kept for the next run; undefined if that is nothing, for it begins with fresh numbers.
    * @param regions all that there are
    */
-  keep(regions: Iterable<Region>): Translations | undefined {
+  keep(regions: readonly Region[]): Translations | undefined {
     const { records, windows, jumps, experience, around } = this.#means;
-    const used = [...regions].map((region) => this.#maker.keep(region));
+    const used = regions.map((region) => this.#maker.keep(region));
     // Where they did not fit there may be others now.
     for (const region of used) this.#kept?.delete(region);
     const unused = (this.#kept?.values() ?? [])

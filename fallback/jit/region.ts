@@ -103,11 +103,6 @@ export class RegionCache {
     }
   }
 
-  /** All of them. */
-  values(): IterableIterator<Region> {
-    return this.#byPlace.values();
-  }
-
   /** The one that leaves by an exit record. */
   leavingBy(record: number): Region | undefined {
     for (const region of this.#byPlace.values()) {

@@ -68,6 +68,8 @@ export class AssistedCpu implements Cpu {
   #fresh = true;
   /** KVM is executing an instruction that is its own, for a guest with stops. */
   #kvmSteps = false;
+  /** One that came meanwhile. */
+  #heldNmi = false;
   /** Whether the fallback is KVM's processor in all that can be noticed. */
   #knowsMode = true;
   /** Of KVM's state when the fallback took over. */
@@ -138,7 +140,6 @@ export class AssistedCpu implements Cpu {
     if (this.#kvmSteps) this.#heldNmi = true;
     else this.#active.nmi();
   }
-  #heldNmi = false;
 
   requestInterruptWindow(wanted: boolean): void {
     if (!this.#kvmSteps) this.#kvm.requestInterruptWindow(wanted);

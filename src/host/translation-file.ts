@@ -71,7 +71,7 @@ export class TranslationFile implements TranslationStore {
       const end = start + length;
       if (build !== this.#build || end + others !== bytes.length) return undefined;
       const text = bytes.toString("latin1", start, end);
-      return { text, bytes: new Uint8Array(bytes).subarray(end) };
+      return { text, bytes: new Uint8Array(bytes.subarray(end)) };
     } catch {
       return undefined;
     }

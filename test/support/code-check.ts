@@ -19,9 +19,9 @@ export class CodeCheck {
 
   /** Between two runs, or slices. @returns what is wrong, if anything is */
   find(): string | undefined {
-    const kept = this.#cpu.keptCode;
-    for (const { made, spans } of kept.all) {
-      const unguarded = spans.find((span) => !kept.guards(span));
+    const live = this.#cpu.liveCode;
+    for (const { made, spans } of live.all) {
+      const unguarded = spans.find((span) => !live.guards(span));
       if (unguarded !== undefined) return `code at ${text(unguarded)} is not guarded`;
       const now = spans.map(({ page, from, to }) =>
         this.#ram.subarray(PAGE_SIZE * page + from, PAGE_SIZE * page + to),

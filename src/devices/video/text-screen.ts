@@ -30,7 +30,8 @@ export interface TextScreenOptions {
 /**
  * The text screen of a guest that writes to video memory, shown on the console that it shares with
  * the serial port. That has it from its first byte on, until it is quiet, nobody listens there, and
- * there is something on the screen that did not come out by it. Nothing tells when memory is written: it is looked at whenever the guest does not run.
+ * there is something on the screen that did not come out by it. Nothing tells when memory is written:
+ * it is looked at whenever the guest does not run.
  *
  * As long as the screen is used as a teletype it is shown as running text. On a terminal, once it
  * is used as a screen (a line changes, a background is coloured), it gets the terminal's whole.

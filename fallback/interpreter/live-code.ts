@@ -9,7 +9,7 @@ export interface MadeOfCode {
 }
 
 /** What was made of the guest's code and may be executed again: for tests that look whether it is true. */
-export class KeptCode {
+export class LiveCode {
   readonly #engine: Pick<Engine, "blocks" | "jit">;
   readonly #pages: CodePages;
 
@@ -20,9 +20,9 @@ export class KeptCode {
 
   get all(): readonly MadeOfCode[] {
     const { blocks, jit } = this.#engine;
-    const regions = jit?.kept ?? [];
+    const regions = jit?.live ?? [];
     return [
-      ...blocks.kept.map((block) => ({ made: block, spans: spansOf(block) })),
+      ...blocks.live.map((block) => ({ made: block, spans: spansOf(block) })),
       ...regions.map((region) => ({ made: region, spans: region.spans })),
     ];
   }

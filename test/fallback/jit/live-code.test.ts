@@ -24,7 +24,7 @@ test("what is written over code leaves nothing that was made of it", () => {
   expect(check.find()).toBeUndefined();
   runFor(m, 1000);
   expect(check.find()).toBeUndefined();
-  expect(m.cpu.keptCode.all.length).toBeGreaterThan(0);
+  expect(m.cpu.liveCode.all.length).toBeGreaterThan(0);
 });
 
 test("the check finds what was made of code that is no longer there", () => {

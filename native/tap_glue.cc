@@ -10,8 +10,8 @@ extern "C" {
 namespace {
 
 /*
- * An open tap. `frame` is the buffer that every received frame is read into. The constructor throws
- * with `syscall` "open" (of /dev/net/tun) or "TUNSETIFF", or a later step's name.
+ * An open tap: (name, threaded). `frame` is the buffer that every received frame is read into. Frames that
+ * are sent several at a time leave by a thread if it is threaded. The constructor throws with `syscall` "open" (of /dev/net/tun) or "TUNSETIFF", or a later step's name.
  */
 class Tap : public Napi::ObjectWrap<Tap> {
 public:
@@ -30,7 +30,8 @@ public:
 
     explicit Tap(const Napi::CallbackInfo &info)
         : Napi::ObjectWrap<Tap>(info),
-          readable_(info.Env(), "solo5-kvm:tap", [this] { return Value(); })
+          readable_(info.Env(), "solo5-kvm:tap", [this] { return Value(); }),
+          threaded_(info[1].As<Napi::Boolean>())
     {
         Napi::Env env = info.Env();
         std::string name = info[0].As<Napi::String>();
@@ -45,6 +46,7 @@ public:
         if (env.IsExceptionPending())
             return;
         frame_ = Napi::Persistent(frame);
+        frame_bytes_ = frame.Data();
         Napi::Object self = info.This().As<Napi::Object>();
         self.Set("frame", frame);
         self.Set("mtu", tap_.mtu);
@@ -55,8 +57,11 @@ public:
 private:
     struct tap tap_ = {-1, -1, 0, 0};
     Napi::Reference<Napi::Uint8Array> frame_;
+    /* Its memory: to ask for it takes as long as the rest of a call. */
+    uint8_t *frame_bytes_ = nullptr;
     Readable readable_;
-    /* There once several frames were sent at a time. */
+    bool threaded_;
+    /* There once several frames were sent at a time, if threaded_. */
     struct tap_writer *writer_ = nullptr;
     /* A frame was sent since the last read(). */
     bool sending_ = false;
@@ -110,15 +115,18 @@ private:
     Napi::Value read(const Napi::CallbackInfo &info)
     {
         sending_ = false;
-        ssize_t result = tap_.fd < 0 ? -EBADF : tap_read(&tap_, frame_.Value().Data(), TAP_MAX_FRAME);
+        ssize_t result = tap_.fd < 0 ? -EBADF : tap_read(&tap_, frame_bytes_, TAP_MAX_FRAME);
         return Napi::Number::New(info.Env(), (double)result);
     }
 
     /* (frame): 0 or a negative errno; never throws. */
     Napi::Value write(const Napi::CallbackInfo &info)
     {
-        Napi::Uint8Array frame = info[0].As<Napi::Uint8Array>();
-        int result = tap_.fd < 0 ? -EBADF : send(frame.Data(), frame.ByteLength());
+        void *frame = nullptr;
+        size_t length = 0;
+        /* Directly: Napi::Uint8Array asks for type and buffer as well. */
+        napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &frame, nullptr, nullptr);
+        int result = tap_.fd < 0 ? -EBADF : send(static_cast<uint8_t *>(frame), length);
         return Napi::Number::New(info.Env(), result);
     }
 
@@ -129,7 +137,7 @@ private:
 
         if (length > TAP_MAX_FRAME)
             return -EMSGSIZE;
-        if (!first && writer_ == nullptr)
+        if (!first && threaded_ && writer_ == nullptr)
             writer_ = tap_writer_start(&tap_);
         sending_ = true;
         if (first || writer_ == nullptr)

@@ -12,8 +12,7 @@
 struct tap_writer;
 
 /*
- * Returns NULL where there is nothing to be gained, with a single processor, and when there is no thread or
- * no memory to be had. Must be undone with tap_writer_stop().
+ * Returns NULL when there is no thread or no memory to be had. Must be undone with tap_writer_stop().
  */
 struct tap_writer *tap_writer_start(const struct tap *tap);
 

@@ -12,7 +12,8 @@ export interface NativeTap {
   /** Reads a frame into {@link frame}: its length, 0 if none waits, or a negative errno. */
   read(): number;
   /**
-   * Frames that are not the first since the last {@link read} leave by a thread (`tap_writer.h`).
+   * If the tap is threaded, frames that are not the first since the last {@link read} leave by a thread
+   * (`tap_writer.h`).
    * @returns 0 or a negative errno
    */
   write(frame: Uint8Array): number;
@@ -56,7 +57,7 @@ export interface NativeNetif {
 
 /** What taps and `net up` use of the addon. */
 export interface NetworkAddon {
-  readonly Tap: new (name: string) => NativeTap;
+  readonly Tap: new (name: string, threaded: boolean) => NativeTap;
   readonly netif: NativeNetif;
   /** @param owner user id that may open the tap without privilege, or -1 */
   setTapPersistent(name: string, persistent: boolean, owner: number): void;

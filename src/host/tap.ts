@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { NetBackend } from "../core/backends.ts";
 import { HostError } from "../core/errors.ts";
 import { errnoOf, syscallOf } from "./errno.ts";
@@ -7,6 +8,15 @@ import { loadNetworkAddon, type NativeTap, type NetworkAddon } from "./network-a
 const MAX_NAME_LENGTH = 15;
 /** Frames read at a time, so that a flood leaves time for the guest. */
 const FRAMES_AT_A_TIME = 64;
+
+/** The guest keeps one processor busy, and who receives its frames here and answers may do so with another. */
+const THREADED_FROM_PROCESSORS = 3;
+
+export interface TapOptions {
+  readonly addon?: Pick<NetworkAddon, "Tap">;
+  /** Whether many frames at a time leave by a thread of their own: where there is a processor for it. */
+  readonly threaded?: boolean;
+}
 
 /** As the kernel's dev_valid_name(), and no `%`, which would make it choose a number. */
 export const isInterfaceName = (name: string): boolean =>
@@ -40,7 +50,7 @@ export class TapNetwork implements NetBackend {
   constructor(
     name: string,
     onError: (error: HostError) => void,
-    addon?: Pick<NetworkAddon, "Tap">,
+    { addon, threaded = availableParallelism() >= THREADED_FROM_PROCESSORS }: TapOptions = {},
   ) {
     if (!isInterfaceName(name)) {
       throw new HostError(`"${name}" is not a name for a network interface`, {
@@ -51,7 +61,7 @@ export class TapNetwork implements NetBackend {
     this.#onError = onError;
     const { Tap } = addon ?? loadNetworkAddon();
     try {
-      this.#tap = new Tap(name);
+      this.#tap = new Tap(name, threaded);
     } catch (cause) {
       throw openError(name, cause);
     }

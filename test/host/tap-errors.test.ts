@@ -30,7 +30,7 @@ it.each([
   ],
   ["ENOMEM", "TUNSETIFF", "cannot open tap t0 (ENOMEM)"],
 ])("a tap refused with %s at %s is one line that helps", (code, syscall, message) => {
-  expect(() => new TapNetwork("t0", () => {}, refusing(code, syscall))).toThrow(
+  expect(() => new TapNetwork("t0", () => {}, { addon: refusing(code, syscall) })).toThrow(
     expect.objectContaining({ name: "HostError", message, errno: code }),
   );
 });

@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TapNetwork } from "../../src/host/tap.ts";
 import { defaultMac } from "../../src/net/mac.ts";
@@ -41,8 +40,8 @@ function send(network: TapNetwork, count: number): void {
 }
 
 const open: TapNetwork[] = [];
-function tap(name: string): TapNetwork {
-  const network = new TapNetwork(name, () => {});
+function tap(name: string, threaded = true): TapNetwork {
+  const network = new TapNetwork(name, () => {}, { threaded });
   open.push(network);
   return network;
 }
@@ -57,7 +56,7 @@ afterEach(() => {
   for (const name of ["t0", "t1", "br0"]) spawnSync("ip", ["link", "delete", name]);
 });
 
-describe.skipIf(availableParallelism() < 2)("frames sent many at a time", () => {
+describe("frames sent many at a time", () => {
   it("have all left when the tap is closed", () => {
     const network = tap("t0");
     send(network, MANY);
@@ -68,7 +67,7 @@ describe.skipIf(availableParallelism() < 2)("frames sent many at a time", () => 
 
   it("have all left when the process exits", () => {
     const program = `
-      const tap = new (require("./build/Release/solo5_kvm.node").Tap)("t0");
+      const tap = new (require("./build/Release/solo5_kvm.node").Tap)("t0", true);
       for (let i = 0; i < ${MANY}; i++) tap.write(new Uint8Array(${FRAME_LENGTH}));
       process.exit(3);
     `;
@@ -155,6 +154,15 @@ describe.skipIf(availableParallelism() < 2)("frames sent many at a time", () => 
     network.close();
     expect(threads()).toBe(before);
   });
+});
+
+it("without a processor for it there is no thread, and frames leave as they come", () => {
+  const network = tap("t0", false);
+  network.connect(() => true);
+  const before = { threads: threads(), taken: taken("t0") };
+  send(network, MANY);
+  expect(threads()).toBe(before.threads);
+  expect(taken("t0")).toBe(before.taken + MANY);
 });
 
 it("a frame longer than any is dropped", () => {

@@ -206,8 +206,8 @@ describe("a tap", () => {
     const addon = loadNetworkAddon();
     const before = tapDescriptors();
     (() => {
-      new addon.Tap("t0");
-      new addon.Tap("t1").start(() => {});
+      new addon.Tap("t0", false);
+      new addon.Tap("t1", false).start(() => {});
     })();
     expect(tapDescriptors()).toBe(before + 2);
     await expect
@@ -221,7 +221,7 @@ describe("a tap", () => {
   it("once closed, does not keep the process alive", () => {
     const addon = "./build/Release/solo5_kvm.node";
     const program = `
-      const tap = new (require("${addon}").Tap)("t1");
+      const tap = new (require("${addon}").Tap)("t1", false);
       tap.start(() => tap.read());
       setTimeout(() => tap.close(), 10);
     `;
@@ -237,7 +237,7 @@ describe("a tap", () => {
       const { Worker } = require("node:worker_threads");
       const { execSync, spawn } = require("node:child_process");
       const code = \`
-        const tap = new (require("./build/Release/solo5_kvm.node").Tap)("t1");
+        const tap = new (require("./build/Release/solo5_kvm.node").Tap)("t1", false);
         tap.start(() => tap.read());
         require("node:worker_threads").parentPort.postMessage("open");
       \`;
@@ -264,7 +264,7 @@ describe("a tap", () => {
     const program = `
       const { Worker } = require("node:worker_threads");
       const code = \`
-        const tap = new (require("./build/Release/solo5_kvm.node").Tap)("t1");
+        const tap = new (require("./build/Release/solo5_kvm.node").Tap)("t1", false);
         tap.start(() => tap.read());
         require("node:worker_threads").parentPort.postMessage("open");
       \`;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -25,6 +26,8 @@ struct frame {
 struct tap_writer {
     const struct tap *tap;
     pthread_t thread;
+    /* The processor that `thread` keeps off; -1 at first. */
+    int avoided;
     /* Free-running counts of frames. Each is stored by one thread. */
     atomic_uint given, written, lost;
     atomic_int stopping;
@@ -93,6 +96,25 @@ static int start_thread(struct tap_writer *writer)
     return result;
 }
 
+/*
+ * Keeps the writer off the caller's processor, to which it would be drawn by who wakes it: with two of them
+ * both threads of ours then take turns on one, and who receives the frames has the other for itself.
+ */
+static void keep_off(struct tap_writer *writer)
+{
+    cpu_set_t others;
+    int here = sched_getcpu();
+
+    if (here < 0 || here == writer->avoided)
+        return;
+    writer->avoided = here;
+    if (sched_getaffinity(0, sizeof others, &others) < 0)
+        return;
+    CPU_CLR(here, &others);
+    /* Refused if there is no other, or more processors than the set holds: then it may be anywhere. */
+    pthread_setaffinity_np(writer->thread, sizeof others, &others);
+}
+
 struct tap_writer *tap_writer_start(const struct tap *tap)
 {
     struct tap_writer *writer = calloc(1, sizeof *writer);
@@ -100,6 +122,7 @@ struct tap_writer *tap_writer_start(const struct tap *tap)
     if (writer == NULL)
         return NULL;
     writer->tap = tap;
+    writer->avoided = -1;
     sem_init(&writer->writers.wake, 0, 0);
     sem_init(&writer->givers.wake, 0, 0);
     if (start_thread(writer) != 0) {
@@ -113,6 +136,7 @@ void tap_writer_give(struct tap_writer *writer, const uint8_t *frame, size_t len
 {
     struct frame *slot = &writer->frames[writer->given % FRAMES];
 
+    keep_off(writer);
     while (!has_room(writer))
         sleep_in(&writer->givers, writer, has_room);
     memcpy(slot->bytes, frame, length);

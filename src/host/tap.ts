@@ -9,12 +9,9 @@ const MAX_NAME_LENGTH = 15;
 /** Frames read at a time, so that a flood leaves time for the guest. */
 const FRAMES_AT_A_TIME = 64;
 
-/** The guest keeps one processor busy, and who receives its frames here and answers may do so with another. */
-const THREADED_FROM_PROCESSORS = 3;
-
 export interface TapOptions {
   readonly addon?: Pick<NetworkAddon, "Tap">;
-  /** Whether many frames at a time leave by a thread of their own: where there is a processor for it. */
+  /** Whether many frames at a time leave by a thread of their own, as where there is a processor for it. */
   readonly threaded?: boolean;
 }
 
@@ -50,7 +47,7 @@ export class TapNetwork implements NetBackend {
   constructor(
     name: string,
     onError: (error: HostError) => void,
-    { addon, threaded = availableParallelism() >= THREADED_FROM_PROCESSORS }: TapOptions = {},
+    { addon, threaded = availableParallelism() > 1 }: TapOptions = {},
   ) {
     if (!isInterfaceName(name)) {
       throw new HostError(`"${name}" is not a name for a network interface`, {

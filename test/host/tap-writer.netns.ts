@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TapNetwork } from "../../src/host/tap.ts";
 import { defaultMac } from "../../src/net/mac.ts";
@@ -24,6 +25,14 @@ const taken = (name: string): number =>
 
 const threads = (): number =>
   Number(/^Threads:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
+
+/** On how many processors each of our threads may run. */
+const processors = (): number[] =>
+  readdirSync("/proc/self/task").map((thread) => {
+    const status = readFileSync(`/proc/self/task/${thread}/status`, "utf8");
+    const mask = /^Cpus_allowed:\s*(\S+)/m.exec(status)?.[1]?.replaceAll(",", "") ?? "";
+    return [...BigInt(`0x${mask}`).toString(2)].filter((bit) => bit === "1").length;
+  });
 
 const frame = Buffer.alloc(FRAME_LENGTH);
 frame.fill(0xff, 0, 6);
@@ -154,6 +163,14 @@ describe("frames sent many at a time", () => {
     network.close();
     expect(threads()).toBe(before);
   });
+});
+
+it.skipIf(availableParallelism() < 2)("the thread keeps off the processor of the guest", () => {
+  const network = tap("t0");
+  network.connect(() => true);
+  expect(processors()).not.toContain(availableParallelism() - 1);
+  send(network, 2);
+  expect(processors().filter((count) => count === availableParallelism() - 1)).toHaveLength(1);
 });
 
 it("without a processor for it there is no thread, and frames leave as they come", () => {

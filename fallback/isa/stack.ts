@@ -29,7 +29,9 @@ function enter(context: ProcedureContext): void {
   const stack = Stack.current(p, mmu);
   const width = p.stackSize;
   stack.push(context.getRegister(GPR.rbp, operandSize), bytes);
-  const frame = stack.pointer;
+  const pointer = p.gpr(GPR.rsp);
+  // The whole of ESP, where 16 bits of it count too.
+  const frame = pointer - BigInt.asUintN(width, pointer) + stack.pointer;
   if (level > 0) {
     const outer = new Stack(
       ...([mmu, p.segment(SEGMENT_INDEX.ss), width, context.getRegister(GPR.rbp, width)] as const),

@@ -45,6 +45,12 @@ const TSS_32: Layout = {
   leastLimit: 0x67,
 };
 
+/**
+ * Upper halves of the general registers after a 16-bit TSS was loaded: "modified and not maintained" (Intel SDM
+ * vol. 3A §8.6), and all ones since the 80386.
+ */
+const NOT_MAINTAINED = 0xffff_0000;
+
 /** The selector of the task to return to, in both kinds. */
 export const LINK = 0;
 /** In a 32-bit TSS only. */
@@ -81,12 +87,14 @@ export interface TaskState {
 /** @param base linear address of the TSS */
 export function readTask(mmu: Mmu, base: number, wide: boolean): TaskState {
   const layout = layoutOf(wide);
+  const upper = wide ? 0 : NOT_MAINTAINED;
   const read = (offset: number, bytes: NumberSize): number => mmu.read(base + offset, bytes, false);
   return {
     ip: read(layout.ip, layout.bytes),
     flags: read(layout.flags, layout.bytes),
-    registers: Array.from({ length: GENERAL }, (_, n) =>
-      read(layout.registers + n * layout.bytes, layout.bytes),
+    registers: Array.from(
+      { length: GENERAL },
+      (_, n) => read(layout.registers + n * layout.bytes, layout.bytes) + upper,
     ),
     selectors: SEGMENTS.map((_, n) =>
       n < layout.segmentCount ? read(layout.segments + n * layout.segmentStride, 2) : 0,

@@ -198,3 +198,33 @@ describe("the limit of code", () => {
     );
   });
 });
+
+describe("ENTER and LEAVE with a stack of 16 bits", () => {
+  const change = { ss: segment(RIGHTS.DATA_16, 0, 0xffff), rsp: 0x1234_5008n, rbp: 0xabcd_0800n };
+  const frame = (...parameters: Parameters<typeof execute>): (string | undefined)[] => {
+    const { fault, registers } = execute(...parameters);
+    return [fault, registers.rbp.toString(16), registers.rsp.toString(16)];
+  };
+
+  // As seen on a processor (AMD, family 25).
+  test.each([
+    ["32", "c8 08 00 00", "12345004", "12344ffc"],
+    ["32, nested", "c8 08 00 02", "12345004", "12344ff4"],
+    ["16", "66 c8 08 00 00", "abcd5006", "12344ffe"],
+    ["16, nested", "66 c8 08 00 02", "abcd5006", "12344ffa"],
+  ])("ENTER takes as much of ESP as EBP has: %s", (_, code, rbp, rsp) => {
+    expect(frame("protected", code, change)).toEqual([undefined, rbp, rsp]);
+  });
+
+  test("what encloses it finds all of ESP on the stack", () => {
+    execute("protected", "c8 08 00 02", change);
+    expect([...ram.slice(0x4ffc, 0x5000)]).toEqual([0x04, 0x50, 0x34, 0x12]);
+  });
+
+  test.each([
+    ["32", "c9", "0", "12340804"],
+    ["16", "66 c9", "abcd0000", "12340802"],
+  ])("LEAVE goes by BP and leaves the rest of ESP: %s", (_, code, rbp, rsp) => {
+    expect(frame("protected", code, change)).toEqual([undefined, rbp, rsp]);
+  });
+});

@@ -13,6 +13,7 @@ const TASK = 0x40;
 const TASK_TSS = 0x4000;
 const BUSY = 0x8b;
 const AVAILABLE = 0x89;
+const AVAILABLE_16 = 0x81;
 const STACK = 0x9000;
 
 function twoTasks(): Guest {
@@ -91,6 +92,35 @@ describe("switching tasks", () => {
     farJump(guest.p, guest.mmu, TASK, 0n, 32);
     expect([guest.p.virtual8086, guest.p.cpl, guest.p.pendingTrap]).toEqual([true, 3, undefined]);
     expect(guest.p.segmentBase(1)).toBe(0x5000n);
+  });
+
+  it("to a 16-bit TSS makes ones of what that does not have, and null of FS and GS", () => {
+    const guest = twoTasks();
+    guest.setDescriptor(TASK, AVAILABLE_16, TASK_TSS, 0x2b);
+    const ip = 0x0e;
+    const words = [
+      0x5000,
+      RFLAGS.FIXED,
+      0x1111,
+      0x2222,
+      0x3333,
+      0x4444,
+      STACK,
+      0x6666,
+      0x7777,
+      0x8888,
+    ];
+    const selectors = [0x10, 0x08, 0x10, 0x10, 0];
+    for (const [n, word] of [...words, ...selectors].entries()) {
+      guest.setU16(TASK_TSS + ip + 2 * n, word);
+    }
+    farJump(guest.p, guest.mmu, TASK, 0n, 32);
+    expect(guest.p.pendingTrap).toBeUndefined();
+    expect(guest.p.rip).toBe(0x5000n);
+    expect([GPR.rax, GPR.rcx, GPR.rsp, GPR.rdi].map((n) => guest.p.gpr(n))).toEqual([
+      ...[0xffff_1111n, 0xffff_2222n, 0xffff_9000n, 0xffff_8888n],
+    ]);
+    expect([guest.p.selector(3), guest.p.selector(4), guest.p.selector(5)]).toEqual([0x10, 0, 0]);
   });
 
   it("changes nothing where the old task cannot be saved", () => {

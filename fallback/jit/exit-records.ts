@@ -21,6 +21,8 @@ export const EXIT_RECORD = {
 const EXIT_RECORD_SIZE = 16;
 /** After so many exits by a record the JIT looks into it: a power of two. */
 export const LOOK_EVERY = 16;
+/** A jump that has led elsewhere so often has too many targets, and is looked into as seldom: a power of two. */
+export const LOOK_SELDOM = 4096;
 
 export const EXIT_REASONS = [
   /** An access outside the windows, or to translated code. */

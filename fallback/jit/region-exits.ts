@@ -1,7 +1,7 @@
 import { cachedHeader, leadsTo } from "../emission/jump-lookup.ts";
 import { HEADER } from "../interpreter/record.ts";
 import { REGION_LINKS, STATE, USER_CODE } from "../state.ts";
-import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
+import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
 import {
   callResult,
   type FunctionBuilder,
@@ -9,7 +9,7 @@ import {
   type Label,
   type Local,
 } from "../wasm/function-builder.ts";
-import { EXIT_RECORD, FIRST_UNAVOIDABLE, LOOK_EVERY } from "./exit-records.ts";
+import { EXIT_RECORD, FIRST_UNAVOIDABLE, LOOK_EVERY, LOOK_SELDOM } from "./exit-records.ts";
 import type { Node } from "./graph.ts";
 import { ANY_FLAGS, IN_STATE } from "./lazy-flags.ts";
 import { REGION_LEFT, REGION_TABLE } from "./protocol.ts";
@@ -96,7 +96,9 @@ export class RegionExits {
     const record = i32.const(this.#env.jumpRecord(block));
     const count = fn.let(i32.add(i32.load(record, EXIT_RECORD.COUNT), i32.const(1)));
     fn.store(record, count, EXIT_RECORD.COUNT);
-    fn.if(i32.eqz(i32.and(count, i32.const(LOOK_EVERY - 1))), () => {
+    const isFew = i32.ltU(count, i32.const(LOOK_SELDOM));
+    const mask = select(isFew, i32.const(LOOK_EVERY - 1), i32.const(LOOK_SELDOM - 1));
+    fn.if(i32.eqz(i32.and(count, mask)), () => {
       fn.store(i32.const(0), record, STATE.RECORD);
       this.#leaveTo(to, HOW.LEARNS);
     });

@@ -66,6 +66,8 @@ export type Entry = Pick<Region, "address" | "user">;
 export class RegionCache {
   readonly #byPlace = new Map<number, Region>();
   readonly #byPage = new Map<number, Set<Region>>();
+  /** Those that can be left by records, in the order of these. */
+  readonly #byExits: Region[] = [];
   bytes = 0;
 
   get count(): number {
@@ -85,6 +87,8 @@ export class RegionCache {
     if (old !== undefined) this.remove(old);
     this.#byPlace.set(placeOf(region.address, region.user), region);
     this.bytes += region.module.length;
+    const [first, behind] = region.exits;
+    if (first < behind) this.#byExits.splice(this.#upTo(first), 0, region);
     for (const page of region.pages.values()) {
       const regions = this.#byPage.get(page) ?? new Set();
       regions.add(region);
@@ -96,6 +100,8 @@ export class RegionCache {
     if (this.at(region) !== region) return;
     this.#byPlace.delete(placeOf(region.address, region.user));
     this.bytes -= region.module.length;
+    const place = this.#upTo(region.exits[0]) - 1;
+    if (this.#byExits[place] === region) this.#byExits.splice(place, 1);
     for (const page of region.pages.values()) {
       const regions = this.#byPage.get(page);
       regions?.delete(region);
@@ -105,11 +111,20 @@ export class RegionCache {
 
   /** The one that leaves by an exit record. */
   leavingBy(record: number): Region | undefined {
-    for (const region of this.#byPlace.values()) {
-      const [start, end] = region.exits;
-      if (record >= start && record < end) return region;
+    const region = this.#byExits[this.#upTo(record) - 1];
+    return region !== undefined && record < region.exits[1] ? region : undefined;
+  }
+
+  /** How many have their first exit record there or before. */
+  #upTo(record: number): number {
+    let from = 0;
+    let to = this.#byExits.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if ((this.#byExits[middle] as Region).exits[0] <= record) from = middle + 1;
+      else to = middle;
     }
-    return undefined;
+    return from;
   }
 
   /** Those with code on a guest physical page. */
@@ -120,6 +135,7 @@ export class RegionCache {
   clear(): void {
     this.#byPlace.clear();
     this.#byPage.clear();
+    this.#byExits.length = 0;
     this.bytes = 0;
   }
 }

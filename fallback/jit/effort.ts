@@ -10,6 +10,12 @@ const PER_REGION = 20;
 const GRACE = 8_500;
 /** Instructions that are executed for each more: translating takes a tenth of the time then. */
 const EXECUTED_FOR_EACH = 40_000;
+/**
+ * After so many instructions of hot code, more than guests need to start, it is overdue: then one may be
+ * translated for every so many more. Interpreting these takes as long as translating that one.
+ */
+const OVERDUE = 20_000_000;
+const OVERDUE_FOR_EACH = 1000;
 /** How much of its patience is enough where nobody has to wait. */
 const SPARE_PATIENCE = 1 / 2;
 /** Instructions that hot code has executed for each that is translated then. */
@@ -24,6 +30,7 @@ const MAX_DEMAND = 64;
 export class Effort {
   readonly #patience: number;
   readonly #executed: () => number;
+  /** Instructions that hot code has executed, interpreted. */
   #hot = 0;
   #start: number | undefined;
   #spent = 0;
@@ -52,7 +59,8 @@ export class Effort {
   /** How much may have been translated by now. */
   get #allowance(): number {
     const executed = this.#start === undefined ? 0 : this.#executed() - this.#start;
-    return GRACE + executed / EXECUTED_FOR_EACH;
+    const overdue = Math.max(0, this.#hot - OVERDUE);
+    return GRACE + executed / EXECUTED_FOR_EACH + overdue / OVERDUE_FOR_EACH;
   }
 
   /**

@@ -29,6 +29,16 @@ describe("translation", () => {
     expect(effort.allows(1)).toBe(true);
   });
 
+  test("gives more to code that has been hot and interpreted for long", () => {
+    const { effort } = effortOf(0);
+    effort.spend(9000);
+    expect(effort.allows(20_000_000)).toBe(false);
+    expect(effort.allows(500_000)).toBe(false);
+    expect(effort.allows(20_000)).toBe(true);
+    effort.spend(1000);
+    expect(effort.allows(20_000)).toBe(false);
+  });
+
   test("asks for hotter code the less there is left", () => {
     const { guest, effort } = effortOf(0);
     expect(effort.demand).toBe(1);

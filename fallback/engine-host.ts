@@ -45,7 +45,7 @@ class NoMemory {}
 
 export function engineHost(parts: EngineSurroundings): EngineHost {
   const { processor, mmu, outside, code, departure, debugging } = parts;
-  const scratch = new Uint8Array(processor.buffer, STATE.SCRATCH, 16);
+  const scratch = new Scratch(processor, mmu);
   const cannotContinue = (reason: string): Leave => {
     departure.leaveFor(departure.exits.cannotContinue(reason, new Uint8Array(0)));
     return new Leave();
@@ -70,11 +70,9 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
     load: (low, high, bytes, forWrite) => {
       const at = canonical(low, high, bytes);
       if (forWrite) mmu.check(at, bytes, "write");
-      mmu.readBytes(at, scratch.subarray(0, bytes));
+      scratch.read(at, bytes);
     },
-    store: (low, high, bytes) => {
-      mmu.writeBytes(canonical(low, high, bytes, true), scratch.subarray(0, bytes));
-    },
+    store: (low, high, bytes) => scratch.write(canonical(low, high, bytes, true), bytes),
     checkSegment: (index, offset, bytes, write) =>
       checkAccess(processor, index, offset, bytes, write ? "write" : "read"),
     procedure: (instruction) => {
@@ -115,7 +113,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
 /** Accesses that need more than memory are not made, but left to the interpreter. */
 function jitHost(
   { processor, mmu, outside }: EngineSurroundings,
-  scratch: Uint8Array,
+  scratch: Scratch,
 ): EngineHost["jit"] {
   const quietly = (low: number, high: number, bytes: number, access: (at: number) => boolean) => {
     try {
@@ -146,7 +144,7 @@ function jitHost(
     load: (low, high, bytes, forWrite) =>
       quietly(low, high, bytes, (at) => {
         if (forWrite) mmu.check(at, bytes, "write");
-        mmu.readBytes(at, scratch.subarray(0, bytes));
+        scratch.read(at, bytes);
         return true;
       }),
     store: (low, high, bytes) =>
@@ -154,7 +152,7 @@ function jitHost(
         mmu.check(at, bytes, "write");
         // A region must not change code, which may be its own, before its instruction has ended.
         if (mmu.isCode(at, bytes)) return false;
-        mmu.writeBytes(at, scratch.subarray(0, bytes));
+        scratch.write(at, bytes);
         return true;
       }),
     checkSegment: (limit, offset, length) => {
@@ -165,6 +163,36 @@ function jitHost(
       });
     },
   };
+}
+
+/** Where generated code leaves what it writes to memory, and finds what it reads. */
+class Scratch {
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+  readonly #mmu: Mmu;
+
+  constructor({ view, buffer }: Processor, mmu: Mmu) {
+    this.#view = view;
+    this.#bytes = new Uint8Array(buffer, STATE.SCRATCH, 16);
+    this.#mmu = mmu;
+  }
+
+  /** Numbers where there are such: a view of some bytes takes longer to make than all the rest. */
+  read(linear: number, bytes: number): void {
+    if (bytes === 1 || bytes === 2 || bytes === 4) {
+      this.#view.setUint32(STATE.SCRATCH, this.#mmu.read(linear, bytes), true);
+    } else if (bytes === 8) {
+      this.#view.setBigUint64(STATE.SCRATCH, this.#mmu.read64(linear), true);
+    } else this.#mmu.readBytes(linear, this.#bytes.subarray(0, bytes));
+  }
+
+  write(linear: number, bytes: number): void {
+    if (bytes === 1 || bytes === 2 || bytes === 4) {
+      this.#mmu.write(linear, bytes, this.#view.getUint32(STATE.SCRATCH, true));
+    } else if (bytes === 8) {
+      this.#mmu.write64(linear, this.#view.getBigUint64(STATE.SCRATCH, true));
+    } else this.#mmu.writeBytes(linear, this.#bytes.subarray(0, bytes));
+  }
 }
 
 function canonical(low: number, high: number, bytes: number, isStore = false): number {

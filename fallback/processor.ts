@@ -203,6 +203,14 @@ export class Processor {
     this.#setLast(at + SEGMENT.WRITE_LAST, write, segment.limit);
   }
 
+  /** Limit and rights stay. @param base 32 bits */
+  moveSegment(index: number, selector: number, base: number): void {
+    const at = segmentOffset(index);
+    this.view.setUint16(at + SEGMENT.SELECTOR, selector, true);
+    this.view.setUint32(at + SEGMENT.BASE, base, true);
+    this.view.setUint32(at + SEGMENT.BASE + 4, 0, true);
+  }
+
   #setLast(at: number, plain: boolean, limit: number): void {
     this.view.setInt32(at, plain ? limit : -1, true);
     this.view.setInt32(at + 4, plain ? 0 : -1, true);

@@ -13,9 +13,12 @@ import { PROCESSOR_SIGNATURE } from "./system/cpuid.ts";
 
 const ALL_SEGMENTS = [...SEGMENT_REGISTERS, "ldtr", "tr"] as const;
 
-/** The architectural state in the form that all CPUs share. */
+/**
+ * The architectural state in the form that all CPUs share. As one literal: properties that are added by
+ * name one after the other take several times as long, and a BIOS's services ask for each of their calls.
+ */
 export function readRegisters(p: Processor): Registers {
-  const registers: Partial<Registers> = {
+  return {
     rip: p.rip,
     rflags: BigInt(p.rflags),
     cr0: BigInt(p.cr0),
@@ -26,10 +29,31 @@ export function readRegisters(p: Processor): Registers {
     efer: BigInt(p.efer),
     gdtr: readTable(p, STATE.GDTR_BASE, STATE.GDTR_LIMIT),
     idtr: readTable(p, STATE.IDTR_BASE, STATE.IDTR_LIMIT),
+    rax: p.gpr(GPR.rax),
+    rcx: p.gpr(GPR.rcx),
+    rdx: p.gpr(GPR.rdx),
+    rbx: p.gpr(GPR.rbx),
+    rsp: p.gpr(GPR.rsp),
+    rbp: p.gpr(GPR.rbp),
+    rsi: p.gpr(GPR.rsi),
+    rdi: p.gpr(GPR.rdi),
+    r8: p.gpr(GPR.r8),
+    r9: p.gpr(GPR.r9),
+    r10: p.gpr(GPR.r10),
+    r11: p.gpr(GPR.r11),
+    r12: p.gpr(GPR.r12),
+    r13: p.gpr(GPR.r13),
+    r14: p.gpr(GPR.r14),
+    r15: p.gpr(GPR.r15),
+    es: p.segment(SEGMENT_INDEX.es),
+    cs: p.segment(SEGMENT_INDEX.cs),
+    ss: p.segment(SEGMENT_INDEX.ss),
+    ds: p.segment(SEGMENT_INDEX.ds),
+    fs: p.segment(SEGMENT_INDEX.fs),
+    gs: p.segment(SEGMENT_INDEX.gs),
+    ldtr: p.segment(SEGMENT_INDEX.ldtr),
+    tr: p.segment(SEGMENT_INDEX.tr),
   };
-  for (const name of GENERAL_REGISTERS) registers[name] = p.gpr(GPR[name]);
-  for (const name of ALL_SEGMENTS) registers[name] = p.segment(SEGMENT_INDEX[name]);
-  return registers as Registers;
 }
 
 /**

@@ -134,6 +134,7 @@ class BlockDecoder {
         this.#findHandler(fail);
         this.#writeAddressRecords();
         fn.storeNarrow(16, this.#record, u64(this.#handler), RECORD.HANDLER);
+        this.#writeElementShift();
         this.#writeRegisters();
         this.#writeImmediate();
       },
@@ -160,18 +161,26 @@ class BlockDecoder {
       this.#instruction.has(TRAIT.COUNTER),
       i32.ne(this.#instruction.addressSize, this.#instruction.operandSize),
     );
-    const isWide = both(this.#instruction.code64, equals(this.#instruction.addressSize, 64));
-    const isWithout = both(this.#instruction.has(TRAIT.ONLY_64), i32.eqz(isWide));
+    const isWide = (): I32 =>
+      both(this.#instruction.code64, equals(this.#instruction.addressSize, 64));
+    const isWithout = both(this.#instruction.has(TRAIT.ONLY_64), i32.eqz(isWide()));
     const outside = both(
       this.#instruction.has(TRAIT.RELATIVE),
       i64.gtU(this.#instruction.immediate, this.#limit),
     );
     fn.set(this.#handler, i32.const(microIndex("procedure")));
+    const inData = i32.ltU(this.#instruction.segment, i32.const(SEGMENT_INDEX.fs));
+    const isRepeated = i32.ne(this.#instruction.repeat, zero);
+    fn.if(both(both(isRepeated, inData), isWide()), () => {
+      for (const run of ["move", "fill"] as const) {
+        const isThat = this.#instruction.has(run === "move" ? TRAIT.MOVE : TRAIT.FILL);
+        fn.if(isThat, () => fn.set(this.#handler, i32.const(microIndex(run))));
+      }
+    });
     const isProcedure = either(this.#instruction.has(TRAIT.PROCEDURE), isWithout);
     fn.if(i32.eqz(either(either(isProcedure, counts), outside)), () => {
       const ordinal = i32.load16U(this.#instruction.candidate, CANDIDATE.ORDINAL);
-      // 8, 16, 32 and 64 bits are 0 to 3.
-      const size = i32.sub(i32.ctz(this.#instruction.operandSize), i32.const(3));
+      const size = this.#operandShift();
       const kind = either(
         i32.shl(this.#instruction.hasAddress, i32.const(1)),
         this.#instruction.code64,
@@ -181,6 +190,20 @@ class BlockDecoder {
       fn.set(this.#handler, i32.load16U(i32.shl(place, i32.const(1)), HANDLERS));
       fn.branchIf(equals(this.#handler, NO_HANDLER), fail);
     });
+  }
+
+  /** 8, 16, 32 and 64 bits are 0 to 3. */
+  #operandShift(): I32 {
+    return i32.sub(i32.ctz(this.#instruction.operandSize), i32.const(3));
+  }
+
+  /** What a function does for a string instruction is done for elements of a size. */
+  #writeElementShift(): void {
+    const isString = this.#instruction.has(TRAIT.MOVE | TRAIT.FILL);
+    const isRun = i32.ne(this.#handler, i32.const(microIndex("procedure")));
+    this.#fn.if(both(both(isString, isRun), this.#instruction.has(TRAIT.WIDE_ELEMENTS)), () =>
+      this.#fn.storeNarrow(8, this.#record, u64(this.#operandShift()), RECORD.SCALE),
+    );
   }
 
   #writeAddressRecords(): void {

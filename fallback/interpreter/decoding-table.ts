@@ -74,6 +74,10 @@ export const TRAIT = {
   UNIT: 1 << 17,
   /** For addresses of 64 bits in 64-bit mode; others are left to the procedure. */
   ONLY_64: 1 << 18,
+  /** Done by a function in WebAssembly where it is repeated, and of elements that are not bytes. */
+  MOVE: 1 << 19,
+  FILL: 1 << 20,
+  WIDE_ELEMENTS: 1 << 21,
 } as const;
 
 /** What of the code an immediate takes: bytes, or by the operand size. */
@@ -186,6 +190,9 @@ function traitsOf(form: Form): number {
     MMX: operands.some(({ place }) => place.startsWith("mmx")),
     UNIT: form.unit !== undefined,
     ONLY_64: instruction.only64 === true,
+    MOVE: instruction.repetition === "move",
+    FILL: instruction.repetition === "fill",
+    WIDE_ELEMENTS: instruction.repetition !== undefined && (form.opcode & 1) !== 0,
     OFFSET_ONLY: operands.some(({ place, width }) => place === "memory" && width === 0),
   };
   let traits = 0;

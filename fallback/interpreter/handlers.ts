@@ -22,6 +22,9 @@ export const MICRO_OPERATIONS = [
   "leave",
   /** Raises the exception whose vector the record's immediate is. */
   "fault",
+  /** A function of `StringRuns`, for elements of the record's scale; the rest is the procedure's. */
+  "move",
+  "fill",
 ] as const;
 export type MicroOperation = (typeof MICRO_OPERATIONS)[number];
 

@@ -55,7 +55,7 @@ export class InstructionDecoder {
   readonly #otherAddress: Local<"i32">;
   readonly #lock: Local<"i32">;
   /** Of F3 and F2: index into MANDATORY_PREFIXES. */
-  readonly #repeat: Local<"i32">;
+  readonly repeat: Local<"i32">;
   /** Segment register, or -1. */
   readonly segment: Local<"i32">;
   readonly rex: Local<"i32">;
@@ -85,7 +85,7 @@ export class InstructionDecoder {
     this.#narrow = fn.local("i32");
     this.#otherAddress = fn.local("i32");
     this.#lock = fn.local("i32");
-    this.#repeat = fn.local("i32");
+    this.repeat = fn.local("i32");
     this.segment = fn.local("i32");
     this.rex = fn.local("i32");
     this.candidate = fn.local("i32");
@@ -146,7 +146,7 @@ export class InstructionDecoder {
   /** Legacy prefixes in any order; REX counts only right before the opcode. */
   #prefixes(fail: Label): void {
     const fn = this.#fn;
-    for (const variable of [this.#narrow, this.#otherAddress, this.#lock, this.#repeat, this.rex]) {
+    for (const variable of [this.#narrow, this.#otherAddress, this.#lock, this.repeat, this.rex]) {
       fn.set(variable, zero);
     }
     fn.set(this.segment, i32.const(NONE));
@@ -167,8 +167,8 @@ export class InstructionDecoder {
             });
           };
           prefix(0x66, () => fn.set(this.#narrow, one));
-          prefix(0xf3, () => fn.set(this.#repeat, i32.const(2)));
-          prefix(0xf2, () => fn.set(this.#repeat, i32.const(3)));
+          prefix(0xf3, () => fn.set(this.repeat, i32.const(2)));
+          prefix(0xf2, () => fn.set(this.repeat, i32.const(3)));
           prefix(0x67, () => fn.set(this.#otherAddress, one));
           prefix(0xf0, () => fn.set(this.#lock, one));
           prefix(0x64, () => fn.set(this.segment, i32.const(SEGMENT_INDEX.fs)));
@@ -237,7 +237,7 @@ export class InstructionDecoder {
     const ofForm = (field: number): number => DECODING + CANDIDATES + field;
     const after = i32.load16U(i32.shl(opcode, i32.const(1)), DECODING + 2);
     const end = fn.let(i32.mul(after, i32.const(CANDIDATE_SIZE)));
-    const byPrefix = select(this.#repeat, this.#repeat, this.#narrow);
+    const byPrefix = select(this.repeat, this.repeat, this.#narrow);
     const prefix = fn.let(i32.shl(i32.const(1), byPrefix));
     fn.block((found) => {
       fn.loop((again) => {

@@ -2,6 +2,7 @@ import { emitMeaning } from "../emission/code-emitter.ts";
 import type { SlowAccess } from "../emission/guest-access.ts";
 import { cachedHeader, leadsTo } from "../emission/jump-lookup.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
+import type { StringRuns } from "../emission/string-runs.ts";
 import { FORMS_SECTION, serialiseForms } from "../isa/form-index.ts";
 import type { Variant } from "../isa/variant.ts";
 import { buildSettleFlags } from "../jit/flag-kinds.ts";
@@ -25,6 +26,7 @@ import { type HandlerExits, InterpreterEmitter } from "./interpreter-emitter.ts"
 import { ACCESSES_SECTION, type MemoryAccess, serialiseAccesses } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
+import { buildRepetitions } from "./repetitions.ts";
 
 const WASM_PAGE = 65536;
 /** Of handlers that are no part of the dispatch loop; before it is that of the regions. */
@@ -133,6 +135,7 @@ class Dispatcher {
   readonly #slow: SlowAccess;
   readonly #imports: Imports & Settling;
   readonly #emit: Emit;
+  readonly #repetitions: StringRuns<number>;
   readonly #record: Local<"i32">;
   /** Of the block to be entered, as HEADER.KEY; and the header of the one before. */
   readonly #key: Local<"i64">;
@@ -151,6 +154,7 @@ class Dispatcher {
     emit: Emit,
   ) {
     this.#emit = emit;
+    this.#repetitions = buildRepetitions(module);
     this.#module = module;
     this.#table = table;
     this.#slow = slow;
@@ -291,6 +295,8 @@ class Dispatcher {
         fn.store(zero, i32.load(this.#record, RECORD.IMMEDIATE), STATE.FAULT);
         this.#leaveInBlock(leave);
       },
+      () => this.#repeat("move", leave, enter),
+      () => this.#repeat("fill", leave, enter),
       ...hot.map((variant) => () => {
         this.#emit(new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits), variant);
       }),
@@ -333,6 +339,17 @@ class Dispatcher {
     const record = this.#record;
     const outcome = indirectResult("i32", HANDLER_TABLE, type, handler, record);
     this.#follow(outcome, leave, enter);
+  }
+
+  /** As often as a string instruction's prefix says. */
+  #repeat(name: keyof StringRuns, leave: Label, enter: Label): void {
+    const fn = this.#fn;
+    const isUndone = callResult("i32", this.#repetitions[name], this.#record);
+    fn.if(i32.eqz(isUndone), () => {
+      fn.store(i32.const(STATE.RIP), i64.load(this.#record, RECORD.IMMEDIATE));
+      fn.branch(enter);
+    });
+    this.#follow(callResult("i32", this.#imports.procedure, this.#record), leave, enter);
   }
 
   /** Goes where an outcome says; falls through for NEXT. */

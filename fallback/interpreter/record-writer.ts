@@ -1,3 +1,4 @@
+import { elementShift, repeatedBy } from "../isa/string-repetition.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import type { CodePlace, NextRip } from "./code-place.ts";
 import {
@@ -34,6 +35,7 @@ export class RecordWriter {
   /**
    * Writes an instruction's records; returns where the next one goes.
    * @param fault the exception that it raises instead
+   * @param isStep whether it is executed by itself, and a string element by element maybe
    */
   write(
     at: number,
@@ -41,6 +43,7 @@ export class RecordWriter {
     index: number,
     place: CodePlace,
     fault: number | undefined,
+    isStep: boolean,
   ): number {
     const { form, address } = instruction;
     let record = at;
@@ -53,7 +56,8 @@ export class RecordWriter {
     const target = form.relative
       ? branchTarget(instruction, place.codeSize, this.#next.rip)
       : undefined;
-    const handler = this.#handler(instruction, place, target);
+    const run = isStep ? undefined : repeatedBy(instruction, place.codeSize);
+    const handler = run === undefined ? this.#handler(instruction, place, target) : microIndex(run);
     if (address !== undefined && this.#isDirect(instruction, place)) {
       this.#writeAddress(record, address);
     } else if (address !== undefined && form.instruction.meaning !== undefined) {
@@ -73,6 +77,7 @@ export class RecordWriter {
       this.#view.setUint16(record + RECORD.BASE, STATE.ADDRESS, true);
     }
     this.#view.setUint16(record + RECORD.HANDLER, handler, true);
+    if (run !== undefined) this.#view.setUint8(record + RECORD.SCALE, elementShift(instruction));
     this.#writeRegisters(record, instruction);
     this.#writeImmediate(record, instruction, target);
     return record + RECORD_SIZE;

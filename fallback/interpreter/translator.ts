@@ -265,7 +265,8 @@ export class Translator {
       offset += instruction.length;
       this.#next.advance(offset);
       const fault = form.unit === undefined ? undefined : unitFault(form.unit, controls);
-      record = this.#writer.write(record, instruction, instructions.length, place, fault);
+      const index = instructions.length;
+      record = this.#writer.write(record, instruction, index, place, fault, count === 1);
       instructions.push(instruction);
       usesUnits ||= form.unit !== undefined;
       isKept ||= isProcedure(instruction);

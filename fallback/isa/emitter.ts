@@ -116,14 +116,18 @@ export interface RegionEmitter extends Emitter {
    * @param bytes that are going to be accessed
    */
   pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64">;
-  /** Calls a function of `StringRuns`. @param source, shift as it takes them */
-  run(name: keyof StringRuns, source: I64, shift: number): Local<"i64">;
   /** Linear address of the memory operand. @param bytes that are going to be accessed */
   operandAt(bytes: number, write: boolean): Local<"i64">;
   /** Calls a function of `X87Functions`. */
   x87(name: X87Function, ...operands: readonly Expression[]): Local<"i32">;
   /** Sets a field of the processor's state. @param offset one of `STATE` */
   setState(bits: 16 | 64, offset: number, value: I64): void;
+}
+
+/** What a string instruction with a repeat prefix is made of: see `emitRepetition`. */
+export interface RepetitionEmitter extends Pick<Emitter, "getRegister" | "setRegister"> {
+  /** Calls a function of `StringRuns`. @param source, shift as it takes them */
+  run(name: keyof StringRuns, source: I64, shift: I32): Local<"i64">;
   /** Takes from the budget what an instruction does besides itself. @param work in instructions */
   spend(work: I64): void;
 }

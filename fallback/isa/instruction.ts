@@ -1,6 +1,6 @@
+import type { StringRuns } from "../emission/string-runs.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import type { I32 } from "../wasm/expression.ts";
 import type { Emitter, RegionEmitter } from "./emitter.ts";
 import type { Operand } from "./operand.ts";
 
@@ -64,11 +64,10 @@ export interface Instruction {
    */
   readonly translation?: (e: RegionEmitter, instruction: DecodedInstruction) => void;
   /**
-   * The same of a string instruction that is repeated, as far as that is quick, in 64-bit mode; the
-   * {@link procedure} does the rest.
-   * @returns whether there is any
+   * Which function does a string instruction that is repeated, as far as that is quick: see
+   * `repeatedBy`. The {@link procedure} does the rest.
    */
-  readonly repetition?: (e: RegionEmitter, instruction: DecodedInstruction) => I32;
+  readonly repetition?: keyof StringRuns;
   /**
    * Ends a block because of what might follow: where nothing does, a region goes on behind it. It
    * changes neither segments nor mappings.

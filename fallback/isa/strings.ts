@@ -1,16 +1,15 @@
 /** String instructions (Intel SDM vol. 1 §7.3.9): RSI, RDI and RCX, as wide as the address size. */
 
 import { RFLAGS } from "../bits.ts";
-import type { StringRuns } from "../emission/string-runs.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
 import { preparePortAccess } from "../system/io-permission.ts";
-import { type I32, i32, i64 } from "../wasm/expression.ts";
+import { i32, i64 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import type { MemoryBits, RegionEmitter } from "./emitter.ts";
 import type { Family, FlagUse, Instruction } from "./instruction.ts";
-import { RAX, RCX, RDI, RDX, RSI, restart, StringOperation } from "./string-operation.ts";
+import { RAX, RDI, RDX, RSI, restart, StringOperation } from "./string-operation.ts";
 import { moveBulk, moveQuickly, repeating, storeBulk, storeQuickly } from "./string-runs.ts";
 
 const COMPARE_FLAGS: FlagUse = { written: "OSZAPC" };
@@ -56,28 +55,6 @@ class StringElement {
   compare(a: Local<"i64">, b: Local<"i64">): void {
     this.#e.flags.subtract(a, b, this.#e.let(i64.sub(a, b)), this.bits);
   }
-}
-
-/**
- * MOVS or STOS with a repeat prefix.
- * @param pointers that move on by what is done
- */
-function repetition(
-  e: RegionEmitter,
-  { form, operandSize }: DecodedInstruction,
-  run: keyof StringRuns,
-  source: number,
-  pointers: readonly number[],
-): I32 {
-  const shift = (form.opcode & 1) === 0 ? 0 : Math.log2(operandSize / 8);
-  const done = e.run(run, e.getRegister(source, 64), shift);
-  for (const pointer of pointers) {
-    const moved = i64.add(e.getRegister(pointer, 64), i64.shl(done, i64.const(shift)));
-    e.setRegister(pointer, 64, moved);
-  }
-  e.setRegister(RCX, 64, i64.sub(e.getRegister(RCX, 64), done));
-  e.spend(done);
-  return i64.ne(e.getRegister(RCX, 64), i64.const(0));
 }
 
 function string(
@@ -126,7 +103,7 @@ export const strings: Family = [
       element.advance(RSI);
       element.advance(RDI);
     },
-    { repetition: (e, instruction) => repetition(e, instruction, "move", RSI, [RDI, RSI]) },
+    { repetition: "move" },
   ),
   string(
     "STOS",
@@ -147,7 +124,7 @@ export const strings: Family = [
       e.store(element.destination(true), element.bits, e.getRegister(RAX, element.bits));
       element.advance(RDI);
     },
-    { repetition: (e, instruction) => repetition(e, instruction, "fill", RAX, [RDI]) },
+    { repetition: "fill" },
   ),
   string(
     "LODS",

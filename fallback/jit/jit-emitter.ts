@@ -5,7 +5,7 @@ import type { X87Function, X87Functions } from "../emission/x87-functions.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget, isRelative } from "../interpreter/decoder.ts";
 import { registerSlot } from "../interpreter/register-slot.ts";
-import type { MemoryBits, RegionEmitter } from "../isa/emitter.ts";
+import type { MemoryBits, RegionEmitter, RepetitionEmitter } from "../isa/emitter.ts";
 import { zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import { DEFAULT_INEXACT, MODES } from "../isa/sse-exact.ts";
@@ -62,7 +62,7 @@ const RDI = 7;
 const FLAT_LIMIT = 0xffff_ffffn;
 
 /** Emits instructions of a region: operands are constants, registers are variables. */
-export class JitEmitter extends CodeEmitter implements RegionEmitter {
+export class JitEmitter extends CodeEmitter implements RegionEmitter, RepetitionEmitter {
   readonly long: boolean;
   readonly #mode: RegionMode;
   readonly flags: LazyFlags;
@@ -264,9 +264,9 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter {
     return this.#linear(segment, this.let(this.effectiveAddress()), operand.bits / 8, write);
   }
 
-  run(name: keyof StringRuns, source: I64, shift: number): Local<"i64"> {
+  run(name: keyof StringRuns, source: I64, shift: I32): Local<"i64"> {
     const operands = [this.getRegister(RDI, 64), source, this.getRegister(RCX, 64)] as const;
-    return this.let(callResult("i64", this.#runs[name], ...operands, i32.const(shift)));
+    return this.let(callResult("i64", this.#runs[name], ...operands, shift));
   }
 
   operandAt(bytes: number, write: boolean): Local<"i64"> {

@@ -165,8 +165,9 @@ export class Jit {
 
   /** Lets a block be interpreted for another while. */
   #cool(block: Block): void {
-    const drops = Math.max(...block.pages.map((page) => this.#drops.get(page) ?? 0));
-    this.#heat.begin(block, this.#options.threshold * 2 ** Math.min(drops, MAX_BACK_OFF));
+    let drops = 0;
+    for (const page of block.pages) drops = Math.max(drops, this.#drops.get(page) ?? 0);
+    this.#heat.begin(block, this.#options.threshold * (1 << Math.min(drops, MAX_BACK_OFF)));
     this.#view.setInt32(block.header + HEADER.REGION, 0, true);
   }
 

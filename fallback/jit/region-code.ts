@@ -3,8 +3,9 @@ import type { Miss } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget, countsOtherwise, isWithout } from "../interpreter/decoder.ts";
 import { unitFault } from "../interpreter/units.ts";
+import { elementShift, emitRepetition, repeatedBy } from "../isa/string-repetition.ts";
 import { variant } from "../isa/variant.ts";
-import { SEGMENT_INDEX, STATE } from "../state.ts";
+import { STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import { endOf, isCall, isReturn, resumes } from "./discovery.ts";
@@ -379,16 +380,15 @@ export class RegionCode {
 
   /** The procedure does what is not quick, if there is anything left. */
   #repeated(instruction: DecodedInstruction, next: bigint): void {
-    const { form, addressSize, segment } = instruction;
-    const { repetition } = form.instruction;
-    const isPlain = this.#emitter.long && addressSize === 64 && segment < SEGMENT_INDEX.fs;
-    if (repetition === undefined || !isPlain) {
+    const run = repeatedBy(instruction, this.#node.block.codeSize);
+    if (run === undefined) {
       this.#procedure(instruction);
       return;
     }
     this.#state.loadFlags();
     this.#emitter.begin(instruction, next);
-    const isUndone = repetition(this.#emitter, instruction);
+    const shift = i32.const(elementShift(instruction));
+    const isUndone = emitRepetition(this.#emitter, run, shift);
     const { facts } = this.#registers;
     this.#flags.state = ANY_FLAGS;
     this.#fn.if(isUndone, () => {

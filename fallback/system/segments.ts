@@ -64,9 +64,15 @@ export const virtual8086Segment = (selector: number): Segment => ({
  * @throws CpuException #GP, #NP, or for SS #SS, with the selector
  */
 export function loadSegment(p: Processor, mmu: Mmu, index: number, selector: number): void {
-  if (p.paragraphSegments) p.setSegment(index, paragraphSegment(p, index, selector));
+  if (p.paragraphSegments) loadParagraph(p, index, selector);
   else if (index === SEGMENT_INDEX.ss) loadStack(p, mmu, selector);
   else loadData(p, mmu, index, selector);
+}
+
+function loadParagraph(p: Processor, index: number, selector: number): void {
+  const isUsable = (p.segmentAttributes(index) & ATTRIBUTE.PRESENT) !== 0;
+  if (isUsable && !p.virtual8086) p.moveSegment(index, selector, selector * PARAGRAPH);
+  else p.setSegment(index, paragraphSegment(p, index, selector));
 }
 
 function loadData(p: Processor, mmu: Mmu, index: number, selector: number): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
-import { AGAIN, CODE, DATA, machine, runFor, stateOf } from "./machine.ts";
+import { AGAIN, CODE, DATA, type Machine, machine, runFor, stateOf } from "./machine.ts";
 
 const bytes32 = (value: number): number[] =>
   Array.from({ length: 4 }, (_, i) => (value >>> (8 * i)) & 0xff);
@@ -40,51 +40,77 @@ function program({ instruction, from = DATA, to, count, downwards }: Case): numb
   return [direction, 0x41, 0xb8, ...bytes32(100), ...body, 0x75, again & 0xff, 0xf4];
 }
 
-function runBoth(one: Case) {
-  const [interpreted, translated] = [undefined, 3].map((threshold) => {
-    const m = machine(program(one), threshold);
-    const data = Uint8Array.from({ length: 2 * PAGE }, (_, i) => i * 7 + (i >> 8));
-    m.ram.write(gpa(DATA), data);
-    m.cpu.writeRegisters({ ...m.cpu.readRegisters(), rax: one.rax ?? 0n });
+/** @param threshold of the JIT, if there is to be one */
+function prepared(one: Case, threshold?: number): Machine {
+  const m = machine(program(one), threshold);
+  const data = Uint8Array.from({ length: 2 * PAGE }, (_, i) => i * 7 + (i >> 8));
+  m.ram.write(gpa(DATA), data);
+  m.cpu.writeRegisters({ ...m.cpu.readRegisters(), rax: one.rax ?? 0n });
+  return m;
+}
+
+const dataOf = ({ ram }: Machine): Buffer => Buffer.from(ram.slice(gpa(DATA), 4 * PAGE));
+
+function runBoth(one: Case): Machine {
+  const [interpreted, translated] = [prepared(one), prepared(one, 3)];
+  for (const m of [interpreted, translated]) {
     for (let slice = 0; slice < 1000 && !runFor(m, 5003); slice++);
-    return m;
-  }) as [ReturnType<typeof machine>, ReturnType<typeof machine>];
+  }
   expect(stateOf(translated)).toEqual(stateOf(interpreted));
-  const behind = (m: typeof translated) => Buffer.from(m.ram.slice(gpa(DATA), 4 * PAGE));
-  expect(behind(translated).equals(behind(interpreted))).toBe(true);
+  expect(dataOf(translated).equals(dataOf(interpreted))).toBe(true);
   return translated;
 }
 
-describe("repeated MOVS and STOS in regions", () => {
+/** Steps are the procedures' alone. */
+function stepThrough(one: Case): Machine {
+  const m = prepared(one);
+  while (m.cpu.nextInstruction() !== "hlt") m.cpu.executeOne();
+  return m;
+}
+
+const CASES: [string, Case][] = [
+  ["a copy", { instruction: MOVSB, to: DATA + 0x800, count: 61 }],
+  ["a copy of words", { instruction: MOVSQ, to: DATA + 0x804, count: 9 }],
+  ["nothing", { instruction: MOVSQ, to: DATA + 0x800, count: 0 }],
+  ["a copy across pages", { instruction: MOVSB, to: DATA + PAGE - 30, count: 61 }],
+  ["the longest of one execution", { instruction: MOVSB, to: DATA + PAGE, count: 4096 }],
+  ["one of several executions", { instruction: MOVSB, to: DATA + PAGE, count: 4097 }],
+  ["bytes moved down", { instruction: MOVSB, from: DATA + 3, to: DATA, count: 50 }],
+  ["bytes that go round", { instruction: MOVSB, from: DATA, to: DATA + 3, count: 50 }],
+  ["bytes onto themselves", { instruction: MOVSB, from: DATA, to: DATA, count: 50 }],
+  ["another mapping", { instruction: MOVSB, from: AGAIN + DATA, to: DATA + 0x801, count: 90 }],
+  [
+    "words of another mapping, across pages",
+    { instruction: MOVSQ, from: DATA + 0x103, to: AGAIN + DATA + PAGE - 13, count: 20 },
+  ],
+  [
+    "bytes that go round by another mapping",
+    { instruction: MOVSB, from: AGAIN + DATA, to: DATA + 5, count: 50 },
+  ],
+  ["a copy downwards", { instruction: MOVSB, to: DATA + 0x800, count: 7, downwards: true }],
+  ["bytes", { instruction: STOSB, to: DATA + 5, count: 100, rax: 0x1234_56a5n }],
+  ["zeros", { instruction: STOSQ, to: DATA + 8, count: 100 }],
+  ["words of equal bytes", { instruction: STOSD, to: DATA, count: 9, rax: 0x12_5a5a_5a5an }],
+  ["words of other bytes", { instruction: STOSD, to: DATA, count: 9, rax: 0x5b5a_5a5an }],
+  ["zeros elsewhere", { instruction: STOSQ, to: AGAIN + DATA + 4090, count: 600 }],
+];
+
+describe("repeated MOVS and STOS", () => {
   it.each<[string, Case]>([
-    ["a copy", { instruction: MOVSB, to: DATA + 0x800, count: 61 }],
-    ["a copy of words", { instruction: MOVSQ, to: DATA + 0x804, count: 9 }],
-    ["nothing", { instruction: MOVSQ, to: DATA + 0x800, count: 0 }],
-    ["a copy across pages", { instruction: MOVSB, to: DATA + PAGE - 30, count: 61 }],
-    ["the longest of one execution", { instruction: MOVSB, to: DATA + PAGE, count: 4096 }],
-    ["one of several executions", { instruction: MOVSB, to: DATA + PAGE, count: 4097 }],
-    ["bytes moved down", { instruction: MOVSB, from: DATA + 3, to: DATA, count: 50 }],
-    ["bytes that go round", { instruction: MOVSB, from: DATA, to: DATA + 3, count: 50 }],
-    ["bytes onto themselves", { instruction: MOVSB, from: DATA, to: DATA, count: 50 }],
-    ["another mapping", { instruction: MOVSB, from: AGAIN + DATA, to: DATA + 0x801, count: 90 }],
-    [
-      "words of another mapping, across pages",
-      { instruction: MOVSQ, from: DATA + 0x103, to: AGAIN + DATA + PAGE - 13, count: 20 },
-    ],
-    [
-      "bytes that go round by another mapping",
-      { instruction: MOVSB, from: AGAIN + DATA, to: DATA + 5, count: 50 },
-    ],
-    ["a copy downwards", { instruction: MOVSB, to: DATA + 0x800, count: 7, downwards: true }],
-    ["bytes", { instruction: STOSB, to: DATA + 5, count: 100, rax: 0x1234_56a5n }],
-    ["zeros", { instruction: STOSQ, to: DATA + 8, count: 100 }],
-    ["words of equal bytes", { instruction: STOSD, to: DATA, count: 9, rax: 0x12_5a5a_5a5an }],
-    ["words of other bytes", { instruction: STOSD, to: DATA, count: 9, rax: 0x5b5a_5a5an }],
-    ["zeros elsewhere", { instruction: STOSQ, to: AGAIN + DATA + 4090, count: 600 }],
+    ...CASES,
     ["more than RAM", { instruction: STOSB, to: RAM_END - 20, count: 40 }],
   ])("%s", (_, one) => {
     const m = runBoth(one);
     expect(m.cpu.notes[0]?.[1]).toMatch(/in regions$/);
+  });
+
+  it.each(CASES)("%s, as step by step", (_, one) => {
+    const [whole, steps] = [prepared(one), stepThrough(one)];
+    for (let slice = 0; slice < 1000 && !runFor(whole, 5003); slice++);
+    expect(dataOf(whole).equals(dataOf(steps))).toBe(true);
+    const { rip: _rip, ...registers } = whole.cpu.readRegisters();
+    expect(steps.cpu.readRegisters()).toMatchObject(registers);
+    expect(steps.cpu.instructions).toBe(whole.cpu.instructions - 1);
   });
 
   it("see code that they overwrite", () => {

@@ -23,8 +23,6 @@ export type FallbackDescription = Omit<
     readonly keptInterpreter?: KeptInterpreter;
   };
 
-export { operandRegister } from "./disassembler/operands.ts";
-
 /**
  * The interpreter as a WebAssembly module: the same for the same table of instructions.
  * @param inline whether hot handlers are inline: for long runs (see `Promotion`)

@@ -53,13 +53,16 @@ const BUNDLES = {
     "src/kvm/kvm-cpu.ts",
     "src/kvm/probe.ts",
   ],
+  "bundle.crash": ["src/debug/crash-report.ts", "src/debug/symbols.ts"],
+  "bundle.gdb": ["src/debugger.ts"],
   "bundle.debug": [
     "src/cli/trace.ts",
     "src/debug/core-file.ts",
-    "src/debug/crash-report.ts",
+    "src/debug/executable.ts",
+    "src/debug/gdb/machine-target.ts",
+    "src/debug/gdb/stub.ts",
+    "src/debug/monitor/monitor.ts",
     "src/debug/profile.ts",
-    "src/debug/symbols.ts",
-    "src/debugger.ts",
   ],
   "bundle.other": [
     "src/boot/grub-cfg.ts",
@@ -93,8 +96,20 @@ const owners = new Map();
 for (const [name, modules] of Object.entries(BUNDLES)) {
   for (const id of modules) owners.set(id, name);
 }
-/** By bundle: the modules that others get from it. */
-const shared = new Map(Object.entries(BUNDLES).map(([name, ids]) => [name, new Set(ids)]));
+/** By bundle: the modules that others get from it, and which names of each. */
+const shared = new Map(
+  Object.entries(BUNDLES).map(([name, ids]) => [name, new Map(ids.map((id) => [id, new Set()]))]),
+);
+
+/** Notes what a bundle uses of others. */
+function noteUses(text) {
+  for (const [, variable, owner, id] of text.matchAll(/(\w+)=require\("([^"!]+)!([^"]+)"\)/g)) {
+    const names = shared.get(owner).get(id) ?? new Set();
+    shared.get(owner).set(id, names);
+    for (const [, name] of text.matchAll(new RegExp(`\\b${variable}\\.(\\w+)`, "g")))
+      names.add(name);
+  }
+}
 
 /** Leaves to other bundles what they have: it is required as `bundle!module`. */
 const elsewhere = (name) => ({
@@ -104,7 +119,6 @@ const elsewhere = (name) => ({
       const id = relative(root, join(resolveDir, path));
       const owner = owners.get(id) ?? (id.startsWith("src/core/") ? "bundle" : name);
       if (owner === name) return undefined;
-      shared.get(owner).add(id);
       return { path: `${owner}!${id}`, external: true };
     });
   },
@@ -119,24 +133,42 @@ const withoutChildProcess = {
   },
 };
 
-const bundle = (name, options) =>
+/**
+ * The module that gives others what they use: values, since esbuild's own exports are a function for
+ * each name. It comes first, because `main.ts` does not return before it needs other bundles.
+ * @param whole gives all there is
+ */
+const sharing = (name, whole) => ({
+  name: "sharing",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^sharing$/ }, ({ path }) => ({ path, namespace: "sharing" }));
+    onLoad({ filter: /^/, namespace: "sharing" }, () => {
+      const modules = [...shared.get(name)];
+      const given = modules.map(([id, names], i) => {
+        const values = [...names].map((each) => `${each}: module${i}.${each}`);
+        return `"${id}": ${whole ? `module${i}` : `{ ${values.join()} }`}`;
+      });
+      const imports = modules.map(([id], i) => `import * as module${i} from "./${id}";`);
+      return { contents: `${imports.join("\n")}\nshare({ ${given.join()} });`, resolveDir: root };
+    });
+  },
+});
+
+const bundle = (name, { whole = false, ...options }) =>
   build({
     ...common,
     outfile: dist(`${name}.js`),
     format: "cjs",
-    banner: { js: "(function (module, require, moduleUrl) {" },
+    banner: { js: "(function (share, require, moduleUrl) {" },
     footer: { js: "})" },
     define: { "import.meta.url": "moduleUrl" },
     // In a script there is no `import()`.
     supported: { "dynamic-import": false },
     stdin: {
-      contents: [
-        ...[...shared.get(name)].map((id) => `export * as "${id}" from "./${id}";`),
-        ...(name === "bundle" ? ['import "./src/cli/main.ts";'] : []),
-      ].join("\n"),
+      contents: `import "sharing"; ${name === "bundle" ? 'import "./src/cli/main.ts";' : ""}`,
       resolveDir: root,
     },
-    plugins: [elsewhere(name), withoutChildProcess],
+    plugins: [sharing(name, whole), elsewhere(name), withoutChildProcess],
     ...options,
   });
 
@@ -149,7 +181,12 @@ shared.get("bundle").clear();
 const sources = createHash("sha256");
 // First who needs what: then all is known that each has for others.
 for (const name of Object.keys(BUNDLES)) {
-  const { metafile } = await bundle(name, { metafile: true, write: false });
+  const { metafile, outputFiles } = await bundle(name, {
+    whole: true,
+    metafile: true,
+    write: false,
+  });
+  noteUses(outputFiles[0].text);
   for (const id of Object.keys(metafile.inputs)) {
     if (!owners.has(id)) owners.set(id, name);
     if (existsSync(join(root, id))) sources.update(readFileSync(join(root, id)));
@@ -159,11 +196,13 @@ for (const name of Object.keys(BUNDLES)) {
 const BUILD = JSON.stringify(sources.digest("hex").slice(0, 16));
 for (const name of Object.keys(BUNDLES)) {
   await bundle(name, { define: { "import.meta.url": "moduleUrl", BUILD } });
+  const text = readFileSync(dist(`${name}.js`), "utf8");
   // Then all of the other one would be read at once.
-  const whole = /__(?:toESM|reExport)\([^()]*require\("([^"]+!.+?)"/.exec(
-    readFileSync(dist(`${name}.js`), "utf8"),
-  );
+  const whole = /__(?:toESM|reExport)\([^()]*require\("([^"]+!.+?)"/.exec(text);
   if (whole !== null) throw new Error(`${name} does not import ${whole[1]} by names`);
+  // Then another one would be read with this one.
+  const foreign = /\bshare\(\{.*?:import_\w+\.(\w+)/.exec(text);
+  if (foreign !== null) throw new Error(`${name} shares ${foreign[1]}, which another has`);
 }
 // The command is a CommonJS module among the ES modules of the library.
 copyFileSync(join(root, "tools", "start.cjs"), dist("solo5-kvm.js"));

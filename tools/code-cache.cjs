@@ -1,7 +1,7 @@
 // Runs the built command on a few guests, and keeps what V8 of this Node compiled for it, beside each
 // bundle in `dist/`. See docs/decisions/0008-code-cache.md.
 const { spawnSync } = require("node:child_process");
-const { readdirSync, readFileSync, writeFileSync } = require("node:fs");
+const { readdirSync, readFileSync, rmSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const vm = require("node:vm");
 
@@ -9,18 +9,27 @@ const root = join(__dirname, "..");
 const dist = join(root, "dist");
 const image = (name) => join(root, "kernel", "build", `${name}.iso`);
 
-/** The trial runs: a start, translation, and the report of a crash; and whose code is kept of each. */
+/** A disk for the trial that needs one, beside the bundles. */
+const DISK = "trial.disk";
+const DISK_SIZE = 512 * 256;
+
+/**
+ * The trial runs: a start, the report of a crash with nobody at `--gdb`, a disk and translation; and whose
+ * code is kept of each. Each begins with the code that was kept before, so that what the first two
+ * need comes together.
+ */
 const TRIALS = [
   { keeps: ["bundle", "fallback"], args: [image("hello")], status: 0 },
+  {
+    keeps: ["bundle", "fallback", "bundle.crash", "bundle.gdb", "fallback.text"],
+    args: [image("exception"), "--net", "none", "--gdb", "unix:trial.gdb", "--", "divide"],
+    status: 255,
+  },
+  { keeps: ["bundle.other"], args: [image("block"), "--block", DISK], status: 0 },
   {
     keeps: ["fallback.jit"],
     args: [image("kernel"), "--deterministic", "--ping", "400"],
     status: 0,
-  },
-  {
-    keeps: ["bundle.debug", "fallback.text"],
-    args: [image("exception"), "--net", "none", "--", "divide"],
-    status: 255,
   },
 ];
 
@@ -69,13 +78,17 @@ function keepOthers() {
 const [, , number] = process.argv;
 if (number !== undefined) runTrial(TRIALS[Number(number)]);
 else {
+  for (const file of readdirSync(dist)) if (file.endsWith(".code")) rmSync(join(dist, file));
+  writeFileSync(join(dist, DISK), new Uint8Array(DISK_SIZE));
   for (const index of TRIALS.keys()) {
     const { status, stderr } = spawnSync(process.execPath, [__filename, String(index)], {
+      cwd: dist,
       stdio: ["ignore", "ignore", "pipe"],
     });
     if (status === 0) continue;
     process.stderr.write(stderr);
     process.exit(1);
   }
+  rmSync(join(dist, DISK));
   keepOthers();
 }

@@ -14,13 +14,13 @@ function readIfThere(path) {
   }
 }
 
-/** Runs a bundle, which sets `module.exports`; `require` finds what is not in it. */
-function run(name, module, require) {
+/** Runs a bundle, which calls `share` with what it has for others; `require` finds what is not in it. */
+function run(name, share, require) {
   const filename = `${__dirname}/${name}.js`;
   const cachedData = readIfThere(`${__dirname}/${name}.code`);
   // Only comments have anything outside of ASCII, and one byte a character is quicker to take in.
   const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData });
-  script.runInThisContext()(module, require, pathToFileURL(__filename).href);
+  script.runInThisContext()(share, require, pathToFileURL(__filename).href);
 }
 
 /** What `load` gives, loaded when something of it is first used. */
@@ -41,10 +41,10 @@ const bundles = {};
 
 /** A bundle, loaded when it is first asked for. */
 function load(name) {
-  if (bundles[name] === undefined) {
-    bundles[name] = {};
-    run(name, bundles[name], find);
-  }
+  const share = (modules) => {
+    bundles[name] = modules;
+  };
+  if (bundles[name] === undefined) run(name, share, find);
   return bundles[name];
 }
 
@@ -52,9 +52,7 @@ function load(name) {
 function find(id) {
   const [name, path] = id.split("!");
   if (path === undefined) return builtIn(id);
-  // Exports are getters; they are constants, and those are quicker.
-  if (bundles[name] !== undefined) return { ...bundles[name].exports[path] };
-  return lazily(() => load(name).exports[path]);
+  return bundles[name]?.[path] ?? lazily(() => load(name)[path]);
 }
 
 // They bring Node's streams, which take as long to load as the rest of the command.

@@ -3,7 +3,7 @@
  * instruction does to RSP and RBP is known. So frames are found without frame pointers and without
  * tables, which neither unikernels nor boot loaders can be relied on to have.
  */
-import { operandRegister } from "../../fallback/index.ts";
+import { operandRegister } from "../../fallback/disassembler/operands.ts";
 import type { DecodedInstruction } from "../../fallback/interpreter/decoder.ts";
 import { type GuestCode, relativeTarget } from "./code.ts";
 

@@ -83,21 +83,21 @@ describe("the built command", () => {
   });
 
   /**
-   * Runs a guest that prints a line and ends, as where KVM is native; returns what a module of ours
-   * notes of that.
+   * Runs a guest that ends soon, as where KVM is native; returns what a module of ours notes of that.
    */
-  const noted = (module: string, ...options: readonly string[]): string => {
+  const notedOf = (guest: string, module: string, ...options: readonly string[]): string => {
     const [file, list] = [join(folder, "note.cjs"), join(folder, "list")];
     writeFileSync(file, module);
-    const command = ["-r", file, PROGRAM, image("hello"), ...options];
+    const command = ["-r", file, PROGRAM, image(guest), ...options];
     const { stdout } = spawnSync(process.execPath, command, {
       encoding: "latin1",
       env: { ...remembering(JSON.stringify(verdict(true))), LIST: list },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    expect(stdout).toContain("Hello");
+    expect(stdout).toContain(guest === "hello" ? "Hello" : "ABORT");
     return readFileSync(list, "utf8");
   };
+  const noted = notedOf.bind(undefined, "hello");
 
   it.skipIf(missing("addon")).each([
     ["alone", []],
@@ -114,8 +114,16 @@ describe("the built command", () => {
 
   it("loads no bundle that it does not need", () => {
     expect(noted(LIST_SCRIPTS, "--accel", "emu")).toBe("bundle,fallback");
+    const crash = notedOf("exception", LIST_SCRIPTS, "--accel", "emu", "--", "divide");
+    expect(crash).toBe("bundle,fallback,bundle.crash,fallback.text");
     if (missing("kvm")) return;
     expect(noted(LIST_SCRIPTS, "--accel", "kvm")).toBe("bundle,bundle.kvm");
+  });
+
+  it.skipIf(missing("addon"))("loads little more while nobody comes to debug", () => {
+    const address = `unix:${join(folder, "gdb")}`;
+    const scripts = noted(LIST_SCRIPTS, "--accel", "emu", "--gdb", address);
+    expect(scripts).toBe("bundle,bundle.gdb,fallback");
   });
 
   it.skipIf(missing("addon"))("does not wait at its end for what V8 compiles", () => {

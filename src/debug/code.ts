@@ -2,15 +2,21 @@
 
 import { createDisassembler } from "../../fallback/index.ts";
 import type { DecodedInstruction } from "../../fallback/interpreter/decoder.ts";
+import { viewOf } from "../boot/data-view.ts";
 import type { Registers } from "../core/cpu.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
+import { gpa, PAGE_SIZE } from "../core/units.ts";
 import { readLinear } from "./linear-memory.ts";
+import { translate } from "./page-walk.ts";
 
 const EFER_LMA = 1n << 10n;
 const CR0_PE = 1n;
 /** Of a code segment's attributes: 64-bit code; 32-bit code. */
 const ATTRIBUTE_LONG = 1 << 13;
 const ATTRIBUTE_DEFAULT = 1 << 14;
+
+const OFFSET_MASK = BigInt(PAGE_SIZE - 1);
+const NOTHING = new Uint8Array(0);
 
 /** Longest instruction (Intel SDM vol. 2A §2.3.11). */
 const MAX_INSTRUCTION_LENGTH = 15;
@@ -39,6 +45,7 @@ export class GuestCode {
   readonly registers: Registers;
   readonly #memory: GuestMemory;
   readonly #disassembler: ReturnType<typeof createDisassembler>;
+  readonly #pages = new Map<bigint, Uint8Array>();
   readonly #decoded = new Map<bigint, DecodedInstruction | undefined>();
 
   /** @param disassembler one that is there already: making it takes a moment */
@@ -61,14 +68,32 @@ export class GuestCode {
   }
 
   read(address: bigint, length: number): Uint8Array {
-    return readLinear(this.registers, this.#memory, address, length);
+    const offset = Number(address & OFFSET_MASK);
+    if (offset + length > PAGE_SIZE) {
+      return readLinear(this.registers, this.#memory, address, length);
+    }
+    return this.#page(address - BigInt(offset)).subarray(offset, offset + length);
+  }
+
+  /** @returns nothing where no RAM is mapped */
+  #page(address: bigint): Uint8Array {
+    const known = this.#pages.get(address);
+    if (known !== undefined) return known;
+    const at = Number(translate(this.registers, this.#memory, address) ?? -1);
+    const page = this.#memory.contains(at, PAGE_SIZE)
+      ? this.#memory.slice(gpa(at), PAGE_SIZE)
+      : NOTHING;
+    this.#pages.set(address, page);
+    return page;
   }
 
   /** A word of the stack; undefined where nothing is mapped. */
   word(address: bigint): bigint | undefined {
     const bytes = this.read(address, this.wordSize);
     if (bytes.length < this.wordSize) return undefined;
-    return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+    const view = viewOf(bytes);
+    if (this.size === 64) return view.getBigUint64(0, true);
+    return BigInt(this.size === 32 ? view.getUint32(0, true) : view.getUint16(0, true));
   }
 
   /** @returns undefined where there is no instruction, or so many have been looked at before */

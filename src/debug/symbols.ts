@@ -16,23 +16,50 @@ const STB_LOCAL = 0;
 /** Keeps hostile files cheap: no kernel has so many. */
 const MAX_SYMBOLS = 1_000_000;
 const MAX_NAME = 512;
+const UNDERSCORE = 0x5f;
 
 export interface Symbol {
   readonly name: string;
   readonly address: bigint;
-  /** Bytes; for those that say none, up to the next symbol. */
-  readonly size: bigint;
-  /** Whether it is code, as far as the file says so. */
-  readonly isFunction: boolean;
 }
 
-interface Candidate extends Symbol {
-  readonly isLocal: boolean;
+/** A symbol of a file. */
+class FileSymbol implements Symbol {
+  readonly address: bigint;
+  /** The address after it, as far as nothing else begins before that. */
+  readonly end: bigint;
+  /** Of two at the same address the lower one's name is the better. */
+  readonly rank: number;
+  readonly #names: Uint8Array;
+  readonly #nameOffset: number;
+
+  /** @param names all of the file's, ended by NULs */
+  constructor(
+    names: Uint8Array,
+    nameOffset: number,
+    { address, end, info }: { address: bigint; end: bigint; info: number },
+  ) {
+    this.#names = names;
+    this.#nameOffset = nameOffset;
+    this.address = address;
+    this.end = end;
+    const isReserved = names[nameOffset] === UNDERSCORE && names[nameOffset + 1] === UNDERSCORE;
+    this.rank =
+      ((info & 0xf) === STT_FUNC ? 0 : 4) +
+      (info >> 4 === STB_LOCAL ? 2 : 0) +
+      (isReserved ? 1 : 0);
+  }
+
+  /** Made when somebody asks: of a kernel's thousands a report tells a few. */
+  get name(): string {
+    const bytes = this.#names.subarray(this.#nameOffset, this.#nameOffset + MAX_NAME);
+    return printable(decodeAscii(untilNul(bytes)));
+  }
 }
 
 /** The symbols of one file or several. */
 export class SymbolTable {
-  readonly #symbols: readonly Symbol[];
+  readonly #symbols: readonly FileSymbol[];
   /** Where files begin to run: nobody calls these. */
   readonly entries: ReadonlySet<bigint>;
 
@@ -63,12 +90,11 @@ export class SymbolTable {
     let high = this.#symbols.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#symbols[middle] as Symbol).address <= address) low = middle + 1;
+      if ((this.#symbols[middle] as FileSymbol).address <= address) low = middle + 1;
       else high = middle;
     }
     const symbol = this.#symbols[low - 1];
-    if (symbol === undefined || address >= symbol.address + symbol.size) return undefined;
-    return symbol;
+    return symbol === undefined || address >= symbol.end ? undefined : symbol;
   }
 
   byName(name: string): Symbol | undefined {
@@ -84,7 +110,7 @@ export class SymbolTable {
   }
 }
 
-function readSymbols(source: ByteSource, elf: ElfFile): Candidate[] {
+function readSymbols(source: ByteSource, elf: ElfFile): FileSymbol[] {
   const sections = readSections(source, elf);
   return sections
     .filter(({ type }) => type === SHT_SYMTAB)
@@ -96,34 +122,25 @@ function symbolsOf(
   elf: ElfFile,
   table: ElfSection,
   sections: readonly ElfSection[],
-): Candidate[] {
+): FileSymbol[] {
   const entrySize = elf.class === 64 ? 24 : 16;
   const strings = sections[table.link];
   if (strings === undefined || table.size > MAX_SYMBOLS * entrySize) return [];
   const names = source.read(strings.offset, strings.size);
   const view = viewOf(source.read(table.offset, table.size));
-  const found: Candidate[] = [];
+  const found: FileSymbol[] = [];
   for (let at = 0; at + entrySize <= view.byteLength; at += entrySize) {
     const { nameOffset, info, section, address, size } =
       elf.class === 64 ? symbol64(view, at) : symbol32(view, at);
     const type = info & 0xf;
     if (section === SHN_UNDEF || section >= SHN_LORESERVE) continue;
     if (type !== STT_FUNC && type !== STT_OBJECT && type !== STT_NOTYPE) continue;
-    const name = printable(
-      decodeAscii(untilNul(names.subarray(nameOffset, nameOffset + MAX_NAME))),
-    );
-    if (name === "") continue;
-    const home = sections[section];
-    const end = home === undefined ? address : home.address + BigInt(home.size);
+    if ((names[nameOffset] ?? 0) === 0) continue;
     // A label is as long as it is to the next one, or to the end of its section.
-    const known = size > 0n ? size : end > address ? end - address : 0n;
-    found.push({
-      name,
-      address,
-      size: known,
-      isFunction: type === STT_FUNC,
-      isLocal: info >> 4 === STB_LOCAL,
-    });
+    const home = sections[section];
+    const homeEnd = home === undefined ? address : home.address + BigInt(home.size);
+    const end = size > 0n ? address + size : homeEnd;
+    found.push(new FileSymbol(names, nameOffset, { address, end, info }));
   }
   return found;
 }
@@ -144,20 +161,11 @@ const symbol32 = (view: DataView, at: number) => ({
   section: view.getUint16(at + 14, true),
 });
 
-/** By address, one each, none reaching into the next. */
-function arrange(candidates: readonly Candidate[]): Symbol[] {
-  const sorted = [...candidates].sort((a, b) => {
+/** By address, one each. */
+function arrange(symbols: readonly FileSymbol[]): FileSymbol[] {
+  const sorted = symbols.toSorted((a, b) => {
     if (a.address !== b.address) return a.address < b.address ? -1 : 1;
-    return rank(a) - rank(b);
+    return a.rank - b.rank;
   });
-  const distinct = sorted.filter(({ address }, i) => address !== sorted[i - 1]?.address);
-  return distinct.map(({ name, address, size, isFunction }, i) => {
-    const next = distinct[i + 1]?.address;
-    const end = next !== undefined && next < address + size ? next : address + size;
-    return { name, address, size: end - address, isFunction };
-  });
+  return sorted.filter(({ address }, i) => address !== sorted[i - 1]?.address);
 }
-
-/** Which of two names for the same address is the better one. */
-const rank = ({ isFunction, isLocal, name }: Candidate): number =>
-  (isFunction ? 0 : 4) + (isLocal ? 2 : 0) + (name.startsWith("__") ? 1 : 0);

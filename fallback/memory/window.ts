@@ -4,7 +4,7 @@ import { PAGE_SIZE } from "./physical.ts";
 const LAST_BYTES = 15;
 const CHUNK = 2 * 1024 * 1024;
 const LARGEST_PAGE = 1024 * 1024 * 1024;
-const MIN_EFFORT = 32;
+const MIN_EFFORT = 8;
 const MAX_EFFORT = 8192;
 const MAX_RETREATS = 1;
 
@@ -33,6 +33,8 @@ export class IdentityWindow {
   #effort = MIN_EFFORT;
   /** Moves to less than it was. */
   #retreats = 0;
+  /** While the window grows: the last chunk that did not qualify as a whole. */
+  #inPieces = -1;
 
   /**
    * @param baseField offset of the two 64-bit fields that generated code reads, base and length
@@ -95,6 +97,7 @@ export class IdentityWindow {
   #around(page: number): { start: number; end: number } {
     // The last bytes of a window are outside for accesses that would end behind it.
     if (page >= this.start && page < this.end) return this;
+    this.#inPieces = -1;
     let left = this.#effort;
     let end = page + PAGE_SIZE;
     for (; left > 0; left--) {
@@ -125,16 +128,24 @@ export class IdentityWindow {
 
   /** Bytes by which the window can grow upwards from an address. */
   #stepUp(address: number): number {
-    const rest = CHUNK - (address % CHUNK);
-    if (this.#rule.chunk(address - (address % CHUNK))) return rest;
+    const inChunk = address % CHUNK;
+    if (this.#isWhole(address - inChunk)) return CHUNK - inChunk;
     return this.#rule.page(address) ? PAGE_SIZE : 0;
   }
 
   #stepDown(address: number): number {
-    if (address === 0) return 0;
     const last = address - PAGE_SIZE;
-    if (this.#rule.chunk(last - (last % CHUNK))) return address - (last - (last % CHUNK));
+    const inChunk = last % CHUNK;
+    if (this.#isWhole(last - inChunk)) return address - (last - inChunk);
     return this.#rule.page(last) ? PAGE_SIZE : 0;
+  }
+
+  /** Asks once for a chunk of which page after page is looked at. */
+  #isWhole(chunk: number): boolean {
+    if (chunk === this.#inPieces) return false;
+    if (this.#rule.chunk(chunk)) return true;
+    this.#inPieces = chunk;
+    return false;
   }
 
   #set(start: number, end: number): void {

@@ -277,9 +277,12 @@ describe("identity windows", () => {
     guest.mmu.markCode(0x700);
     expect(windowOf(guest, "WRITE")).toEqual([0x10_1000, 0x70_0000]);
     guest.mmu.flush();
-    for (const page of [0x70_8000, 0x73_0000, 0x78_0000]) guest.mmu.write(page, 1, 0);
+    const touch = (from: number, to: number) => {
+      for (let page = from; page < to; page += 0x8000) guest.mmu.write(page, 1, 0);
+    };
+    touch(0x70_8000, RAM_SIZE);
     expect(windowOf(guest, "WRITE")).toEqual([0x70_1000, RAM_SIZE]);
-    for (const page of [0x30_0000, 0x18_0000, 0x68_0000]) guest.mmu.write(page, 1, 0);
+    touch(0x10_8000, 0x70_0000);
     expect(windowOf(guest, "WRITE")).toEqual([0x10_1000, 0x70_0000]);
   });
 
@@ -352,7 +355,7 @@ describe("identity windows", () => {
       sizes.push((to - from) / 0x1000);
       if (to === 0x40_0000) break;
     }
-    expect(sizes).toEqual([33, 98, 227, 484, 511]);
+    expect(sizes).toEqual([9, 26, 59, 124, 253, 510]);
   });
 
   it("are dropped by flush, INVLPG and a change between user and supervisor", () => {

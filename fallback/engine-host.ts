@@ -80,6 +80,11 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
       checkPrivilege(instruction, processor);
       instruction.form.instruction.procedure?.(context);
     },
+    accessPort: (instruction) => {
+      if (processor.cpl !== 0 || (processor.cr4 & CR4.DE) !== 0) return false;
+      accessPort(instruction, processor, outside);
+      return true;
+    },
     jit: jitHost(parts, scratch),
     goesOn: (resumes) => parts.goesOn(resumes),
     settleShadow: (budget) => processor.settleShadow(budget),
@@ -111,10 +116,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
 }
 
 /** Accesses that need more than memory are not made, but left to the interpreter. */
-function jitHost(
-  { processor, mmu, outside }: EngineSurroundings,
-  scratch: Scratch,
-): EngineHost["jit"] {
+function jitHost({ processor, mmu }: EngineSurroundings, scratch: Scratch): EngineHost["jit"] {
   const quietly = (low: number, high: number, bytes: number, access: (at: number) => boolean) => {
     try {
       return access(canonical(low, high, bytes));
@@ -130,11 +132,6 @@ function jitHost(
       const at = linearOf(linear);
       const address = at % 8 === 0 && isCanonicalLinear(at) ? mmu.probe(at, "read") : -1;
       return address < 0 ? undefined : mmu.memory.view.getBigUint64(address, true);
-    },
-    accessPort: (instruction) => {
-      if (processor.cpl !== 0 || (processor.cr4 & CR4.DE) !== 0) return false;
-      accessPort(instruction, processor, outside);
-      return true;
     },
     windowLosses: () => mmu.losses,
     moveWindow: (area, access, linear) => {

@@ -295,10 +295,12 @@ export class Engine {
     const instruction = block.instruction(index);
     this.#setRip(block, block.offsets[index + 1] ?? block.length);
     this.#ahead = block.offsets.length - index;
-    const done = this.#attempt(() => this.#host.procedure(instruction));
+    const { ends, resumes, port } = instruction.form.instruction;
+    const done =
+      (port !== undefined && this.#host.accessPort(instruction)) ||
+      this.#attempt(() => this.#host.procedure(instruction));
     this.#ahead = 0;
     if (!done) return OUTCOME.LEAVE;
-    const { ends, resumes } = instruction.form.instruction;
     if (ends === undefined) return OUTCOME.NEXT;
     if (!this.#stepping && this.#goesOn(this.budget, resumes === true)) return OUTCOME.JUMP;
     this.#changed = true;
@@ -310,7 +312,7 @@ export class Engine {
     const dropped = this.jit?.figures.dropped;
     const losses = this.#host.jit.windowLosses();
     const { port, ends } = instruction.form.instruction;
-    if (port !== undefined && this.#host.jit.accessPort(instruction)) {
+    if (port !== undefined && this.#host.accessPort(instruction)) {
       if (this.#isAsBefore(dropped, losses) && this.#goesOn(this.budget - 1, true)) return true;
       this.#settleFlags();
       return this.#stopRegion();

@@ -20,14 +20,14 @@ export interface EngineHost extends CodeSource {
   checkSegment(index: number, offset: number, bytes: number, write: boolean): void;
   /** Executes an instruction that has no code. STATE.RIP is behind it. */
   procedure(instruction: DecodedInstruction): void;
+  /**
+   * Executes IN or OUT, if nothing has to be looked at before. STATE.RIP is behind it.
+   * @returns whether it has
+   */
+  accessPort(instruction: DecodedInstruction): boolean;
   /** For the regions of the JIT. */
   readonly jit: JitHost &
     Pick<JitSurroundings, "wordAt" | "moveWindow"> & {
-      /**
-       * Executes IN or OUT, if nothing has to be looked at before. STATE.RIP is behind it.
-       * @returns whether it has
-       */
-      accessPort(instruction: DecodedInstruction): boolean;
       /** How often memory that was in a window may have ceased to qualify. */
       windowLosses(): number;
     };

@@ -30,16 +30,22 @@ export class FormIndex {
 
   /** Parses the forms of an opcode. */
   forms(opcode: number): Form[] {
-    const [first = 0, end = 0] = this.#words.subarray(opcode, opcode + 2);
+    const end = this.#word(opcode + 1);
     const forms: Form[] = [];
-    for (let entry = first; entry < end; entry++) {
+    for (let entry = this.#word(opcode); entry < end; entry++) {
       const at = OPCODE_COUNT + 1 + 4 * entry;
-      const [ordinal = 0, number = 0, which = 0, added = 0] = this.#words.subarray(at, at + 4);
-      const instruction = this.#instruction(number);
-      const form = parseForm(instruction, instruction.forms[which] as string);
-      forms.push({ ...form, opcode: form.opcode + added, ordinal });
+      const instruction = this.#instruction(this.#word(at + 1));
+      const written = parseForm(instruction, instruction.forms[this.#word(at + 2)] as string);
+      const added = this.#word(at + 3);
+      const form = added === 0 ? written : { ...written, opcode: written.opcode + added };
+      form.ordinal = this.#word(at);
+      forms.push(form);
     }
     return forms;
+  }
+
+  #word(index: number): number {
+    return this.#words[index] as number;
   }
 
   /** @param number in the table */

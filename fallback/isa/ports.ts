@@ -14,8 +14,9 @@ interface PortAccess {
   readonly bytes: 1 | 2 | 4;
 }
 
-function accessOf({ form, operandSize, immediates: [immediate] }: DecodedInstruction): PortAccess {
+function accessOf({ form, operandSize, immediates }: DecodedInstruction): PortAccess {
   const wide = operandSize === 16 ? 2 : 4;
+  const immediate = immediates[0];
   return {
     port: immediate === undefined ? undefined : Number(immediate & 0xffn),
     bytes: (form.opcode & 1) === 0 ? 1 : wide,

@@ -29,7 +29,7 @@ export class Watchpoints {
 
   /** Whether any is in the `length` bytes at an address: they must not be accessed unseen. */
   within(linear: number, length = PAGE_SIZE): boolean {
-    return this.#points.some((point) => overlaps(point, linear, length));
+    return this.any && this.#points.some((point) => overlaps(point, linear, length));
   }
 
   /** Whether such an access would count. */

@@ -409,13 +409,12 @@ export class Board implements MachineBoard {
   }
 
   #wire(line: Irq): IrqLine {
-    const inputs = [
-      this.#pic.line(line),
-      this.#ioapic.pin(line === IRQ.PIT ? IOAPIC_PIN.PIT : line),
-    ] as const;
+    const pic = this.#pic.line(line);
+    const ioapic = this.#ioapic.pin(line === IRQ.PIT ? IOAPIC_PIN.PIT : line);
     const wire: IrqLine = {
       set: (level) => {
-        for (const input of inputs) input.set(level);
+        pic.set(level);
+        ioapic.set(level);
         if (level) this.#options.onInterrupt();
       },
     };

@@ -66,11 +66,11 @@ const NOP = 0x90;
  *         nop                     ; interrupts are taken after the instruction that follows STI
  *         jmp  entry
  */
-const entryOf = (vector: number): readonly number[] => [
-  ...[INTERRUPTIBLE.includes(vector) ? STI : NOP, 0xe6, TRAP_PORT, IRET],
+const ENTRY = Uint8Array.from([
+  ...[NOP, 0xe6, TRAP_PORT, IRET],
   ...[STI, 0xf4, 0xeb, 0xf8],
   ...[STI, NOP, 0xeb, 0xf4],
-];
+]);
 
 /**
  * Where the entry of IRQ 0 goes on, because programs replace the vector that this calls:
@@ -121,8 +121,11 @@ export function vectorAt(ip: number): number | undefined {
  * @param isService whether a vector traps; the others return at once
  */
 export function writeRom(memory: GuestMemory, isService: (vector: number) => boolean): void {
-  const rom = new Uint8Array(ROM_SIZE);
-  for (let vector = 0; vector <= 0xff; vector++) rom.set(entryOf(vector), entryOffset(vector));
+  const rom = memory.writableSlice(gpa(ROM_BASE), ROM_SIZE);
+  // Pages that stay as they are need no memory of the host.
+  if (!memory.fresh) rom.fill(0);
+  for (let vector = 0; vector <= 0xff; vector++) rom.set(ENTRY, entryOffset(vector));
+  for (const vector of INTERRUPTIBLE) rom[entryOffset(vector)] = STI;
   rom.set([0xe9, ...word(POWER_ON_OFFSET - (POWER_ON_TEST + 3))], POWER_ON_TEST);
   rom.set(CONFIGURATION, CONFIGURATION_TABLE);
   rom.set(DISKETTE, DISKETTE_PARAMETERS);
@@ -136,8 +139,6 @@ export function writeRom(memory: GuestMemory, isService: (vector: number) => boo
   const timerEntry = entryOffset(VECTOR_TIMER);
   const distance = TIMER_INTERRUPT - (timerEntry + TRAP_END + 3);
   rom.set([0xe9, ...word(distance)], timerEntry + TRAP_END);
-  memory.write(gpa(ROM_BASE), rom);
-
   for (let vector = 0; vector <= 0xff; vector++) {
     const user = vector >= USER_VECTORS.first && vector <= USER_VECTORS.last;
     const offset = isService(vector) ? entryOffset(vector) : DUMMY_INTERRUPT;

@@ -194,6 +194,7 @@ export class AssistedCpu implements Cpu {
     this.#kvm.requestInterruptWindow(this.#windowWanted);
     this.#active = this.#kvm;
     this.#kvmSteps = false;
+    this.#heldNmi = false;
     this.#fresh = true;
     this.#stay = SHORTEST_STAY;
   }
@@ -313,11 +314,12 @@ export class AssistedCpu implements Cpu {
     this.#kvm.stopAt(NO_STOPS);
     this.#kvmSteps = false;
     this.#kvm.requestInterruptWindow(this.#windowWanted);
-    if (refused) return this.#executeRefused() ? undefined : exit;
-    this.#takeOver();
+    if (!refused) this.#takeOver();
+    const stuck = refused && !this.#executeRefused();
     if (this.#heldNmi) this.#active.nmi();
     this.#heldNmi = false;
-    return this.#stops.step ? exit : undefined;
+    // Of a step that the fallback took it tells itself.
+    return stuck || (!refused && this.#stops.step) ? exit : undefined;
   }
 
   /** Undefined: KVM goes on. */

@@ -1,4 +1,5 @@
 import type { CodePage } from "../memory/code-tlb.ts";
+import { linearOf } from "../memory/linear.ts";
 import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
@@ -13,6 +14,7 @@ import { microIndex } from "./handlers.ts";
 import { PageBlocks } from "./page-blocks.ts";
 import { HEADER, NO_KEY, RECORD, RECORD_SIZE } from "./record.ts";
 
+const PAGE_SIZE = 4096;
 /**
  * Of a key's upper half: no address has it unlike its highest bit. One that has is put aside; NO_KEY is
  * none, whatever this bit is.
@@ -377,6 +379,15 @@ const recordNumber = (header: number): number => (header - RECORDS) / RECORD_SIZ
 
 /** One number of both. */
 export const placeOf = (address: number, user: boolean): number => 2 * address + (user ? 1 : 0);
+
+/** Number, signed, of a linear page that a block's bytes are on: 32-bit addresses go on at 0. */
+export function linearPageOf(
+  { linear, codeSize }: Pick<Block, "linear" | "codeSize">,
+  index: number,
+): number {
+  const address = linear + BigInt(index * PAGE_SIZE);
+  return Math.floor(linearOf(codeSize === 64 ? address : BigInt.asUintN(32, address)) / PAGE_SIZE);
+}
 
 /** As the interpreter's `enterBlock` computes it. */
 export function jumpEntry(linear: bigint): number {

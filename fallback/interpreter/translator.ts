@@ -2,7 +2,7 @@ import { generalProtection } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
-import { type Block, type BlockCache, DecodedBlock } from "./block.ts";
+import { type Block, type BlockCache, DecodedBlock, linearPageOf } from "./block.ts";
 import { type CodePlace, linearAddress, NextRip, withinLimit } from "./code-place.ts";
 import {
   branchTarget,
@@ -129,8 +129,7 @@ export class Translator {
   #remember(block: Block, page: CodePage): void {
     this.#blocks.rememberJump(block, page);
     if (block.pages.length === 1) return;
-    const next = this.#source.fetchPage((page.number + 1) * PAGE_SIZE);
-    this.#blocks.tie(block, next);
+    this.#blocks.tie(block, this.#source.fetchPage(linearPageOf(block, 1) * PAGE_SIZE));
   }
 
   /** The block at a place, if it has been executed before and would be entered now. */
@@ -152,15 +151,14 @@ export class Translator {
     linear: bigint,
     pageAt: (linear: number) => CodePage | undefined = (next) => this.#source.fetchPage(next),
   ): boolean {
-    const { rip, codeSize, limit, unitControls, address, pages } = block;
+    const { rip, codeSize, limit, unitControls, pages } = block;
     if (rip !== place.rip || codeSize !== place.codeSize || limit !== place.limit) return false;
     if (block.linear !== linear) return false;
     if (unitControls !== undefined && unitControls !== readUnitControls(this.#view)) return false;
     const [, second] = pages;
-    // The second page may have been mapped to another place than it was.
-    const inFirst = PAGE_SIZE - (address % PAGE_SIZE);
     if (second === undefined) return true;
-    return second * PAGE_SIZE === pageAt(linearOf(linearAddress(place, inFirst)))?.address;
+    // It may have been mapped to another place than it was.
+    return second * PAGE_SIZE === pageAt(linearPageOf(block, 1) * PAGE_SIZE)?.address;
   }
 
   #translate(place: CodePlace, linear: bigint, address: number, count: number): Block {

@@ -1,5 +1,4 @@
-import { type Block, placeOf } from "../interpreter/block.ts";
-import { linearOf } from "../memory/linear.ts";
+import { type Block, linearPageOf, placeOf } from "../interpreter/block.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
 
 const PAGE_SIZE = 4096;
@@ -141,11 +140,12 @@ export class RegionCache {
 }
 
 /** The guest physical page of each linear page that blocks are on. */
-export function pagesOf(blocks: readonly Block[]): Map<number, number> {
+export function pagesOf(
+  blocks: readonly Pick<Block, "linear" | "codeSize" | "pages">[],
+): Map<number, number> {
   const pages = new Map<number, number>();
-  for (const { linear, pages: physical } of blocks) {
-    const first = Math.floor(linearOf(linear) / PAGE_SIZE);
-    for (const [n, page] of physical.entries()) pages.set(first + n, page);
+  for (const block of blocks) {
+    for (const [n, page] of block.pages.entries()) pages.set(linearPageOf(block, n), page);
   }
   return pages;
 }

@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder, makeFolder } from "./cache-folder.ts";
 import { replaceFile } from "./replace-file.ts";
 
 /** What a probe of the host's KVM found. */
@@ -46,7 +46,7 @@ export class KvmVerdictFile {
         ...{ boot: bootId(), device: this.#device },
         ...{ native, nanosecondsPerInstruction },
       });
-      mkdirSync(dirname(this.#path), { recursive: true });
+      makeFolder(dirname(this.#path));
       replaceFile(this.#path, new TextEncoder().encode(`${text}\n`));
     } catch {
       // A home that cannot be written: the next start finds out again.

@@ -1,7 +1,6 @@
 import {
   closeSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -11,7 +10,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { TranslationStore, Translations } from "../core/translations.ts";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder, makeFolder } from "./cache-folder.ts";
 import { replaceFile } from "./replace-file.ts";
 
 /** Names the sources of the program; the build defines it. */
@@ -87,7 +86,7 @@ export class TranslationFile implements TranslationStore {
       const { text, bytes } = translations;
       const head = Buffer.from(`${this.#build}\n${text.length} ${bytes.length}\n${text}`, "latin1");
       const folder = dirname(this.#path);
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder);
       replaceFile(this.#path, Buffer.concat([head, bytes]), ONLY_OWNER);
       removeOldest(folder);
     } catch {

@@ -1,28 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { MP_POINTER_ADDRESS, writeMpTables } from "../../src/boot/mp-tables.ts";
-import { GuestMemory } from "../../src/core/guest-memory.ts";
-import { gpa, MIB } from "../../src/core/units.ts";
+import { gpa } from "../../src/core/units.ts";
+import { writtenTables } from "./written-tables.ts";
 
-const memory = new GuestMemory(new ArrayBuffer(2 * MIB));
-writeMpTables(memory, {
-  memorySize: memory.size,
-  localApic: 0xfee0_0000,
-  ioApic: 0xfec0_0000,
-  timerPin: 2,
-  powerManagement: 0x600,
-  sciIrq: 9,
-  pciIrq: 11,
-  sleepTypeS5: 5,
-  resetPort: 0xcf9,
-});
-
-const bytes = (address: number, length: number): number[] => [
-  ...memory.slice(gpa(address), length),
-];
-const text = (address: number, length: number): string =>
-  String.fromCharCode(...bytes(address, length));
-const sum = (address: number, length: number): number =>
-  bytes(address, length).reduce((total, byte) => (total + byte) & 0xff, 0);
+const { memory, bytes, text, sum } = writtenTables(writeMpTables);
 
 /** Found as an operating system finds it. */
 const table = memory.readU32(gpa(MP_POINTER_ADDRESS + 4));

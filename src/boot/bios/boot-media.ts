@@ -2,6 +2,7 @@
 
 import type { BlockBackend } from "../../core/backends.ts";
 import { GuestError } from "../../core/errors.ts";
+import { KIB } from "../../core/units.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { identify } from "../image.ts";
 import { isIso9660 } from "../iso9660.ts";
@@ -13,6 +14,9 @@ import {
   floppyDrive,
   floppyGeometry,
   hardDisk,
+  LARGEST_FLOPPY,
+  SMALLEST_DISK_BYTES,
+  toldFloppySize,
 } from "./drive.ts";
 import { type ElToritoBoot, findElToritoBoot } from "./el-torito-boot.ts";
 import { OverlayDisk } from "./overlay-disk.ts";
@@ -41,8 +45,17 @@ export function findBootImage(source: ByteSource): BootImage | undefined {
   }
   const { kind } = identify(source);
   if ((kind !== "other" && !isLinuxFloppy(source)) || !hasBootSector(source)) return undefined;
-  const disk = new OverlayDisk(source);
-  return { kind: floppyGeometry(source.size) === undefined ? "disk" : "floppy", disk };
+  const floppy = floppySize(source);
+  if (floppy !== undefined) return { kind: "floppy", disk: new OverlayDisk(source, floppy) };
+  const size = Math.max(source.size, SMALLEST_DISK_BYTES);
+  return { kind: "disk", disk: new OverlayDisk(source, size) };
+}
+
+/** Bytes of the floppy that this is the image of; its end may have been left out, or be too long. */
+function floppySize(source: ByteSource): number | undefined {
+  if (floppyGeometry(source.size) !== undefined) return source.size;
+  const isSmall = source.size <= LARGEST_FLOPPY * KIB;
+  return isSmall ? toldFloppySize(source.read(0, SECTOR_SIZE)) : undefined;
 }
 
 /**

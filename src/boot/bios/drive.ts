@@ -24,7 +24,7 @@ export const FIRST_CD = 0xe0;
 const SECTOR_SIZE = 512;
 const CD_SECTOR_SIZE = 2048;
 
-/** By size in KiB (the boot sector's own word on it is not needed). */
+/** By size in KiB. */
 const FLOPPIES: Readonly<Record<number, Geometry>> = {
   160: { cylinders: 40, heads: 1, sectors: 8 },
   180: { cylinders: 40, heads: 1, sectors: 9 },
@@ -38,10 +38,30 @@ const FLOPPIES: Readonly<Record<number, Geometry>> = {
   1720: { cylinders: 82, heads: 2, sectors: 21 },
   2880: { cylinders: 80, heads: 2, sectors: 36 },
 };
-const LARGEST_FLOPPY = 2880;
+export const LARGEST_FLOPPY = 2880;
 
 /** @returns `undefined` for a size that no floppy has */
 export const floppyGeometry = (bytes: number): Geometry | undefined => FLOPPIES[bytes / 1024];
+
+/** Of a boot sector with the BIOS parameter block of FAT, little endian. */
+const BPB = {
+  BYTES_PER_SECTOR: 0x0b,
+  TOTAL_SECTORS: 0x13,
+  SECTORS_PER_TRACK: 0x18,
+  HEADS: 0x1a,
+} as const;
+
+/** Bytes of the floppy that a boot sector says it is on. @returns `undefined` if it says no such thing */
+export function toldFloppySize(bootSector: Uint8Array): number | undefined {
+  const word = (at: number): number => (bootSector[at] ?? 0) | ((bootSector[at + 1] ?? 0) << 8);
+  const size = word(BPB.TOTAL_SECTORS) * SECTOR_SIZE;
+  const geometry = floppyGeometry(size);
+  const fits =
+    word(BPB.BYTES_PER_SECTOR) === SECTOR_SIZE &&
+    word(BPB.SECTORS_PER_TRACK) === geometry?.sectors &&
+    word(BPB.HEADS) === geometry.heads;
+  return fits ? size : undefined;
+}
 
 export function floppyDrive(number: number, disk: Drive["disk"]): Drive {
   const geometry = floppyGeometry(disk.capacity) ?? (FLOPPIES[LARGEST_FLOPPY] as Geometry);
@@ -52,6 +72,9 @@ const MAX_CYLINDERS = 1024;
 const SECTORS_PER_TRACK = 63;
 /** As BIOSes translate: the fewest of these that leave 1024 cylinders at most. */
 const HEADS = [16, 32, 64, 128, 255];
+
+/** What {@link hardDisk} says of the smallest one: a cylinder. */
+export const SMALLEST_DISK_BYTES = (HEADS[0] as number) * SECTORS_PER_TRACK * SECTOR_SIZE;
 
 export function hardDisk(number: number, disk: Drive["disk"]): Drive {
   const total = Math.floor(disk.capacity / SECTOR_SIZE);

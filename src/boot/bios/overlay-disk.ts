@@ -5,7 +5,7 @@ const SECTOR_SIZE = 512;
 
 /**
  * An image as a disk that can be written: what is written is kept in memory, until the end of the
- * run, and the image stays as it is. A last sector that the image does not fill reads as zeros.
+ * run, and the image stays as it is. What the image does not fill reads as zeros.
  */
 export class OverlayDisk implements BlockBackend {
   readonly capacity: number;
@@ -13,9 +13,10 @@ export class OverlayDisk implements BlockBackend {
   readonly #source: ByteSource;
   readonly #written = new Map<number, Uint8Array>();
 
-  constructor(source: ByteSource) {
+  /** @param size bytes of the disk, of which the image need not have all */
+  constructor(source: ByteSource, size = source.size) {
     this.#source = source;
-    this.capacity = Math.ceil(source.size / SECTOR_SIZE) * SECTOR_SIZE;
+    this.capacity = Math.ceil(size / SECTOR_SIZE) * SECTOR_SIZE;
   }
 
   read(offset: number, into: Uint8Array): void {

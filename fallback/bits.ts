@@ -59,6 +59,8 @@ export const CR0 = {
 } as const;
 
 export const CR4 = {
+  VME: 1 << 0,
+  PVI: 1 << 1,
   TSD: 1 << 2,
   DE: 1 << 3,
   PSE: 1 << 4,

@@ -143,7 +143,8 @@ export const stack: Family = [
       const pushed = i32.and(system, i32.const(~RFLAGS.RF));
       e.push(e.bits, i64.extendU(i32.or(pushed, e.flags.image())));
     },
-    procedure: (context) => push(context, BigInt(flagsToPush(context.processor) >>> 0)),
+    procedure: (context) =>
+      push(context, BigInt(flagsToPush(context.processor, context.operandSize) >>> 0)),
   },
   {
     name: "POPF",

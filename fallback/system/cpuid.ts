@@ -27,6 +27,8 @@ const LEAF1_ECX_OSXSAVE = 1 << 27;
 
 const LEAF1_EDX = {
   FPU: 1 << 0,
+  /** Virtual interrupts in protected mode, too. */
+  VME: 1 << 1,
   DE: 1 << 2,
   PSE: 1 << 3,
   TSC: 1 << 4,

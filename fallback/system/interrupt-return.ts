@@ -7,7 +7,7 @@ import { SEGMENT_INDEX } from "../state.ts";
 import { checkTarget, enterCode, paragraphCode } from "./code-segments.ts";
 import { markAccessed, rplOf } from "./descriptors.ts";
 import { popOuterStack, returnTarget } from "./far-transfer.ts";
-import { mergeFlags } from "./flags-register.ts";
+import { mergeFlags, requireFlags } from "./flags-register.ts";
 import { returnAtSameLevel } from "./same-level.ts";
 import { dropInaccessibleSegments, virtual8086Segment } from "./segments.ts";
 import { type SlotBytes, Stack, slotBytes } from "./stack.ts";
@@ -24,7 +24,7 @@ export function interruptReturn(p: Processor, mmu: Mmu, size: CodeSize): void {
 
 /** As {@link interruptReturn}, whatever the levels; NMIs stay held off. */
 export function generalReturn(p: Processor, mmu: Mmu, size: CodeSize): void {
-  if (p.virtual8086 && p.iopl !== 3) throw generalProtection();
+  requireFlags(p, size);
   if (!p.paragraphSegments && (p.systemFlags & RFLAGS.NT) !== 0) {
     if (p.longMode) throw generalProtection();
     returnToTask(p, mmu);
@@ -50,9 +50,10 @@ interface Frame {
 
 function returnToParagraph(p: Processor, mmu: Mmu, stack: Stack, frame: Frame): void {
   const segment = paragraphCode(p, frame.selector, frame.offset);
-  stack.commit(p);
   // In virtual-8086 mode IOPL stays: mergeFlags leaves it alone above level 0.
-  p.rflags = mergeFlags(p, frame.flags, frame.size, RFLAGS.RF);
+  const flags = mergeFlags(p, frame.flags, frame.size, RFLAGS.RF);
+  stack.commit(p);
+  p.rflags = flags;
   enterCode(p, mmu, segment, frame.offset, p.cpl);
 }
 

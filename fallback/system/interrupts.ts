@@ -1,6 +1,6 @@
 /** Delivery of interrupts and exceptions (Intel SDM vol. 3A chapter 6; vol. 2A, INT n). */
 import type { FailedException } from "../../src/core/cpu.ts";
-import { DR7, RFLAGS } from "../bits.ts";
+import { CR4, DR7, RFLAGS } from "../bits.ts";
 import {
   CpuException,
   doubleFaultClass,
@@ -14,7 +14,8 @@ import type { Mmu } from "../memory/mmu.ts";
 import { type Processor, SHADOW } from "../processor.ts";
 import { debugException } from "./debug.ts";
 import { deliverThroughGate } from "./interrupt-gate.ts";
-import { deliverReal } from "./real-mode-interrupt.ts";
+import { isSystems } from "./io-permission.ts";
+import { deliverReal, deliverToProgram } from "./real-mode-interrupt.ts";
 import { deliverAtSameLevel } from "./same-level.ts";
 
 /** What is delivered. */
@@ -63,8 +64,14 @@ export function deliverNmi(p: Processor, mmu: Mmu): void {
 
 /** INT n. @throws CpuException as {@link softwareInterrupt} */
 export function interruptInstruction(p: Processor, mmu: Mmu, vector: number): void {
-  // Virtual-8086 mode redirects it to the monitor; INT3 and INTO are not affected.
-  if (p.virtual8086 && p.iopl !== 3) throw generalProtection();
+  // INT3 and INTO are not affected by virtual-8086 mode.
+  if (p.virtual8086) {
+    if ((p.cr4 & CR4.VME) !== 0 && !isSystems(p, mmu, vector)) {
+      deliverToProgram(p, mmu, vector);
+      return;
+    }
+    if (p.iopl !== 3) throw generalProtection();
+  }
   softwareInterrupt(p, mmu, vector);
 }
 

@@ -34,8 +34,8 @@ export function leavesToKvm({ form, repeat, modRm }: DecodedInstruction): boolea
   return form.operands[0]?.place === "control" && ((modRm >> 3) & 7) === 4;
 }
 
-/** TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT and OSXSAVE. */
-const KNOWN_CR4 = 0x4_07fcn;
+/** VME, PVI, TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT and OSXSAVE. */
+const KNOWN_CR4 = 0x4_07ffn;
 
 /**
  * Whether the fallback is this processor in all that can be noticed. If not (protection keys,

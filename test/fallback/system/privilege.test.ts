@@ -34,9 +34,9 @@ describe("POPF", () => {
     const { p } = new Guest().protectedMode(3);
     p.rflags = VM;
     expect(exceptionOf(() => popFlags(p, 0, 16))).toBe("13:0");
-    expect(exceptionOf(() => flagsToPush(p))).toBe("13:0");
+    expect(exceptionOf(() => flagsToPush(p, 16))).toBe("13:0");
     p.rflags = VM | IOPL | RF | CF;
-    expect(flagsToPush(p)).toBe(IOPL | CF | RFLAGS.FIXED);
+    expect(flagsToPush(p, 16)).toBe(IOPL | CF | RFLAGS.FIXED);
   });
 });
 

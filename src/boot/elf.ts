@@ -5,7 +5,7 @@
  */
 
 import { GuestError } from "../core/errors.ts";
-import { type ByteSource, readHead, readPart } from "./byte-source.ts";
+import { type ByteSource, checkRange, readHead, readPart } from "./byte-source.ts";
 import { alignUp, getUint64, viewOf } from "./data-view.ts";
 import { decodeAscii, untilNul } from "./text.ts";
 
@@ -113,6 +113,14 @@ export function readSections(source: ByteSource, elf: ElfFile): ElfSection[] {
     ...section,
     name: strings === undefined ? "" : stringAt(strings, nameOffset),
   }));
+}
+
+/**
+ * One without bytes in the file may name any place there.
+ * @throws GuestError `image` when a segment is cut off
+ */
+export function checkSegment(source: ByteSource, { offset, fileSize }: ElfSegment): void {
+  if (fileSize > 0) checkRange(source, offset, fileSize, "truncated ELF: segment");
 }
 
 /**

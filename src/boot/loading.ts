@@ -34,7 +34,7 @@ export function writeSegments(
   fresh = false,
 ): void {
   for (const { address, fileOffset, fileSize, memorySize } of segments) {
-    copyFile(memory, address, source, fileOffset, fileSize);
+    if (fileSize > 0) copyFile(memory, address, source, fileOffset, fileSize);
     if (!fresh) clear(memory, address + fileSize, memorySize - fileSize);
   }
 }

@@ -7,7 +7,15 @@ import { GuestError } from "../core/errors.ts";
 import { hex } from "../core/units.ts";
 import { type ByteSource, checkRange, readHead } from "./byte-source.ts";
 import { viewOf } from "./data-view.ts";
-import { type ElfFile, EM_386, EM_X86_64, ET_EXEC, PT_LOAD, parseElf } from "./elf.ts";
+import {
+  checkSegment,
+  type ElfFile,
+  EM_386,
+  EM_X86_64,
+  ET_EXEC,
+  PT_LOAD,
+  parseElf,
+} from "./elf.ts";
 
 const HEADER_MAGIC = 0x1bad_b002;
 const HEADER_SEARCH = 8192;
@@ -177,7 +185,7 @@ export function elfSegments(
     throw new GuestError("image", `ELF kernel has ${loadable.length} segments to load`);
   }
   return loadable.map((segment): LoadSegment => {
-    checkRange(source, segment.offset, segment.fileSize, "truncated ELF: segment");
+    checkSegment(source, segment);
     if (segment.fileSize > segment.memorySize) {
       throw new GuestError(
         "image",

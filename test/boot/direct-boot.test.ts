@@ -201,6 +201,23 @@ describe("direct boot", () => {
     expect(boot(image).registers.rip).toBe(BigInt(2 * MIB + 16));
   });
 
+  it("does not mind where in the file a segment without bytes there would be", () => {
+    const data = new Uint8Array(64);
+    data.set(multibootHeader(0));
+    const image = buildElf({
+      class: 32,
+      entry: MIB + 12,
+      segments: [
+        { physicalAddress: MIB, data },
+        { physicalAddress: 2 * MIB, data: new Uint8Array(0), memorySize: 0x100 },
+      ],
+    });
+    // The second program header's p_offset.
+    new DataView(image.buffer).setUint32(52 + 32 + 4, image.length + 0x1000, true);
+    const { memory } = boot(image);
+    expect(memory.slice(gpa(2 * MIB), 0x100).every((byte) => byte === 0)).toBe(true);
+  });
+
   it("keeps boot information out of a kernel in low memory", () => {
     const data = new Uint8Array(0x2_0000).fill(7);
     data.set(multibootHeader(0));

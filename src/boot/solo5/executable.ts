@@ -6,9 +6,16 @@
 import { GuestError } from "../../core/errors.ts";
 import type { MemoryProtection } from "../../core/guest-memory.ts";
 import { hex, MIB, PAGE_SIZE } from "../../core/units.ts";
-import { type ByteSource, checkRange } from "../byte-source.ts";
+import type { ByteSource } from "../byte-source.ts";
 import { alignUp } from "../data-view.ts";
-import { type ElfFile, type ElfSegment, EM_X86_64, ET_EXEC, PT_LOAD } from "../elf.ts";
+import {
+  checkSegment,
+  type ElfFile,
+  type ElfSegment,
+  EM_X86_64,
+  ET_EXEC,
+  PT_LOAD,
+} from "../elf.ts";
 import type { LoadSegment } from "../multiboot.ts";
 
 /** Lowest address of the guest's own: below is the monitor's (`HVT_GUEST_MIN_BASE`). */
@@ -51,7 +58,7 @@ export function executableLayout(
       const where = start < GUEST_MIN_BASE ? `below ${hex(GUEST_MIN_BASE)}` : "over another";
       throw new GuestError("image", `ELF segment at ${hex(start)} lies ${where}`);
     }
-    checkRange(source, segment.offset, segment.fileSize, "truncated ELF: segment");
+    checkSegment(source, segment);
     end = next;
     segments.push({
       address,

@@ -14,8 +14,11 @@ export const ABI_TARGET = { HVT: 1, SPT: 2, VIRTIO: 3, MUEN: 4, GENODE: 5, XEN: 
 
 const TARGET_NAMES = ["hvt", "spt", "virtio", "muen", "genode", "xen"] as const;
 
-/** The version of the hvt interface that is implemented here. */
-export const HVT_ABI_VERSION = 2;
+/**
+ * The versions of the hvt interface that are implemented here: 1 is that of Solo5 0.6 and 0.7. The calls
+ * are the same in both; 2 keeps unikernels with thread-local storage from monitors before 0.8.
+ */
+export const HVT_ABI_VERSIONS: readonly number[] = [1, 2];
 
 /** PT_INTERP of images for a tender: a path where no operating system finds anything. */
 const INTERPRETER = "/nonexistent/solo5/";

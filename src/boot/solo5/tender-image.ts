@@ -5,7 +5,7 @@ import type { GuestMemory } from "../../core/guest-memory.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { type ElfFile, EM_X86_64, ET_EXEC, isElf, PT_LOAD, parseElf, readNotes } from "../elf.ts";
 import { writeSegments } from "../loading.ts";
-import { ABI_TARGET, HVT_ABI_VERSION, isForTender, readAbi, targetName } from "./abi.ts";
+import { ABI_TARGET, HVT_ABI_VERSIONS, isForTender, readAbi, targetName } from "./abi.ts";
 import { type ExecutableLayout, executableLayout, GUEST_MIN_BASE } from "./executable.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 
@@ -45,10 +45,11 @@ export function readTenderImage(source: ByteSource): TenderImage {
       `unikernel is for Solo5's ${targetName(abi.target)} target; hvt and virtio are run here`,
     );
   }
-  if (abi.version !== HVT_ABI_VERSION) {
+  if (!HVT_ABI_VERSIONS.includes(abi.version)) {
+    const here = HVT_ABI_VERSIONS.join(" and ");
     throw new GuestError(
       "image",
-      `unikernel wants version ${abi.version} of Solo5's hvt ABI, here is ${HVT_ABI_VERSION}`,
+      `unikernel wants version ${abi.version} of Solo5's hvt ABI, here are ${here}`,
     );
   }
   const manifest = readManifest(source, elf);

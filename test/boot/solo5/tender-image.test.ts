@@ -61,6 +61,14 @@ describe("an image for Solo5's hvt", () => {
     ]);
   });
 
+  it.each([1, 2])(
+    "is taken whichever version of the calls it wants that has these: %d",
+    (version) => {
+      const image = withNotes(abiNote(1, version), manifestNote(manifestBytes([])));
+      expect(readTenderImage(new MemorySource(image)).abi).toBe("hvt");
+    },
+  );
+
   it("is put where its segments say, with what they say of their pages", () => {
     const memory = new GuestMemory(new ArrayBuffer(4 * MIB));
     memory.fill(gpa(MIB + 0x2064), 100, 0xee);

@@ -1,19 +1,20 @@
 import type { Cpu, CpuTimes, GuestTime, PortAccess, Registers, VmExit } from "../src/core/cpu.ts";
 import type { DebugStops } from "../src/core/debug.ts";
 import type { ProcessorState } from "../src/core/processor-state.ts";
-import { MICROSECOND, type Nanos } from "../src/core/units.ts";
+import type { Nanos } from "../src/core/units.ts";
 import { CodeState } from "./code-state.ts";
 import { Debugging } from "./debugging.ts";
 import { Departure } from "./departure.ts";
 import { engineHost } from "./engine-host.ts";
 import { Events } from "./events.ts";
 import { CpuException, TripleFault } from "./exceptions.ts";
+import { executionNotes } from "./execution-notes.ts";
 import { Decoder } from "./interpreter/decoder.ts";
 import { Engine } from "./interpreter/engine.ts";
-import { LiveCode } from "./interpreter/live-code.ts";
+import type { LiveCode } from "./interpreter/live-code.ts";
 import { Promotion } from "./interpreter/promotion.ts";
+import { MadeCode } from "./made-code.ts";
 import { Mmu } from "./memory/mmu.ts";
-import { PAGE_SIZE } from "./memory/physical.ts";
 import { instructionName } from "./next-instruction.ts";
 import type { FallbackCpuOptions } from "./options.ts";
 import { outsideOf } from "./outside.ts";
@@ -22,7 +23,7 @@ import { Processor } from "./processor.ts";
 import { readState, writeState } from "./processor-state.ts";
 import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
 import { Slices } from "./slices.ts";
-import { RAM_BASE, STATE, STATE_BYTES } from "./state.ts";
+import { STATE, STATE_BYTES } from "./state.ts";
 import { Stepper } from "./stepping.ts";
 import { Timing } from "./timing.ts";
 
@@ -38,6 +39,7 @@ export class FallbackCpu implements Cpu {
   readonly #ports: Ports;
   readonly #code: CodeState;
   readonly #engine: Engine;
+  readonly #made: MadeCode;
   readonly #events: Events;
   readonly #stepper: Stepper;
   readonly #debugging: Debugging;
@@ -59,7 +61,7 @@ export class FallbackCpu implements Cpu {
     this.processor = processor;
     this.mmu = mmu;
     this.#code = new CodeState(processor, () => this.#engine.blocks.forgetJumps());
-    this.#debugging = new Debugging(mmu, () => this.#forgetCode());
+    this.#debugging = new Debugging(mmu, () => this.#made.forget());
     const timed = options.timed === true;
     this.#ports = new Ports(departure, timed ? () => clock.now() : undefined);
     const outside = outsideOf(
@@ -86,6 +88,7 @@ export class FallbackCpu implements Cpu {
       host,
       (vector, errorCode) => new CpuException(vector, errorCode),
     );
+    this.#made = new MadeCode(this.#engine, mmu);
     this.#slices = new Slices(this.#engine);
     this.#timing = new Timing(this.#engine, this.#ports, () => clock.now());
     this.#promotion = new Promotion(this.#engine, options.inlineInterpreter);
@@ -100,7 +103,7 @@ export class FallbackCpu implements Cpu {
     };
     mmu.onForgetCode = (page) => this.#engine.forgetPage(page);
     mmu.onReviveCode = (page) => this.#engine.blocks.revivePage(page);
-    mmu.onCodeWrite = (address, length) => this.#dropCode(address, length);
+    mmu.onCodeWrite = (address, length) => this.#made.drop(address, length);
     this.reset();
   }
 
@@ -179,13 +182,7 @@ export class FallbackCpu implements Cpu {
   }
 
   get notes(): readonly (readonly [string, string])[] {
-    const { inRegions, jit } = this.#engine;
-    const { instructions } = this;
-    const speed = instructions / (this.times.cpu / MICROSECOND);
-    const pace = this.times.cpu === 0 ? "" : `, ${speed.toFixed(0)} million a second`;
-    const share = instructions === 0 ? 0 : (100 * inRegions) / instructions;
-    const byJit = jit === undefined ? "" : `, ${share.toFixed(1)} % of them in regions`;
-    return [["executed", `${instructions} instructions${pace}${byJit}`], ...(jit?.notes ?? [])];
+    return executionNotes(this.#engine, this.instructions, this.times.cpu);
   }
 
   get guestTime(): GuestTime | undefined {
@@ -274,7 +271,7 @@ export class FallbackCpu implements Cpu {
 
   /** What was made of the guest's code: for tests. */
   get liveCode(): LiveCode {
-    return new LiveCode(this.#engine, this.mmu.codePages);
+    return this.#made.live;
   }
 
   /**
@@ -324,7 +321,7 @@ export class FallbackCpu implements Cpu {
     this.#events.vector = undefined;
     this.#timing.forget();
     mmu.mmio.clear();
-    this.#forgetCode();
+    this.#made.forget();
     mmu.codePages.clear();
     writeState(processor, mmu, state);
     this.#events.nmi = state.pending.nmi;
@@ -373,7 +370,7 @@ export class FallbackCpu implements Cpu {
     this.#events.forget();
     this.mmu.mmio.clear();
     this.mmu.flush();
-    this.#forgetCode();
+    this.#made.forget();
     this.#code.synchronise();
   }
 
@@ -445,30 +442,8 @@ export class FallbackCpu implements Cpu {
     });
   }
 
-  #forgetCode(): void {
-    this.#engine.blocks.clear();
-    this.#engine.jit?.clear();
-  }
-
-  #dropCode(address: number, length: number): void {
-    const first = Math.floor(address / PAGE_SIZE);
-    const last = Math.floor((address + length - 1) / PAGE_SIZE);
-    for (let page = first; page <= last; page++) {
-      const start = page * PAGE_SIZE;
-      const from = Math.max(address - start, 0);
-      const to = Math.min(address + length - start, PAGE_SIZE);
-      if (this.#engine.blocks.isBeside(page, from, to)) continue;
-      const inRegions = this.#engine.jit?.dropBytes(page, from, to) === true;
-      const inBlocks = this.#engine.blocks.dropBytes(page, from, to);
-      if (!inRegions && !inBlocks) this.mmu.unmarkCode(page);
-    }
-  }
-
   #now(): number {
     const { clock, executed } = this.#options;
     return clock.now() + (executed === undefined ? 0 : this.#slices.sinceCount);
   }
 }
-
-/** Where RAM begins in the memory, for those who look at it from outside. */
-export { RAM_BASE };

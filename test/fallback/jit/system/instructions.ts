@@ -1,19 +1,19 @@
-/** Instructions that programs of one family of instructions never have: floating point, MMX, the system's. */
+/** Instructions that programs of one family of instructions never have. */
 import type { SeededRandom } from "../../../support/random.ts";
 import * as at from "./layout.ts";
 import type { SystemMode } from "./machine.ts";
+import { Operands, REGISTERS, word } from "./operands.ts";
+import { UnitInstructions } from "./unit-instructions.ts";
 
 /** Longer than most programs. */
 const MOST_CODE = 0x200;
-/** Registers that programs compute with: RAX, RDX, RSI, RDI. */
-const REGISTERS = [0, 2, 6, 7] as const;
 const TF = 0x100;
-
-const word = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >> shift) & 0xff);
 
 /** Makes a few instructions that belong together. RBX points to data, RCX must stay what it is. */
 export class SystemInstructions {
   readonly #random: SeededRandom;
+  readonly #operands: Operands;
+  readonly #units: UnitInstructions;
   readonly #mode: SystemMode;
   readonly #start: number;
   readonly #long: boolean;
@@ -23,6 +23,8 @@ export class SystemInstructions {
   /** @param start where the program will be in the code, more or less */
   constructor(random: SeededRandom, mode: SystemMode, start: number) {
     this.#random = random;
+    this.#operands = new Operands(random);
+    this.#units = new UnitInstructions(random, this.#operands);
     this.#start = start;
     this.#mode = mode;
     this.#long = mode.bits === 64;
@@ -32,10 +34,10 @@ export class SystemInstructions {
   some(): number[] {
     const random = this.#random;
     const often = [
-      () => this.#several(() => this.#x87()),
-      () => this.#several(() => this.#x87()),
-      () => this.#several(() => (random.chance(70) ? this.#mmx() : this.#x87())),
-      () => this.#several(() => this.#sse()),
+      () => this.#several(() => this.#units.x87()),
+      () => this.#several(() => this.#units.x87()),
+      () => this.#several(() => (random.chance(70) ? this.#units.mmx() : this.#units.x87())),
+      () => this.#several(() => this.#units.sse()),
       () => this.#plain(),
       () => this.#plain(),
       () => this.#several(() => this.#numbers()),
@@ -71,7 +73,7 @@ export class SystemInstructions {
     const count = this.#count();
     // test dword [rbx + counter], …; jz or jnz
     const mask = few ? (8 << random.below(5)) - 1 : 1 << random.below(7);
-    const test = [0xf7, ...this.#memory(0, this.#counter()), ...word(mask)];
+    const test = [0xf7, ...this.#operands.memory(0, this.#counter()), ...word(mask)];
     const jump = [0x0f, few ? 0x85 : 0x84, ...word(instructions.length)];
     return [...count, ...test, ...jump, ...instructions];
   }
@@ -83,142 +85,11 @@ export class SystemInstructions {
   /** inc dword [rbx + counter] */
   #count(): number[] {
     this.#lastCounter = this.#random.below(at.COUNTERS);
-    return [0xff, ...this.#memory(0, this.#counter())];
+    return [0xff, ...this.#operands.memory(0, this.#counter())];
   }
 
   #several(one: () => number[]): number[] {
     return Array.from({ length: 1 + this.#random.below(4) }, one).flat();
-  }
-
-  /** An offset from RBX. @param aligned to 16 bytes, mostly */
-  #offset(aligned = false): number {
-    const random = this.#random;
-    const offset = random.chance(15)
-      ? at.PAGE_SIZE * (1 + random.below(3)) - 1 - random.below(15)
-      : random.chance(25)
-        ? at.PAGE_SIZE + random.below(at.DATA_SIZE - at.PAGE_SIZE - 0x220)
-        : random.below(at.CONTROL_WORDS);
-    return aligned && random.chance(95) ? offset & ~15 : offset;
-  }
-
-  /** ModRM and displacement of [rbx + …]. */
-  #memory(reg: number, offset = this.#offset()): number[] {
-    return [0x83 | (reg << 3), ...word(offset)];
-  }
-
-  #number(reg: number): number[] {
-    const random = this.#random;
-    return this.#memory(reg, random.chance(70) ? at.NUMBERS + 8 * random.below(24) : undefined);
-  }
-
-  #x87(): number[] {
-    const random = this.#random;
-    const i = random.below(8);
-    return random.pick<() => number[]>([
-      // Loads: FLD, FILD, constants.
-      () => [0xd9, ...this.#number(0)],
-      () => [0xdd, ...this.#number(0)],
-      () => [0xdb, ...this.#number(5)],
-      () => [random.pick([0xdb, 0xdf]), ...this.#memory(0)],
-      () => [0xdf, ...this.#memory(random.pick([4, 5]))],
-      () => [0xd9, 0xe8 + random.below(7)],
-      () => [0xd9, 0xc0 + i],
-      // Stores.
-      () => [random.pick([0xd9, 0xdd]), ...this.#memory(random.pick([2, 3]))],
-      () => [0xdb, ...this.#memory(7)],
-      () => [random.pick([0xdb, 0xdf]), ...this.#memory(random.pick([1, 2, 3]))],
-      () => [random.pick([0xdd, 0xdf]), ...this.#memory(random.pick([1, 6, 7]))],
-      () => [0xdd, random.pick([0xc0, 0xd0, 0xd8]) + i],
-      // Arithmetic and comparisons.
-      () => [random.pick([0xd8, 0xdc, 0xde]), 0xc0 + random.below(64)],
-      () => [random.pick([0xd8, 0xdc]), ...this.#number(random.below(8))],
-      () => [random.pick([0xda, 0xde]), ...this.#memory(random.below(8))],
-      () => [0xd9, random.pick([0xc8 + i, 0xe0, 0xe1, 0xe4, 0xe5, 0xfa, 0xfc, 0xf4, 0xf8, 0xfd])],
-      () => [0xd9, random.pick([0xd0, 0xf6, 0xf7])],
-      () => [random.pick([0xdb, 0xdf]), 0xe8 + random.below(16)],
-      () => [random.pick([0xda, 0xdb]), 0xc0 + random.below(32)],
-      () => [0xdd, 0xe0 + random.below(16)],
-      // Control.
-      () => [0xdf, 0xe0],
-      () => [random.pick([0xd9, 0xdd]), ...this.#memory(7)],
-      () => [0xd9, ...this.#memory(5, at.CONTROL_WORDS + 2 * random.below(8))],
-      () => [0xd9, ...this.#memory(5, at.CONTROL_WORDS + 2 * random.below(8))],
-      () => [0xdb, random.pick([0xe2, 0xe3])],
-      () => [0x9b],
-      () => this.#x87Image(),
-    ])();
-  }
-
-  /** Stores all or some of the state, and loads it again. */
-  #x87Image(): number[] {
-    const random = this.#random;
-    const offset = this.#offset(true) % (at.DATA_SIZE - 0x200);
-    const [opcode, store, load] = random.pick([
-      [[0xdd], 6, 4],
-      [[0xd9], 6, 4],
-      [[0x0f, 0xae], 0, 1],
-    ] as const);
-    const restored = [...opcode, ...this.#memory(load, offset)];
-    const between = random.chance(50) ? this.#x87() : [];
-    return [...opcode, ...this.#memory(store, offset), ...between, ...restored];
-  }
-
-  #mmx(): number[] {
-    const random = this.#random;
-    const reg = random.below(8);
-    const operand = () =>
-      random.chance(50) ? [0xc0 | (reg << 3) | random.below(8)] : this.#memory(reg);
-    return random.pick<() => number[]>([
-      () => [0x0f, 0x6f, ...operand()],
-      () => [0x0f, 0x7f, ...operand()],
-      () => [
-        0x0f,
-        random.pick([0xfc, 0xfe, 0xd4, 0xef, 0xdb, 0xe5, 0xf5, 0x62, 0x63]),
-        ...operand(),
-      ],
-      () => [0x0f, random.pick([0x6e, 0x7e]), 0xc0 | (reg << 3) | random.pick(REGISTERS)],
-      () => [0x0f, 0x70, ...operand(), random.below(256)],
-      () => [0x0f, 0xe7, ...this.#memory(reg)],
-      () => [0x0f, 0x77],
-      // cvtpi2ps, cvttps2pi, movq2dq, movdq2q
-      () => [0x0f, random.pick([0x2a, 0x2c]), ...operand()],
-      () => [random.pick([0xf3, 0xf2]), 0x0f, 0xd6, 0xc0 | random.below(64)],
-    ])();
-  }
-
-  #sse(): number[] {
-    const random = this.#random;
-    const reg = random.below(8);
-    const operand = (aligned: boolean) =>
-      random.chance(40)
-        ? [0xc0 | (reg << 3) | random.below(8)]
-        : this.#memory(
-            reg,
-            random.chance(40) ? at.NUMBERS + 16 * random.below(12) : this.#offset(aligned),
-          );
-    const arithmetic = [0x51, 0x58, 0x59, 0x5c, 0x5d, 0x5e, 0x5f, 0x2e, 0x2f, 0x5a];
-    return random.pick<() => number[]>([
-      () => [0x0f, random.pick([0x28, 0x29]), ...operand(true)],
-      () => [0x0f, random.pick([0x10, 0x11]), ...operand(false)],
-      () => [random.pick([0x66, 0xf3]), 0x0f, random.pick([0x6f, 0x7f]), ...operand(true)],
-      () => [
-        random.pick([0xf2, 0xf3]),
-        0x0f,
-        random.pick([...arithmetic, 0x10, 0x11]),
-        ...operand(false),
-      ],
-      () => [...random.pick([[], [0x66]]), 0x0f, random.pick(arithmetic), ...operand(true)],
-      () => [0x66, 0x0f, random.pick([0xfe, 0xd4, 0xef, 0xdb, 0x62, 0x6c]), ...operand(true)],
-      () => [
-        random.pick([0xf2, 0xf3]),
-        0x0f,
-        random.pick([0x2c, 0x2d]),
-        0xc0 | (random.pick(REGISTERS) << 3) | reg,
-      ],
-      () => [random.pick([0xf2, 0xf3]), 0x0f, 0x2a, ...operand(false)],
-      () => [0x0f, 0xae, ...this.#memory(2, at.MXCSRS + 4 * random.below(8))],
-      () => [0x0f, 0xae, ...this.#memory(3)],
-    ])();
   }
 
   /** A register by a number, in which the two codes differ. */
@@ -239,18 +110,24 @@ export class SystemInstructions {
       () => [
         ...wide,
         random.pick([0x8b, 0x89, 0x03, 0x01, 0x13, 0x39, 0x87]),
-        ...this.#memory(reg),
+        ...this.#operands.memory(reg),
       ],
-      () => [...locked, 0x0f, random.pick([0xb1, 0xc1, 0xb0, 0xc0]), ...this.#memory(reg)],
+      () => [...locked, 0x0f, random.pick([0xb1, 0xc1, 0xb0, 0xc0]), ...this.#operands.memory(reg)],
       // cmpxchg8b, cmpxchg16b; bt and its kin
-      () => [...wide, 0x0f, 0xc7, ...this.#memory(1, this.#offset(true))],
-      () => [...locked, 0x0f, random.pick([0xab, 0xb3, 0xbb]), ...this.#memory(reg)],
-      () => [...wide, 0x0f, 0xba, ...this.#memory(4 + random.below(4)), random.below(64)],
-      () => [...wide, 0x0f, random.pick([0xbc, 0xbd]), ...this.#memory(reg)],
-      () => [...wide, 0x0f, random.pick([0xa4, 0xac]), ...this.#memory(reg), random.below(64)],
-      () => [...wide, random.pick([0xf7, 0xf6]), ...this.#memory(2 + random.below(6))],
+      () => [...wide, 0x0f, 0xc7, ...this.#operands.memory(1, this.#operands.offset(true))],
+      () => [...locked, 0x0f, random.pick([0xab, 0xb3, 0xbb]), ...this.#operands.memory(reg)],
+      () => [...wide, 0x0f, 0xba, ...this.#operands.memory(4 + random.below(4)), random.below(64)],
+      () => [...wide, 0x0f, random.pick([0xbc, 0xbd]), ...this.#operands.memory(reg)],
+      () => [
+        ...wide,
+        0x0f,
+        random.pick([0xa4, 0xac]),
+        ...this.#operands.memory(reg),
+        random.below(64),
+      ],
+      () => [...wide, random.pick([0xf7, 0xf6]), ...this.#operands.memory(2 + random.below(6))],
       // push and pop in memory; xlat; rdtsc; enter and leave; pusha and popa
-      () => [0xff, ...this.#memory(6), 0x8f, ...this.#memory(0)],
+      () => [0xff, ...this.#operands.memory(6), 0x8f, ...this.#operands.memory(0)],
       () => [0xd7],
       () => [0x0f, 0x31],
       () => [0xc8, random.below(64), 0, random.below(4), 0xc9],
@@ -261,7 +138,7 @@ export class SystemInstructions {
   /** push rcx; mov ecx, count; lea rsi; lea rdi; rep …; pop rcx: across several pages */
   #string(): number[] {
     const random = this.#random;
-    const lea = (reg: number) => [...this.#wide, 0x8d, ...this.#memory(reg)];
+    const lea = (reg: number) => [...this.#wide, 0x8d, ...this.#operands.memory(reg)];
     const count = random.chance(50) ? random.below(40) : random.below(0x800);
     const wide = random.chance(30) ? [0x66] : [];
     const repeat = random.pick([0xf3, 0xf2]);
@@ -294,7 +171,7 @@ export class SystemInstructions {
     ];
     const n = random.below(4);
     const isCode = random.chance(30);
-    const address = isCode ? at.CODE + random.below(0x400) : at.DATA + this.#offset();
+    const address = isCode ? at.CODE + random.below(0x400) : at.DATA + this.#operands.offset();
     const kind = isCode ? 0 : random.pick([1, 3]) | (random.below(4) << 2);
     const armed = 0x400 | (1 << (2 * n)) | (kind << (16 + 4 * n));
     const between = this.#several(() => this.#plain());
@@ -366,7 +243,7 @@ export class SystemInstructions {
     const places = [0xc2, 0xc6, 0xc7, 0xca].flatMap((modRm, n) => [0xff, modRm, 0xeb, 12 - 4 * n]);
     // push rcx; inc dword [rbx + counter]; mov ecx, [rbx + counter]; shr ecx, …; and ecx, 3
     const choose = [
-      ...[0x51, ...this.#count(), 0x8b, ...this.#memory(1, this.#counter())],
+      ...[0x51, ...this.#count(), 0x8b, ...this.#operands.memory(1, this.#counter())],
       ...[0xc1, 0xe9, shift, 0x83, 0xe1, 3],
     ];
     // call 0; pop rax; lea eax, [rax + 4 * rcx + …]; pop rcx; jmp rax
@@ -392,14 +269,14 @@ export class SystemInstructions {
     const load = random.chance(50)
       ? [0xb8, ...word(selector), 0x8e, 0xc0 | (register << 3)]
       : [
-          ...[...this.#count(), 0x8b, ...this.#memory(0, this.#counter())],
+          ...[...this.#count(), 0x8b, ...this.#operands.memory(0, this.#counter())],
           ...[0xc1, 0xe8, random.below(6), 0x83, 0xe0, 7],
           ...[0x8e, 0x84 | (register << 3), 0x43, ...word(at.SELECTORS)],
         ];
     const access = [
       prefix,
       random.pick([0x8b, 0x89, 0x03]),
-      ...this.#memory(random.pick(REGISTERS)),
+      ...this.#operands.memory(random.pick(REGISTERS)),
     ];
     return random.chance(70) ? [...load, ...access] : access;
   }

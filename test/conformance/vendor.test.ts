@@ -19,15 +19,17 @@ function undefinedThere(
   fault: Fault | undefined,
   details: Partial<Pick<GeneratedTest, "target" | "operandSize">> & {
     readonly mode?: Mode;
+    readonly prefix?: number;
     readonly prepare?: (state: CpuState) => void;
   } = {},
 ) {
   const form = FORMS.find(({ form: { instruction } }) => instruction.name === name);
   if (form === undefined) throw new Error(`no form of ${name}`);
-  const { mode = 64, prepare = () => {}, target, operandSize = 32 } = details;
+  const { mode = 64, prefix, prepare = () => {}, target, operandSize = 32 } = details;
   const state = plainState();
   prepare(state);
-  const snippet = { mode, code: Uint8Array.of(form.form.opcode), state };
+  const prefixes = prefix === undefined ? [] : [prefix];
+  const snippet = { mode, code: Uint8Array.of(...prefixes, form.form.opcode), state };
   const generated = { form, snippet, operandSize, target, rm: undefined, immediate: undefined };
   return undefinedHere(generated, { state, fault }, true);
 }
@@ -129,6 +131,21 @@ describe("with an AMD processor as the judge", () => {
     expect(isJudged("POPA", pageFault(0xffff_ffffn), at(0xffff_ffffn))).toBe(true);
     expect(isJudged("BOUND", stackFault, { mode: 32, target: 0xffff_fffdn })).toBe(false);
     expect(isJudged("BOUND", stackFault, { mode: 32, target: END })).toBe(true);
+  });
+
+  test("images that go round there need not fault, from FS's base", () => {
+    const base = BigInt(DATA + 8);
+    const at = (offset: bigint) => ({
+      ...({ mode: 32, prefix: 0x64, target: base + offset } as const),
+      prepare: (state: CpuState): void => {
+        state.fsBase = base;
+      },
+    });
+    for (const name of ["FXSAVE", "FXRSTOR", "FNSAVE", "FLDENV"]) {
+      expect(isJudged(name, undefined, at(-8n))).toBe(false);
+      expect(isJudged(name, undefined, at(8n))).toBe(true);
+    }
+    expect(isJudged("ADD", undefined, at(-8n))).toBe(true);
   });
 
   test("ten bytes across pages are stored all or not at all", () => {

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { isCanonical } from "../../fallback/bits.ts";
 import type { CpuState } from "./cpu-state.ts";
-import { type Fault, PAGE_FAULT, type SnippetResult } from "./driver.ts";
+import { type Fault, type Mode, PAGE_FAULT, type SnippetResult } from "./driver.ts";
 import { isReadable, isWritable } from "./environment.ts";
 import type { GeneratedTest } from "./generate.ts";
 import { type Undefined, undefinedResult } from "./undefined-results.ts";
@@ -83,21 +83,32 @@ function impliedOffsets({ form }: GeneratedTest, state: CpuState): bigint[] {
  */
 function isOffsetsFault(test: GeneratedTest, { fault, state }: SnippetResult): boolean {
   if (fault?.vector !== STACK_FAULT && fault?.vector !== GENERAL_PROTECTION) return false;
-  const { mode, code } = test.snippet;
-  const bases = [
-    ...(hasPrefix(code, FS) ? [state.fsBase] : []),
-    ...(hasPrefix(code, GS) ? [state.gsBase] : []),
-  ];
+  const { mode } = test.snippet;
   const target = test.target === undefined ? [] : [test.target];
-  const named = target.flatMap((linear) => bases.map((base) => linear - base));
+  const named = namedOffsets(test, state);
   const implied = impliedOffsets(test, state);
-  const goesRound = (offset: bigint): boolean =>
-    BigInt.asUintN(mode, offset) > 2n ** BigInt(mode) - WIDEST_ACCESS;
-  if ([...target, ...named, ...implied].some(goesRound)) return true;
+  if ([...target, ...named, ...implied].some((offset) => goesRound(offset, mode))) return true;
   if (mode === 32) return false;
-  const offsets = bases.length > 0 ? [...named, ...implied] : [];
+  const offsets = basesOf(test, state).length > 0 ? [...named, ...implied] : [];
   return offsets.some((offset) => !isCanonical(BigInt.asUintN(64, offset)));
 }
+
+/** What FS's or GS's base is where it counts. */
+const basesOf = ({ snippet: { code } }: GeneratedTest, state: CpuState): bigint[] => [
+  ...(hasPrefix(code, FS) ? [state.fsBase] : []),
+  ...(hasPrefix(code, GS) ? [state.gsBase] : []),
+];
+
+/** The offset of its operand from FS's or GS's base. */
+const namedOffsets = (test: GeneratedTest, state: CpuState): bigint[] =>
+  basesOf(test, state).flatMap((base) => (test.target === undefined ? [] : [test.target - base]));
+
+const goesRound = (offset: bigint, mode: Mode): boolean =>
+  BigInt.asUintN(mode, offset) > 2n ** BigInt(mode) - WIDEST_ACCESS;
+
+/** An image may go round there between the pieces that it is stored or loaded in, and faults here. */
+const isImageAround = (test: GeneratedTest, { state }: SnippetResult): boolean =>
+  namedOffsets(test, state).some((offset) => goesRound(offset, test.snippet.mode));
 
 /** Whether a page fault's address is one of the eight bytes that begin at another. */
 const isPageFaultAt = (fault: Fault | undefined, address: bigint): boolean =>
@@ -161,6 +172,12 @@ const DIFFERENT: Readonly<
     const second = address + BigInt(VECTOR_HALF);
     return isPageFaultAt(fault, address) && !isWritable(second, VECTOR_HALF);
   },
+  FXSAVE: isImageAround,
+  FXRSTOR: isImageAround,
+  FNSAVE: isImageAround,
+  FRSTOR: isImageAround,
+  FNSTENV: isImageAround,
+  FLDENV: isImageAround,
   // Times one, a denormal number underflows there if that is not masked, and is left alone here.
   FSCALE: ({ snippet: { state } }) =>
     (state.controlWord & UNDERFLOW) === 0 && isDenormal(state.st(0)) && isZero(state.st(1)),

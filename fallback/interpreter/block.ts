@@ -144,6 +144,7 @@ export class BlockCache {
   /** By number of the header's record. */
   readonly #byHeader: Block[] = [];
   readonly #byPage = new Map<number, PageBlocks>();
+  #lastPage: PageBlocks | undefined;
   #next = FIRST_HEADER;
   /** Counts how often headers have begun to be given out anew. */
   #generation = 0;
@@ -169,6 +170,7 @@ export class BlockCache {
     this.#byHeader.length = 0;
     this.#generation++;
     this.#byPage.clear();
+    this.#lastPage = undefined;
     this.#next = FIRST_HEADER;
     this.#unlink(RECORDS);
     this.forgetJumps();
@@ -289,11 +291,14 @@ export class BlockCache {
   }
 
   #on(page: number): PageBlocks {
+    // Blocks that follow each other are on one page mostly.
+    if (this.#lastPage?.page === page) return this.#lastPage;
     let onPage = this.#byPage.get(page);
     if (onPage === undefined) {
       onPage = new PageBlocks(page);
       this.#byPage.set(page, onPage);
     }
+    this.#lastPage = onPage;
     return onPage;
   }
 

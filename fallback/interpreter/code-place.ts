@@ -27,16 +27,19 @@ export const placeWith = (place: CodePlace, rip: bigint): CodePlace => ({
   user: place.user,
 });
 
-const widthOf = ({ codeSize }: Pick<CodePlace, "codeSize">): number => (codeSize === 64 ? 64 : 32);
-
 /** @param plus bytes from the place */
-export const linearAddress = (
-  place: Pick<CodePlace, "rip" | "base" | "codeSize">,
+export function linearAddress(
+  { rip, base, codeSize }: Pick<CodePlace, "rip" | "base" | "codeSize">,
   plus: number,
-): bigint => BigInt.asUintN(widthOf(place), place.rip + place.base + BigInt(plus));
+): bigint {
+  if (codeSize !== 64) return BigInt.asUintN(32, rip + base + BigInt(plus));
+  // There is no base. Each block asks, and each sum would be an object more that it keeps.
+  return plus === 0 ? rip : BigInt.asUintN(64, rip + BigInt(plus));
+}
 
-/** Those of the bytes at a place that the code segment has. */
-export function withinLimit({ rip, limit }: CodePlace, bytes: Uint8Array): Uint8Array {
+/** Those of the bytes at a place, up to the end of a page at most, that the code segment has. */
+export function withinLimit({ rip, limit, codeSize }: CodePlace, bytes: Uint8Array): Uint8Array {
+  if (codeSize === 64) return bytes;
   const room = limit - rip + 1n;
   return room < BigInt(bytes.length) ? bytes.subarray(0, Number(room)) : bytes;
 }

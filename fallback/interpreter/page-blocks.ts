@@ -11,14 +11,15 @@ const MANY_MISSES = 2000;
 
 /** The blocks on one page. Stays without any: regions that were made of them may be left. */
 export class PageBlocks {
-  readonly #page: number;
-  readonly #blocks = new Set<Block>();
+  readonly page: number;
+  /** By header: numbers are found sooner than objects. */
+  readonly #blocks = new Map<number, Block>();
   /** Not zero where a block has bytes, or had some. */
   readonly #granules = new Uint8Array(PAGE_SIZE >> GRANULE_SHIFT);
   #misses = 0;
 
   constructor(page: number) {
-    this.#page = page;
+    this.page = page;
   }
 
   get size(): number {
@@ -26,7 +27,7 @@ export class PageBlocks {
   }
 
   add(block: Block): void {
-    this.#blocks.add(block);
+    this.#blocks.set(block.header, block);
     const { start, end } = this.#extent(block);
     this.cover(start, end);
   }
@@ -37,7 +38,7 @@ export class PageBlocks {
   }
 
   delete(block: Block): void {
-    this.#blocks.delete(block);
+    this.#blocks.delete(block.header);
     if (this.#blocks.size === 0) this.#misses = 0;
   }
 
@@ -57,7 +58,7 @@ export class PageBlocks {
 
   /** Blocks that have to go when these bytes of the page change. */
   madeOf(from: number, to: number): readonly Block[] {
-    const found = [...this.#blocks].filter((block) => {
+    const found = [...this.#blocks.values()].filter((block) => {
       const { start, end } = this.#extent(block);
       return start < to && end > from;
     });
@@ -65,12 +66,12 @@ export class PageBlocks {
   }
 
   #missed(): readonly Block[] {
-    return ++this.#misses < MANY_MISSES ? NO_BLOCKS : [...this.#blocks];
+    return ++this.#misses < MANY_MISSES ? NO_BLOCKS : [...this.#blocks.values()];
   }
 
   /** Its bytes on this page, as offsets. */
   #extent({ address, pages, length }: Block): { start: number; end: number } {
-    const offset = (address % PAGE_SIZE) - (this.#page === pages[0] ? 0 : PAGE_SIZE);
+    const offset = (address % PAGE_SIZE) - (this.page === pages[0] ? 0 : PAGE_SIZE);
     return { start: Math.max(offset, 0), end: Math.min(offset + length, PAGE_SIZE) };
   }
 }

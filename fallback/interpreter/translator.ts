@@ -72,6 +72,7 @@ export class Translator {
   readonly #blocks: BlockCache;
   readonly #source: CodeSource;
   readonly #next = new NextRip();
+  #lastPage: readonly number[] = [];
   /** Hears of each block that is made and kept. */
   onBlock: (block: Block) => void = () => {};
 
@@ -178,7 +179,7 @@ export class Translator {
       throw error;
     }
     this.#blocks.release(made.end);
-    const pages = made.nextPage === undefined ? [first] : [first, made.nextPage];
+    const pages = made.nextPage === undefined ? this.#onePage(first) : [first, made.nextPage];
     const block = new DecodedBlock(
       {
         header,
@@ -206,6 +207,12 @@ export class Translator {
     return block;
   }
 
+  /** The same for all blocks on it in a row. */
+  #onePage(page: number): readonly number[] {
+    if (this.#lastPage[0] !== page) this.#lastPage = [page];
+    return this.#lastPage;
+  }
+
   /** As the function in WebAssembly does it; undefined where that leaves the first instruction to us. */
   #decodeAtOnce(
     { rip, limit, codeSize }: CodePlace,
@@ -219,9 +226,10 @@ export class Translator {
     const faults = unitFaults(controls);
     const count = this.decodeBlock(byteOffset, available, header, rip, limit, codeSize, faults);
     if (count === 0) return undefined;
-    const offsets: number[] = [];
+    // As long as it has to be: one that grows would have room for 17.
+    const offsets = new Array<number>(count);
     const view = this.#view;
-    for (let i = 0; i < count; i++) offsets.push(view.getUint16(DECODED.OFFSETS + 2 * i, true));
+    for (let i = 0; i < count; i++) offsets[i] = view.getUint16(DECODED.OFFSETS + 2 * i, true);
     const traits = view.getUint32(DECODED.TRAITS, true);
     const calls = (traits & TRAIT.CALL) !== 0;
     return {

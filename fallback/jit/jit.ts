@@ -166,7 +166,9 @@ export class Jit {
   /** Lets a block be interpreted for another while. */
   #cool(block: Block): void {
     let drops = 0;
-    for (const page of block.pages) drops = Math.max(drops, this.#drops.get(page) ?? 0);
+    for (const page of this.#drops.size > 0 ? block.pages : []) {
+      drops = Math.max(drops, this.#drops.get(page) ?? 0);
+    }
     this.#heat.begin(block, this.#options.threshold * (1 << Math.min(drops, MAX_BACK_OFF)));
     this.#view.setInt32(block.header + HEADER.REGION, 0, true);
   }

@@ -178,22 +178,33 @@ for (const file of existsSync(dist(".")) ? readdirSync(dist(".")) : []) {
   if (/^(bundle|fallback)\..*(js|code)$/.test(file) && !current.has(file)) rmSync(dist(file));
 }
 shared.get("bundle").clear();
-const sources = createHash("sha256");
-// First who needs what: then all is known that each has for others.
-for (const name of Object.keys(BUNDLES)) {
-  const { metafile, outputFiles } = await bundle(name, {
-    whole: true,
-    metafile: true,
-    write: false,
-  });
-  noteUses(outputFiles[0].text);
-  for (const id of Object.keys(metafile.inputs)) {
-    if (!owners.has(id)) owners.set(id, name);
-    if (existsSync(join(root, id))) sources.update(readFileSync(join(root, id)));
+const sources = new Set();
+const countUses = () =>
+  [...shared.values()].reduce((sum, modules) => {
+    for (const names of modules.values()) sum += 1 + names.size;
+    return sum;
+  }, 0);
+// First who needs what: then all is known that each has for others. What a later bundle needs of an
+// earlier one may need more of a third in its turn.
+for (let known = -1; known !== countUses(); ) {
+  known = countUses();
+  for (const name of Object.keys(BUNDLES)) {
+    const { metafile, outputFiles } = await bundle(name, {
+      whole: true,
+      metafile: true,
+      write: false,
+    });
+    noteUses(outputFiles[0].text);
+    for (const id of Object.keys(metafile.inputs)) {
+      if (!owners.has(id)) owners.set(id, name);
+      if (existsSync(join(root, id))) sources.add(id);
+    }
   }
 }
+const hash = createHash("sha256");
+for (const id of sources) hash.update(readFileSync(join(root, id)));
 /** What is kept on disk is for the program of the same sources. */
-const BUILD = JSON.stringify(sources.digest("hex").slice(0, 16));
+const BUILD = JSON.stringify(hash.digest("hex").slice(0, 16));
 for (const name of Object.keys(BUNDLES)) {
   await bundle(name, { define: { "import.meta.url": "moduleUrl", BUILD } });
   const text = readFileSync(dist(`${name}.js`), "utf8");
@@ -203,6 +214,9 @@ for (const name of Object.keys(BUNDLES)) {
   // Then another one would be read with this one.
   const foreign = /\bshare\(\{.*?:import_\w+\.(\w+)/.exec(text);
   if (foreign !== null) throw new Error(`${name} shares ${foreign[1]}, which another has`);
+  const before = countUses();
+  noteUses(text);
+  if (countUses() !== before) throw new Error(`${name} uses of others what they do not share`);
 }
 // The command is a CommonJS module among the ES modules of the library.
 copyFileSync(join(root, "tools", "start.cjs"), dist("solo5-kvm.js"));

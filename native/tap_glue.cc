@@ -11,7 +11,8 @@ namespace {
 
 /*
  * An open tap: (name, threaded). `frame` is the buffer that every received frame is read into. Frames that
- * are sent several at a time leave by a thread if it is threaded. The constructor throws with `syscall` "open" (of /dev/net/tun) or "TUNSETIFF", or a later step's name.
+ * are sent several at a time leave by a thread if it is threaded. The constructor throws with `syscall`
+ * "open" (of /dev/net/tun) or "TUNSETIFF", or a later step's name.
  */
 class Tap : public Napi::ObjectWrap<Tap> {
 public:

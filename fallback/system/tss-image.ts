@@ -47,7 +47,7 @@ const TSS_32: Layout = {
 
 /**
  * Upper halves of the general registers after a 16-bit TSS was loaded: "modified and not maintained" (Intel SDM
- * vol. 3A §8.6), and all ones since the 80386.
+ * vol. 3A §8.6). All ones is what test386.asm wants of an 80386.
  */
 const NOT_MAINTAINED = 0xffff_0000;
 

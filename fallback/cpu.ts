@@ -13,6 +13,7 @@ import { Decoder } from "./interpreter/decoder.ts";
 import { Engine } from "./interpreter/engine.ts";
 import type { LiveCode } from "./interpreter/live-code.ts";
 import { Promotion } from "./interpreter/promotion.ts";
+import type { LoneRegion } from "./jit/jit.ts";
 import { MadeCode } from "./made-code.ts";
 import { Mmu } from "./memory/mmu.ts";
 import { instructionName } from "./next-instruction.ts";
@@ -260,13 +261,22 @@ export class FallbackCpu implements Cpu {
 
   /**
    * Executes the instruction at RIP, and neither takes interrupts nor delivers its fault.
-   * @param by the JIT, where it can: for tests
+   * @param region of it, by {@link translateOne}; the interpreter does it without
    * @returns the fault, and RIP is at the instruction; or undefined, and it has been executed
    */
-  executeOne(by: "interpreter" | "jit" = "interpreter"): CpuException | undefined {
-    const stop = by === "jit" ? this.#engine.stepTranslated() : this.#engine.step();
+  executeOne(region?: LoneRegion): CpuException | undefined {
+    const engine = this.#engine;
+    const stop = region === undefined ? engine.step() : engine.stepTranslated(region);
     this.#code.synchronise();
     return stop.kind === "fault" ? stop.exception : undefined;
+  }
+
+  /**
+   * The instruction at RIP translated by the JIT, if it does that: for tests. It is made with all others
+   * that are asked for before the first of them is executed, and lasts until {@link reset}.
+   */
+  translateOne(): LoneRegion | undefined {
+    return this.#engine.translateOne();
   }
 
   /** What was made of the guest's code: for tests. */

@@ -1,6 +1,6 @@
 import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
-import { Jit, type JitOptions } from "../jit/jit.ts";
+import { Jit, type JitOptions, type LoneRegion } from "../jit/jit.ts";
 import { REGION_LEFT } from "../jit/protocol.ts";
 import type { RegionTies } from "../jit/surroundings.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
@@ -246,19 +246,23 @@ export class Engine {
     return stop;
   }
 
-  /** As {@link step}, but by the JIT if it can: for tests. */
-  stepTranslated(): Stop {
+  /** A region of the instruction at RIP, if there is one that the JIT takes: for tests. */
+  translateOne(): LoneRegion | undefined {
     const place = this.#host.place();
     let block: Block | undefined;
-    const found = this.#attempt(() => {
+    this.#attempt(() => {
       block = this.#translator.block(place, true);
     });
     this.#clearFault();
-    const { jit } = this;
-    if (!found || block === undefined || jit === undefined) return this.step();
+    return block === undefined ? undefined : this.jit?.alone(block);
+  }
+
+  /** As {@link step}. @param region of the instruction at RIP */
+  stepTranslated(region: LoneRegion): Stop {
+    const run = region();
     this.#heldBack = this.budget - 1;
     this.budget = 1;
-    const next = jit.alone(block)(0);
+    const next = run(0);
     this.#settleFlags();
     const isDone = this.budget <= 0;
     this.budget += this.#heldBack;

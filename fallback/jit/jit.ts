@@ -50,6 +50,9 @@ export interface JitOptions {
   readonly onRegion?: ((made: MadeRegion) => void) | undefined;
 }
 
+/** For tests: gives a region's function, which takes what `REGION_SIGNATURE` says. */
+export type LoneRegion = () => (depth: number) => bigint;
+
 /** Figures for `--stats`. */
 export interface JitFigures {
   regions: number;
@@ -259,8 +262,11 @@ export class Jit {
     }
   }
 
-  /** One block as a function that leaves nothing to others that it could do: for tests. */
-  alone(block: Block): (depth: number) => bigint {
+  /**
+   * One block as a function that leaves nothing to others that it could do: for tests, which may have
+   * many made before they ask for the first, as `RegionMaker.alone` has it.
+   */
+  alone(block: Block): LoneRegion {
     this.#makeRoom();
     const place = placeOf(block.address, block.user);
     this.#experience.slow.add(place);
@@ -268,7 +274,7 @@ export class Jit {
     const graph = discover(block, {
       ...{ executed: () => undefined, learnt: () => [], wordAt: () => undefined },
     });
-    return this.#maker.make(graph).function as (depth: number) => bigint;
+    return this.#maker.alone(graph) as LoneRegion;
   }
 
   /** A region has often been left by a record. */

@@ -9,30 +9,46 @@ const WASM_PAGE = 65536;
 export interface RegionCommons extends Support {
   /** Index of the type of regions. */
   readonly regionType: number;
-  /** Index of the region's own function. */
+  /** Index of the first region's function. */
   readonly self: number;
 }
 
-/** Modules with one function each, exported as `region`: all alike but for its body. */
+/** Modules of regions: all alike but for the functions' number and bodies. */
 export class RegionModules {
   readonly commons: RegionCommons;
+  readonly #shared: boolean;
+  /** Of a module with one function. */
   readonly #head: Uint8Array;
 
   /** @param shared whether the memory is a shared one */
   constructor(shared: boolean) {
-    const module = new ModuleBuilder();
-    const regionType = module.typeIndex(REGION_SIGNATURE);
-    module.importMemory("jit", "memory", RAM_BASE / WASM_PAGE, shared);
-    module.importTable("jit", "regions");
-    const support = supportOf(module);
-    const self = module.addFunction(REGION_SIGNATURE);
-    module.exportFunction("region", self);
-    this.commons = { ...support, regionType, self };
-    this.#head = module.head();
+    this.#shared = shared;
+    const { commons, head } = begin(shared, 1);
+    this.commons = commons;
+    this.#head = head;
   }
 
-  /** @param body made with {@link commons} */
-  module(body: Uint8Array): Uint8Array<ArrayBuffer> {
-    return joined(this.#head, [body]);
+  /**
+   * The first function is exported as `region`, others under names of their own behind it.
+   * @param bodies made with {@link commons}, but that each one's own index counts on from `self`
+   */
+  module(bodies: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+    const { length } = bodies;
+    return joined(length === 1 ? this.#head : begin(this.#shared, length).head, bodies);
   }
+}
+
+/** Everything but the bodies of a module with so many functions. */
+function begin(shared: boolean, functions: number): { commons: RegionCommons; head: Uint8Array } {
+  const module = new ModuleBuilder();
+  const regionType = module.typeIndex(REGION_SIGNATURE);
+  module.importMemory("jit", "memory", RAM_BASE / WASM_PAGE, shared);
+  module.importTable("jit", "regions");
+  const support = supportOf(module);
+  const self = module.addFunction(REGION_SIGNATURE);
+  module.exportFunction("region", self);
+  for (let number = 1; number < functions; number++) {
+    module.exportFunction(`region${number}`, module.addFunction(REGION_SIGNATURE));
+  }
+  return { commons: { ...support, regionType, self }, head: module.head() };
 }

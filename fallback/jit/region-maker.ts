@@ -42,6 +42,25 @@ export interface MadeRegion {
   readonly module: Uint8Array;
 }
 
+/** A region's code, and what else became known as it was made. */
+interface Emitted
+  extends Pick<
+    Region,
+    "segments" | "exits" | "procedures" | "calls" | "usesX87" | "slow" | "thorough" | "windows"
+  > {
+  readonly body: Uint8Array;
+  readonly unitControls: number;
+  /** The place in the table of regions of what is at a linear address. */
+  slotAt(linear: bigint): number;
+}
+
+/** Regions that share a module. */
+interface Group {
+  readonly bodies: Uint8Array[];
+  usesX87: boolean;
+  functions: readonly unknown[] | undefined;
+}
+
 type JitImports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /** What regions refer to outside of their code: the JIT has one of each. */
@@ -71,10 +90,12 @@ export class RegionMaker {
   readonly #means: RegionMeans;
   readonly #procedures: Procedure[] = [];
   #modules: RegionModules | undefined;
-  /** Regions that have imported the table. */
+  /** Modules of regions that have imported the table. */
   #made = 0;
   #imports: JitImports | undefined;
   #hasX87 = false;
+  /** Those of {@link alone} that have no module yet. */
+  #group: Group | undefined;
 
   constructor(means: RegionMeans) {
     this.#means = means;
@@ -94,6 +115,7 @@ export class RegionMaker {
   /** All regions have been dropped. */
   clear(): void {
     this.#procedures.length = 0;
+    this.#group = undefined;
   }
 
   /** Leaves room for procedures of an earlier run. */
@@ -111,7 +133,62 @@ export class RegionMaker {
   }
 
   make(graph: Graph): Region {
-    const { view, records, table, experience, windows, around, onRegion } = this.#means;
+    const { block } = graph.entry;
+    const { body, unitControls, slotAt, ...facts } = this.#emit(graph, 0);
+    const module = this.#modulesOf().module([body]);
+    const blocks = [...new Set(graph.nodes.map((node) => node.block))];
+    this.#means.onRegion?.({ blocks, module });
+    return {
+      ...facts,
+      linear: block.linear,
+      address: block.address,
+      codeSize: block.codeSize,
+      rip: block.rip,
+      limit: block.limit,
+      user: block.user,
+      slot: slotAt(block.linear),
+      pages: pagesOf(blocks),
+      spans: blocks.flatMap(spansOf),
+      covers: graph.nodes.filter(isOwn).map(({ block: { address } }) => address),
+      unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
+      instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
+      module,
+      function: this.#functions(module, facts.usesX87)[0],
+      looks: 0,
+    };
+  }
+
+  /**
+   * A region that nothing leads to: for tests. It gets a module with all others that are made before
+   * the first of them is asked for, and all of them are gone when all regions are.
+   */
+  alone(graph: Graph): () => unknown {
+    this.#group ??= { bodies: [], usesX87: false, functions: undefined };
+    const group = this.#group;
+    const index = group.bodies.length;
+    const { body, usesX87 } = this.#emit(graph, index);
+    group.bodies.push(body);
+    group.usesX87 ||= usesX87;
+    return () => {
+      group.functions ??= this.#finish(group);
+      return group.functions[index];
+    };
+  }
+
+  #finish(group: Group): readonly unknown[] {
+    if (group !== this.#group) throw new Error("the region is gone");
+    this.#group = undefined;
+    return this.#functions(this.#modulesOf().module(group.bodies), group.usesX87);
+  }
+
+  #modulesOf(): RegionModules {
+    this.#modules ??= new RegionModules(this.#means.around.shared);
+    return this.#modules;
+  }
+
+  /** @param index of its function among those of its module */
+  #emit(graph: Graph, index: number): Emitted {
+    const { view, records, table, experience, windows, around } = this.#means;
     const { block } = graph.entry;
     const unitControls = readUnitControls(view);
     const { segments } = around.place();
@@ -132,10 +209,10 @@ export class RegionMaker {
     const firstExit = records.next;
     const firstProcedure = this.#procedures.length;
     let usesX87 = false;
-    this.#modules ??= new RegionModules(around.shared);
-    const { commons } = this.#modules;
+    const { commons } = this.#modulesOf();
     const body = new RegionCode(graph, {
       ...commons,
+      self: commons.self + index,
       slow: slow ? commons.slow : undefined,
       rights: isElsewhere ? (block.user ? TLB_OF_USER : 0) : undefined,
       windows: known,
@@ -155,25 +232,11 @@ export class RegionMaker {
       jumpRecord: (from) => this.#jumpRecord(from),
       slotOf: (rip) => slotAt(linearIn(block, rip)),
     }).build();
-    const module = this.#modules.module(body);
-    const blocks = [...new Set(graph.nodes.map((node) => node.block))];
-    onRegion?.({ blocks, module });
     return {
-      linear: block.linear,
-      address: block.address,
-      codeSize: block.codeSize,
-      rip: block.rip,
-      limit: block.limit,
+      body,
+      unitControls,
+      slotAt,
       segments,
-      user: block.user,
-      slot: slotAt(block.linear),
-      pages: pagesOf(blocks),
-      spans: blocks.flatMap(spansOf),
-      covers: graph.nodes.filter(isOwn).map(({ block: { address } }) => address),
-      unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
-      instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
-      module,
-      function: this.#function(module, usesX87),
       exits: [firstExit, records.next],
       procedures: [firstProcedure, this.#procedures.length],
       calls,
@@ -181,7 +244,6 @@ export class RegionMaker {
       slow,
       thorough,
       windows: known?.number,
-      looks: 0,
     };
   }
 
@@ -193,7 +255,7 @@ export class RegionMaker {
       this.#procedures[number] = { codeSize, bytes, instruction: undefined };
     }
     for (const [record, address] of kept.jumps) jumps.add(record, address);
-    return { ...kept, function: this.#function(kept.module, kept.usesX87), looks: 0 };
+    return { ...kept, function: this.#functions(kept.module, kept.usesX87)[0], looks: 0 };
   }
 
   /** What is to be kept of a region. */
@@ -231,13 +293,13 @@ export class RegionMaker {
     return code.subarray(start, start + (instruction?.length ?? 0));
   }
 
-  /** Makes a module's function. */
-  #function(module: Uint8Array<ArrayBuffer>, usesX87: boolean): unknown {
+  /** Makes a module's functions. */
+  #functions(module: Uint8Array<ArrayBuffer>, usesX87: boolean): readonly unknown[] {
     if (usesX87 && !this.#hasX87) this.#addX87();
     this.#imports ??= this.#makeImports();
     this.#made++;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module), this.#imports);
-    return instance.exports.region;
+    return Object.values(instance.exports);
   }
 
   #jumpRecord(block: Block): number {

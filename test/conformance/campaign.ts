@@ -1,7 +1,15 @@
 import { SeededRandom } from "../support/random.ts";
 import type { Backgrounds } from "./backgrounds.ts";
-import { compare, type Difference } from "./compare.ts";
-import { BATCH, type Judge, type Mode, type SnippetCpu, type SnippetResult } from "./driver.ts";
+import { compare, type Difference, isSame } from "./compare.ts";
+import {
+  BATCH,
+  type Judge,
+  type Mode,
+  PREPARED,
+  type Snippet,
+  type SnippetCpu,
+  type SnippetResult,
+} from "./driver.ts";
 import type { TestForm } from "./forms.ts";
 import { type GeneratedTest, generate } from "./generate.ts";
 import { differsByVendor, undefinedHere } from "./vendor.ts";
@@ -47,6 +55,7 @@ export function* judgedTests(
   options: CampaignOptions,
   judge: Judge,
   onLost: OnLost = () => {},
+  prepare: (snippets: readonly Snippet[]) => void = () => {},
 ): Generator<JudgedTest> {
   const { modes, seed, first, count, backgrounds } = options;
   const forms = options.forms.filter((form) => form.modes.some((mode) => modes.includes(mode)));
@@ -64,6 +73,9 @@ export function* judgedTests(
     });
     const results = judge.runAll(tests.map(({ snippet }) => snippet));
     for (const [offset, test] of tests.entries()) {
+      if (offset % PREPARED === 0) {
+        prepare(tests.slice(offset, offset + PREPARED).map(({ snippet }) => snippet));
+      }
       const [index, expected] = [start + offset, results[offset]];
       if (expected === undefined) onLost(index, test);
       else yield { index, test, expected };
@@ -82,14 +94,18 @@ export function* failures(
   coverage: Map<string, FormCoverage>,
   onLost: OnLost = () => {},
 ): Generator<Failure> {
-  for (const { index, test, expected } of judgedTests(options, judge, onLost)) {
+  const prepare = (snippets: readonly Snippet[]): void => {
+    for (const suspect of suspects) suspect.prepare?.(snippets);
+  };
+  for (const { index, test, expected } of judgedTests(options, judge, onLost, prepare)) {
     const counts = coverage.get(test.form.name) ?? { compared: 0, faults: 0 };
     counts.compared++;
     if (expected.fault !== undefined) counts.faults++;
     coverage.set(test.form.name, counts);
-    const undefinedParts = undefinedHere(test, expected);
     for (const suspect of suspects) {
-      const differences = compare(expected, suspect.run(test.snippet), undefinedParts);
+      const actual = suspect.run(test.snippet);
+      if (isSame(expected, actual)) continue;
+      const differences = compare(expected, actual, undefinedHere(test, expected));
       if (differences.length > 0) yield { index, test, suspect, differences };
     }
   }

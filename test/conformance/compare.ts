@@ -54,6 +54,11 @@ export function describeBytes(bytes: Uint8Array): string {
 const sameFault = (a: Fault | undefined, b: Fault | undefined): boolean =>
   a?.vector === b?.vector && a?.errorCode === b?.errorCode && a?.cr2 === b?.cr2;
 
+/** Whether two results have no difference at all, which is soon found out. */
+export const isSame = (expected: SnippetResult, actual: SnippetResult): boolean =>
+  sameFault(expected.fault, actual.fault) &&
+  Buffer.compare(expected.state.bytes, actual.state.bytes) === 0;
+
 /** The differences of two results, but for what is undefined. */
 export function compare(
   expected: SnippetResult,

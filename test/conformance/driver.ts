@@ -33,8 +33,13 @@ export interface SnippetResult {
 /** What every processor under test implements. */
 export interface SnippetCpu {
   readonly name: string;
-  /** Executes one instruction. The snippet's own state must stay as it is. */
+  /**
+   * Executes one instruction. The snippet's own state must stay as it is; the result's may be another's
+   * with the next call.
+   */
   run(snippet: Snippet): SnippetResult;
+  /** {@link run} is about to be called for each of these, of which there are {@link PREPARED} at most. */
+  prepare?(snippets: readonly Snippet[]): void;
 }
 
 /** A processor whose results are true by definition; faster in batches. */
@@ -48,6 +53,9 @@ export interface Judge {
 
 /** Snippets that a judge is given at once. */
 export const BATCH = 2048;
+
+/** Snippets that a processor under test can be prepared for at once. */
+export const PREPARED = 256;
 
 /** Vectors that push an error code (Intel SDM vol. 3A table 6-1). */
 export const PUSHES_ERROR_CODE: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14, 17, 21]);

@@ -72,11 +72,3 @@ export function readOnlyContents(): Uint8Array {
     (_, offset) => ~(offset * offset + (offset >> 3)) & 0xff,
   );
 }
-
-/** The page at {@link CODE_PAGE} for a snippet of these bytes. */
-export function codeContents(code: Uint8Array): Uint8Array {
-  const page = new Uint8Array(PAGE).fill(CODE_FILL);
-  page.set(code, CODE - CODE_PAGE);
-  page.set(MARKER, CODE - CODE_PAGE + code.length);
-  return page;
-}

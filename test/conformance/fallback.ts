@@ -2,23 +2,33 @@ import type { FallbackCpu } from "../../fallback/cpu.ts";
 import type { CpuException } from "../../fallback/exceptions.ts";
 import { readFxImage, writeFxImage } from "../../fallback/fx-image.ts";
 import { createFallbackCpu, type KeptInterpreter } from "../../fallback/index.ts";
-import { STATE } from "../../fallback/state.ts";
+import type { LoneRegion } from "../../fallback/jit/jit.ts";
+import { SEGMENT, SEGMENT_INDEX, STATE, STATE_BYTES, segmentOffset } from "../../fallback/state.ts";
 import { VirtualClock } from "../../src/core/clock.ts";
 import type { Segment } from "../../src/core/cpu.ts";
+import { RAM_OFFSET } from "../../src/core/guest-memory.ts";
 import { type Gpa, gpa } from "../../src/core/units.ts";
 import { allocateMemory } from "../../src/machine/memory.ts";
 import { CpuState } from "./cpu-state.ts";
-import { PAGE_FAULT, type Snippet, type SnippetCpu, type SnippetResult } from "./driver.ts";
 import {
+  type Mode,
+  PAGE_FAULT,
+  type Snippet,
+  type SnippetCpu,
+  type SnippetResult,
+} from "./driver.ts";
+import {
+  CODE,
+  CODE_FILL,
   CODE_PAGE,
   CODE_SELECTOR,
   CR0,
   CR4,
-  codeContents,
   DATA,
   DATA_SELECTOR,
   DATA_SIZE,
   EFER,
+  MARKER,
   PAGE,
   READ_ONLY,
   readOnlyContents,
@@ -26,6 +36,7 @@ import {
   XCR0,
 } from "./environment.ts";
 import { PageTables, PTE } from "./page-tables.ts";
+import { CODE_SLOT } from "./record.ts";
 import { systemPage, systemRegisters } from "./system-page.ts";
 
 const CODE_ATTRIBUTES = { 64: 0xa0fb, 32: 0xc0fb } as const;
@@ -33,10 +44,11 @@ const DATA_ATTRIBUTES = 0xc0f3;
 const FIXED_FLAGS = 0x202n;
 /** A repeated instruction works through its elements a part at a time. */
 const MAX_PARTS = 1 << 20;
-const GPRS = [
-  ...(["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"] as const),
-  ...(["r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"] as const),
-] as const;
+const GPRS = 16;
+const FS_BASE = segmentOffset(SEGMENT_INDEX.fs) + SEGMENT.BASE;
+const GS_BASE = segmentOffset(SEGMENT_INDEX.gs) + SEGMENT.BASE;
+/** Where a snippet is in its page. */
+const SNIPPET = CODE - CODE_PAGE;
 
 const RSP = 4;
 /** Linear addresses, where snippets do not reach: tables, the stack of handlers, handlers. */
@@ -56,6 +68,13 @@ export class Fallback implements SnippetCpu {
   readonly #data: Uint8Array;
   readonly #stack: DataView;
   readonly #root: Gpa;
+  /** Guest physical address of {@link #code}. */
+  readonly #codeAddress: Gpa;
+  /** Of the processor, but for what snippets have of their own. */
+  readonly #images: Readonly<Record<Mode, Uint8Array>>;
+  readonly #result = new CpuState();
+  /** What was made of those that it has been prepared for. */
+  readonly #regions = new Map<Snippet, LoneRegion | undefined>();
 
   /**
    * @param keptInterpreter the interpreter to use; that of a start unless given
@@ -82,7 +101,8 @@ export class Fallback implements SnippetCpu {
       tables.map(linear, address, flags, size / PAGE);
       return ram.slice(gpa(address), size);
     };
-    this.#code = place(CODE_PAGE, PAGE, PTE.USER);
+    this.#code = place(CODE_PAGE, PAGE, PTE.USER).fill(CODE_FILL);
+    this.#codeAddress = gpa(this.#code.byteOffset - RAM_OFFSET);
     this.#data = place(DATA, DATA_SIZE, PTE.USER | PTE.WRITABLE | PTE.NO_EXECUTE);
     place(READ_ONLY, PAGE, PTE.USER | PTE.NO_EXECUTE).set(readOnlyContents());
     const handler = (vector: number): number => HANDLERS + vector;
@@ -92,54 +112,79 @@ export class Fallback implements SnippetCpu {
     const stackBytes = place(STACK_PAGE, PAGE, PTE.WRITABLE);
     this.#stack = new DataView(stackBytes.buffer, stackBytes.byteOffset, PAGE);
     this.#root = tables.root;
+    this.#images = { 64: this.#image(64), 32: this.#image(32) };
+  }
+
+  prepare(snippets: readonly Snippet[]): void {
+    this.#regions.clear();
+    this.#cpu.reset();
+    for (const snippet of snippets) {
+      if (this.#by === "jit") this.#loadCode(snippet);
+      this.#regions.set(snippet, this.#by === "jit" ? this.#cpu.translateOne() : undefined);
+    }
   }
 
   run(snippet: Snippet): SnippetResult {
+    if (!this.#regions.has(snippet)) this.prepare([snippet]);
+    const region = this.#regions.get(snippet);
     this.#load(snippet);
     const start = this.#cpu.processor.rip;
     let fault: CpuException | undefined;
     for (let part = 0; part < MAX_PARTS; part++) {
-      fault = this.#cpu.executeOne(this.#by);
+      fault = this.#cpu.executeOne(region);
       const repeats = this.#cpu.processor.rip === start && isString(snippet.code);
       if (fault !== undefined || !repeats) break;
     }
-    return this.#result(fault);
+    return this.#finish(fault);
   }
 
-  #load({ mode, code, state }: Snippet): void {
+  #image(mode: Mode): Uint8Array {
     const cpu = this.#cpu;
     cpu.reset();
-    this.#code.set(codeContents(code));
-    this.#data.set(state.data);
     const data = segment(DATA_SELECTOR, DATA_ATTRIBUTES);
-    const registers = cpu.readRegisters();
-    GPRS.forEach((name, index) => {
-      registers[name] = state.gpr(index);
-    });
     cpu.writeRegisters({
-      ...registers,
+      ...cpu.readRegisters(),
       ...{ cr0: CR0, cr3: BigInt(this.#root), cr4: CR4, efer: EFER },
       ...systemRegisters(SYSTEM_PAGE),
-      ...{ ss: data, ds: data, es: data },
-      fs: { ...data, base: state.fsBase },
-      gs: { ...data, base: state.gsBase },
+      ...{ ss: data, ds: data, es: data, fs: data, gs: data },
       cs: segment(CODE_SELECTOR[mode], CODE_ATTRIBUTES[mode]),
-      rip: state.rip,
-      rflags: (state.rflags & VISIBLE_FLAGS) | FIXED_FLAGS,
+      rip: BigInt(CODE),
     });
     cpu.processor.setField(STATE.XCR0, XCR0);
-    writeFxImage(cpu.processor, state.fx);
+    const image = new Uint8Array(STATE_BYTES);
+    cpu.copyState(image);
+    return image;
   }
 
-  #result(fault: CpuException | undefined): SnippetResult {
+  #loadCode({ mode, code }: Snippet): void {
+    this.#cpu.mmu.noticeWrite(this.#codeAddress + SNIPPET, CODE_SLOT);
+    this.#code.fill(CODE_FILL, SNIPPET, SNIPPET + CODE_SLOT);
+    this.#code.set(code, SNIPPET);
+    this.#code.set(MARKER, SNIPPET + code.length);
+    this.#cpu.replaceState(this.#images[mode]);
+  }
+
+  #load(snippet: Snippet): void {
+    const { state } = snippet;
+    this.#loadCode(snippet);
+    this.#data.set(state.data);
     const { processor: p } = this.#cpu;
-    const state = new CpuState();
-    for (let index = 0; index < GPRS.length; index++) state.setGpr(index, p.gpr(index));
+    for (let index = 0; index < GPRS; index++) p.setGpr(index, state.gpr(index));
+    p.rip = state.rip;
+    p.rflags = Number((state.rflags & VISIBLE_FLAGS) | FIXED_FLAGS);
+    p.setField(FS_BASE, state.fsBase);
+    p.setField(GS_BASE, state.gsBase);
+    writeFxImage(p, state.fx);
+  }
+
+  #finish(fault: CpuException | undefined): SnippetResult {
+    const { processor: p } = this.#cpu;
+    const state = this.#result;
+    for (let index = 0; index < GPRS; index++) state.setGpr(index, p.gpr(index));
     state.rip = p.rip;
     state.rflags = BigInt(p.rflags) & VISIBLE_FLAGS;
-    const registers = this.#cpu.readRegisters();
-    state.fsBase = registers.fs.base;
-    state.gsBase = registers.gs.base;
+    state.fsBase = p.field(FS_BASE);
+    state.gsBase = p.field(GS_BASE);
     state.fx.set(readFxImage(p));
     state.data.set(this.#data);
     if (fault === undefined) return p.cpl === 0 ? this.#inHandler(state) : { state };

@@ -177,6 +177,28 @@ class Dummy implements SnippetCpu, Judge {
   }
 }
 
+describe.each(["interpreter", "jit"] as const)("what the %s has been prepared for", (by) => {
+  test("has the same results as each snippet by itself", () => {
+    const snippets = Array.from({ length: 400 }, (_, seed) => {
+      const random = new SeededRandom(seed);
+      const form = random.pick(forms);
+      return generate(form, random.pick(form.modes), random, backgrounds).snippet;
+    });
+    const cpu = new Fallback(undefined, by);
+    const alone = snippets.map((snippet) => {
+      const { state, fault } = cpu.run(snippet);
+      return { state: state.clone(), fault };
+    });
+    cpu.prepare(snippets);
+    // One that it has not been prepared for in between.
+    for (const index of [...snippets.keys(), 7]) {
+      const [snippet, expected] = [snippets[index] as Snippet, alone[index] as SnippetResult];
+      expect(compare(expected, cpu.run(snippet))).toEqual([]);
+      if (index === 300) cpu.run({ ...snippet });
+    }
+  });
+});
+
 describe("a failure", () => {
   const [right, wrong] = [new Dummy(false), new Dummy(true)];
   const failing = Array.from({ length: 50 }, (_, seed) => generated("ADD", "01 Ev,Gv", seed)).find(

@@ -17,15 +17,15 @@ export interface RegionCommons extends Support {
 export class RegionModules {
   readonly commons: RegionCommons;
   readonly #shared: boolean;
-  /** Of a module with one function. */
-  readonly #head: Uint8Array;
+  /** By the functions' number. */
+  readonly #heads = new Map<number, Uint8Array>();
 
   /** @param shared whether the memory is a shared one */
   constructor(shared: boolean) {
     this.#shared = shared;
     const { commons, head } = begin(shared, 1);
     this.commons = commons;
-    this.#head = head;
+    this.#heads.set(1, head);
   }
 
   /**
@@ -34,7 +34,9 @@ export class RegionModules {
    */
   module(bodies: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
     const { length } = bodies;
-    return joined(length === 1 ? this.#head : begin(this.#shared, length).head, bodies);
+    const head = this.#heads.get(length) ?? begin(this.#shared, length).head;
+    this.#heads.set(length, head);
+    return joined(head, bodies);
   }
 }
 

@@ -66,14 +66,13 @@ export class RunningState {
   complete(): void {
     const fn = this.#fn;
     const made = fn.code.bytes;
-    const whole = new ByteSink();
+    fn.code = new ByteSink();
     let from = 0;
     for (const { at, depth, fill } of this.#gaps) {
-      whole.append(made.subarray(from, at));
-      whole.append(fn.apart(depth, fill));
+      fn.code.append(made.subarray(from, at));
+      fn.at(depth, fill);
       from = at;
     }
-    whole.append(made.subarray(from));
-    fn.code = whole;
+    fn.code.append(made.subarray(from));
   }
 }

@@ -164,17 +164,12 @@ export class FunctionBuilder {
     return this.#depth;
   }
 
-  /** Code that is going to be put in elsewhere. @param depth that of the place */
-  apart(depth: number, body: () => void): Uint8Array {
-    const { code } = this;
+  /** Lets `body` append code as if it stood somewhere else. @param depth that of the place */
+  at(depth: number, body: () => void): void {
     const here = this.#depth;
-    this.code = new ByteSink();
     this.#depth = depth;
     body();
-    const made = this.code.bytes;
-    this.code = code;
     this.#depth = here;
-    return made;
   }
 
   /** The body as it stands in the code section. */

@@ -5,7 +5,6 @@ import {
   BATCH,
   type Judge,
   type Mode,
-  PREPARED,
   type Snippet,
   type SnippetCpu,
   type SnippetResult,
@@ -71,11 +70,10 @@ export function* judgedTests(
         if (!differsByVendor(test)) return test;
       }
     });
-    const results = judge.runAll(tests.map(({ snippet }) => snippet));
+    const snippets = tests.map(({ snippet }) => snippet);
+    const results = judge.runAll(snippets);
+    prepare(snippets);
     for (const [offset, test] of tests.entries()) {
-      if (offset % PREPARED === 0) {
-        prepare(tests.slice(offset, offset + PREPARED).map(({ snippet }) => snippet));
-      }
       const [index, expected] = [start + offset, results[offset]];
       if (expected === undefined) onLost(index, test);
       else yield { index, test, expected };
@@ -108,5 +106,7 @@ export function* failures(
       const differences = compare(expected, actual, undefinedHere(test, expected));
       if (differences.length > 0) yield { index, test, suspect, differences };
     }
+    expected.state.giveUp();
+    test.snippet.state.giveUp();
   }
 }

@@ -34,6 +34,8 @@ const ST_STRIDE = 16;
 const ST_SIZE = 10;
 const XMM_SIZE = 16;
 
+const spare: CpuState[] = [];
+
 /**
  * What user code can see: registers and the two data pages, in one flat image, so that states can
  * be copied, compared and recorded as bytes.
@@ -55,7 +57,19 @@ export class CpuState {
   }
 
   clone(): CpuState {
-    return new CpuState(this.bytes.slice());
+    const copy = CpuState.ofAnything();
+    copy.bytes.set(this.bytes);
+    return copy;
+  }
+
+  /** One whose bytes have yet to be set, all of them. */
+  static ofAnything(): CpuState {
+    return spare.pop() ?? new CpuState();
+  }
+
+  /** Nobody looks at it any more: {@link ofAnything} may return it, since making one takes long. */
+  giveUp(): void {
+    spare.push(this);
   }
 
   /** @param register 0 to 15 in encoding order */

@@ -38,7 +38,7 @@ export interface SnippetCpu {
    * with the next call.
    */
   run(snippet: Snippet): SnippetResult;
-  /** {@link run} is about to be called for each of these, of which there are {@link PREPARED} at most. */
+  /** {@link run} is about to be called for each of these, of which there are {@link BATCH} at most. */
   prepare?(snippets: readonly Snippet[]): void;
 }
 
@@ -51,11 +51,8 @@ export interface Judge {
   runAll(snippets: readonly Snippet[]): (SnippetResult | undefined)[];
 }
 
-/** Snippets that a judge is given at once. */
+/** Snippets that a judge is given at once, and that a processor under test is prepared for at once. */
 export const BATCH = 2048;
-
-/** Snippets that a processor under test can be prepared for at once. */
-export const PREPARED = 256;
 
 /** Vectors that push an error code (Intel SDM vol. 3A table 6-1). */
 export const PUSHES_ERROR_CODE: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14, 17, 21]);

@@ -1,25 +1,23 @@
 /**
  * `npm run test:silicon -- [--count N] [--seed S] [--cpu NAME[,NAME]] [--forms REGEXP] [--mode 32|64]
- * [--first INDEX] [--failures N] [--document FILE] [--record FILE]`
+ * [--first INDEX] [--failures N] [--jobs N] [--document FILE] [--record FILE]`
  *
- * Random single instructions on the real processor and on some of ours. Exit status 1 when they
- * differ anywhere.
+ * Random single instructions on the real processor and on some of ours, by several processes if there
+ * are `--jobs`. Exit status 1 when they differ anywhere.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
 import { FAMILIES } from "../../fallback/isa/table.ts";
 import { Backgrounds } from "./backgrounds.ts";
-import { type CampaignOptions, type FormCoverage, failures, judgedTests } from "./campaign.ts";
-import { compare } from "./compare.ts";
+import { type CampaignOptions, judgedTests } from "./campaign.ts";
 import { addCampaign } from "./coverage-document.ts";
-import type { SnippetCpu } from "./driver.ts";
 import { type TestForm, testForms } from "./forms.ts";
-import type { GeneratedTest } from "./generate.ts";
 import { HAND_WRITTEN } from "./hand-written-forms.ts";
-import { minimise } from "./minimise.ts";
+import { inProcesses, partsOf, serve } from "./processes.ts";
 import { PROCESSORS } from "./processors.ts";
-import { describeFailure } from "./report.ts";
 import { Silicon } from "./silicon.ts";
+import { add, differing, nothing, type Part, type Tally, Trials } from "./trials.ts";
 import { encodeVectors, type Vector } from "./vectors.ts";
 import { judgeIsAmd, recordable, undefinedHere } from "./vendor.ts";
 
@@ -32,13 +30,16 @@ const { values: options } = parseArgs({
     forms: { type: "string", default: "" },
     mode: { type: "string" },
     failures: { type: "string", default: "10" },
+    jobs: { type: "string", default: "1" },
     document: { type: "string" },
     record: { type: "string" },
     "hand-written": { type: "boolean", default: false },
+    // Among processes: this is one of the several.
+    serve: { type: "boolean", default: false },
   },
 });
 
-function number(name: "count" | "seed" | "first" | "failures"): number {
+function number(name: "count" | "seed" | "first" | "failures" | "jobs"): number {
   const value = Number(options[name]);
   if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} takes a whole number`);
   return value;
@@ -58,56 +59,62 @@ function campaign(silicon: Silicon): CampaignOptions {
   };
 }
 
-/** Minimised failures, one for each form; the others are counted. */
-function runTests(
-  silicon: Silicon,
-  suspects: readonly SnippetCpu[],
-  tests: CampaignOptions,
-): boolean {
-  const coverage = new Map<string, FormCoverage>();
-  const failed = new Map<string, number>();
-  const limit = number("failures");
-  const start = performance.now();
-  let lost = 0;
-  const onLost = (index: number, { form, snippet }: GeneratedTest): void => {
-    lost++;
-    const code = Buffer.from(snippet.code).toString("hex");
-    console.log(`test ${index}: ${form.name}, ${snippet.mode}-bit: ${code}: not judged`);
+/** Tests against the processors that `--cpu` names. */
+function trials(silicon: Silicon, tests: CampaignOptions): Trials {
+  const suspects = names().map((name) => {
+    const create = PROCESSORS.get(name);
+    if (create === undefined) {
+      throw new Error(`--cpu takes some of: ${[...PROCESSORS.keys()].join(", ")}`);
+    }
+    return create();
+  });
+  // Every function that the JIT makes for a test is called: V8 compiles them quicker all at once.
+  setFlagsFromString("--no-wasm-lazy-compilation");
+  return new Trials(silicon, suspects, tests, number("failures"));
+}
+
+const names = (): string[] => options.cpu.split(",");
+
+/** All tests, by this process or several, and what came of them: each tenth, where that takes long. */
+async function runTests(silicon: Silicon, tests: CampaignOptions): Promise<Tally> {
+  const sum = nothing();
+  const parts = partsOf(tests);
+  const onTally = (tally: Tally): void => {
+    const tenths = (): number => Math.floor((10 * sum.tests) / tests.count);
+    const before = tenths();
+    add(sum, tally);
+    if (before === tenths() || sum.tests === tests.count) return;
+    console.log(`${sum.tests} of ${tests.count} tests: ${differing(sum)} differ`);
   };
-  for (const failure of failures(tests, silicon, suspects, coverage, onLost)) {
-    const { index, test, suspect } = failure;
-    const name = `${test.form.name} (${suspect.name})`;
-    const before = failed.get(name) ?? 0;
-    failed.set(name, before + 1);
-    if (before > 0 || failed.size > limit) continue;
-    const smallest = minimise(test, silicon, suspect);
-    const expected = silicon.run(smallest.snippet);
-    const actual = suspect.run(smallest.snippet);
-    const differences = compare(expected, actual, undefinedHere(smallest, expected));
-    console.log(
-      `test ${index}: ${describeFailure(smallest, [silicon.name, suspect.name], differences)}\n`,
-    );
+  const jobs = number("jobs");
+  if (jobs > 1) {
+    await inProcesses(jobs, parts, onTally);
+    return sum;
   }
-  const names = suspects.map((suspect) => suspect.name);
-  const seconds = (performance.now() - start) / 1000;
-  for (const [name, count] of failed) console.log(`${String(count).padStart(7)} differ: ${name}`);
-  const total = [...failed.values()].reduce((sum, count) => sum + count, 0);
-  const faults = [...coverage.values()].reduce((sum, counts) => sum + counts.faults, 0);
+  const here = trials(silicon, tests);
+  for (const part of parts) onTally(here.run(part));
+  return sum;
+}
+
+/** The last lines. */
+function summarise(sum: Tally, tests: CampaignOptions, seconds: number): void {
+  const { coverage, failed, lost } = sum;
+  for (const [name, count] of Object.entries(failed)) {
+    console.log(`${String(count).padStart(7)} differ: ${name}`);
+  }
+  const forms = Object.values(coverage);
+  const faults = forms.reduce((all, counts) => all + counts.faults, 0);
   console.log(
-    `${names.join(" and ")} against ${silicon.name}, seed ${tests.seed}, ${tests.modes.join(" and ")}-bit: ` +
-      `${tests.count} tests of ${coverage.size} forms (${faults} faults), ${total} differ, ${lost} not judged; ` +
+    `${names().join(" and ")} against silicon, seed ${tests.seed}, ${tests.modes.join(" and ")}-bit: ` +
+      `${tests.count} tests of ${forms.length} forms (${faults} faults), ${differing(sum)} differ, ${lost} not judged; ` +
       `${Math.round(tests.count / seconds)} tests a second`,
   );
-  if (options.document !== undefined && total === 0) {
-    addToDocument(options.document, coverage, tests);
-  }
-  return total === 0;
 }
 
 /** Adds the counts of a campaign without differences to the document. */
 function addToDocument(
   file: string,
-  coverage: ReadonlyMap<string, FormCoverage>,
+  coverage: Tally["coverage"],
   { seed, count, modes }: CampaignOptions,
 ): void {
   let before = "";
@@ -118,7 +125,7 @@ function addToDocument(
   }
   const vendor = judgeIsAmd() ? "AMD" : "Intel";
   const campaign = { seed, tests: count, modes: modes.join(" and "), vendor };
-  writeFileSync(file, addCampaign(before, FAMILIES, coverage, campaign));
+  writeFileSync(file, addCampaign(before, FAMILIES, new Map(Object.entries(coverage)), campaign));
 }
 
 /** The same number of vectors for each form. */
@@ -148,15 +155,18 @@ try {
   const tests = campaign(silicon);
   if (options.record !== undefined) {
     record(options.record, silicon, tests);
+  } else if (options.serve) {
+    const here = trials(silicon, tests);
+    await serve((part: Part) => here.run(part));
   } else {
-    const suspects = options.cpu.split(",").map((name) => {
-      const create = PROCESSORS.get(name);
-      if (create === undefined) {
-        throw new Error(`--cpu takes some of: ${[...PROCESSORS.keys()].join(", ")}`);
-      }
-      return create();
-    });
-    process.exitCode = runTests(silicon, suspects, tests) ? 0 : 1;
+    const start = performance.now();
+    const sum = await runTests(silicon, tests);
+    summarise(sum, tests, (performance.now() - start) / 1000);
+    const agrees = differing(sum) === 0;
+    if (agrees && options.document !== undefined) {
+      addToDocument(options.document, sum.coverage, tests);
+    }
+    process.exitCode = agrees ? 0 : 1;
   }
 } finally {
   silicon.close();

@@ -2,7 +2,7 @@
  * How a snippet and its result are laid out for the programs that run them natively: under KVM
  * (`kvm-program.ts`) and in a process of the host (`native/silicon.c`).
  */
-import { CpuState, IMAGE, IMAGE_SIZE, REGISTERS_SIZE } from "./cpu-state.ts";
+import { CpuState, IMAGE, REGISTERS_SIZE } from "./cpu-state.ts";
 import {
   BREAKPOINT,
   DEBUG,
@@ -93,7 +93,7 @@ export function readRecord(
   { mode, code, state }: Snippet,
 ): SnippetResult {
   const view = new DataView(record.buffer, record.byteOffset, RECORD.DATA);
-  const result = new CpuState(new Uint8Array(IMAGE_SIZE));
+  const result = CpuState.ofAnything();
   result.bytes.set(record.subarray(0, REGISTERS_SIZE));
   result.bytes.set(record.subarray(RECORD.DATA), IMAGE.DATA);
   hideInvisible(result);

@@ -1,18 +1,5 @@
 import { spawnSync } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Bug, HostError } from "../../src/core/errors.ts";
 import { packageRoot } from "../../src/host/addon.ts";
@@ -26,11 +13,11 @@ import {
   type SnippetResult,
 } from "./driver.ts";
 import { RECORD, readRecord, wasRun, writeRecord } from "./record.ts";
+import { SiliconProcess } from "./silicon-process.ts";
 
-/** Longer than any batch takes; a snippet that loops for ever ends here. */
-const TIME_LIMIT_MS = 60_000;
+/** Longer than any snippet takes; one that loops for ever ends here. */
+const TIME_LIMIT_MS = 10_000;
 const NOP = 0x90;
-const SHARED_MEMORY = "/dev/shm";
 
 /**
  * The real processor: a process of this host (`native/silicon.c`) executes the snippets itself, and
@@ -42,30 +29,26 @@ export class Silicon implements SnippetCpu, Judge {
   readonly modes: readonly Mode[];
   /** Whether snippets may have bases of FS and GS other than zero: not every kernel lets them. */
   readonly segmentBases = userSetsBases();
-  readonly #timeLimit: number;
-  readonly #program: string;
-  /** A file without a name, and what was or will be in it. */
-  readonly #file: number;
+  readonly #process: SiliconProcess;
   readonly #records = new Uint8Array(BATCH * RECORD.SIZE);
 
   /**
-   * @param timeLimit milliseconds that a batch may take at most
+   * @param timeLimit milliseconds of processor time that a snippet may take at least
    * @throws HostError when the program cannot be compiled, or not run here
    */
   constructor(timeLimit = TIME_LIMIT_MS) {
-    this.#timeLimit = timeLimit;
     const root = packageRoot();
     const source = join(root, "test", "conformance", "native", "silicon.c");
-    this.#program = join(root, "dist", "silicon");
-    if (isNewer(source, this.#program)) compile(source, this.#program);
-    this.#file = openNamelessFile();
+    const program = join(root, "dist", "silicon");
+    if (isNewer(source, program)) compile(source, program);
+    this.#process = new SiliconProcess(program, this.#records, timeLimit);
     const runs = (mode: Mode): boolean =>
       this.run({ mode, code: Uint8Array.of(NOP), state: plainState() }).fault === undefined;
     this.modes = ([64, 32] as const).filter(runs);
   }
 
   close(): void {
-    closeSync(this.#file);
+    this.#process.close();
   }
 
   /** @throws Bug when the processor does not come back from it */
@@ -87,12 +70,9 @@ export class Silicon implements SnippetCpu, Judge {
     batch.forEach((snippet, index) => {
       writeRecord(this.#record(index), snippet);
     });
-    const length = batch.length * RECORD.SIZE;
-    writeSync(this.#file, this.#records, 0, length, 0);
-    // The program does not survive every snippet: another goes on behind the one that ended it.
+    // The process does not survive every snippet: another goes on behind the one that ended it.
     for (let next = 0; next < batch.length; next++) {
-      this.#execute(next, batch.length);
-      readSync(this.#file, this.#records, 0, length, 0);
+      this.#process.run(next, batch.length);
       while (next < batch.length && wasRun(this.#record(next))) next++;
     }
     return batch.map((snippet, index) => {
@@ -103,19 +83,6 @@ export class Silicon implements SnippetCpu, Judge {
 
   #record(index: number): Uint8Array<ArrayBuffer> {
     return this.#records.subarray(index * RECORD.SIZE, (index + 1) * RECORD.SIZE);
-  }
-
-  /** Has the program work through the records from one number up to another. */
-  #execute(first: number, end: number): void {
-    const { stderr, error } = spawnSync(this.#program, [String(first), String(end)], {
-      stdio: [this.#file, "ignore", "pipe"],
-      timeout: this.#timeLimit,
-      killSignal: "SIGKILL",
-    });
-    if (error !== undefined && (error as NodeJS.ErrnoException).code !== "ETIMEDOUT") {
-      throw new HostError(`cannot run ${this.#program}`, { cause: error });
-    }
-    if (stderr.length > 0) throw new HostError(stderr.toString().trim());
   }
 }
 
@@ -130,15 +97,6 @@ function userSetsBases(): boolean {
     return (vector.getBigUint64(at + 8, true) & HWCAP2_FSGSBASE) !== 0n;
   }
   return false;
-}
-
-function openNamelessFile(): number {
-  const folder = mkdtempSync(
-    join(existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir(), "silicon-"),
-  );
-  const file = openSync(join(folder, "records"), "w+");
-  rmSync(folder, { recursive: true });
-  return file;
 }
 
 function isNewer(source: string, target: string): boolean {

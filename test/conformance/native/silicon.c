@@ -1,9 +1,12 @@
 /*
- * silicon FIRST END
+ * silicon LIMIT RECORDS
  *
- * Runs single instructions natively, in this very process: standard input is a file of at least
- * END records, of which those from FIRST on are run one after the other and changed in place. See
- * ../record.ts for records and ../environment.ts for the world that an instruction finds.
+ * Runs single instructions natively, in this very process: standard input is a file of RECORDS
+ * records, which are run one after the other and changed in place. See ../record.ts for records and
+ * ../environment.ts for the world that an instruction finds. Which are run is read from descriptor 3,
+ * as two 32-bit numbers: the first, and behind the last. When they have been, a byte goes to standard
+ * output. An instruction that takes more than LIMIT milliseconds of processor time ends the process,
+ * when it has taken twice as many at the latest.
  *
  * Faults come as signals, whose frames hold what the processor reported. Once set up, the process
  * gives up all system calls but read, write, exit and sigreturn: no instruction can do harm.
@@ -24,6 +27,7 @@
 #include <sys/prctl.h>
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -48,6 +52,7 @@
 #define PAGE_PRESENT 1
 /* What the kernel calls user addresses ends a page early. */
 #define USER_END 0x7ffffffff000u
+#define COMMANDS 3
 
 struct record {
     uint64_t gpr[16];
@@ -80,6 +85,8 @@ uint64_t host_rsp, host_fs_base;
 /* Whether RDFSBASE and its like may be used. */
 uint32_t bases;
 static volatile int running;
+/* Instructions run so far, and when the timer last expired. */
+static volatile uint64_t runs, runs_before;
 static uint8_t *writable_code;
 
 /* Loads the current record's registers and goes to its code; returns when that is over. */
@@ -174,6 +181,16 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~0xffffLL) | CODE_64;
 }
 
+/* Ends the process if the instruction is the one that was under way the last time. */
+static void on_time(int signal)
+{
+    __builtin_ia32_writeeflags_u64(FIXED_FLAGS);
+    (void)signal;
+    if (running && runs == runs_before)
+        leave(4);
+    runs_before = runs;
+}
+
 static uint8_t *map(uint32_t address, size_t size, int protection, int file)
 {
     int flags = MAP_POPULATE | (address != 0 ? MAP_FIXED_NOREPLACE : 0);
@@ -247,9 +264,22 @@ static void catch_faults(void)
             fail("sigaction");
 }
 
-static struct record *map_records(size_t end)
+static void limit_time(unsigned long milliseconds)
 {
-    void *records = mmap(NULL, end * sizeof current, PROT_READ | PROT_WRITE, MAP_SHARED,
+    struct timeval interval = {
+        .tv_sec = (time_t)(milliseconds / 1000),
+        .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000),
+    };
+    struct itimerval timer = {.it_interval = interval, .it_value = interval};
+    struct sigaction action = {.sa_handler = on_time, .sa_flags = SA_ONSTACK | SA_RESTART};
+
+    if (sigaction(SIGPROF, &action, NULL) < 0 || setitimer(ITIMER_PROF, &timer, NULL) < 0)
+        fail("setitimer");
+}
+
+static struct record *map_records(size_t count)
+{
+    void *records = mmap(NULL, count * sizeof current, PROT_READ | PROT_WRITE, MAP_SHARED,
                          STDIN_FILENO, 0);
 
     if (records == MAP_FAILED)
@@ -267,6 +297,7 @@ static void run(struct record *record)
         leave(1);
     }
     current.vector = NO_FAULT;
+    runs++;
     memcpy(writable_code + CODE_OFFSET, current.code, CODE_SLOT);
     memcpy((void *)(uintptr_t)DATA, current.data, DATA_SIZE);
     running = 1;
@@ -278,17 +309,23 @@ static void run(struct record *record)
 
 int main(int argc, char **argv)
 {
-    size_t first = argc > 2 ? strtoul(argv[1], NULL, 10) : 0;
-    size_t end = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    unsigned long limit = argc > 2 ? strtoul(argv[1], NULL, 10) : 0;
+    size_t count = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     struct record *records;
+    uint32_t range[2];
 
     bases = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
-    records = map_records(end);
+    records = map_records(count);
     map_environment();
     catch_faults();
+    limit_time(limit);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
         fail("prctl");
-    for (size_t i = first; i < end; i++)
-        run(&records[i]);
+    /* Not by way of functions that look for threads: these do so in thread-local storage. */
+    while (syscall(SYS_read, COMMANDS, range, sizeof range) == sizeof range && range[1] <= count) {
+        for (size_t i = range[0]; i < range[1]; i++)
+            run(&records[i]);
+        syscall(SYS_write, STDOUT_FILENO, range, 1);
+    }
     leave(0);
 }

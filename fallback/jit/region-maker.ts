@@ -90,7 +90,7 @@ export class RegionMaker {
   readonly #means: RegionMeans;
   readonly #procedures: Procedure[] = [];
   #modules: RegionModules | undefined;
-  /** Modules of regions that have imported the table. */
+  /** Regions whose modules have imported the table. */
   #made = 0;
   #imports: JitImports | undefined;
   #hasX87 = false;
@@ -301,9 +301,10 @@ export class RegionMaker {
   #functions(module: Uint8Array<ArrayBuffer>, usesX87: boolean): readonly unknown[] {
     if (usesX87 && !this.#hasX87) this.#addX87();
     this.#imports ??= this.#makeImports();
-    this.#made++;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module), this.#imports);
-    return Object.values(instance.exports);
+    const functions = Object.values(instance.exports);
+    this.#made += functions.length;
+    return functions;
   }
 
   #jumpRecord(block: Block): number {

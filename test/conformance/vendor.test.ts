@@ -11,13 +11,13 @@ import { undefinedHere } from "./vendor.ts";
 
 const FORMS = testForms(FAMILIES);
 const END = BigInt(DATA + DATA_SIZE);
-const [RCX, RSP, RSI, RDI] = [1, 4, 6, 7];
+const [RCX, RSP, RBP, RSI, RDI] = [1, 4, 5, 6, 7];
 
 /** What is undefined where an AMD processor ends an instruction with a fault, or none. */
 function undefinedThere(
   name: string,
   fault: Fault | undefined,
-  details: Partial<Pick<GeneratedTest, "target" | "operandSize">> & {
+  details: Partial<Pick<GeneratedTest, "target" | "operandSize" | "immediate">> & {
     readonly mode?: Mode;
     readonly prefix?: number;
     readonly prepare?: (state: CpuState) => void;
@@ -25,12 +25,12 @@ function undefinedThere(
 ) {
   const form = FORMS.find(({ form: { instruction } }) => instruction.name === name);
   if (form === undefined) throw new Error(`no form of ${name}`);
-  const { mode = 64, prefix, prepare = () => {}, target, operandSize = 32 } = details;
+  const { mode = 64, prefix, prepare = () => {}, target, operandSize = 32, immediate } = details;
   const state = plainState();
   prepare(state);
   const prefixes = prefix === undefined ? [] : [prefix];
   const snippet = { mode, code: Uint8Array.of(...prefixes, form.form.opcode), state };
-  const generated = { form, snippet, operandSize, target, rm: undefined, immediate: undefined };
+  const generated = { form, snippet, operandSize, target, rm: undefined, immediate };
   return undefinedHere(generated, { state, fault }, true);
 }
 
@@ -131,6 +131,19 @@ describe("with an AMD processor as the judge", () => {
     expect(isJudged("POPA", pageFault(0xffff_ffffn), at(0xffff_ffffn))).toBe(true);
     expect(isJudged("BOUND", stackFault, { mode: 32, target: 0xffff_fffdn })).toBe(false);
     expect(isJudged("BOUND", stackFault, { mode: 32, target: END })).toBe(true);
+  });
+
+  test("so may the frame pointers that ENTER copies", () => {
+    const stackFault = { vector: 12, errorCode: 0 };
+    const at = (rbp: bigint, immediate: number) => ({
+      ...({ mode: 32, immediate } as const),
+      prepare: (state: CpuState): void => state.setGpr(RBP, rbp),
+    });
+    expect(isJudged("ENTER", stackFault, at(1n, 2))).toBe(false);
+    expect(isJudged("ENTER", stackFault, at(9n, 24))).toBe(false);
+    expect(isJudged("ENTER", stackFault, at(9n, 34))).toBe(true);
+    expect(isJudged("ENTER", stackFault, at(1n, 1))).toBe(true);
+    expect(isJudged("ENTER", pageFault(0xffff_fffdn), at(1n, 2))).toBe(true);
   });
 
   test("images that go round there need not fault, from FS's base", () => {

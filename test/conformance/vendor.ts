@@ -32,6 +32,7 @@ const UNDERFLOW = 0x10;
 const X87_MASKS = 0x3f;
 const STATUS_FLAGS = 0x8d5n;
 const VECTOR_HALF = 8;
+const NESTING_LEVELS = 32;
 /** Bytes: PUSHA's. */
 const WIDEST_PUSH = 32n;
 
@@ -65,15 +66,23 @@ export function differsByVendor({ form, snippet }: GeneratedTest): boolean {
 }
 
 /** Offsets that an instruction accesses without naming them. */
-function impliedOffsets({ form }: GeneratedTest, state: CpuState): bigint[] {
-  const { name, repeat } = form.form.instruction;
+function impliedOffsets(test: GeneratedTest, state: CpuState): bigint[] {
+  const { name, repeat } = test.form.form.instruction;
   if (repeat === true) return [state.gpr(RSI), state.gpr(RDI)];
   const top = state.gpr(RSP);
   return [
     ...(/^(PUSH|CALL|ENTER)/.test(name) ? [top - WIDEST_PUSH] : []),
     ...(/^(POP|RET)/.test(name) ? [top] : []),
     ...(/^(ENTER|LEAVE)/.test(name) ? [state.gpr(RBP)] : []),
+    ...(name === "ENTER" ? framePointers(test, state) : []),
   ];
+}
+
+/** Where ENTER finds the frame pointers that it copies: below the outermost frame's. */
+function framePointers({ immediate = 0, operandSize }: GeneratedTest, state: CpuState): bigint[] {
+  const levels = immediate % NESTING_LEVELS;
+  const distance = (index: number): bigint => BigInt((index + 1) * (operandSize / 8));
+  return Array.from({ length: Math.max(levels - 1, 0) }, (_, n) => state.gpr(RBP) - distance(n));
 }
 
 /**

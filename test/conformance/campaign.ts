@@ -59,26 +59,44 @@ export function* judgedTests(
   const { modes, seed, first, count, backgrounds } = options;
   const forms = options.forms.filter((form) => form.modes.some((mode) => modes.includes(mode)));
   if (forms.length === 0) throw new Error("no form to test");
-  for (let start = first; start < first + count; start += BATCH) {
-    const length = Math.min(BATCH, first + count - start);
-    const tests = Array.from({ length }, (_, offset) => {
-      const random = new SeededRandom(Math.imul(seed, 0x9e37_79b1) ^ (start + offset));
-      const form = random.pick(forms);
-      const mode = random.pick(form.modes.filter((candidate) => modes.includes(candidate)));
-      for (;;) {
-        const test = generate(form, mode, random, backgrounds);
-        if (!differsByVendor(test)) return test;
-      }
-    });
+  const testAt = (index: number): GeneratedTest => {
+    const random = new SeededRandom(Math.imul(seed, 0x9e37_79b1) ^ index);
+    const form = random.pick(forms);
+    const mode = random.pick(form.modes.filter((candidate) => modes.includes(candidate)));
+    for (;;) {
+      const test = generate(form, mode, random, backgrounds);
+      if (!differsByVendor(test)) return test;
+    }
+  };
+  const begin = (from: number): Batch => {
+    const length = Math.min(BATCH, first + count - from);
+    const tests = Array.from({ length }, (_, offset) => testAt(from + offset));
     const snippets = tests.map(({ snippet }) => snippet);
-    const results = judge.runAll(snippets);
+    const finish = judge.start?.(snippets) ?? (() => judge.runAll(snippets));
+    return { from, tests, snippets, finish };
+  };
+  let next = count > 0 ? begin(first) : undefined;
+  while (next !== undefined) {
+    const { from, tests, snippets, finish } = next;
+    const results = finish();
+    const behind = from + tests.length;
+    // The judge goes on while the others do what it has done.
+    next = behind < first + count ? begin(behind) : undefined;
     prepare(snippets);
     for (const [offset, test] of tests.entries()) {
-      const [index, expected] = [start + offset, results[offset]];
+      const [index, expected] = [from + offset, results[offset]];
       if (expected === undefined) onLost(index, test);
       else yield { index, test, expected };
     }
   }
+}
+
+/** Tests that the judge is at. */
+interface Batch {
+  readonly from: number;
+  readonly tests: readonly GeneratedTest[];
+  readonly snippets: readonly Snippet[];
+  finish(): (SnippetResult | undefined)[];
 }
 
 /**

@@ -49,6 +49,11 @@ export interface Judge {
   readonly modes: readonly Mode[];
   /** @returns one result for each snippet, in order; undefined for one that it does not come back from */
   runAll(snippets: readonly Snippet[]): (SnippetResult | undefined)[];
+  /**
+   * The same for {@link BATCH} snippets at most, if it can do that on its own: begins, and returns what
+   * waits for the results. Until that has been called nothing else may be asked of it.
+   */
+  start?(snippets: readonly Snippet[]): () => (SnippetResult | undefined)[];
 }
 
 /** Snippets that a judge is given at once, and that a processor under test is prepared for at once. */

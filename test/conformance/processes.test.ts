@@ -2,11 +2,17 @@ import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { FAMILIES } from "../../fallback/isa/table.ts";
 import { packageRoot } from "../../src/host/addon.ts";
 import { missing } from "../support/requirements.ts";
+import { Backgrounds } from "./backgrounds.ts";
+import type { Snippet, SnippetCpu, SnippetResult } from "./driver.ts";
+import { Fallback } from "./fallback.ts";
+import { testForms } from "./forms.ts";
 import { partsOf } from "./processes.ts";
-import { add, differing, nothing } from "./trials.ts";
+import { Silicon } from "./silicon.ts";
+import { add, differing, nothing, Trials } from "./trials.ts";
 
 describe("a campaign in parts", () => {
   test("has each test once", () => {
@@ -36,6 +42,39 @@ describe("a campaign in parts", () => {
     expect(differing(sum)).toBe(4);
     expect(coverage).toEqual({ ADD: { compared: 5, faults: 1 } });
   });
+});
+
+/** Says that RAX has become another, where RCX is odd. */
+class Wrong implements SnippetCpu {
+  readonly name = "wrong";
+  readonly #right = new Fallback();
+  run(snippet: Snippet): SnippetResult {
+    const result = this.#right.run(snippet);
+    const { state } = result;
+    if (result.fault === undefined) state.setGpr(0, state.gpr(0) ^ (snippet.state.gpr(1) & 1n));
+    return result;
+  }
+}
+
+test.skipIf(missing("silicon"))("failures are found while the judge is at work already", () => {
+  const silicon = new Silicon();
+  const lines: unknown[] = [];
+  const print = vi.spyOn(console, "log").mockImplementation((line) => lines.push(line));
+  try {
+    const forms = testForms(FAMILIES).filter(({ name }) => /^(BSWAP|CMC|NEG)/.test(name));
+    const backgrounds = new Backgrounds(1, 4, silicon.segmentBases);
+    const options = { forms, modes: [64], seed: 1, backgrounds } as const;
+    const suspects = [new Fallback(), new Wrong(), new Fallback(undefined, "jit")];
+    const tally = new Trials(silicon, suspects, options, 1).run({ first: 0, count: 5000 });
+    expect([tally.tests, tally.lost]).toEqual([5000, 0]);
+    expect(Object.keys(tally.failed).filter((name) => !name.endsWith("(wrong)"))).toEqual([]);
+    expect(differing(tally)).toBeGreaterThan(1000);
+    expect(lines.length).toBe(1);
+    expect(lines[0]).toMatch(/^test \d+: .*\n {2}rax\n {4}silicon +0x/s);
+  } finally {
+    print.mockRestore();
+    silicon.close();
+  }
 });
 
 describe.skipIf(missing("silicon"))("the program", () => {

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HostError } from "../../src/core/errors.ts";
+import { Bug, HostError } from "../../src/core/errors.ts";
 import { RECORD } from "./record.ts";
 
 const SHARED_MEMORY = "/dev/shm";
@@ -32,6 +32,8 @@ export class SiliconProcess {
   readonly #commands: number;
   readonly #answers: number;
   #child: ChildProcess | undefined;
+  /** Where in the records it is at work, in bytes. */
+  #under: { readonly at: number; readonly length: number } | undefined;
 
   /**
    * @param records what it works on, and where its results are
@@ -65,14 +67,23 @@ export class SiliconProcess {
     for (const file of [this.#file, this.#messages, this.#commands, this.#answers]) closeSync(file);
   }
 
-  /** Runs the records from one number up to another, or up to one that the process does not survive. */
-  run(first: number, end: number): void {
+  /** Lets it run the records from one number up to another. */
+  begin(first: number, end: number): void {
+    if (this.#under !== undefined) throw new Bug("the judge is not asked for what it has found");
     this.#child ??= this.#start();
-    const [at, behind] = [first * RECORD.SIZE, end * RECORD.SIZE];
-    writeSync(this.#file, this.#records, at, behind - at, at);
+    const [at, length] = [first * RECORD.SIZE, (end - first) * RECORD.SIZE];
+    writeSync(this.#file, this.#records, at, length, at);
     writeSync(this.#commands, Uint32Array.of(first, end));
+    this.#under = { at, length };
+  }
+
+  /** Waits until all have been run, or one that the process does not survive. */
+  finish(): void {
+    if (this.#under === undefined) throw new Bug("the judge has not been asked");
+    const { at, length } = this.#under;
+    this.#under = undefined;
     const isDone = readSync(this.#answers, new Uint8Array(1)) === 1;
-    readSync(this.#file, this.#records, at, behind - at, at);
+    readSync(this.#file, this.#records, at, length, at);
     if (isDone) return;
     this.#child = undefined;
     const messages = readFileSync(this.#messages, "utf8");

@@ -61,19 +61,27 @@ export class Silicon implements SnippetCpu, Judge {
   runAll(snippets: readonly Snippet[]): (SnippetResult | undefined)[] {
     const results: (SnippetResult | undefined)[] = [];
     for (let first = 0; first < snippets.length; first += BATCH) {
-      results.push(...this.#runBatch(snippets.slice(first, first + BATCH)));
+      results.push(...this.start(snippets.slice(first, first + BATCH))());
     }
     return results;
   }
 
-  #runBatch(batch: readonly Snippet[]): (SnippetResult | undefined)[] {
+  start(batch: readonly Snippet[]): () => (SnippetResult | undefined)[] {
     batch.forEach((snippet, index) => {
       writeRecord(this.#record(index), snippet);
     });
+    this.#process.begin(0, batch.length);
+    return () => this.#finish(batch);
+  }
+
+  #finish(batch: readonly Snippet[]): (SnippetResult | undefined)[] {
+    this.#process.finish();
     // The process does not survive every snippet: another goes on behind the one that ended it.
-    for (let next = 0; next < batch.length; next++) {
-      this.#process.run(next, batch.length);
+    for (let next = 0; ; ) {
       while (next < batch.length && wasRun(this.#record(next))) next++;
+      if (++next >= batch.length) break;
+      this.#process.begin(next, batch.length);
+      this.#process.finish();
     }
     return batch.map((snippet, index) => {
       const record = this.#record(index);

@@ -4,7 +4,7 @@ import type { SnippetCpu } from "./driver.ts";
 import type { GeneratedTest } from "./generate.ts";
 import { minimise } from "./minimise.ts";
 import { describeFailure } from "./report.ts";
-import type { Silicon } from "./silicon.ts";
+import { Silicon } from "./silicon.ts";
 import { undefinedHere } from "./vendor.ts";
 
 /** Tests of a campaign by their numbers. */
@@ -50,6 +50,8 @@ export class Trials {
   /** Failures to be printed at most. */
   readonly #limit: number;
   readonly #printed = new Set<string>();
+  /** For what is minimised: the other one is at work already. */
+  #again: Silicon | undefined;
 
   constructor(
     silicon: Silicon,
@@ -85,7 +87,8 @@ export class Trials {
   }
 
   #print(index: number, test: GeneratedTest, suspect: SnippetCpu): void {
-    const silicon = this.#silicon;
+    this.#again ??= new Silicon();
+    const silicon = this.#again;
     const smallest = minimise(test, silicon, suspect);
     const expected = silicon.run(smallest.snippet);
     const actual = suspect.run(smallest.snippet);

@@ -261,22 +261,13 @@ export class FallbackCpu implements Cpu {
 
   /**
    * Executes the instruction at RIP, and neither takes interrupts nor delivers its fault.
-   * @param region of it, by {@link translateOne}; the interpreter does it without
+   * @param region of it, by `LiveCode.translateOne`; the interpreter does it without
    * @returns the fault, and RIP is at the instruction; or undefined, and it has been executed
    */
   executeOne(region?: LoneRegion): CpuException | undefined {
-    const engine = this.#engine;
-    const stop = region === undefined ? engine.step() : engine.stepTranslated(region);
+    const stop = region ? this.#engine.stepTranslated(region) : this.#engine.step();
     this.#code.synchronise();
     return stop.kind === "fault" ? stop.exception : undefined;
-  }
-
-  /**
-   * The instruction at RIP translated by the JIT, if it does that: for tests. It is made with all others
-   * that are asked for before the first of them is executed, and lasts until {@link reset}.
-   */
-  translateOne(): LoneRegion | undefined {
-    return this.#engine.translateOne();
   }
 
   /** What was made of the guest's code: for tests. */

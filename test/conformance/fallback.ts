@@ -120,7 +120,10 @@ export class Fallback implements SnippetCpu {
     this.#cpu.reset();
     for (const snippet of snippets) {
       if (this.#by === "jit") this.#loadCode(snippet);
-      this.#regions.set(snippet, this.#by === "jit" ? this.#cpu.translateOne() : undefined);
+      this.#regions.set(
+        snippet,
+        this.#by === "jit" ? this.#cpu.liveCode.translateOne() : undefined,
+      );
     }
   }
 

@@ -29,7 +29,7 @@ test("regions that are given up are gone some time", async () => {
   const { cpu } = m;
   const regions = watchRegions();
   for (let n = 0; n < REGIONS; n++) {
-    expect(cpu.executeOne(cpu.translateOne())).toBeUndefined();
+    expect(cpu.executeOne(cpu.liveCode.translateOne())).toBeUndefined();
     cpu.processor.rip = BigInt(CODE);
   }
   expect(cpu.readRegisters().rax).toBe(BigInt(3 * REGIONS));
@@ -43,3 +43,17 @@ test("regions that are given up are gone some time", async () => {
   while (!runFor(m, 10_000));
   expect(cpu.notes[0]?.[1]).toMatch(/[1-9]\d\.\d % of them in regions/);
 }, 60_000);
+
+test("regions that share a module are gone with all others", () => {
+  const m = machine([0x83, 0xc0, 3, 0xf4], 3);
+  const { cpu } = m;
+  const two = [cpu.liveCode.translateOne(), cpu.liveCode.translateOne()];
+  for (const region of two) {
+    expect(cpu.executeOne(region)).toBeUndefined();
+    cpu.processor.rip = BigInt(CODE);
+  }
+  expect(cpu.readRegisters().rax).toBe(6n);
+  const third = cpu.liveCode.translateOne();
+  cpu.reset();
+  expect(() => cpu.executeOne(third)).toThrow("the region is gone");
+});

@@ -22,8 +22,11 @@ const IA32_PLATFORM_ID = 0x17;
 const EBL_CR_POWERON = 0x2a;
 const IA32_BIOS_SIGN_ID = 0x8b;
 const FSB_FREQ = 0xcd;
+const PLATFORM_INFO = 0xce;
 const IA32_MCG_CAP = 0x179;
 const IA32_MCG_STATUS = 0x17a;
+/** Whether another ratio than that of PLATFORM_INFO was chosen: no. */
+const FLEX_RATIO = 0x194;
 const IA32_PERF_STATUS = 0x198;
 const IA32_MISC_ENABLE = 0x1a0;
 const IA32_DEBUGCTL = 0x1d9;
@@ -76,8 +79,10 @@ const CONSTANTS: ReadonlyMap<number, bigint> = new Map([
   [EBL_CR_POWERON, 0n],
   [IA32_BIOS_SIGN_ID, 0n],
   [FSB_FREQ, BUS_100_MHZ],
+  [PLATFORM_INFO, RATIO_10],
   [IA32_MCG_CAP, 0n],
   [IA32_MCG_STATUS, 0n],
+  [FLEX_RATIO, 0n],
   [IA32_PERF_STATUS, RATIO_10],
   [IA32_DEBUGCTL, 0n],
   ...MTRR_CONSTANTS,

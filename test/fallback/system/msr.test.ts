@@ -99,6 +99,13 @@ describe("model-specific registers", () => {
     expect([read(0x179), write(0x179, 0n)]).toEqual([0n, "13:0"]);
   });
 
+  it("tell memory testers the ratio to the bus: ten, and no other chosen", () => {
+    const { read } = setUp();
+    expect([(read(0xce) >> 8n) & 0xffn, read(0x194), (read(0x198) >> 8n) & 0xffn]).toEqual([
+      ...[10n, 0n, 10n],
+    ]);
+  });
+
   it("keep what operating systems switch of the processor's features", () => {
     const { read, write } = setUp();
     expect(write(0x1a0, 0x4_00c5_1808n)).toBeUndefined();

@@ -84,7 +84,7 @@ export function identify(source: ByteSource): Identification {
   if (isIso9660(source)) return { kind: "iso9660", description: "an ISO 9660 image" };
   if (isElf(source)) return identifyElf(source);
   const head = readHead(source, HEAD_SIZE);
-  if (isLinux(head)) return { kind: "linux", description: "a Linux kernel (bzImage)" };
+  if (isLinux(head, source.size)) return { kind: "linux", description: "a Linux kernel" };
   const known = SIGNATURES.find(({ offset, signature }) => startsWith(head, offset, signature));
   if (known !== undefined) return other(known.description);
   if (startsWith(head, 0, "MZ")) return other(describePe(source, head));

@@ -21,6 +21,7 @@ import { encodeUtf8 } from "./text.ts";
 
 /** Offsets in the file, and in the boot parameters. */
 const SETUP_SECTS = 0x1f1;
+const SYSSIZE = 0x1f4;
 const BOOT_FLAG = 0x1fe;
 const JUMP = 0x200;
 const HEADER = 0x202;
@@ -47,16 +48,21 @@ const E820_ENTRY_SIZE = 20;
 
 const SECTOR_SIZE = 512;
 const DEFAULT_SETUP_SECTS = 4;
+const PARAGRAPH_SIZE = 16;
 const HEAD_SIZE = 0x268;
 const BOOT_FLAG_VALUE = 0xaa55;
 /** "HdrS" */
 const HEADER_MAGIC = 0x5372_6448;
 /** The first that says how much memory the kernel takes: without that it has to ask the BIOS. */
 const FIRST_WITHOUT_SETUP = 0x020a;
-/** The first with a protected-mode kernel at 1 MiB, and a command line by pointer. */
-const OLDEST_VERSION = 0x0202;
+/** Without a header: "old". */
+const OLD_PROTOCOL = 0;
+const FIRST_WITH_INITRD = 0x0200;
 const FIRST_WITH_64_BIT_ENTRY = 0x020c;
 const LOADED_HIGH = 1 << 0;
+/** A kernel that is not: between these two. */
+const LOW_START = 0x1_0000;
+const LOW_END = SETUP_AREA.start;
 const XLF_KERNEL_64 = 1 << 0;
 const ENTRY_64 = 0x200;
 /** A boot loader without a number of its own. */
@@ -82,6 +88,8 @@ export interface LinuxRequest {
 
 interface Header {
   readonly setup: Uint8Array;
+  readonly version: number;
+  readonly high: boolean;
   readonly kernelOffset: number;
   readonly long: boolean;
   /** Entered in real mode, at its setup code. */
@@ -93,11 +101,26 @@ interface Header {
   readonly initrdMax: number;
 }
 
-/** Whether there is a setup header of the new kind. */
-export const isLinux = (head: Uint8Array): boolean =>
+/** Whether there is a setup header, or a kernel of the time before there was one. */
+export const isLinux = (head: Uint8Array, fileSize: number): boolean =>
   head.length >= HEAD_SIZE &&
-  viewOf(head).getUint32(HEADER, true) === HEADER_MAGIC &&
-  viewOf(head).getUint16(BOOT_FLAG, true) === BOOT_FLAG_VALUE;
+  viewOf(head).getUint16(BOOT_FLAG, true) === BOOT_FLAG_VALUE &&
+  (hasHeader(head) || isOldLinux(head, fileSize));
+
+const hasHeader = (head: Uint8Array): boolean =>
+  viewOf(head).getUint32(HEADER, true) === HEADER_MAGIC;
+
+/** Any boot sector might be one; this one tells the size of what follows, or (memtest86+ 4) of the file. */
+function isOldLinux(head: Uint8Array, fileSize: number): boolean {
+  const told = viewOf(head).getUint16(SYSSIZE, true) * PARAGRAPH_SIZE;
+  const kernelSize = fileSize - kernelOffsetOf(head);
+  const tellsKernel = told > kernelSize - SECTOR_SIZE && told < kernelSize + PARAGRAPH_SIZE;
+  const tellsFile = told >= fileSize && told < fileSize + PARAGRAPH_SIZE;
+  return kernelSize > 0 && told > 0 && (tellsKernel || tellsFile);
+}
+
+const kernelOffsetOf = (head: Uint8Array): number =>
+  ((head[SETUP_SECTS] || DEFAULT_SETUP_SECTS) + 1) * SECTOR_SIZE;
 
 /** @throws GuestError `image` with one line for whatever is wrong with the kernel */
 export function loadLinux(request: LinuxRequest): { registers: Registers; description: string } {
@@ -115,6 +138,9 @@ export function loadLinux(request: LinuxRequest): { registers: Registers; descri
       `the command line has ${commandLine.length - 1} bytes, and this Linux takes ${header.commandLineSize}`,
     );
   }
+  if (initrd !== undefined && header.version < FIRST_WITH_INITRD) {
+    throw new GuestError("image", "this Linux is too old to take an initrd");
+  }
   const initrdAddress =
     initrd === undefined ? 0 : placeInitrd(initrd, placement, memory.size, header.initrdMax);
   const loadFiles = (): void => {
@@ -124,6 +150,8 @@ export function loadLinux(request: LinuxRequest): { registers: Registers; descri
   if (header.bySetup) {
     const setup = {
       setup: source.read(0, header.kernelOffset),
+      version: header.version,
+      high: header.high,
       commandLine,
       initrd: { address: initrdAddress, size: initrd?.size ?? 0 },
     };
@@ -157,30 +185,34 @@ export function loadLinux(request: LinuxRequest): { registers: Registers; descri
 
 function readHeader(source: ByteSource): Header {
   const head = readHead(source, HEAD_SIZE);
-  if (!isLinux(head)) throw new GuestError("image", "Linux kernel without a setup header");
-  const view = viewOf(head);
-  const version = view.getUint16(VERSION, true);
-  const flags = head[LOADFLAGS] ?? 0;
-  if (version < OLDEST_VERSION || (flags & LOADED_HIGH) === 0) {
-    throw new GuestError(
-      "image",
-      `Linux of boot protocol ${version >> 8}.${String(version & 0xff).padStart(2, "0")}: only bzImages of 2.02 or later are supported`,
-    );
+  if (!isLinux(head, source.size)) {
+    throw new GuestError("image", "Linux kernel without a setup header");
   }
-  const sectors = head[SETUP_SECTS] || DEFAULT_SETUP_SECTS;
-  const kernelOffset = (sectors + 1) * SECTOR_SIZE;
+  const view = viewOf(head);
+  const version = hasHeader(head) ? view.getUint16(VERSION, true) : OLD_PROTOCOL;
+  const high = version !== OLD_PROTOCOL && ((head[LOADFLAGS] ?? 0) & LOADED_HIGH) !== 0;
+  const kernelOffset = kernelOffsetOf(head);
   if (kernelOffset >= source.size) {
     throw new GuestError("image", `truncated Linux kernel: ${source.size} bytes`);
   }
   const long =
     version >= FIRST_WITH_64_BIT_ENTRY && (view.getUint16(XLOADFLAGS, true) & XLF_KERNEL_64) !== 0;
   const preferred = version >= 0x020a ? getUint64(view, PREF_ADDRESS) : 0;
+  const loadAddress = high ? Math.max(preferred, EXTENDED_START) : LOW_START;
+  if (!high && loadAddress + source.size - kernelOffset > LOW_END) {
+    throw new GuestError(
+      "image",
+      `Linux kernel of ${source.size} bytes has no room below ${hex(LOW_END)}`,
+    );
+  }
   return {
     setup: head,
     kernelOffset,
     long,
-    bySetup: version < FIRST_WITHOUT_SETUP,
-    loadAddress: preferred >= EXTENDED_START ? preferred : EXTENDED_START,
+    version,
+    high,
+    bySetup: !high || version < FIRST_WITHOUT_SETUP,
+    loadAddress,
     initSize: version >= 0x020a ? view.getUint32(INIT_SIZE, true) : 0,
     commandLineSize: version >= 0x0206 ? view.getUint32(CMDLINE_SIZE, true) : DEFAULT_CMDLINE_SIZE,
     initrdMax: version >= 0x0203 ? view.getUint32(INITRD_ADDR_MAX, true) : DEFAULT_INITRD_MAX,

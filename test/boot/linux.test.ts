@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { planBoot } from "../../src/boot/boot-plan.ts";
 import { MemorySource } from "../../src/boot/byte-source.ts";
 import { loadImage } from "../../src/boot/direct-boot.ts";
+import { identify } from "../../src/boot/image.ts";
 import { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa, MIB } from "../../src/core/units.ts";
 import { SeededRandom } from "../support/random.ts";
@@ -99,6 +100,55 @@ describe("Linux", () => {
     expect([u32(0x21c), ram.readU8(gpa(u32(0x218) + 2999))]).toEqual([3000, 0x77]);
   });
 
+  it.each([
+    ["has no header", 0, 0xaa55, false],
+    ["has a header of 2.01, and is not to be loaded high", 0x0201, 0x66eb, true],
+  ])(
+    "is entered at its setup code, with the kernel at 64 KiB, if it %s",
+    (_, version, jump, known) => {
+      const ram = memory();
+      const source = bzImage((view) => {
+        if (!known) view.setUint32(0x202, 0, true);
+        view.setUint16(0x206, version, true);
+        view.setUint16(0x200, jump, true);
+        view.setUint8(0x211, 0);
+        view.setUint32(0x1f4, 8192 / 16, true);
+      });
+      const { registers } = loadImage({ source, memory: ram, commandLine: ["one", "two"] });
+      expect([registers.cs.selector, registers.rip, registers.ss.base]).toEqual([
+        ...[0x9020, 0n, 0x9_0000n],
+      ]);
+      expect([ram.readU8(gpa(0x1_0000)), ram.readU8(gpa(0x10_0000))]).toEqual([0xaa, 0]);
+      const u16 = (offset: number): number => ram.readU16(gpa(0x9_0000 + offset));
+      expect(u16(0x20)).toBe(0xa33f);
+      expect(new TextDecoder().decode(ram.slice(gpa(0x9_0000 + u16(0x22)), 8).slice())).toBe(
+        "one two\0",
+      );
+      expect(registers.rsp).toBe(BigInt(u16(0x22)));
+      expect([u16(0x210) & 0xff, u16(0x212)]).toEqual(known ? [0xff, u16(0x22) + 8] : [0, 0]);
+    },
+  );
+
+  it("without a header is known by its size, takes no initrd and no more than there is room", () => {
+    const old = (paragraphs: number, size = 1024 + 8192): MemorySource => {
+      const bytes = new Uint8Array(size);
+      const head = bzImage((view) => {
+        view.setUint32(0x202, 0, true);
+        view.setUint32(0x1f4, paragraphs, true);
+      });
+      bytes.set(head.read(0, 1024));
+      return new MemorySource(bytes);
+    };
+    const kinds = [0, 480, 481, 512, 576, 577].map((paragraphs) => identify(old(paragraphs)).kind);
+    expect(kinds).toEqual(["other", "other", "linux", "linux", "linux", "other"]);
+    const initrd = new MemorySource(new Uint8Array(16));
+    const load = (source: MemorySource, files?: MemorySource) => () =>
+      loadImage({ source, memory: memory(), commandLine: [], initrd: files });
+    expect(load(old(512), initrd)).toThrow(/too old to take an initrd/);
+    const large = 0x8_0000 / 16 + 1;
+    expect(load(old(large, 1024 + 16 * large))).toThrow(/no room below 0x90000/);
+  });
+
   it("is refused with a setup code that has no room", () => {
     const source = bzImage((view) => {
       view.setUint16(0x206, 0x0207, true);
@@ -111,8 +161,6 @@ describe("Linux", () => {
   });
 
   it.each([
-    ["an old protocol", (view: DataView) => view.setUint16(0x206, 0x0201, true), /2\.01: only/],
-    ["a zImage", (view: DataView) => view.setUint8(0x211, 0), /only bzImages/],
     ["no kernel behind the setup", (view: DataView) => view.setUint8(0x1f1, 60), /truncated/],
     ["too large a need", (view: DataView) => view.setUint32(0x260, 2 ** 31, true), /raise --mem/],
     ["a short command line", (view: DataView) => view.setUint32(0x238, 3, true), /takes 3/],

@@ -14,7 +14,7 @@ import { realModeState } from "../entry-state.ts";
 import { BiosCall, type Service, WAIT } from "./call.ts";
 import { BiosDataArea } from "./data-area.ts";
 import { Disk } from "./disk.ts";
-import type { Drive } from "./drive.ts";
+import { type Drive, isBootSector } from "./drive.ts";
 import type { ElToritoBoot } from "./el-torito-boot.ts";
 import type { BiosEnvironment } from "./environment.ts";
 import { Keyboard } from "./keyboard.ts";
@@ -214,7 +214,7 @@ export class Bios {
       if (kind === "cd") continue;
       const sector = new Uint8Array(SECTOR_SIZE);
       disk.read(0, sector);
-      if (sector[510] !== 0x55 || sector[511] !== 0xaa) continue;
+      if (!isBootSector(kind, sector)) continue;
       memory.write(gpa(BOOT_ADDRESS), sector);
       enter(call, BOOT_ADDRESS >> 4, number);
       return;

@@ -14,6 +14,7 @@ import {
   floppyDrive,
   floppyGeometry,
   hardDisk,
+  isBootSector,
   LARGEST_FLOPPY,
   SMALLEST_DISK_BYTES,
   toldFloppySize,
@@ -65,11 +66,12 @@ function floppySize(source: ByteSource): number | undefined {
 export const isLinuxFloppy = (source: ByteSource): boolean =>
   floppyGeometry(source.size) !== undefined && identify(source).kind === "linux";
 
-function hasBootSector(source: ByteSource): boolean {
-  if (source.size < SECTOR_SIZE) return false;
-  const [low, high] = source.read(SECTOR_SIZE - 2, 2);
-  return low === 0x55 && high === 0xaa;
-}
+const hasBootSector = (source: ByteSource): boolean =>
+  source.size >= SECTOR_SIZE &&
+  isBootSector(
+    floppyGeometry(source.size) === undefined ? "disk" : "floppy",
+    source.read(0, SECTOR_SIZE),
+  );
 
 /**
  * @param image undefined when a kernel was loaded without a BIOS

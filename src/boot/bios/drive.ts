@@ -63,6 +63,21 @@ export function toldFloppySize(bootSector: Uint8Array): number | undefined {
   return fits ? size : undefined;
 }
 
+/** What is below is ADD, which no boot sector begins with. */
+const FIRST_OPCODE = 6;
+const COMPARED_WORDS = 8;
+
+/**
+ * The signature that hard disks and later floppies have; or, on a floppy, what the AT's BIOS looked
+ * for, since floppies had no signature then: a first byte that is no ADD, and words that are not all one.
+ */
+export function isBootSector(kind: Drive["kind"], sector: Uint8Array): boolean {
+  if (sector[510] === 0x55 && sector[511] === 0xaa) return true;
+  if (kind !== "floppy" || (sector[0] ?? 0) < FIRST_OPCODE) return false;
+  const words = sector.subarray(0, 2 * COMPARED_WORDS);
+  return words.some((byte, i) => byte !== words[i & 1]);
+}
+
 export function floppyDrive(number: number, disk: Drive["disk"]): Drive {
   const geometry = floppyGeometry(disk.capacity) ?? (FLOPPIES[LARGEST_FLOPPY] as Geometry);
   return { number, kind: "floppy", sectorSize: SECTOR_SIZE, geometry, disk };

@@ -49,6 +49,22 @@ describe("an image that a BIOS boots", () => {
     expect([number, geometry.sectors]).toEqual([0, 9]);
   });
 
+  it("needs no signature on a floppy that begins with code", () => {
+    const image = (size: number, ...head: number[]) => {
+      const bytes = new Uint8Array(size);
+      bytes.set(head);
+      return findBootImage(new MemorySource(bytes));
+    };
+    expect(driveOf(image(160 * KIB, 0xfa, 0xfc)).number).toBe(0);
+    const add = [0x05, 0xfa];
+    const formatted = new Array<number>(16).fill(0xf6);
+    expect([image(160 * KIB, ...add), image(160 * KIB, ...formatted)]).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect(image(161 * KIB, 0xfa, 0xfc)).toBeUndefined();
+  });
+
   it("reads as zeros where it was cut off", () => {
     const { geometry, disk } = driveOf(imageOf(700));
     const { cylinders, heads, sectors } = geometry;

@@ -376,6 +376,19 @@ describe("the other services", () => {
     expect(rig.int(0x16, { ah: 0 }).get("ax")).toBe(0x1e61);
   });
 
+  it("boots a floppy without a signature, but no hard disk", () => {
+    const sector = new Uint8Array(512);
+    sector.set([0xfa, 0xfc]);
+    const disk = {
+      ...{ capacity: 160 * 1024, readOnly: true },
+      read: (offset: number, into: Uint8Array) => into.set(sector.subarray(offset)),
+      write: () => {},
+    };
+    const booted = new BiosRig({ drives: [hardDisk(0x80, disk), floppyDrive(0, disk)] });
+    expect([booted.registers.rip, booted.registers.rdx & 0xffn]).toEqual([0x7c00n, 0n]);
+    expect(booted.memory.readU16(gpa(0x7c00))).toBe(0xfcfa);
+  });
+
   it("says that there is nothing to boot, and halts", () => {
     expect(rig.rows()[0]).toBe("No bootable device.");
     expect(rig.memory.readU16(gpa(Number(rig.registers.cs.base + rig.registers.rip)))).toBe(0xf4fa);

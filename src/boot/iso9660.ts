@@ -89,9 +89,10 @@ export class IsoVolume {
     this.bootCatalog = readBootCatalogSector(source);
   }
 
-  /** Bytes that the volume claims and the image lacks. */
+  /** Bytes that the volume claims and the image lacks, unless nothing is recorded there: padding. */
   get missingBytes(): number {
-    return Math.max(0, this.sectors * SECTOR_SIZE - this.#source.size);
+    const missing = Math.max(0, this.sectors * SECTOR_SIZE - this.#source.size);
+    return missing > 0 && this.#reachesPastEnd() ? missing : 0;
   }
 
   /**
@@ -134,6 +135,18 @@ export class IsoVolume {
       entry.size,
       `truncated ISO: file ${printable(path)}`,
     );
+  }
+
+  #reachesPastEnd(): boolean {
+    try {
+      for (const { entry } of this.walk()) {
+        if (entry.location * SECTOR_SIZE + entry.size > this.#source.size) return true;
+      }
+      return false;
+    } catch (error) {
+      if (error instanceof GuestError) return true;
+      throw error;
+    }
   }
 
   /** Every entry below the root, parents first; at most 16,384 of them, each directory once. */

@@ -138,13 +138,16 @@ describe("refusal of images", () => {
     expect(refusal(bytes)).toBe(message);
   });
 
-  it("says that an ISO is truncated wherever it is cut", () => {
+  it("says that an ISO is truncated wherever it is cut, but for padding", () => {
     const whole = unikernel();
+    let refusals = 0;
     for (let length = 16 * 2048 + 6; length < whole.length; length += 1000) {
-      expect(refusal(whole.subarray(0, length))).toMatch(
-        /^truncated ISO: \S.*(past the end of the file|missing at the end)/,
-      );
+      const said = refusal(whole.subarray(0, length));
+      if (whole.subarray(length).every((byte) => byte === 0) && said === "loaded") continue;
+      expect(said).toMatch(/^truncated ISO: \S.*(past the end of the file|missing at the end)/);
+      refusals++;
     }
+    expect(refusals).toBeGreaterThan(2);
   });
 
   it("says how much memory an image needs", () => {

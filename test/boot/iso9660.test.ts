@@ -185,6 +185,16 @@ describe("ISO 9660 writer and reader", () => {
     );
   });
 
+  it("does not miss padding behind its last file", () => {
+    const data = new Uint8Array(5000);
+    const image = writeIso9660({ files: [{ path: "/kernel", data }] });
+    new DataView(image.buffer).setUint32(16 * SECTOR + 80, image.length / SECTOR + 150, true);
+    expect(volumeOf(image).missingBytes).toBe(0);
+    const end = ((volumeOf(image).find("/kernel")?.location ?? 0) + 2) * SECTOR;
+    const claimed = image.length + 150 * SECTOR;
+    expect(volumeOf(image.subarray(0, end)).missingBytes).toBe(claimed - end);
+  });
+
   it("walks a directory that contains itself once", () => {
     const image = writeIso9660({ files: [{ path: "/a/b", data: new Uint8Array(1) }] });
     const volume = volumeOf(image);

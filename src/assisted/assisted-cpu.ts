@@ -293,6 +293,7 @@ export class AssistedCpu implements Cpu {
       const exit = fallback.run(deadline);
       if (exit.kind !== "cannot-continue") return exit;
       if (isLegacyPaging(fallback.readRegisters())) {
+        if (fallback.nextInstruction() === undefined) return exit;
         fallback.executeForced();
         return this.#stops.step ? STEPPED : undefined;
       }
@@ -340,8 +341,11 @@ export class AssistedCpu implements Cpu {
       return over && clock.now() >= this.#stayUntil ? undefined : exit;
     }
     const registers = fallback.readRegisters();
-    if (isLegacyPaging(registers)) fallback.executeForced();
-    else {
+    if (isLegacyPaging(registers)) {
+      // Where there is no memory to fetch from, nobody could execute it.
+      if (fallback.nextInstruction() === undefined) return exit;
+      fallback.executeForced();
+    } else {
       // Where the fallback is to go on, KVM executes this one instruction only.
       const stays = this.#options.emulates && this.#knowsMode;
       if (stays && (clock.now() < this.#stayUntil || !this.#isKvms(registers))) this.#handOne();

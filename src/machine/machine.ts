@@ -6,10 +6,10 @@ import { writeMpTables } from "../boot/mp-tables.ts";
 import type { AlarmQueue, Clock } from "../core/clock.ts";
 import type { Cpu, Registers } from "../core/cpu.ts";
 import { floating } from "../core/device.ts";
-import { assert } from "../core/errors.ts";
+import { assert, GuestError } from "../core/errors.ts";
 import type { EventLoop } from "../core/event-loop.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
-import { gpa } from "../core/units.ts";
+import { gpa, hex } from "../core/units.ts";
 import { Board, type BoardOptions } from "./board.ts";
 import type { Decorations } from "./decorations.ts";
 import { HvtBoard, type TenderInterface } from "./hvt-board.ts";
@@ -184,10 +184,17 @@ export class Machine {
   }
 
   #installBios({ ports, screen }: Board, image: BootImage | undefined): Bios {
-    const { memory, clock } = this.#options;
+    const { memory, clock, report } = this.#options;
     const disks = this.#options.blocks.map(({ backend }) => backend);
     const media = bootMedia(image, disks);
-    const bios = new Bios({ ...media, memory, clock, ports, onScroll: () => screen.update() });
+    const bios = new Bios({
+      ...{ ...media, memory, clock, ports },
+      onScroll: () => screen.update(),
+      onGraphics: (mode) =>
+        report(
+          new GuestError("driver", `the guest set graphics mode ${hex(mode)}, which is not shown`),
+        ),
+    });
     ports.claim(TRAP_PORT, 1, {
       read: (_offset, size) => floating(size),
       write: () => bios.trap(this.cpu),

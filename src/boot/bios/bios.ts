@@ -64,6 +64,7 @@ export interface BiosOptions {
   /** What to boot from a CD; else the first of the drives that has a boot sector. */
   readonly cd: ElToritoBoot | undefined;
   readonly onScroll: () => void;
+  readonly onGraphics: (mode: number) => void;
 }
 
 /** The processor in the middle of a trap. */

@@ -15,4 +15,6 @@ export interface BiosEnvironment {
   readonly drives: readonly Drive[];
   /** The text screen is about to lose lines: last chance to show them. */
   readonly onScroll: () => void;
+  /** The guest has set a graphics mode, which nobody sees: called once. */
+  readonly onGraphics: (mode: number) => void;
 }

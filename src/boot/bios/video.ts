@@ -20,6 +20,7 @@ const PAGES = 8;
 const BLANK = 0x20;
 const NORMAL = 0x07;
 const MODE_MASK = 0x7f;
+const TEXT_MODES: readonly number[] = [0, 1, 2, 3, 7];
 /** Bit 7 of the mode: leave the memory as it is. */
 export const KEEP_MEMORY = 0x80;
 const CURSOR_SHAPE = 0x0607;
@@ -49,6 +50,7 @@ interface Window {
 
 export class Video {
   readonly #env: BiosEnvironment;
+  #told = false;
 
   constructor(env: BiosEnvironment) {
     this.#env = env;
@@ -95,9 +97,16 @@ export class Video {
     this.#selectPage(0);
   }
 
+  #tell(mode: number): void {
+    if (this.#told || TEXT_MODES.includes(mode)) return;
+    this.#told = true;
+    this.#env.onGraphics(mode);
+  }
+
   readonly #functions: Readonly<Record<number, (call: BiosCall) => void>> = {
     0: (call) => {
       this.setMode(call.get("al"));
+      this.#tell(call.get("al") & MODE_MASK);
       call.set("al", (call.get("al") & MODE_MASK) === 6 ? 0x3f : 0x30);
     },
     1: (call) => this.#setCursorShape(call.get("cx")),

@@ -26,6 +26,7 @@ export class BiosRig {
   readonly bios: Bios;
   registers: Registers;
   scrolls = 0;
+  readonly graphics: number[] = [];
 
   constructor(media: { drives?: readonly Drive[]; cd?: ElToritoBoot } = {}) {
     const { memory, clock, console } = this;
@@ -43,6 +44,7 @@ export class BiosRig {
       onScroll: () => {
         this.scrolls++;
       },
+      onGraphics: (mode) => this.graphics.push(mode),
     });
     this.registers = this.bios.start();
     this.trap();

@@ -12,6 +12,13 @@ beforeEach(() => {
 });
 
 describe("INT 10h, video", () => {
+  it("tells once of a graphics mode", () => {
+    for (const mode of [0, 3, 7, 0x83]) rig.int(0x10, { ah: 0, al: mode });
+    expect(rig.graphics).toEqual([]);
+    for (const mode of [0x93, 0x12]) rig.int(0x10, { ah: 0, al: mode });
+    expect(rig.graphics).toEqual([0x13]);
+  });
+
   const teletype = (text: string): void => {
     for (const letter of text) rig.int(0x10, { ah: 0x0e, al: letter.charCodeAt(0) });
   };

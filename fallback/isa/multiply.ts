@@ -7,6 +7,7 @@ import type { Local } from "../wasm/function-builder.ts";
 import type { Emitter, MemoryBits } from "./emitter.ts";
 import { signExtend, zeroExtend } from "./flag-emitter.ts";
 import type { Family, FlagUse } from "./instruction.ts";
+import { divideWide } from "./wide-division.ts";
 
 const RAX = 0;
 const RDX = 2;
@@ -94,6 +95,22 @@ function readDividend(context: ProcedureContext, width: number): bigint {
   return (context.getRegister(RDX, width) << BigInt(width)) | context.getRegister(RAX, width);
 }
 
+/** Of 64 bits, unsigned; what faults is done by the procedure. */
+function divideLong(e: Emitter, divisor: Local<"i64">): void {
+  const low = e.let(e.getRegister(RAX, 64));
+  const high = e.let(e.getRegister(RDX, 64));
+  e.fallbackUnless(i64.ltU(high, divisor));
+  const quotient = e.variable(i64.divU(low, divisor));
+  const rest = e.variable(i64.remU(low, divisor));
+  e.ifRarely(i64.ne(high, i64.const(0)), () => {
+    const wide = divideWide(e, high, low, divisor);
+    e.set(quotient, wide.quotient);
+    e.set(rest, wide.rest);
+  });
+  e.setRegister(RAX, 64, quotient);
+  e.setRegister(RDX, 64, rest);
+}
+
 /**
  * Divisions whose dividend has no more than 64 bits of value are done here; the others, and those
  * that fault, by the procedure.
@@ -166,7 +183,9 @@ export const multiply: Family = [
     flags: DIVIDE_FLAGS,
     hot: true,
     meaning(e, operand) {
-      if (operand !== undefined) divideFast(e, e.read(operand), e.bits, false);
+      if (operand === undefined) return;
+      if (e.bits === 64) divideLong(e, e.read(operand));
+      else divideFast(e, e.read(operand), e.bits, false);
     },
     procedure: (context) => divide(context, false),
   },

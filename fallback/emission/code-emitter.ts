@@ -100,17 +100,6 @@ export abstract class CodeEmitter implements Emitter {
     this.if(condition, then);
   }
 
-  loop(body: (again: () => void, leave: () => void) => void): void {
-    this.fn.block((end) => {
-      this.fn.loop((start) => {
-        body(
-          () => this.fn.branch(start),
-          () => this.fn.branch(end),
-        );
-      });
-    });
-  }
-
   read(operand: Operand): Local<"i64"> {
     switch (operand.kind) {
       case "memory":

@@ -34,8 +34,6 @@ export interface Emitter {
    * leave the whole instruction to somebody else instead.
    */
   ifRarely(condition: I32, then: () => void): void;
-  /** Repeats `body` until it says `leave`. */
-  loop(body: (again: () => void, leave: () => void) => void): void;
 
   /** An integer operand, or the low bits of an XMM or MMX register: zero-extended. */
   read(operand: Operand): Local<"i64">;

@@ -89,6 +89,7 @@ export class GuestAccess {
   readonly #known: WindowsOfNow | undefined;
   /** See {@link useTlb}. */
   #rights: number | undefined;
+  #triesWindows = true;
   /** The address that {@link loadForWrite} has found to be inside a window. */
   #writable: Local<"i64"> | undefined;
 
@@ -113,12 +114,13 @@ export class GuestAccess {
   }
 
   /**
-   * Accesses look into the TLB where they are made, and not at windows: where the guest's mapping is not
-   * the identity.
+   * Accesses look into the TLB where they are made.
    * @param rights as `throughTlb` has them
+   * @param triesWindows whether they look at windows first: not where the guest's mapping is not the identity
    */
-  useTlb(rights: number): void {
+  useTlb(rights: number, triesWindows: boolean): void {
     this.#rights = rights;
+    this.#triesWindows = triesWindows;
   }
 
   load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
@@ -199,13 +201,16 @@ export class GuestAccess {
     outside: (slow: SlowAccess) => void,
   ): void {
     const slow = this.#slow;
-    if (slow !== undefined && this.#rights !== undefined) {
+    const rights = this.#rights;
+    const byTlb = (callee: SlowAccess) =>
       throughTlb(
         ...([this.#fn, address, bits / 8, access === "write"] as const),
         (base) => inside({ base, offset: 0 }),
-        () => outside(slow),
-        this.#rights,
+        () => outside(callee),
+        rights,
       );
+    if (slow !== undefined && rights !== undefined && !this.#triesWindows) {
+      byTlb(slow);
       return;
     }
     const distance = address.frame ?? undefined;
@@ -228,7 +233,7 @@ export class GuestAccess {
       this.#fn.if(
         i64.ltU(at, length),
         () => inside(plain),
-        () => outside(slow),
+        () => (rights === undefined ? outside(slow) : byTlb(slow)),
       );
       return;
     }

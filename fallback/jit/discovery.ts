@@ -7,6 +7,10 @@ import { Graph, type Inlining, type Node, NodePlaces } from "./graph.ts";
 /** Instructions that are translated together, at most. */
 const MAX_INSTRUCTIONS = 400;
 const MAX_NODES = 120;
+/** Of a jump in a large graph that are in it too, at most. */
+const FEW_TARGETS = 4;
+/** Others are cut where regions begin that there are already. */
+const SMALL = 200;
 /** Instructions of a function that is translated with its callers, at most. */
 const MAX_INLINED = 24;
 /** Calls within calls that are. */
@@ -16,6 +20,10 @@ const MAX_DEPTH = 2;
 export interface GraphSource {
   /** The block at an offset in the code segment, if it has been executed before. */
   executed(rip: bigint): Block | undefined;
+  /** Whether a region from a block on may be large without being cut. */
+  wide(entry: Block): boolean;
+  /** Whether there is a region for a block. */
+  begins(block: Block): boolean;
   /** Where the jump that ends a block has been seen to lead, which is not known from the code. */
   learnt(block: Block): readonly bigint[];
   /** The 64 bits at a linear address, if they can be had without any effect. */
@@ -44,6 +52,20 @@ interface Target {
  * what has not is left for when it is. Small functions that are called are there once for each call.
  */
 export function discover(entry: Block, source: GraphSource): Graph {
+  const most = source.wide(entry) ? MAX_INSTRUCTIONS : SMALL;
+  return gather(entry, source, true, most) ?? (gather(entry, source, false) as Graph);
+}
+
+/**
+ * @param whole whether to go on where other regions begin, and to all that a jump has led to
+ * @returns undefined if a graph that is {@link whole} would be large
+ */
+function gather(
+  entry: Block,
+  source: GraphSource,
+  whole: boolean,
+  most = MAX_INSTRUCTIONS,
+): Graph | undefined {
   const places = new NodePlaces();
   const waiting: Node[] = [];
   let instructions = 0;
@@ -55,7 +77,7 @@ export function discover(entry: Block, source: GraphSource): Graph {
       inlining,
       call: inlinedCall(block, inlining, source, room),
       order: -1,
-      targets: [...new Set([...tableTargets(block, source), ...source.learnt(block)])],
+      targets: jumpTargets(block, source, whole),
       successors: [],
       predecessors: [],
       isLoop: false,
@@ -71,18 +93,26 @@ export function discover(entry: Block, source: GraphSource): Graph {
   };
   const first = add(entry, undefined);
   for (let node = waiting.shift(); node !== undefined; node = waiting.shift()) {
+    if (whole && instructions > most) return undefined;
     for (const { rip, inlining } of targetsOf(node)) {
       let next = places.at(rip, inlining);
       if (next === undefined) {
         if (instructions >= MAX_INSTRUCTIONS || count >= MAX_NODES) continue;
         const block = source.executed(rip);
         if (block === undefined) continue;
+        if (!whole && inlining === undefined && source.begins(block)) continue;
         next = add(block, inlining);
       }
       node.successors.push(next);
     }
   }
   return new Graph(first, places);
+}
+
+/** Where a jump leads that the code does not tell; nowhere if these are many and not all are wanted. */
+function jumpTargets(block: Block, source: GraphSource, whole: boolean): bigint[] {
+  const targets = [...new Set([...tableTargets(block, source), ...source.learnt(block)])];
+  return whole || targets.length <= FEW_TARGETS ? targets : [];
 }
 
 function targetsOf({ block, inlining, call, targets }: Node): Target[] {

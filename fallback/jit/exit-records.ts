@@ -119,6 +119,11 @@ export class ExitRecords {
     return EXIT_REASONS[this.#view.getUint8(record + EXIT_RECORD.REASON)] ?? "instruction";
   }
 
+  /** How often it has been left by. */
+  count(record: number): number {
+    return this.#view.getInt32(record + EXIT_RECORD.COUNT, true);
+  }
+
   /** Which window an exit by a record because of memory has missed. */
   missed(record: number): MissedWindow {
     return {

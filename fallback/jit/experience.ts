@@ -9,6 +9,8 @@ export class Experience {
   readonly thorough = new Set<number>();
   /** What x87 instructions leave to their procedures is frequent in them. */
   readonly exactX87 = new Set<number>();
+  /** Jumps lead from them to other regions again and again. */
+  readonly wide = new Set<number>();
   #changes = 0;
 
   /** The windows that a region was made for have changed. */
@@ -30,6 +32,7 @@ export class Experience {
     this.slow.clear();
     this.thorough.clear();
     this.exactX87.clear();
+    this.wide.clear();
     this.#changes = 0;
   }
 }

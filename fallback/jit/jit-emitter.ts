@@ -79,14 +79,14 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
 
   constructor(
     fn: FunctionBuilder,
-    env: Pick<RegionEnvironment, "slow" | "rights" | "runs" | "x87" | "thorough">,
+    env: Pick<RegionEnvironment, "slow" | "rights" | "triesWindows" | "runs" | "x87" | "thorough">,
     mode: RegionMode,
     flags: LazyFlags,
     registers: RegisterFile,
     exits: InstructionExits,
   ) {
     super(fn, env.slow, mode.frame, mode.windows);
-    if (env.rights !== undefined) this.access.useTlb(env.rights);
+    if (env.rights !== undefined) this.access.useTlb(env.rights, env.triesWindows);
     this.#thorough = env.thorough;
     this.#runs = env.runs;
     this.#x87 = env.x87;
@@ -412,13 +412,13 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
   #writeGeneral(register: number, shift: number, bits: MemoryBits, value: I64): void {
     const registers = this.#registers;
     if (bits >= 32) {
-      registers.setGeneral(this.fn, register, zeroExtend(value, bits));
+      registers.setGeneral(register, zeroExtend(value, bits));
       return;
     }
     const mask = ((1n << BigInt(bits)) - 1n) << BigInt(shift);
     const kept = i64.and(registers.general(register), i64.const(~mask));
     const placed = shift === 0 ? value : i64.shl(value, i64.const(shift));
-    registers.setGeneral(this.fn, register, i64.or(kept, i64.and(placed, i64.const(mask))));
+    registers.setGeneral(register, i64.or(kept, i64.and(placed, i64.const(mask))));
   }
 
   #vectorRegister(operand: Operand): number {

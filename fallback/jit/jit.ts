@@ -34,6 +34,8 @@ const MAX_BACK_OFF = 12;
 const COVERED = 4;
 /** A function that was called so often is going to be called again. */
 const FEW_CALLS = 4;
+/** After so many jumps out of a region it is worth a large one. */
+const HOT_EXITS = 2 ** 22;
 /** How often windows are moved for a region before it gets along without. */
 const MAX_LOOKS = 8;
 
@@ -99,6 +101,7 @@ export class Jit {
     const means: RegionMeans = {
       ...{ around, view: this.#view, table: this.#table, records: this.#records },
       ...{ jumps: this.#jumps, experience: this.#experience, windows: this.#windows },
+      isLive: (region) => this.#regions.at(region) === region,
       onRegion: options.onRegion,
     };
     this.#maker = new RegionMaker(means);
@@ -228,6 +231,8 @@ export class Jit {
   #discover(block: Block): Graph {
     return discover(block, {
       executed: remembering((rip) => this.#around.known(rip)),
+      wide: ({ address, user }) => this.#experience.wide.has(placeOf(address, user)),
+      begins: (one) => this.#regions.at(one) !== undefined,
       learnt: ({ address }) => this.#jumps.at(address),
       wordAt: (linear) => this.#around.wordAt(linear),
     });
@@ -249,7 +254,7 @@ export class Jit {
     const { figures } = this;
     figures.regions++;
     figures.instructions += region.instructions;
-    figures.bytes += region.module.length;
+    figures.bytes += region.body.length;
   }
 
   #add(region: Region): void {
@@ -260,6 +265,7 @@ export class Jit {
       if (block === undefined) this.#expected.add(placeOf(address, user));
       else if (address !== region.address) this.#covered(block);
     }
+    this.#maker.pack(region);
   }
 
   /**
@@ -273,6 +279,7 @@ export class Jit {
     this.#experience.thorough.add(place);
     const graph = discover(block, {
       ...{ executed: () => undefined, learnt: () => [], wordAt: () => undefined },
+      ...{ wide: () => false, begins: () => false },
     });
     return this.#maker.alone(graph) as LoneRegion;
   }
@@ -310,7 +317,12 @@ export class Jit {
   /** It is made again with more targets of a jump. */
   #lookAtJump(region: Region, record: number): void {
     const target = this.#view.getBigUint64(STATE.RIP, true);
-    if (this.#jumps.learn(record, target)) this.#remake(region);
+    const exits = this.#records.count(record);
+    const { wide } = this.#experience;
+    const place = placeOf(region.address, region.user);
+    const isHot = exits >= HOT_EXITS && !wide.has(place);
+    if (isHot) wide.add(place);
+    if (this.#jumps.learn(record, target, exits) || isHot) this.#remake(region);
   }
 
   #lookAtMemory(region: Region, record: number): void {

@@ -47,7 +47,7 @@ type Plain<Value> = Value extends bigint
         ? { readonly [Name in keyof Value]: Plain<Value[Name]> }
         : Value;
 
-type Blobs = "module" | "code" | "records";
+type Blobs = "body" | "code" | "records";
 
 interface Line extends Plain<Omit<KeptRegion, Blobs>> {
   /** Bytes of each, one behind the other from `at`. */
@@ -69,16 +69,16 @@ function plain(_name: string, value: unknown): unknown {
 
 /** For {@link KeptRegions}. */
 export function packRegions(regions: readonly KeptRegion[], commons: KeptCommons): Translations {
-  const blobs = regions.flatMap(({ module, code, records }) => [module, code, records]);
+  const blobs = regions.flatMap(({ body, code, records }) => [body, code, records]);
   const bytes = new Uint8Array(blobs.reduce((sum, { length }) => sum + length, 0));
   let end = 0;
-  const lines = regions.map(({ module, code, records, ...others }) => {
+  const lines = regions.map(({ body, code, records, ...others }) => {
     const at = end;
-    for (const blob of [module, code, records]) {
+    for (const blob of [body, code, records]) {
       bytes.set(blob, end);
       end += blob.length;
     }
-    const lengths = { module: module.length, code: code.length, records: records.length };
+    const lengths = { body: body.length, code: code.length, records: records.length };
     return { ...others, at, lengths };
   });
   return { text: JSON.stringify({ lines, commons }, plain), bytes };
@@ -148,7 +148,7 @@ export class KeptRegions {
       spans: line.spans as readonly Span[],
       calls: new Map(line.calls.map(([linear, slot]) => [BigInt(linear), slot])),
       left: line.left.map((one) => ({ ...one, bytes: Uint8Array.from(one.bytes) })),
-      module: blob(line.lengths.module),
+      body: blob(line.lengths.body),
       code: blob(line.lengths.code),
       records: blob(line.lengths.records),
     };

@@ -3,12 +3,18 @@ import type { Range } from "./region.ts";
 /** Targets of a jump that are kept, at most. */
 const MAX_TARGETS = 64;
 
+/** Then it is known where a jump mostly leads, and then where else. */
+const ENOUGH_EXITS = 256;
+const MANY_EXITS = 4096;
+
 /** Where jumps have led to that do not tell by themselves. */
 export class LearntJumps {
   /** By exit record of a jump: the guest physical address of the block that it ends. */
   readonly #jumps = new Map<number, number>();
   /** By that address. */
   readonly #targets = new Map<number, Set<bigint>>();
+  /** By that address: how many were known when it was translated again. */
+  readonly #translated = new Map<number, number>();
 
   /** A region leaves by an exit record where the jump at a block's end leads elsewhere. */
   add(record: number, address: number): void {
@@ -22,17 +28,20 @@ export class LearntJumps {
 
   /**
    * The jump with an exit record has led to an offset.
+   * @param exits how often the record has been left by
    * @returns whether to translate it again: not for each, for jumps through tables have many
    */
-  learn(record: number, target: bigint): boolean {
+  learn(record: number, target: bigint, exits: number): boolean {
     const jump = this.#jumps.get(record);
     if (jump === undefined) return false;
     const targets = this.#targets.get(jump) ?? new Set();
     this.#targets.set(jump, targets);
-    const before = targets.size;
-    if (before < MAX_TARGETS) targets.add(target);
-    const isPower = (targets.size & (targets.size - 1)) === 0;
-    return targets.size > before && isPower;
+    if (targets.size < MAX_TARGETS) targets.add(target);
+    if (exits !== ENOUGH_EXITS && exits !== MANY_EXITS) return false;
+    const before = this.#translated.get(jump) ?? 0;
+    if (targets.size < 2 * before) return false;
+    this.#translated.set(jump, targets.size);
+    return true;
   }
 
   /** Exit records of a range that are of jumps, with the addresses of these. */
@@ -52,5 +61,6 @@ export class LearntJumps {
   clear(): void {
     this.#jumps.clear();
     this.#targets.clear();
+    this.#translated.clear();
   }
 }

@@ -6,7 +6,8 @@ import type { MadeRegion } from "./region-maker.ts";
 
 /** A region as text: the guest's instructions, and the WebAssembly that was made of them. */
 export function regionListing({ blocks, module }: MadeRegion): string[] {
-  const [code = []] = moduleText(module, { placeName });
+  // What comes before is alike in all modules.
+  const code = moduleText(module, { placeName }).at(-1) ?? [];
   return [...blocks.flatMap(blockListing), "", ...code];
 }
 

@@ -1,56 +1,76 @@
 import { RAM_BASE } from "../state.ts";
 import { joined, ModuleBuilder } from "../wasm/module-builder.ts";
 import { REGION_SIGNATURE } from "./protocol.ts";
-import { type Support, supportOf } from "./support.ts";
+import { type Support, supportCalls, supportOf } from "./support.ts";
 
 const WASM_PAGE = 65536;
+
+/** Regions that share a module, once there are so many. */
+export const PACK_SIZE = 32;
 
 /** What the functions of all modules have in common. */
 export interface RegionCommons extends Support {
   /** Index of the type of regions. */
   readonly regionType: number;
-  /** Index of the first region's function. */
-  readonly self: number;
+  /** Index of the function at position 0. */
+  readonly first: number;
 }
 
-/** Modules of regions: all alike but for the functions' number and bodies. */
+/** In the place of a function that nobody calls: no locals, `unreachable`, `end`. */
+const ABSENT = Uint8Array.of(3, 0, 0x00, 0x0b);
+
+/**
+ * Modules of regions. A region's function has the same position in whichever module it is: its
+ * body may stand in one of its own, behind functions that nobody calls, and later in one with others.
+ */
 export class RegionModules {
   readonly commons: RegionCommons;
   readonly #shared: boolean;
-  /** By the functions' number. */
-  readonly #heads = new Map<number, Uint8Array>();
+  /** Bodies of what comes before the regions. */
+  readonly #calls: readonly Uint8Array[];
+  /** By the number of functions: all before the code. */
+  readonly #heads: (Uint8Array | undefined)[] = [];
 
   /** @param shared whether the memory is a shared one */
   constructor(shared: boolean) {
     this.#shared = shared;
-    const { commons, head } = begin(shared, 1);
+    const { commons, calls } = begin(shared);
     this.commons = commons;
-    this.#heads.set(1, head);
+    this.#calls = calls;
   }
 
-  /**
-   * The first function is exported as `region`, others under names of their own behind it.
-   * @param bodies made with {@link commons}, but that each one's own index counts on from `self`
-   */
-  module(bodies: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  /** @param bodies by position, made with {@link commons} */
+  module(bodies: readonly (Uint8Array | undefined)[]): Uint8Array<ArrayBuffer> {
     const { length } = bodies;
-    const head = this.#heads.get(length) ?? begin(this.#shared, length).head;
-    this.#heads.set(length, head);
-    return joined(head, bodies);
+    this.#heads[length] ??= this.#head(length);
+    const regions = Array.from(bodies, (body) => body ?? ABSENT);
+    return joined(this.#heads[length], [...this.#calls, ...regions]);
+  }
+
+  #head(functions: number): Uint8Array {
+    const { module } = begin(this.#shared);
+    for (let position = 0; position < functions; position++) {
+      module.exportFunction(exportName(position), module.addFunction(REGION_SIGNATURE));
+    }
+    return module.head();
   }
 }
 
-/** Everything but the bodies of a module with so many functions. */
-function begin(shared: boolean, functions: number): { commons: RegionCommons; head: Uint8Array } {
+/** A module with all that comes before its regions, and the bodies of that. */
+function begin(shared: boolean): {
+  module: ModuleBuilder;
+  commons: RegionCommons;
+  calls: readonly Uint8Array[];
+} {
   const module = new ModuleBuilder();
   const regionType = module.typeIndex(REGION_SIGNATURE);
   module.importMemory("jit", "memory", RAM_BASE / WASM_PAGE, shared);
   module.importTable("jit", "regions");
-  const support = supportOf(module);
-  const self = module.addFunction(REGION_SIGNATURE);
-  module.exportFunction("region", self);
-  for (let number = 1; number < functions; number++) {
-    module.exportFunction(`region${number}`, module.addFunction(REGION_SIGNATURE));
-  }
-  return { commons: { ...support, regionType, self }, head: module.head() };
+  const calls = supportCalls(module);
+  const indices = calls.map(({ index }) => index);
+  const commons = { ...supportOf(module, indices), regionType, first: calls.length };
+  return { module, commons, calls: calls.map(({ body }) => body) };
 }
+
+/** Under which a module exports the region at a position. */
+export const exportName = (position: number): string => `region${position}`;

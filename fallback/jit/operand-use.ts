@@ -5,6 +5,7 @@ import { registerSlot } from "../interpreter/register-slot.ts";
 import { STATE } from "../state.ts";
 import type { Node } from "./graph.ts";
 
+const GENERAL_REGISTERS = 16;
 /** Operand codes of floating point in XMM registers. */
 const FLOAT_CODE = /^[VWU][ps][sd]$/;
 
@@ -17,6 +18,45 @@ export function mayChange(loop: Node, register: number): boolean {
       ),
     );
   return hasOperand(loop) || loop.dominated.some((node) => mayChange(node, register));
+}
+
+/** Instructions of a loop, at most, whose registers stay in variables. */
+const MAX_CARRIED = 100;
+
+/** General registers that a loop uses, a bit for each; none if it is large. */
+export function carriedBy(loop: Node): number {
+  const body = bodyOf(loop);
+  const size = body.reduce((sum, { block }) => sum + block.offsets.length, 0);
+  if (size > MAX_CARRIED) return 0;
+  return body.reduce((all, { block }) => all | generalIn(block), 0);
+}
+
+/** The nodes that control comes to between two rounds of a loop. */
+function bodyOf(loop: Node): Node[] {
+  const body = new Set([loop]);
+  const waiting = loop.predecessors.filter(({ order }) => order >= loop.order);
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (body.has(node)) continue;
+    body.add(node);
+    waiting.push(...node.predecessors);
+  }
+  return [...body];
+}
+
+function generalIn({ instructions }: Block): number {
+  let found = 0;
+  for (const instruction of instructions) {
+    for (const spec of instruction.form.operands) {
+      const slot = registerSlot(spec, instruction);
+      if (slot !== undefined && slot < STATE.GPR + 8 * GENERAL_REGISTERS) {
+        found |= 1 << ((slot - STATE.GPR) >> 3);
+      }
+    }
+    const { base = -1, index = -1 } = instruction.address ?? {};
+    if (base >= 0) found |= 1 << base;
+    if (index >= 0) found |= 1 << index;
+  }
+  return found;
 }
 
 /** Whether a block has floating point that MXCSR has a say in. */

@@ -14,7 +14,7 @@ import type { Graph, Inlining, Node } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
 import { findHash } from "./jump-hash.ts";
 import { ANY_FLAGS, type FlagState, IN_STATE, LazyFlags } from "./lazy-flags.ts";
-import { computes, mayChange } from "./operand-use.ts";
+import { carriedBy, computes, mayChange } from "./operand-use.ts";
 import { REGION_LEFT, REGION_SIGNATURE } from "./protocol.ts";
 import type { RegionEnvironment } from "./region-environment.ts";
 import { RegionExits } from "./region-exits.ts";
@@ -56,6 +56,7 @@ export class RegionCode {
   readonly #factsIn = new Map<Node, RegisterFacts>();
   /** Of loops: what each branch back to them has to find. */
   readonly #stackOf = new Map<Node, StackFacts>();
+  readonly #carried = new Map<Node, number>();
   /** Undefined if accesses are not compared with windows, or outside 64-bit mode. */
   readonly #frame: StackFrame | undefined;
   #node!: Node;
@@ -66,7 +67,7 @@ export class RegionCode {
     this.#env = env;
     const fn = this.#fn;
     const { codeSize, limit } = graph.entry.block;
-    this.#registers = new RegisterFile(fn, codeSize !== 64);
+    this.#registers = new RegisterFile(fn, codeSize !== 64, env.slow !== undefined);
     const locals = {
       first: fn.local("i64"),
       second: fn.local("i64"),
@@ -131,6 +132,8 @@ export class RegionCode {
       );
       return;
     }
+    if (node.isMerge) this.#registers.facts = this.#factsIn.get(node) ?? this.#registers.facts;
+    this.#registers.hold(this.#carriedBy(node));
     this.#fn.loop((start) => {
       this.#labels.set(node, start);
       this.#within(
@@ -182,9 +185,9 @@ export class RegionCode {
    * branch back that finds it elsewhere leaves the region.
    */
   #beginLoop(node: Node): void {
-    const { top, frame } = this.#factsIn.get(node) ?? this.#registers.facts;
+    const { top, frame } = this.#registers.facts;
     const stack = { top, frame: mayChange(node, RBP) ? undefined : frame };
-    this.#registers.forget(stack);
+    this.#registers.forget(stack, this.#carriedBy(node));
     this.#stackOf.set(node, stack);
   }
 
@@ -316,7 +319,10 @@ export class RegionCode {
       }
       this.#state.loadFlags();
       this.#checkBudget(rip);
+      const { facts } = this.#registers;
+      this.#registers.hold(this.#carriedBy(to));
       this.#fn.branch(this.#labels.get(to) as Label);
+      this.#registers.facts = facts;
     } else if (to.isMerge) {
       this.#state.loadFlags();
       const { facts } = this.#registers;
@@ -325,6 +331,16 @@ export class RegionCode {
     } else {
       this.#inline(to);
     }
+  }
+
+  /** Registers that stay in variables from one round of a loop to the next. */
+  #carriedBy(loop: Node): number {
+    let carried = this.#carried.get(loop);
+    if (carried === undefined) {
+      carried = carriedBy(loop);
+      this.#carried.set(loop, carried);
+    }
+    return carried;
   }
 
   #hasStackOf(loop: Node): boolean {
@@ -444,6 +460,7 @@ export class RegionCode {
   #lookAtMemory(): void {
     const { rip } = this.#graph.entry.block;
     this.#flags.state = IN_STATE;
+    this.#registers.loaded();
     this.#env.windows?.begin(this.#fn, () => {
       this.#exits.by(this.#env.exitRecord(rip, 0, "windows"));
     });

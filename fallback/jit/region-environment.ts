@@ -12,8 +12,10 @@ import type { KnownWindows } from "./known-windows.ts";
 export interface RegionEnvironment {
   /** Undefined: accesses outside the windows are left to the interpreter. */
   readonly slow: SlowAccess | undefined;
-  /** With {@link slow}: whose TLB accesses look into without trying windows, as `throughTlb` has it. */
+  /** With {@link slow}: whose TLB accesses look into where they are made, as `throughTlb` has it. */
   readonly rights: number | undefined;
+  /** Whether they look at windows before. */
+  readonly triesWindows: boolean;
   readonly runs: StringRuns;
   readonly x87: X87Functions;
   /** Undefined: they may become less at any time. */

@@ -1,7 +1,7 @@
 import { cachedHeader, leadsTo } from "../emission/jump-lookup.ts";
 import { HEADER } from "../interpreter/record.ts";
 import { REGION_LINKS, STATE, USER_CODE } from "../state.ts";
-import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
+import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import {
   callResult,
   type FunctionBuilder,
@@ -17,11 +17,15 @@ import type { RegionEnvironment } from "./region-environment.ts";
 import { ALL_REGISTERS } from "./register-file.ts";
 import type { RunningState } from "./running-state.ts";
 
-/**
- * Instead of a record: the region returns where to go on; or goes on in another one, if there is one;
- * or does that, but the JIT should look at where a jump leads.
- */
-const HOW = { RETURNS: 0, CHAINS: 1, LEARNS: 2 } as const;
+/** Instead of a record: the region returns where to go on; or the JIT should look at where a jump leads. */
+const HOW = { RETURNS: 0, LEARNS: 1 } as const;
+
+/** Where a way out leads to, once the flags are in the state. */
+interface WayOut {
+  /** For flags in the variables. */
+  withFlags: Label;
+  withoutFlags: Label;
+}
 
 /** The ways out of a region. */
 export class RegionExits {
@@ -35,9 +39,10 @@ export class RegionExits {
   readonly #rip: Local<"i64">;
   /** Record of where the region is left in the middle, or {@link HOW}. */
   readonly #record: Local<"i32">;
-  #exit!: Label;
-  /** For exits where the flags are those that the state has. */
-  #exitWithoutFlags!: Label;
+  /** By a record, or as {@link HOW} says. */
+  #leaving!: WayOut;
+  /** To another region, if there is one. */
+  #chaining!: WayOut;
 
   constructor(fn: FunctionBuilder, env: RegionEnvironment, state: RunningState, entry: Node) {
     this.#fn = fn;
@@ -49,32 +54,52 @@ export class RegionExits {
     this.#record = fn.local("i32");
   }
 
-  /** Emits `body`, and behind it the way that nearly all exits in it share. */
+  /** Emits `body`, and behind it the ways that nearly all exits in it share. */
   around(body: () => void): void {
     const fn = this.#fn;
+    this.#way(
+      (chaining) => {
+        this.#chaining = chaining;
+        this.#way(
+          (leaving) => {
+            this.#leaving = leaving;
+            body();
+          },
+          () => this.#leave(),
+        );
+      },
+      () => {
+        this.#state.save(ALL_REGISTERS);
+        this.#chain();
+        fn.return(this.#rip);
+        fn.code.push(0x00);
+      },
+    );
+  }
+
+  /** @param out does not come back */
+  #way(body: (labels: WayOut) => void, out: () => void): void {
+    const fn = this.#fn;
     const { flags } = this.#state;
-    fn.block((outer) => {
-      this.#exitWithoutFlags = outer;
-      fn.block((inner) => {
-        this.#exit = inner;
-        body();
-      });
+    fn.block((withoutFlags) => {
+      fn.block((withFlags) => body({ withFlags, withoutFlags }));
       flags.state = ANY_FLAGS;
       flags.save();
     });
     flags.state = IN_STATE;
-    this.#leave();
+    out();
   }
 
   /** Leaves by an exit record. */
   by(record: number): void {
     this.#fn.set(this.#record, i32.const(record));
-    this.#branchOut();
+    this.#branch(this.#leaving);
   }
 
   /** Goes on at an offset: in another region if there is one, and calls may nest. */
   to(rip: I64): void {
-    this.#leaveTo(rip, HOW.CHAINS);
+    this.#fn.set(this.#rip, rip);
+    this.#branch(this.#chaining);
   }
 
   /** Goes on at an offset, by the dispatch loop. */
@@ -96,11 +121,13 @@ export class RegionExits {
     const record = i32.const(this.#env.jumpRecord(block));
     const count = fn.let(i32.add(i32.load(record, EXIT_RECORD.COUNT), i32.const(1)));
     fn.store(record, count, EXIT_RECORD.COUNT);
-    const isFew = i32.ltU(count, i32.const(LOOK_SELDOM));
-    const mask = select(isFew, i32.const(LOOK_EVERY - 1), i32.const(LOOK_SELDOM - 1));
-    fn.if(i32.eqz(i32.and(count, mask)), () => {
-      fn.store(i32.const(0), record, STATE.RECORD);
-      this.#leaveTo(to, HOW.LEARNS);
+    fn.if(i32.eqz(i32.and(count, i32.const(LOOK_EVERY - 1))), () => {
+      const isFew = i32.ltU(count, i32.const(LOOK_SELDOM));
+      const isTurn = i32.eqz(i32.and(count, i32.const(LOOK_SELDOM - 1)));
+      fn.if(i32.or(isFew, isTurn), () => {
+        fn.store(i32.const(0), record, STATE.RECORD);
+        this.#leaveTo(to, HOW.LEARNS);
+      });
     });
     this.to(to);
   }
@@ -129,16 +156,16 @@ export class RegionExits {
     });
   }
 
-  #branchOut(): void {
+  #branch({ withFlags, withoutFlags }: WayOut): void {
     const { flags } = this.#state;
     flags.tell();
-    this.#fn.branch(flags.state === IN_STATE ? this.#exitWithoutFlags : this.#exit);
+    this.#fn.branch(flags.state === IN_STATE ? withoutFlags : withFlags);
   }
 
   #leaveTo(rip: I64, how: number): void {
     this.#fn.set(this.#rip, rip);
     this.#fn.set(this.#record, i32.const(how));
-    this.#branchOut();
+    this.#branch(this.#leaving);
   }
 
   /** The region itself is called directly, others through the table. */
@@ -159,7 +186,7 @@ export class RegionExits {
     const slot = this.#regionAt(this.#rip);
     fn.if(slot, () => {
       fn.store(i32.const(0), this.#rip, STATE.RIP);
-      fn.return(this.#callAt(slot, i32.sub(this.depth, i32.const(1))));
+      fn.returnCall(REGION_TABLE, this.#env.regionType, slot, this.depth);
     });
   }
 
@@ -185,7 +212,6 @@ export class RegionExits {
     return user ? fn.let(i64.xor(linear, i64.const(USER_CODE))) : linear;
   }
 
-  /** The one way out. */
   #leave(): void {
     const fn = this.#fn;
     const zero = i32.const(0);
@@ -210,8 +236,6 @@ export class RegionExits {
       fn.store(zero, this.#rip, STATE.RIP);
       fn.return(i64.const(REGION_LEFT.LOOK));
     });
-    const mayChain = i32.ne(this.depth, zero);
-    fn.if(i32.and(i32.eq(this.#record, i32.const(HOW.CHAINS)), mayChain), () => this.#chain());
     fn.return(this.#rip);
     fn.code.push(0x00);
   }

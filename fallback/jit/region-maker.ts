@@ -10,7 +10,8 @@ import type { Graph, Node } from "./graph.ts";
 import type { KeptRegion } from "./kept-regions.ts";
 import type { WindowSets } from "./known-windows.ts";
 import type { LearntJumps } from "./learnt-jumps.ts";
-import { RegionModules } from "./module.ts";
+import { exportName, RegionModules } from "./module.ts";
+import { Packs } from "./packs.ts";
 import { pagesOf, type Region, spansOf } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import { type RegionTable, slotKey } from "./region-table.ts";
@@ -24,12 +25,13 @@ import type { JitSurroundings } from "./surroundings.ts";
 
 const PAGE_SIZE = 4096;
 /** Regions that are made at most until all are dropped. */
-export const MAX_REGIONS = 1500;
+export const MAX_REGIONS = 2000;
 /**
- * How many regions may import the same table: V8 keeps all of them for as long as there is the table,
- * given up or not, and a process can have no more than 65,530 stretches of memory.
+ * How many functions may be in modules that import the same table, those of packs counted again: V8 keeps
+ * all of them for as long as there is the table, given up or not, and a process can have no more than
+ * 65,530 stretches of memory.
  */
-const MAX_MADE = 2 * MAX_REGIONS;
+const MAX_MADE = 3 * MAX_REGIONS;
 /** Exit records that a region may need, at most. */
 const EXITS_OF_REGION = 8192;
 /** Calls that a region may make, at most: it has fewer instructions. */
@@ -58,8 +60,11 @@ interface Emitted
 interface Group {
   readonly bodies: Uint8Array[];
   usesX87: boolean;
-  functions: readonly unknown[] | undefined;
+  functions: Functions | undefined;
 }
+
+/** Of a module, by {@link exportName}. */
+type Functions = Readonly<Record<string, unknown>>;
 
 type JitImports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
@@ -73,6 +78,8 @@ export interface RegionMeans {
   readonly jumps: LearntJumps;
   readonly experience: Experience;
   readonly windows: WindowSets;
+  /** Whether a region is one of those that there are. */
+  isLive(region: Region): boolean;
   readonly onRegion: ((made: MadeRegion) => void) | undefined;
 }
 
@@ -89,8 +96,9 @@ interface Procedure {
 export class RegionMaker {
   readonly #means: RegionMeans;
   readonly #procedures: Procedure[] = [];
+  readonly #packs = new Packs();
   #modules: RegionModules | undefined;
-  /** Regions whose modules have imported the table. */
+  /** Functions whose modules have imported the table. */
   #made = 0;
   #imports: JitImports | undefined;
   #hasX87 = false;
@@ -115,6 +123,7 @@ export class RegionMaker {
   /** All regions have been dropped. */
   clear(): void {
     this.#procedures.length = 0;
+    this.#packs.clear();
     this.#group = undefined;
   }
 
@@ -134,10 +143,11 @@ export class RegionMaker {
 
   make(graph: Graph): Region {
     const { block } = graph.entry;
-    const { body, unitControls, slotAt, ...facts } = this.#emit(graph, 0);
-    const module = this.#modulesOf().module([body]);
+    const loops = graph.nodes.some(({ isLoop }) => isLoop);
+    const position = loops ? 0 : this.#packs.position;
+    const { body, unitControls, slotAt, ...facts } = this.#emit(graph, position);
     const blocks = [...new Set(graph.nodes.map((node) => node.block))];
-    this.#means.onRegion?.({ blocks, module });
+    this.#means.onRegion?.({ blocks, module: this.#modulesOf().module([body]) });
     return {
       ...facts,
       linear: block.linear,
@@ -152,8 +162,10 @@ export class RegionMaker {
       covers: graph.nodes.filter(isOwn).map(({ block: { address } }) => address),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
       instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
-      module,
-      function: this.#functions(module, facts.usesX87)[0],
+      body,
+      position,
+      loops,
+      function: this.#function(body, position, facts.usesX87),
       looks: 0,
     };
   }
@@ -165,20 +177,21 @@ export class RegionMaker {
   alone(graph: Graph): () => unknown {
     this.#group ??= { bodies: [], usesX87: false, functions: undefined };
     const group = this.#group;
-    const index = group.bodies.length;
-    const { body, usesX87 } = this.#emit(graph, index);
+    const position = group.bodies.length;
+    const { body, usesX87 } = this.#emit(graph, position);
     group.bodies.push(body);
     group.usesX87 ||= usesX87;
     return () => {
       group.functions ??= this.#finish(group);
-      return group.functions[index];
+      return group.functions[exportName(position)];
     };
   }
 
-  #finish(group: Group): readonly unknown[] {
+  #finish(group: Group): Functions {
     if (group !== this.#group) throw new Error("the region is gone");
     this.#group = undefined;
-    return this.#functions(this.#modulesOf().module(group.bodies), group.usesX87);
+    const { bodies, usesX87 } = group;
+    return this.#functions(bodies, usesX87);
   }
 
   #modulesOf(): RegionModules {
@@ -186,8 +199,7 @@ export class RegionMaker {
     return this.#modules;
   }
 
-  /** @param index of its function among those of its module */
-  #emit(graph: Graph, index: number): Emitted {
+  #emit(graph: Graph, position: number): Emitted {
     const { view, records, table, experience, windows, around } = this.#means;
     const { block } = graph.entry;
     const unitControls = readUnitControls(view);
@@ -216,9 +228,10 @@ export class RegionMaker {
       procedure: commons.procedure,
       settleFlags: commons.settleFlags,
       regionType: commons.regionType,
-      self: commons.self + index,
+      self: commons.first + position,
       slow: slow ? commons.slow : undefined,
-      rights: isElsewhere ? (block.user ? TLB_OF_USER : 0) : undefined,
+      rights: slow ? (block.user ? TLB_OF_USER : 0) : undefined,
+      triesWindows: !isElsewhere,
       windows: known,
       thorough,
       exactX87: experience.exactX87.has(place),
@@ -259,7 +272,27 @@ export class RegionMaker {
       this.#procedures[number] = { codeSize, bytes, instruction: undefined };
     }
     for (const [record, address] of kept.jumps) jumps.add(record, address);
-    return { ...kept, function: this.#functions(kept.module, kept.usesX87)[0], looks: 0 };
+    const { body, position, usesX87 } = kept;
+    return { ...kept, function: this.#function(body, position, usesX87), looks: 0 };
+  }
+
+  /** A region that has been made or restored is one of those that there are: it gets together with others. */
+  pack(added: Region): void {
+    const { isLive, table } = this.#means;
+    if (added.loops) return;
+    const pack = this.#packs.add(added);
+    if (pack === undefined) return;
+    const live = pack.map((region) => (region && isLive(region) ? region : undefined));
+    const usesX87 = live.some((region) => region?.usesX87);
+    const bodies = live.map((region) => region?.body);
+    const functions = this.#functions(bodies, usesX87);
+    for (const region of live) {
+      if (region === undefined) continue;
+      const { slot, position } = region;
+      const packed = functions[exportName(position)];
+      if (table.leadsTo(slot, region.function)) table.link(slot, packed);
+      region.function = packed;
+    }
   }
 
   /** What is to be kept of a region. */
@@ -297,14 +330,19 @@ export class RegionMaker {
     return code.subarray(start, start + (instruction?.length ?? 0));
   }
 
-  /** Makes a module's functions. */
-  #functions(module: Uint8Array<ArrayBuffer>, usesX87: boolean): readonly unknown[] {
+  /** Makes a region's function, in a module of its own. */
+  #function(body: Uint8Array, position: number, usesX87: boolean): unknown {
+    const others: (Uint8Array | undefined)[] = Array.from({ length: position });
+    return this.#functions([...others, body], usesX87)[exportName(position)];
+  }
+
+  /** Makes the functions of a module. @param bodies by position */
+  #functions(bodies: readonly (Uint8Array | undefined)[], usesX87: boolean): Functions {
     if (usesX87 && !this.#hasX87) this.#addX87();
     this.#imports ??= this.#makeImports();
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(module), this.#imports);
-    const functions = Object.values(instance.exports);
-    this.#made += functions.length;
-    return functions;
+    this.#made += bodies.filter((body) => body !== undefined).length;
+    const module = new WebAssembly.Module(this.#modulesOf().module(bodies));
+    return new WebAssembly.Instance(module, this.#imports).exports;
   }
 
   #jumpRecord(block: Block): number {

@@ -38,8 +38,13 @@ export interface Region {
   /** The bits of CR0 and CR4 that it was translated for, if they matter. */
   readonly unitControls: number | undefined;
   readonly instructions: number;
-  readonly module: Uint8Array<ArrayBuffer>;
-  readonly function: unknown;
+  /** Of its function, as it stands in a module, where its index is this. */
+  readonly body: Uint8Array;
+  readonly position: number;
+  /** Whether control comes back to a place in it without leaving it. */
+  readonly loops: boolean;
+  /** At first that of a module of its own. */
+  function: unknown;
   /** Offsets of its exit records: the first, and behind the last. */
   readonly exits: Range;
   /** Numbers of its procedures. */
@@ -85,7 +90,7 @@ export class RegionCache {
     const old = this.at(region);
     if (old !== undefined) this.remove(old);
     this.#byPlace.set(placeOf(region.address, region.user), region);
-    this.bytes += region.module.length;
+    this.bytes += region.body.length;
     const [first, behind] = region.exits;
     if (first < behind) this.#byExits.splice(this.#upTo(first), 0, region);
     for (const page of region.pages.values()) {
@@ -98,7 +103,7 @@ export class RegionCache {
   remove(region: Region): void {
     if (this.at(region) !== region) return;
     this.#byPlace.delete(placeOf(region.address, region.user));
-    this.bytes -= region.module.length;
+    this.bytes -= region.body.length;
     const place = this.#upTo(region.exits[0]) - 1;
     if (this.#byExits[place] === region) this.#byExits.splice(place, 1);
     for (const page of region.pages.values()) {

@@ -13,6 +13,8 @@ export interface RegisterFacts {
   readonly normal: number;
   /** Registers whose variables may differ from the state; 16 bits up: XMM registers. */
   readonly dirty: number;
+  /** General registers whose variables have been loaded, where that is not done for all at once. */
+  readonly held: number;
   /** How many bytes RSP is above what it was where the region began, if that is known. */
   readonly top: number | undefined;
   /** The same of RBP. */
@@ -32,6 +34,7 @@ export const commonFacts = (a: RegisterFacts, b: RegisterFacts): RegisterFacts =
   narrow: a.narrow & b.narrow,
   normal: a.normal & b.normal,
   dirty: a.dirty | b.dirty,
+  held: a.held & b.held,
   top: a.top === b.top ? a.top : undefined,
   frame: a.frame === b.frame ? a.frame : undefined,
 });
@@ -40,8 +43,15 @@ export const commonFacts = (a: RegisterFacts, b: RegisterFacts): RegisterFacts =
 const normalBit = (register: number, bits: number): number =>
   1 << (bits === 64 ? register : register + REGISTERS);
 
-/** The guest's registers in variables of a function: those that it uses are loaded at its start. */
+/**
+ * The guest's registers in variables of a function. Those that it uses are loaded at its start, and
+ * those that it has changed are stored where it is left. Where ways out are many, V8 makes a lot of
+ * code for that, as each has to bring the variables together with those of all others: there general
+ * registers are written through to the state at once, and loaded when they are needed.
+ */
 export class RegisterFile {
+  readonly #fn: FunctionBuilder;
+  readonly #writesThrough: boolean;
   readonly #general: readonly Local<"i64">[];
   readonly #vector: readonly Local<"v128">[];
   readonly #narrowGeneral: readonly Local<"i64">[];
@@ -53,12 +63,18 @@ export class RegisterFile {
   #usedVector = 0;
   #changedVector = 0;
 
-  /** @param narrow whether no upper half ever is anything but zero: outside 64-bit mode */
-  constructor(fn: FunctionBuilder, narrow: boolean) {
+  /**
+   * @param narrow whether no upper half ever is anything but zero: outside 64-bit mode
+   * @param writesThrough whether the state always has what general registers have
+   */
+  constructor(fn: FunctionBuilder, narrow: boolean, writesThrough: boolean) {
+    this.#fn = fn;
+    this.#writesThrough = writesThrough;
     this.#nothing = {
       narrow: narrow ? 2 ** REGISTERS - 1 : 0,
       normal: 0,
       dirty: ALL_REGISTERS,
+      held: 0,
       top: undefined,
       frame: undefined,
     };
@@ -69,38 +85,58 @@ export class RegisterFile {
     this.#vector = all.map(() => fn.local("v128"));
   }
 
-  /** The registers may have got any values, but for what is known of the stack. */
-  forget(stack: StackFacts = NO_STACK): void {
-    this.facts = { ...this.#nothing, top: stack.top, frame: stack.frame };
+  /**
+   * The registers may have got any values, but for what is known of the stack.
+   * @param held as {@link RegisterFacts.held}
+   */
+  forget(stack: StackFacts = NO_STACK, held = 0): void {
+    this.facts = { ...this.#nothing, held, top: stack.top, frame: stack.frame };
   }
 
   /** All variables have just been taken from the state. */
   loaded(stack: StackFacts = NO_STACK): void {
     this.forget(stack);
-    const { narrow, normal, top, frame } = this.facts;
-    this.facts = { narrow, normal, dirty: 0, top, frame };
+    this.facts = { ...this.facts, dirty: 0 };
+  }
+
+  /** Loads variables that have not been yet. @param registers as {@link RegisterFacts.held} */
+  hold(registers: number): void {
+    const { facts } = this;
+    const missing = registers & ~facts.held;
+    if (!this.#writesThrough || missing === 0) return;
+    this.#each(missing, this.#general, (local, n) =>
+      this.#fn.set(local, i64.load(i32.const(0), STATE.GPR + 8 * n)),
+    );
+    this.facts = { ...facts, held: facts.held | missing };
   }
 
   general(register: number): Local<"i64"> {
-    this.#usedGeneral |= 1 << register;
+    if (this.#writesThrough) this.hold(1 << register);
+    else this.#usedGeneral |= 1 << register;
     const locals = this.facts.narrow & (1 << register) ? this.#narrowGeneral : this.#general;
     const local = locals[register] as Local<"i64">;
     if (register !== RSP && register !== RBP) return local;
     return knownAs(local, local.width, register === RSP ? this.facts.top : this.facts.frame);
   }
 
-  setGeneral(fn: FunctionBuilder, register: number, value: I64): void {
+  setGeneral(register: number, value: I64): void {
     const bit = 1 << register;
-    this.#usedGeneral |= bit;
-    this.#changedGeneral |= bit;
-    fn.set(this.#general[register] as Local<"i64">, value);
-    const { narrow, normal, dirty, top, frame } = this.facts;
+    const local = this.#general[register] as Local<"i64">;
+    this.#fn.set(local, value);
+    if (this.#writesThrough) {
+      this.#fn.store(i32.const(0), local, STATE.GPR + 8 * register);
+    } else {
+      this.#usedGeneral |= bit;
+      this.#changedGeneral |= bit;
+    }
+    const { narrow, normal, dirty, held, top, frame } = this.facts;
     const isNarrow = (value.width ?? 64) <= 32;
     const place = value.frame ?? undefined;
     this.facts = {
       narrow: isNarrow ? narrow | bit : narrow & ~bit,
       normal,
       dirty: dirty | bit,
+      held: held | bit,
       top: register === RSP ? place : top,
       frame: register === RBP ? place : frame,
     };
@@ -114,13 +150,11 @@ export class RegisterFile {
   changeVector(register: number): Local<"v128"> {
     this.#changedVector |= 1 << register;
     const changed = normalBit(register, 64) | normalBit(register, 32);
-    const { narrow, normal, dirty, top, frame } = this.facts;
+    const { normal, dirty } = this.facts;
     this.facts = {
-      narrow,
+      ...this.facts,
       normal: normal & ~changed,
       dirty: dirty | (1 << (register + REGISTERS)),
-      top,
-      frame,
     };
     return this.vector(register);
   }
@@ -131,12 +165,12 @@ export class RegisterFile {
   }
 
   setNormal(register: number, bits: number): void {
-    const { narrow, normal, dirty, top, frame } = this.facts;
-    this.facts = { narrow, normal: normal | normalBit(register, bits), dirty, top, frame };
+    this.facts = { ...this.facts, normal: this.facts.normal | normalBit(register, bits) };
   }
 
   /** Takes the registers in use from the state. Once all code is made that uses any. */
-  load(fn: FunctionBuilder): void {
+  load(): void {
+    const fn = this.#fn;
     const zero = i32.const(0);
     this.#each(this.#usedGeneral, this.#general, (local, n) =>
       fn.set(local, i64.load(zero, STATE.GPR + 8 * n)),
@@ -150,7 +184,8 @@ export class RegisterFile {
    * Puts registers that are changed anywhere into the state. Once all code is made.
    * @param dirty as {@link RegisterFacts.dirty}: which of them
    */
-  save(fn: FunctionBuilder, dirty: number): void {
+  save(dirty: number): void {
+    const fn = this.#fn;
     const zero = i32.const(0);
     this.#each(this.#changedGeneral & dirty, this.#general, (local, n) =>
       fn.store(zero, local, STATE.GPR + 8 * n),

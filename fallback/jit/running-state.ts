@@ -30,7 +30,7 @@ export class RunningState {
 
   /** Takes the registers from the state. */
   loadRegisters(): void {
-    this.later(() => this.registers.load(this.#fn));
+    this.later(() => this.registers.load());
   }
 
   /** Takes all of it from the state. */
@@ -46,7 +46,7 @@ export class RunningState {
    * @param dirty registers, as `RegisterFacts.dirty`
    */
   save(dirty = this.registers.facts.dirty): void {
-    this.later(() => this.registers.save(this.#fn, dirty));
+    this.later(() => this.registers.save(dirty));
     this.flags.save();
     this.#fn.store(i32.const(0), this.budget, STATE.BUDGET);
   }

@@ -4,7 +4,7 @@ import { buildStringRuns, RUN_SIGNATURE, type StringRuns } from "../emission/str
 import { buildX87Functions, X87_FUNCTIONS, type X87Functions } from "../emission/x87-functions.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
 import { RAM_BASE } from "../state.ts";
-import { i64 } from "../wasm/expression.ts";
+import { i32, i64 } from "../wasm/expression.ts";
 import { type Callee, callResult, FunctionBuilder } from "../wasm/function-builder.ts";
 import { ModuleBuilder, type Signature } from "../wasm/module-builder.ts";
 import {
@@ -85,6 +85,22 @@ export function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
 export const buildX87 = (shared: boolean): Uint8Array<ArrayBuffer> =>
   buildX87Functions(RAM_BASE / WASM_PAGE, shared);
 
+/**
+ * Of a module of regions: a function for each of {@link FUNCTIONS} that calls it. V8 makes a lot of code
+ * for each call through a table.
+ */
+export function supportCalls(module: ModuleBuilder): { index: number; body: Uint8Array }[] {
+  return FUNCTIONS.map(([, signature], number) => {
+    const index = module.addFunction(signature);
+    const fn = new FunctionBuilder(signature.parameters);
+    const operands = signature.parameters.map((type, n) => fn.parameter(n, type));
+    const slot = i32.const(FIRST_SUPPORT_PLACE + number);
+    fn.returnCall(REGION_TABLE, module.typeIndex(signature), slot, ...operands);
+    fn.code.push(0x00);
+    return { index, body: fn.finish() };
+  });
+}
+
 /** What the code of a module of regions calls. */
 export interface Support {
   readonly slow: SlowAccess;
@@ -94,16 +110,10 @@ export interface Support {
   readonly x87: X87Functions;
 }
 
-export function supportOf(module: ModuleBuilder): Support {
-  const callee = (wanted: string): Callee => {
-    const index = FUNCTIONS.findIndex(([name]) => name === wanted);
-    const [, signature] = FUNCTIONS[index] as (typeof FUNCTIONS)[number];
-    return {
-      table: REGION_TABLE,
-      signature: module.typeIndex(signature),
-      slot: FIRST_SUPPORT_PLACE + index,
-    };
-  };
+/** @param calls indices of the functions of {@link supportCalls} */
+export function supportOf(module: ModuleBuilder, calls: readonly number[]): Support {
+  const callee = (wanted: string): Callee =>
+    calls[FUNCTIONS.findIndex(([name]) => name === wanted)] as number;
   const byWidth = (name: string) =>
     Object.fromEntries(WIDTHS.map((bits) => [bits, callee(`${name}${bits}`)])) as Record<
       MemoryBits,

@@ -148,6 +148,20 @@ export class FunctionBuilder {
     this.code.push(0x0f);
   }
 
+  /** Returns what a function of a table returns, without a frame of its own meanwhile. @param signature its type */
+  returnCall(
+    table: number,
+    signature: number,
+    target: I32,
+    ...operands: readonly Expression[]
+  ): void {
+    for (const operand of operands) operand.emit(this.code);
+    target.emit(this.code);
+    this.code.push(0x13);
+    pushUnsigned(this.code, signature);
+    pushUnsigned(this.code, table);
+  }
+
   /** Evaluates for the effect. */
   drop(value: Expression): void {
     value.emit(this.code);

@@ -128,6 +128,8 @@ class FunctionText {
         return `call ${this.#functionName(code.unsigned())}`;
       case 0x11:
         return `call_indirect (type ${code.unsigned()}) ${code.unsigned()}`;
+      case 0x13:
+        return `return_call_indirect (type ${code.unsigned()}) ${code.unsigned()}`;
       case 0x20:
         return `local.get ${code.unsigned()}`;
       case 0x21:

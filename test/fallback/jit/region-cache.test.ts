@@ -4,7 +4,7 @@ import { type Region, RegionCache } from "../../../fallback/jit/region.ts";
 const region = (address: number, first: number, behind: number): Region =>
   ({
     ...{ address, user: false, exits: [first, behind] },
-    ...{ pages: new Map(), module: new Uint8Array(1) },
+    ...{ pages: new Map(), body: new Uint8Array(1) },
   }) as unknown as Region;
 
 it("finds the region that leaves by a record, in whatever order regions came and went", () => {

@@ -27,94 +27,173 @@ i64.load offset=0x10 ;; rdx
 local.set 3
 block
   block
-    i32.const 0
-    i64.load offset=0x98 ;; FLAG_RESULT
-    local.set 33
-    i32.const 0
-    i64.load offset=0xa0 ;; FLAG_CARRIES
-    local.set 34
-    i32.const 0
-    i64.load offset=0xa8 ;; FLAG_CARRY
-    local.set 35
-    i32.const 0
-    i32.load offset=0xb4 ;; FLAG_KIND
-    local.set 36
-    loop
-      local.get 37
-      i32.const 4
-      i32.sub
-      local.set 37
-      local.get 2
-      local.set 41
-      local.get 1
-      local.tee 44
-      local.tee 42
-      local.get 41
-      i64.add
-      local.tee 43
-      local.tee 1
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.set 44
-      local.get 3
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.tee 41
-      local.tee 43
-      local.get 44
-      i64.xor
-      local.tee 42
-      local.set 3
-      local.get 42
-      local.set 33
-      local.get 2
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.tee 42
-      local.tee 44
-      i64.const 1
-      i64.sub
-      local.tee 43
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.set 2
-      i64.const 0
-      local.set 41
-      local.get 44
-      local.set 33
-      i64.const 1
-      local.set 34
-      local.get 41
-      local.set 34
-      i32.const 30
-      local.set 36
-      local.get 33
-      i64.const 1
-      i64.ne
-      if
-        i32.const 30
+    block
+      block
+        i32.const 0
+        i64.load offset=0x98 ;; FLAG_RESULT
+        local.set 33
+        i32.const 0
+        i64.load offset=0xa0 ;; FLAG_CARRIES
+        local.set 34
+        i32.const 0
+        i64.load offset=0xa8 ;; FLAG_CARRY
+        local.set 35
+        i32.const 0
+        i32.load offset=0xb4 ;; FLAG_KIND
         local.set 36
-        local.get 37
-        i32.const 4
-        i32.lt_s
-        if
-          i32.const 29360128
-          local.set 39
+        loop
+          local.get 37
+          i32.const 4
+          i32.sub
+          local.set 37
+          local.get 2
+          local.set 41
+          local.get 1
+          local.tee 44
+          local.tee 42
+          local.get 41
+          i64.add
+          local.tee 43
+          local.tee 1
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.set 44
+          local.get 3
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.tee 41
+          local.tee 43
+          local.get 44
+          i64.xor
+          local.tee 42
+          local.set 3
+          local.get 42
+          local.set 33
+          local.get 2
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.tee 42
+          local.tee 44
+          i64.const 1
+          i64.sub
+          local.tee 43
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.set 2
+          i64.const 0
+          local.set 41
+          local.get 44
+          local.set 33
+          i64.const 1
+          local.set 34
+          local.get 41
+          local.set 34
           i32.const 30
           local.set 36
-          br 3
+          local.get 33
+          i64.const 1
+          i64.ne
+          if
+            i32.const 30
+            local.set 36
+            local.get 37
+            i32.const 4
+            i32.lt_s
+            if
+              i32.const 29360128
+              local.set 39
+              i32.const 30
+              local.set 36
+              br 3
+            end
+            br 1
+          else
+            i64.const 2097166
+            local.set 38
+            i32.const 30
+            local.set 36
+            br 4
+          end
         end
-        br 1
-      else
-        i64.const 2097166
+      end
+      i32.const 0
+      local.get 33
+      i64.store offset=0x98 ;; FLAG_RESULT
+      i32.const 0
+      local.get 34
+      i64.store offset=0xa0 ;; FLAG_CARRIES
+      i32.const 0
+      local.get 35
+      i64.store offset=0xa8 ;; FLAG_CARRY
+      i32.const 0
+      local.get 36
+      i32.store offset=0xb4 ;; FLAG_KIND
+    end
+    local.get 39
+    i32.const 1
+    i32.gt_u
+    if
+      local.get 37
+      local.get 39
+      i32.load8_u offset=0x8
+      i32.add
+      local.set 37
+      i32.const 0
+      local.get 39
+      i64.load
+      i64.store offset=0x90 ;; RIP
+      local.get 39
+      i32.load offset=0xc
+      i32.const 1
+      i32.add
+      local.set 45
+      local.get 39
+      local.get 45
+      i32.store offset=0xc
+      i64.const -9223372036854775808
+      local.set 38
+      local.get 45
+      i32.const 15
+      i32.and
+      i32.eqz
+      local.get 39
+      i32.load8_u offset=0x9
+      i32.const 3
+      i32.lt_u
+      i32.and
+      if
+        i32.const 0
+        local.get 39
+        i32.store offset=0x27c ;; RECORD
+        i64.const -9223372036854775806
         local.set 38
-        i32.const 1
-        local.set 39
-        i32.const 30
-        local.set 36
-        br 2
       end
     end
+    i32.const 0
+    local.get 1
+    i64.store ;; rax
+    i32.const 0
+    local.get 2
+    i64.store offset=0x8 ;; rcx
+    i32.const 0
+    local.get 3
+    i64.store offset=0x10 ;; rdx
+    i32.const 0
+    local.get 37
+    i32.store offset=0x270 ;; BUDGET
+    local.get 39
+    i32.const 1
+    i32.eq
+    if
+      i32.const 0
+      local.get 38
+      i64.store offset=0x90 ;; RIP
+      i64.const -9223372036854775806
+      return
+    end
+    local.get 38
+    return
+    unreachable
   end
   i32.const 0
   local.get 33
@@ -129,46 +208,6 @@ block
   local.get 36
   i32.store offset=0xb4 ;; FLAG_KIND
 end
-local.get 39
-i32.const 2
-i32.gt_u
-if
-  local.get 37
-  local.get 39
-  i32.load8_u offset=0x8
-  i32.add
-  local.set 37
-  i32.const 0
-  local.get 39
-  i64.load
-  i64.store offset=0x90 ;; RIP
-  local.get 39
-  i32.load offset=0xc
-  i32.const 1
-  i32.add
-  local.set 45
-  local.get 39
-  local.get 45
-  i32.store offset=0xc
-  i64.const -9223372036854775808
-  local.set 38
-  local.get 45
-  i32.const 15
-  i32.and
-  i32.eqz
-  local.get 39
-  i32.load8_u offset=0x9
-  i32.const 3
-  i32.lt_u
-  i32.and
-  if
-    i32.const 0
-    local.get 39
-    i32.store offset=0x27c ;; RECORD
-    i64.const -9223372036854775806
-    local.set 38
-  end
-end
 i32.const 0
 local.get 1
 i64.store ;; rax
@@ -181,63 +220,41 @@ i64.store offset=0x10 ;; rdx
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 39
-i32.const 2
-i32.eq
+local.get 38
+local.tee 44
+i32.wrap_i64
+local.tee 46
+local.get 46
+i32.const 14
+i32.shr_u
+i32.xor
+i32.const 262143
+i32.and
+i32.const 4
+i32.mul
+i32.load offset=0x200000
+i32.const 3145728
+i32.add
+local.set 47
+i32.const 0
+local.set 48
+local.get 47
+i64.load offset=0x10
+local.get 44
+i64.eq
+if
+  local.get 47
+  i32.load offset=0x8
+  local.set 48
+end
+local.get 48
 if
   i32.const 0
   local.get 38
   i64.store offset=0x90 ;; RIP
-  i64.const -9223372036854775806
-  return
-end
-local.get 39
-i32.const 1
-i32.eq
-local.get 0
-i32.const 0
-i32.ne
-i32.and
-if
-  local.get 38
-  local.tee 44
-  i32.wrap_i64
-  local.tee 46
-  local.get 46
-  i32.const 14
-  i32.shr_u
-  i32.xor
-  i32.const 262143
-  i32.and
-  i32.const 4
-  i32.mul
-  i32.load offset=0x200000
-  i32.const 3145728
-  i32.add
-  local.set 47
-  i32.const 0
-  local.set 48
-  local.get 47
-  i64.load offset=0x10
-  local.get 44
-  i64.eq
-  if
-    local.get 47
-    i32.load offset=0x8
-    local.set 48
-  end
+  local.get 0
   local.get 48
-  if
-    i32.const 0
-    local.get 38
-    i64.store offset=0x90 ;; RIP
-    local.get 0
-    i32.const 1
-    i32.sub
-    local.get 48
-    call_indirect (type 0) 0
-    return
-  end
+  return_call_indirect (type 0) 0
 end
 local.get 38
 return

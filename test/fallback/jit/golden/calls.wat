@@ -33,95 +33,220 @@ i64.load offset=0x20 ;; rsp
 local.set 5
 block
   block
-    local.get 5
-    local.tee 40
-    i64.const -16
-    i64.add
-    local.tee 47
-    i32.const 0
-    i64.load offset=0x390 ;; stack write window
-    i64.sub
-    i32.const 0
-    i64.load offset=0x398 ;; its length
-    i64.ge_u
-    if
-      i32.const 0
-      local.get 47
-      i64.store offset=0x88 ;; ADDRESS
-      i32.const 29360256
-      local.set 39
-      br 2
-    end
-    local.get 40
-    local.tee 46
-    i32.const 0
-    i64.load offset=0x390 ;; stack write window
-    i64.sub
-    i32.const 0
-    i64.load offset=0x398 ;; its length
-    i64.ge_u
-    if
-      i32.const 0
-      local.get 46
-      i64.store offset=0x88 ;; ADDRESS
-      i32.const 29360272
-      local.set 39
-      br 2
-    end
-    i32.const 0
-    i64.load offset=0x98 ;; FLAG_RESULT
-    local.set 33
-    i32.const 0
-    i64.load offset=0xa0 ;; FLAG_CARRIES
-    local.set 34
-    i32.const 0
-    i64.load offset=0xa8 ;; FLAG_CARRY
-    local.set 35
-    i32.const 0
-    i32.load offset=0xb4 ;; FLAG_KIND
-    local.set 36
-    loop
-      local.get 37
-      i32.const 2
-      i32.sub
-      local.set 37
-      local.get 1
-      local.tee 41
-      local.set 42
-      local.get 5
-      i64.const 8
-      i64.sub
-      local.set 43
-      local.get 40
-      i32.wrap_i64
-      local.get 42
-      i64.store offset=0x1fffff8
-      local.get 43
-      local.tee 5
-      i64.const 8
-      i64.sub
-      local.set 43
-      local.get 40
-      i32.wrap_i64
-      i64.const 2097163
-      i64.store offset=0x1fffff0
-      local.get 43
-      local.set 5
-      local.get 37
-      i32.const 2
-      i32.sub
-      local.set 37
-      local.get 1
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.tee 44
-      local.tee 42
-      i64.const 1
-      i64.add
-      local.tee 41
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.set 1
+    block
+      block
+        local.get 5
+        local.tee 40
+        i64.const -16
+        i64.add
+        local.tee 47
+        i32.const 0
+        i64.load offset=0x390 ;; stack write window
+        i64.sub
+        i32.const 0
+        i64.load offset=0x398 ;; its length
+        i64.ge_u
+        if
+          i32.const 0
+          local.get 47
+          i64.store offset=0x88 ;; ADDRESS
+          i32.const 29360256
+          local.set 39
+          br 2
+        end
+        local.get 40
+        local.tee 46
+        i32.const 0
+        i64.load offset=0x390 ;; stack write window
+        i64.sub
+        i32.const 0
+        i64.load offset=0x398 ;; its length
+        i64.ge_u
+        if
+          i32.const 0
+          local.get 46
+          i64.store offset=0x88 ;; ADDRESS
+          i32.const 29360272
+          local.set 39
+          br 2
+        end
+        i32.const 0
+        i64.load offset=0x98 ;; FLAG_RESULT
+        local.set 33
+        i32.const 0
+        i64.load offset=0xa0 ;; FLAG_CARRIES
+        local.set 34
+        i32.const 0
+        i64.load offset=0xa8 ;; FLAG_CARRY
+        local.set 35
+        i32.const 0
+        i32.load offset=0xb4 ;; FLAG_KIND
+        local.set 36
+        loop
+          local.get 37
+          i32.const 2
+          i32.sub
+          local.set 37
+          local.get 1
+          local.tee 41
+          local.set 42
+          local.get 5
+          i64.const 8
+          i64.sub
+          local.set 43
+          local.get 40
+          i32.wrap_i64
+          local.get 42
+          i64.store offset=0x1fffff8
+          local.get 43
+          local.tee 5
+          i64.const 8
+          i64.sub
+          local.set 43
+          local.get 40
+          i32.wrap_i64
+          i64.const 2097163
+          i64.store offset=0x1fffff0
+          local.get 43
+          local.set 5
+          local.get 37
+          i32.const 2
+          i32.sub
+          local.set 37
+          local.get 1
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.tee 44
+          local.tee 42
+          i64.const 1
+          i64.add
+          local.tee 41
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.set 1
+          i32.const 0
+          local.get 33
+          i64.store offset=0x98 ;; FLAG_RESULT
+          i32.const 0
+          local.get 34
+          i64.store offset=0xa0 ;; FLAG_CARRIES
+          i32.const 0
+          local.get 35
+          i64.store offset=0xa8 ;; FLAG_CARRY
+          i32.const 0
+          local.get 36
+          i32.store offset=0xb4 ;; FLAG_KIND
+          call 18
+          i32.const 0
+          i64.load offset=0x98 ;; FLAG_RESULT
+          local.set 33
+          i32.const 0
+          i64.load offset=0xa0 ;; FLAG_CARRIES
+          local.set 34
+          i32.const 0
+          i64.load offset=0xa8 ;; FLAG_CARRY
+          local.set 35
+          i32.const 0
+          i32.load offset=0xb4 ;; FLAG_KIND
+          local.set 36
+          local.get 35
+          i32.wrap_i64
+          i32.const 1
+          i32.and
+          i64.extend_i32_u
+          local.set 45
+          local.get 42
+          local.set 33
+          i64.const 1
+          local.set 34
+          local.get 45
+          local.set 34
+          local.get 5
+          local.set 45
+          local.get 40
+          i32.wrap_i64
+          i64.load offset=0x1fffff0
+          local.tee 44
+          i64.const 2097163
+          i64.ne
+          if
+            i32.const 29360224
+            local.set 39
+            i32.const 26
+            local.set 36
+            br 2
+          end
+          local.get 45
+          i64.const 8
+          i64.add
+          local.tee 42
+          local.set 5
+          local.get 37
+          i32.const 3
+          i32.sub
+          local.set 37
+          local.get 5
+          local.set 41
+          local.get 40
+          i32.wrap_i64
+          i64.load offset=0x1fffff8
+          local.set 46
+          local.get 41
+          i64.const 8
+          i64.add
+          local.tee 47
+          local.set 5
+          local.get 46
+          local.set 3
+          local.get 2
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.tee 41
+          local.tee 47
+          i64.const 1
+          i64.sub
+          local.tee 46
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.set 2
+          local.get 34
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.set 48
+          local.get 47
+          local.set 33
+          i64.const 1
+          local.set 34
+          local.get 48
+          local.set 34
+          i32.const 30
+          local.set 36
+          local.get 33
+          i64.const 1
+          i64.ne
+          if
+            i32.const 30
+            local.set 36
+            local.get 37
+            i32.const 7
+            i32.lt_s
+            if
+              i32.const 29360240
+              local.set 39
+              i32.const 30
+              local.set 36
+              br 3
+            end
+            br 1
+          else
+            i64.const 2097168
+            local.set 38
+            i32.const 30
+            local.set 36
+            br 4
+          end
+        end
+      end
       i32.const 0
       local.get 33
       i64.store offset=0x98 ;; FLAG_RESULT
@@ -134,119 +259,75 @@ block
       i32.const 0
       local.get 36
       i32.store offset=0xb4 ;; FLAG_KIND
-      i32.const 19
-      call_indirect (type 8) 0
-      i32.const 0
-      i64.load offset=0x98 ;; FLAG_RESULT
-      local.set 33
-      i32.const 0
-      i64.load offset=0xa0 ;; FLAG_CARRIES
-      local.set 34
-      i32.const 0
-      i64.load offset=0xa8 ;; FLAG_CARRY
-      local.set 35
-      i32.const 0
-      i32.load offset=0xb4 ;; FLAG_KIND
-      local.set 36
-      local.get 35
-      i32.wrap_i64
-      i32.const 1
-      i32.and
-      i64.extend_i32_u
-      local.set 45
-      local.get 42
-      local.set 33
-      i64.const 1
-      local.set 34
-      local.get 45
-      local.set 34
-      local.get 5
-      local.set 45
-      local.get 40
-      i32.wrap_i64
-      i64.load offset=0x1fffff0
-      local.tee 44
-      i64.const 2097163
-      i64.ne
-      if
-        i32.const 29360224
-        local.set 39
-        i32.const 26
-        local.set 36
-        br 2
-      end
-      local.get 45
-      i64.const 8
-      i64.add
-      local.tee 42
-      local.set 5
+    end
+    local.get 39
+    i32.const 1
+    i32.gt_u
+    if
       local.get 37
-      i32.const 3
-      i32.sub
+      local.get 39
+      i32.load8_u offset=0x8
+      i32.add
       local.set 37
-      local.get 5
-      local.set 41
-      local.get 40
-      i32.wrap_i64
-      i64.load offset=0x1fffff8
-      local.set 46
-      local.get 41
-      i64.const 8
-      i64.add
-      local.tee 47
-      local.set 5
-      local.get 46
-      local.set 3
-      local.get 2
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.tee 41
-      local.tee 47
-      i64.const 1
-      i64.sub
-      local.tee 46
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.set 2
-      local.get 34
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.set 48
-      local.get 47
-      local.set 33
-      i64.const 1
-      local.set 34
-      local.get 48
-      local.set 34
-      i32.const 30
-      local.set 36
-      local.get 33
-      i64.const 1
-      i64.ne
+      i32.const 0
+      local.get 39
+      i64.load
+      i64.store offset=0x90 ;; RIP
+      local.get 39
+      i32.load offset=0xc
+      i32.const 1
+      i32.add
+      local.set 49
+      local.get 39
+      local.get 49
+      i32.store offset=0xc
+      i64.const -9223372036854775808
+      local.set 38
+      local.get 49
+      i32.const 15
+      i32.and
+      i32.eqz
+      local.get 39
+      i32.load8_u offset=0x9
+      i32.const 3
+      i32.lt_u
+      i32.and
       if
-        i32.const 30
-        local.set 36
-        local.get 37
-        i32.const 7
-        i32.lt_s
-        if
-          i32.const 29360240
-          local.set 39
-          i32.const 30
-          local.set 36
-          br 3
-        end
-        br 1
-      else
-        i64.const 2097168
+        i32.const 0
+        local.get 39
+        i32.store offset=0x27c ;; RECORD
+        i64.const -9223372036854775806
         local.set 38
-        i32.const 1
-        local.set 39
-        i32.const 30
-        local.set 36
-        br 2
       end
     end
+    i32.const 0
+    local.get 1
+    i64.store ;; rax
+    i32.const 0
+    local.get 2
+    i64.store offset=0x8 ;; rcx
+    i32.const 0
+    local.get 3
+    i64.store offset=0x10 ;; rdx
+    i32.const 0
+    local.get 5
+    i64.store offset=0x20 ;; rsp
+    i32.const 0
+    local.get 37
+    i32.store offset=0x270 ;; BUDGET
+    local.get 39
+    i32.const 1
+    i32.eq
+    if
+      i32.const 0
+      local.get 38
+      i64.store offset=0x90 ;; RIP
+      i64.const -9223372036854775806
+      return
+    end
+    local.get 38
+    return
+    unreachable
   end
   i32.const 0
   local.get 33
@@ -260,46 +341,6 @@ block
   i32.const 0
   local.get 36
   i32.store offset=0xb4 ;; FLAG_KIND
-end
-local.get 39
-i32.const 2
-i32.gt_u
-if
-  local.get 37
-  local.get 39
-  i32.load8_u offset=0x8
-  i32.add
-  local.set 37
-  i32.const 0
-  local.get 39
-  i64.load
-  i64.store offset=0x90 ;; RIP
-  local.get 39
-  i32.load offset=0xc
-  i32.const 1
-  i32.add
-  local.set 49
-  local.get 39
-  local.get 49
-  i32.store offset=0xc
-  i64.const -9223372036854775808
-  local.set 38
-  local.get 49
-  i32.const 15
-  i32.and
-  i32.eqz
-  local.get 39
-  i32.load8_u offset=0x9
-  i32.const 3
-  i32.lt_u
-  i32.and
-  if
-    i32.const 0
-    local.get 39
-    i32.store offset=0x27c ;; RECORD
-    i64.const -9223372036854775806
-    local.set 38
-  end
 end
 i32.const 0
 local.get 1
@@ -316,63 +357,41 @@ i64.store offset=0x20 ;; rsp
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 39
-i32.const 2
-i32.eq
+local.get 38
+local.tee 48
+i32.wrap_i64
+local.tee 50
+local.get 50
+i32.const 14
+i32.shr_u
+i32.xor
+i32.const 262143
+i32.and
+i32.const 4
+i32.mul
+i32.load offset=0x200000
+i32.const 3145728
+i32.add
+local.set 51
+i32.const 0
+local.set 52
+local.get 51
+i64.load offset=0x10
+local.get 48
+i64.eq
+if
+  local.get 51
+  i32.load offset=0x8
+  local.set 52
+end
+local.get 52
 if
   i32.const 0
   local.get 38
   i64.store offset=0x90 ;; RIP
-  i64.const -9223372036854775806
-  return
-end
-local.get 39
-i32.const 1
-i32.eq
-local.get 0
-i32.const 0
-i32.ne
-i32.and
-if
-  local.get 38
-  local.tee 48
-  i32.wrap_i64
-  local.tee 50
-  local.get 50
-  i32.const 14
-  i32.shr_u
-  i32.xor
-  i32.const 262143
-  i32.and
-  i32.const 4
-  i32.mul
-  i32.load offset=0x200000
-  i32.const 3145728
-  i32.add
-  local.set 51
-  i32.const 0
-  local.set 52
-  local.get 51
-  i64.load offset=0x10
-  local.get 48
-  i64.eq
-  if
-    local.get 51
-    i32.load offset=0x8
-    local.set 52
-  end
+  local.get 0
   local.get 52
-  if
-    i32.const 0
-    local.get 38
-    i64.store offset=0x90 ;; RIP
-    local.get 0
-    i32.const 1
-    i32.sub
-    local.get 52
-    call_indirect (type 0) 0
-    return
-  end
+  return_call_indirect (type 0) 0
 end
 local.get 38
 return

@@ -39,176 +39,243 @@ v128.load offset=0x4c0 ;; xmm2
 local.set 19
 block
   block
-    i32.const 0
-    i32.load offset=0x3d4 ;; READ_WINDOWS_VERSION
-    i32.const 0
-    i32.load offset=0x8000
-    i32.ne
-    if
-      i32.const 29360224
-      local.set 39
-      br 2
-    end
-    i32.const 0
-    i32.load offset=0x418 ;; MXCSR
-    i32.const 65504
-    i32.and
-    i32.const 8096
-    i32.eq
-    i32.eqz
-    if
-      i32.const 29360128
-      local.set 39
-      br 2
-    end
-    i32.const 0
-    i64.load offset=0x98 ;; FLAG_RESULT
-    local.set 33
-    i32.const 0
-    i64.load offset=0xa0 ;; FLAG_CARRIES
-    local.set 34
-    i32.const 0
-    i64.load offset=0xa8 ;; FLAG_CARRY
-    local.set 35
-    i32.const 0
-    i32.load offset=0xb4 ;; FLAG_KIND
-    local.set 36
-    loop
-      local.get 37
-      i32.const 7
-      i32.sub
-      local.set 37
-      local.get 4
-      local.tee 41
-      i64.const 2097152
-      i64.sub
-      i64.const 2097137
-      i64.ge_u
-      if
+    block
+      block
         i32.const 0
-        local.get 41
-        i64.store offset=0x88 ;; ADDRESS
-        i32.const 29360144
-        local.set 39
-        br 2
-      end
-      local.get 41
-      i32.wrap_i64
-      v128.load offset=0x2000000 ;; RAM
-      local.tee 42
-      local.set 17
-      local.get 18
-      local.set 42
-      local.get 17
-      local.tee 43
-      local.get 42
-      f32x4.add
-      local.set 44
-      local.get 43
-      f32x4.abs
-      v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
-      f32x4.ge
-      local.get 43
-      v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
-      f32x4.eq
-      v128.or
-      local.get 42
-      f32x4.abs
-      v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
-      f32x4.ge
-      local.get 42
-      v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
-      f32x4.eq
-      v128.or
-      v128.and
-      local.get 44
-      f32x4.abs
-      v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
-      f32x4.gt
-      local.get 44
-      f32x4.abs
-      v128.const 0 0 128 127 0 0 128 127 0 0 128 127 0 0 128 127
-      f32x4.lt
-      v128.and
-      local.get 44
-      v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
-      f32x4.eq
-      v128.or
-      v128.and
-      local.tee 45
-      i32x4.all_true
-      i32.eqz
-      if
-        i32.const 29360160
-        local.set 39
-        br 2
-      end
-      local.get 44
-      local.tee 17
-      local.set 45
-      local.get 19
-      local.tee 44
-      local.get 45
-      i32x4.add
-      local.tee 19
-      v128.const 255 255 255 255 255 255 255 255 0 0 0 0 0 0 0 0
-      v128.and
-      local.tee 45
-      f64x2.extract_lane 0
-      local.tee 46
-      i64.trunc_sat_f64_s
-      local.tee 41
-      i64.const -2147483647
-      i64.sub
-      i64.const 4294967294
-      i64.lt_u
-      local.get 46
-      local.get 46
-      f64.eq
-      i32.and
-      i32.eqz
-      if
-        i32.const 29360176
-        local.set 39
-        br 2
-      end
-      local.get 41
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.set 1
-      local.get 17
-      local.set 45
-      local.get 4
-      local.tee 41
-      i32.const 0
-      i64.load offset=0x260 ;; general write window
-      i64.sub
-      i32.const 0
-      i64.load offset=0x268 ;; its length
-      i64.ge_u
-      if
+        i32.load offset=0x3d4 ;; READ_WINDOWS_VERSION
         i32.const 0
-        local.get 41
-        i64.store offset=0x88 ;; ADDRESS
-        i32.const 29360192
-        local.set 39
-        br 2
+        i32.load offset=0x8000
+        i32.ne
+        if
+          i32.const 29360224
+          local.set 39
+          br 2
+        end
+        i32.const 0
+        i32.load offset=0x418 ;; MXCSR
+        i32.const 65504
+        i32.and
+        i32.const 8096
+        i32.eq
+        i32.eqz
+        if
+          i32.const 29360128
+          local.set 39
+          br 2
+        end
+        i32.const 0
+        i64.load offset=0x98 ;; FLAG_RESULT
+        local.set 33
+        i32.const 0
+        i64.load offset=0xa0 ;; FLAG_CARRIES
+        local.set 34
+        i32.const 0
+        i64.load offset=0xa8 ;; FLAG_CARRY
+        local.set 35
+        i32.const 0
+        i32.load offset=0xb4 ;; FLAG_KIND
+        local.set 36
+        loop
+          local.get 37
+          i32.const 7
+          i32.sub
+          local.set 37
+          local.get 4
+          local.tee 41
+          i64.const 2097152
+          i64.sub
+          i64.const 2097137
+          i64.ge_u
+          if
+            i32.const 0
+            local.get 41
+            i64.store offset=0x88 ;; ADDRESS
+            i32.const 29360144
+            local.set 39
+            br 2
+          end
+          local.get 41
+          i32.wrap_i64
+          v128.load offset=0x2000000 ;; RAM
+          local.tee 42
+          local.set 17
+          local.get 18
+          local.set 42
+          local.get 17
+          local.tee 43
+          local.get 42
+          f32x4.add
+          local.set 44
+          local.get 43
+          f32x4.abs
+          v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+          f32x4.ge
+          local.get 43
+          v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+          f32x4.eq
+          v128.or
+          local.get 42
+          f32x4.abs
+          v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+          f32x4.ge
+          local.get 42
+          v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+          f32x4.eq
+          v128.or
+          v128.and
+          local.get 44
+          f32x4.abs
+          v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+          f32x4.gt
+          local.get 44
+          f32x4.abs
+          v128.const 0 0 128 127 0 0 128 127 0 0 128 127 0 0 128 127
+          f32x4.lt
+          v128.and
+          local.get 44
+          v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+          f32x4.eq
+          v128.or
+          v128.and
+          local.tee 45
+          i32x4.all_true
+          i32.eqz
+          if
+            i32.const 29360160
+            local.set 39
+            br 2
+          end
+          local.get 44
+          local.tee 17
+          local.set 45
+          local.get 19
+          local.tee 44
+          local.get 45
+          i32x4.add
+          local.tee 19
+          v128.const 255 255 255 255 255 255 255 255 0 0 0 0 0 0 0 0
+          v128.and
+          local.tee 45
+          f64x2.extract_lane 0
+          local.tee 46
+          i64.trunc_sat_f64_s
+          local.tee 41
+          i64.const -2147483647
+          i64.sub
+          i64.const 4294967294
+          i64.lt_u
+          local.get 46
+          local.get 46
+          f64.eq
+          i32.and
+          i32.eqz
+          if
+            i32.const 29360176
+            local.set 39
+            br 2
+          end
+          local.get 41
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.set 1
+          local.get 17
+          local.set 45
+          local.get 4
+          local.tee 41
+          i32.const 0
+          i64.load offset=0x260 ;; general write window
+          i64.sub
+          i32.const 0
+          i64.load offset=0x268 ;; its length
+          i64.ge_u
+          if
+            i32.const 0
+            local.get 41
+            i64.store offset=0x88 ;; ADDRESS
+            i32.const 29360192
+            local.set 39
+            br 2
+          end
+          local.get 41
+          i32.wrap_i64
+          local.get 45
+          v128.store offset=0x2000000 ;; RAM
+          local.get 2
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.tee 48
+          local.tee 41
+          i64.const 1
+          i64.sub
+          local.tee 47
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.set 2
+          i32.const 0
+          local.get 33
+          i64.store offset=0x98 ;; FLAG_RESULT
+          i32.const 0
+          local.get 34
+          i64.store offset=0xa0 ;; FLAG_CARRIES
+          i32.const 0
+          local.get 35
+          i64.store offset=0xa8 ;; FLAG_CARRY
+          i32.const 0
+          local.get 36
+          i32.store offset=0xb4 ;; FLAG_KIND
+          call 18
+          i32.const 0
+          i64.load offset=0x98 ;; FLAG_RESULT
+          local.set 33
+          i32.const 0
+          i64.load offset=0xa0 ;; FLAG_CARRIES
+          local.set 34
+          i32.const 0
+          i64.load offset=0xa8 ;; FLAG_CARRY
+          local.set 35
+          i32.const 0
+          i32.load offset=0xb4 ;; FLAG_KIND
+          local.set 36
+          local.get 35
+          i32.wrap_i64
+          i32.const 1
+          i32.and
+          i64.extend_i32_u
+          local.set 49
+          local.get 41
+          local.set 33
+          i64.const 1
+          local.set 34
+          local.get 49
+          local.set 34
+          i32.const 30
+          local.set 36
+          local.get 33
+          i64.const 1
+          i64.ne
+          if
+            i32.const 30
+            local.set 36
+            local.get 37
+            i32.const 7
+            i32.lt_s
+            if
+              i32.const 29360208
+              local.set 39
+              i32.const 30
+              local.set 36
+              br 3
+            end
+            br 1
+          else
+            i64.const 2097178
+            local.set 38
+            i32.const 30
+            local.set 36
+            br 4
+          end
+        end
       end
-      local.get 41
-      i32.wrap_i64
-      local.get 45
-      v128.store offset=0x2000000 ;; RAM
-      local.get 2
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.tee 48
-      local.tee 41
-      i64.const 1
-      i64.sub
-      local.tee 47
-      i32.wrap_i64
-      i64.extend_i32_u
-      local.set 2
       i32.const 0
       local.get 33
       i64.store offset=0x98 ;; FLAG_RESULT
@@ -221,61 +288,75 @@ block
       i32.const 0
       local.get 36
       i32.store offset=0xb4 ;; FLAG_KIND
-      i32.const 19
-      call_indirect (type 8) 0
+    end
+    local.get 39
+    i32.const 1
+    i32.gt_u
+    if
+      local.get 37
+      local.get 39
+      i32.load8_u offset=0x8
+      i32.add
+      local.set 37
       i32.const 0
-      i64.load offset=0x98 ;; FLAG_RESULT
-      local.set 33
-      i32.const 0
-      i64.load offset=0xa0 ;; FLAG_CARRIES
-      local.set 34
-      i32.const 0
-      i64.load offset=0xa8 ;; FLAG_CARRY
-      local.set 35
-      i32.const 0
-      i32.load offset=0xb4 ;; FLAG_KIND
-      local.set 36
-      local.get 35
-      i32.wrap_i64
+      local.get 39
+      i64.load
+      i64.store offset=0x90 ;; RIP
+      local.get 39
+      i32.load offset=0xc
       i32.const 1
+      i32.add
+      local.set 50
+      local.get 39
+      local.get 50
+      i32.store offset=0xc
+      i64.const -9223372036854775808
+      local.set 38
+      local.get 50
+      i32.const 15
       i32.and
-      i64.extend_i32_u
-      local.set 49
-      local.get 41
-      local.set 33
-      i64.const 1
-      local.set 34
-      local.get 49
-      local.set 34
-      i32.const 30
-      local.set 36
-      local.get 33
-      i64.const 1
-      i64.ne
+      i32.eqz
+      local.get 39
+      i32.load8_u offset=0x9
+      i32.const 3
+      i32.lt_u
+      i32.and
       if
-        i32.const 30
-        local.set 36
-        local.get 37
-        i32.const 7
-        i32.lt_s
-        if
-          i32.const 29360208
-          local.set 39
-          i32.const 30
-          local.set 36
-          br 3
-        end
-        br 1
-      else
-        i64.const 2097178
+        i32.const 0
+        local.get 39
+        i32.store offset=0x27c ;; RECORD
+        i64.const -9223372036854775806
         local.set 38
-        i32.const 1
-        local.set 39
-        i32.const 30
-        local.set 36
-        br 2
       end
     end
+    i32.const 0
+    local.get 1
+    i64.store ;; rax
+    i32.const 0
+    local.get 2
+    i64.store offset=0x8 ;; rcx
+    i32.const 0
+    local.get 17
+    v128.store offset=0x4a0 ;; xmm0
+    i32.const 0
+    local.get 19
+    v128.store offset=0x4c0 ;; xmm2
+    i32.const 0
+    local.get 37
+    i32.store offset=0x270 ;; BUDGET
+    local.get 39
+    i32.const 1
+    i32.eq
+    if
+      i32.const 0
+      local.get 38
+      i64.store offset=0x90 ;; RIP
+      i64.const -9223372036854775806
+      return
+    end
+    local.get 38
+    return
+    unreachable
   end
   i32.const 0
   local.get 33
@@ -289,46 +370,6 @@ block
   i32.const 0
   local.get 36
   i32.store offset=0xb4 ;; FLAG_KIND
-end
-local.get 39
-i32.const 2
-i32.gt_u
-if
-  local.get 37
-  local.get 39
-  i32.load8_u offset=0x8
-  i32.add
-  local.set 37
-  i32.const 0
-  local.get 39
-  i64.load
-  i64.store offset=0x90 ;; RIP
-  local.get 39
-  i32.load offset=0xc
-  i32.const 1
-  i32.add
-  local.set 50
-  local.get 39
-  local.get 50
-  i32.store offset=0xc
-  i64.const -9223372036854775808
-  local.set 38
-  local.get 50
-  i32.const 15
-  i32.and
-  i32.eqz
-  local.get 39
-  i32.load8_u offset=0x9
-  i32.const 3
-  i32.lt_u
-  i32.and
-  if
-    i32.const 0
-    local.get 39
-    i32.store offset=0x27c ;; RECORD
-    i64.const -9223372036854775806
-    local.set 38
-  end
 end
 i32.const 0
 local.get 1
@@ -345,63 +386,41 @@ v128.store offset=0x4c0 ;; xmm2
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 39
-i32.const 2
-i32.eq
+local.get 38
+local.tee 49
+i32.wrap_i64
+local.tee 51
+local.get 51
+i32.const 14
+i32.shr_u
+i32.xor
+i32.const 262143
+i32.and
+i32.const 4
+i32.mul
+i32.load offset=0x200000
+i32.const 3145728
+i32.add
+local.set 52
+i32.const 0
+local.set 53
+local.get 52
+i64.load offset=0x10
+local.get 49
+i64.eq
+if
+  local.get 52
+  i32.load offset=0x8
+  local.set 53
+end
+local.get 53
 if
   i32.const 0
   local.get 38
   i64.store offset=0x90 ;; RIP
-  i64.const -9223372036854775806
-  return
-end
-local.get 39
-i32.const 1
-i32.eq
-local.get 0
-i32.const 0
-i32.ne
-i32.and
-if
-  local.get 38
-  local.tee 49
-  i32.wrap_i64
-  local.tee 51
-  local.get 51
-  i32.const 14
-  i32.shr_u
-  i32.xor
-  i32.const 262143
-  i32.and
-  i32.const 4
-  i32.mul
-  i32.load offset=0x200000
-  i32.const 3145728
-  i32.add
-  local.set 52
-  i32.const 0
-  local.set 53
-  local.get 52
-  i64.load offset=0x10
-  local.get 49
-  i64.eq
-  if
-    local.get 52
-    i32.load offset=0x8
-    local.set 53
-  end
+  local.get 0
   local.get 53
-  if
-    i32.const 0
-    local.get 38
-    i64.store offset=0x90 ;; RIP
-    local.get 0
-    i32.const 1
-    i32.sub
-    local.get 53
-    call_indirect (type 0) 0
-    return
-  end
+  return_call_indirect (type 0) 0
 end
 local.get 38
 return

@@ -16,6 +16,7 @@ import { findHash } from "./jump-hash.ts";
 import { ANY_FLAGS, type FlagState, IN_STATE, LazyFlags } from "./lazy-flags.ts";
 import { carriedBy, computes, mayChange } from "./operand-use.ts";
 import { REGION_LEFT, REGION_SIGNATURE } from "./protocol.ts";
+import { RegionAssumptions } from "./region-assumptions.ts";
 import type { RegionEnvironment } from "./region-environment.ts";
 import { RegionExits } from "./region-exits.ts";
 import {
@@ -29,7 +30,6 @@ import { RunningState } from "./running-state.ts";
 import { StackFrame } from "./stack-frame.ts";
 import { unseenFlags } from "./unseen-flags.ts";
 
-const RSP = 4;
 const RBP = 5;
 /** What a return takes from the stack in 64-bit mode. */
 const RETURN_BYTES = 8;
@@ -48,8 +48,6 @@ export class RegionCode {
   readonly #way: Local<"i32"> | undefined;
   /** Instructions of the region: no path that does not branch back has more. */
   readonly #longest: number;
-  /** Code may rely on MXCSR's usual modes: they are looked at where they could have changed. */
-  readonly #usualModes: boolean;
   readonly #labels = new Map<Node, Label>();
   readonly #flagsIn = new Map<Node, FlagState | undefined>();
   /** Of merges: what is known of registers on all ways there. */
@@ -57,8 +55,7 @@ export class RegionCode {
   /** Of loops: what each branch back to them has to find. */
   readonly #stackOf = new Map<Node, StackFacts>();
   readonly #carried = new Map<Node, number>();
-  /** Undefined if accesses are not compared with windows, or outside 64-bit mode. */
-  readonly #frame: StackFrame | undefined;
+  readonly #assumptions: RegionAssumptions;
   #node!: Node;
   #index = 0;
 
@@ -77,13 +74,13 @@ export class RegionCode {
     this.#flags = new LazyFlags(fn, locals, env.settleFlags);
     this.#state = new RunningState(fn, this.#registers, this.#flags);
     this.#exits = new RegionExits(fn, env, this.#state, graph.entry);
-    this.#usualModes = !env.thorough && graph.nodes.some(({ block }) => computes(block));
+    const usualModes = !env.thorough && graph.nodes.some(({ block }) => computes(block));
     const isFramed = codeSize === 64 && env.slow === undefined;
-    this.#frame = isFramed ? new StackFrame(fn.local("i64")) : undefined;
+    const frame = isFramed ? new StackFrame(fn.local("i64")) : undefined;
     if (isFramed) this.#registers.loaded({ top: 0, frame: undefined });
     const mode = {
       ...{ codeSize, limit, segments: env.segments },
-      ...{ usualModes: this.#usualModes, frame: this.#frame, windows: env.windows },
+      ...{ usualModes, frame, windows: env.windows },
     };
     this.#emitter = new JitEmitter(fn, env, mode, this.#flags, this.#registers, {
       interpret: (reason, miss) => this.#interpret(reason, miss),
@@ -93,6 +90,10 @@ export class RegionCode {
         const { budget } = this.#state;
         fn.set(budget, i32.sub(budget, i32.wrap(work)));
       },
+    });
+    this.#assumptions = new RegionAssumptions(fn, env, this.#state, this.#exits, {
+      frame,
+      modes: usualModes ? () => this.#emitter.hasUsualModes() : undefined,
     });
     const hasEntries = graph.nodes.some(({ entries }) => entries !== undefined);
     this.#way = hasEntries ? fn.local("i32") : undefined;
@@ -114,8 +115,8 @@ export class RegionCode {
       const { entry } = this.#graph;
       this.#flags.state = IN_STATE;
       this.#flagsIn.set(entry, IN_STATE);
-      this.#state.later(() => this.#lookAtMemory());
-      this.#checkModes(entry.block.rip, 0);
+      this.#state.later(() => this.#assumptions.begin(entry.block.rip));
+      this.#assumptions.checkModes(entry.block.rip, 0);
       if (entry.isLoop) this.#state.loadFlags();
       this.#tree(entry);
     });
@@ -388,8 +389,12 @@ export class RegionCode {
     this.#exits.call(target, back, leadsOn);
     const { top, frame } = this.#registers.facts;
     this.#state.load();
-    this.#checkStack({ top: top === undefined ? undefined : top + RETURN_BYTES, frame }, back, 0);
-    this.#checkModes(back, 0);
+    this.#assumptions.checkStack(
+      { top: top === undefined ? undefined : top + RETURN_BYTES, frame },
+      back,
+      0,
+    );
+    this.#assumptions.checkModes(back, 0);
     this.#checkBudget(back);
     this.#continue(back, this.#node.inlining);
   }
@@ -432,46 +437,7 @@ export class RegionCode {
     const { facts } = this.#registers;
     this.#state.load();
     fn.set(this.#state.budget, i32.sub(this.#state.budget, i32.const(unused)));
-    this.#checkStack(facts, this.#ripAt(this.#index + 1), unused - 1);
-    this.#checkModes(this.#ripAt(this.#index + 1), unused - 1);
-  }
-
-  /** The region is left, before what is at `rip`, unless the stack is where it is expected. */
-  #checkStack({ top, frame }: StackFacts, rip: bigint, unused: number): void {
-    const check = (register: number, distance: number | undefined): void => {
-      if (distance === undefined || this.#frame === undefined) return;
-      const wrong = i64.ne(this.#registers.general(register), this.#frame.at(distance));
-      this.#fn.if(wrong, () => this.#exits.by(this.#env.exitRecord(rip, unused, "stack")));
-    };
-    check(RSP, top);
-    check(RBP, frame);
-    this.#registers.loaded({ top, frame });
-  }
-
-  /** The region is left, before what is at `rip`, if its floating point would not be right. */
-  #checkModes(rip: bigint, unused: number): void {
-    if (!this.#usualModes) return;
-    this.#fn.if(i32.eqz(this.#emitter.hasUsualModes()), () => {
-      this.#exits.by(this.#env.exitRecord(rip, unused, "case"));
-    });
-  }
-
-  /** What accesses rely on is looked at before the first of them. */
-  #lookAtMemory(): void {
-    const { rip } = this.#graph.entry.block;
-    this.#flags.state = IN_STATE;
-    this.#registers.loaded();
-    this.#env.windows?.begin(this.#fn, () => {
-      this.#exits.by(this.#env.exitRecord(rip, 0, "windows"));
-    });
-    this.#frame?.begin(
-      this.#fn,
-      () => this.#registers.general(RSP),
-      (access, address) => {
-        const miss: Miss = { area: "stack", access, address };
-        this.#fn.store(i32.const(0), address, STATE.ADDRESS);
-        this.#exits.by(this.#env.exitRecord(rip, 0, "memory", miss));
-      },
-    );
+    this.#assumptions.checkStack(facts, this.#ripAt(this.#index + 1), unused - 1);
+    this.#assumptions.checkModes(this.#ripAt(this.#index + 1), unused - 1);
   }
 }

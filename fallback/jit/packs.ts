@@ -1,6 +1,9 @@
 import { PACK_SIZE } from "./module.ts";
 import type { Region } from "./region.ts";
 
+/** Full packs before the first of them is made: with fewer regions than that it is not worth compiling them once more. */
+export const FIRST_PACKS = 3;
+
 /** Regions by position. */
 export type Pack = (Region | undefined)[];
 
@@ -12,14 +15,17 @@ export type Pack = (Region | undefined)[];
 export class Packs {
   /** Those that are not full. */
   #open: Pack[] = [];
+  /** Those that are, and wait for others. */
+  #waiting: Pack[] = [];
+  #hasBegun = false;
 
   /** A position for the next region. */
   get position(): number {
     return this.#open[0]?.indexOf(undefined) ?? 0;
   }
 
-  /** Takes a region in. Returns the pack that is full by that, if one is. */
-  add(region: Region): Pack | undefined {
+  /** Takes a region in. Returns packs that are to be made. */
+  add(region: Region): readonly Pack[] {
     const { position } = region;
     let pack = this.#open.find((one) => one[position] === undefined);
     if (pack === undefined) {
@@ -27,12 +33,15 @@ export class Packs {
       this.#open.push(pack);
     }
     pack[position] = region;
-    if (pack.includes(undefined)) return undefined;
+    if (pack.includes(undefined)) return [];
     this.#open = this.#open.filter((one) => one !== pack);
-    return pack;
+    this.#waiting.push(pack);
+    this.#hasBegun ||= this.#waiting.length >= FIRST_PACKS;
+    return this.#hasBegun ? this.#waiting.splice(0) : [];
   }
 
   clear(): void {
     this.#open = [];
+    this.#waiting = [];
   }
 }

@@ -11,7 +11,7 @@ import type { KeptRegion } from "./kept-regions.ts";
 import type { WindowSets } from "./known-windows.ts";
 import type { LearntJumps } from "./learnt-jumps.ts";
 import { exportName, RegionModules } from "./module.ts";
-import { Packs } from "./packs.ts";
+import { type Pack, Packs } from "./packs.ts";
 import { pagesOf, type Region, spansOf } from "./region.ts";
 import { RegionCode } from "./region-code.ts";
 import { type RegionTable, slotKey } from "./region-table.ts";
@@ -278,10 +278,12 @@ export class RegionMaker {
 
   /** A region that has been made or restored is one of those that there are: it gets together with others. */
   pack(added: Region): void {
-    const { isLive, table } = this.#means;
     if (added.loops) return;
-    const pack = this.#packs.add(added);
-    if (pack === undefined) return;
+    for (const pack of this.#packs.add(added)) this.#packed(pack);
+  }
+
+  #packed(pack: Pack): void {
+    const { isLive, table } = this.#means;
     const live = pack.map((region) => (region && isLive(region) ? region : undefined));
     const usesX87 = live.some((region) => region?.usesX87);
     const bodies = live.map((region) => region?.body);

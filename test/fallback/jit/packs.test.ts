@@ -1,31 +1,36 @@
 import { expect, onTestFinished, test } from "vitest";
 import { PACK_SIZE } from "../../../fallback/jit/module.ts";
-import { Packs } from "../../../fallback/jit/packs.ts";
+import { FIRST_PACKS, type Pack, Packs } from "../../../fallback/jit/packs.ts";
 import type { Region } from "../../../fallback/jit/region.ts";
 import { machine, runFor } from "./machine.ts";
 
 const at = (position: number) => ({ position }) as Region;
 
-test("a pack is full when each position is taken", () => {
-  const packs = new Packs();
-  for (let n = 0; n < PACK_SIZE - 1; n++) {
-    expect(packs.position).toBe(n);
-    expect(packs.add(at(n))).toBeUndefined();
+/** Takes a region in for each position, and returns what comes of the last. */
+function fill(packs: Packs): readonly Pack[] {
+  let last: readonly Pack[] = [];
+  for (let n = 0; n < PACK_SIZE; n++) {
+    expect([packs.position, last]).toEqual([n, []]);
+    last = packs.add(at(n));
   }
-  const last = at(packs.position);
-  expect(packs.add(last)?.[PACK_SIZE - 1]).toBe(last);
-  expect(packs.position).toBe(0);
+  return last;
+}
+
+test("full packs wait until there are some, and later ones do not", () => {
+  const packs = new Packs();
+  for (let n = 1; n < FIRST_PACKS; n++) expect(fill(packs)).toEqual([]);
+  expect(fill(packs)).toHaveLength(FIRST_PACKS);
+  expect(fill(packs)).toHaveLength(1);
 });
 
 test("of two regions for one position the second goes into another pack", () => {
   const packs = new Packs();
-  packs.add(at(1));
-  packs.add(at(1));
+  for (let n = 1; n <= FIRST_PACKS; n++) packs.add(at(PACK_SIZE - 1));
+  for (let n = 0; n < FIRST_PACKS * (PACK_SIZE - 1) - 1; n++) {
+    expect(packs.add(at(packs.position))).toEqual([]);
+  }
+  expect(packs.add(at(packs.position))).toHaveLength(FIRST_PACKS);
   expect(packs.position).toBe(0);
-  packs.clear();
-  for (let n = 0; n < PACK_SIZE - 1; n++) packs.add(at(n));
-  expect(packs.add(at(0))).toBeUndefined();
-  expect(packs.add(at(PACK_SIZE - 1))).toHaveLength(PACK_SIZE);
 });
 
 /** How many regions each instance that is made from now on has. */
@@ -47,7 +52,7 @@ function watchInstances(): number[] {
 }
 
 test("regions without loops come to share a module, and do what they did", () => {
-  const functions = PACK_SIZE + 8;
+  const functions = FIRST_PACKS * PACK_SIZE + 8;
   // Too large to be translated with the caller: 30 times inc eax; ret.
   const body = [...Array.from({ length: 30 }, () => [0xff, 0xc0]).flat(), 0xc3];
   // mov ecx, 200; again: call each; dec ecx; jnz again; hlt
@@ -66,6 +71,6 @@ test("regions without loops come to share a module, and do what they did", () =>
   const m = machine([...start, ...calls, ...loop, ...bodies], 3);
   while (!runFor(m, 10_000));
   expect(m.cpu.readRegisters().rax).toBe(BigInt(200 * 30 * functions));
-  // One is the last region's own, behind functions that nobody calls.
-  expect(sizes.filter((size) => size === PACK_SIZE).length).toBeGreaterThan(1);
+  // As many again are the last regions' own, behind functions that nobody calls.
+  expect(sizes.filter((size) => size === PACK_SIZE).length).toBe(2 * FIRST_PACKS);
 });

@@ -23,11 +23,6 @@ export class Experience {
     return this.#changes >= MAX_RESTLESS;
   }
 
-  /** It was so in an earlier run. */
-  expectRestlessness(): void {
-    this.#changes = MAX_RESTLESS;
-  }
-
   clear(): void {
     this.slow.clear();
     this.thorough.clear();

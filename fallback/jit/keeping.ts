@@ -35,14 +35,13 @@ export class Keeping {
   expect(): void {
     this.#kept = this.#open();
     if (this.#kept === undefined) return;
-    const { records, table, windows, jumps, experience } = this.#means;
+    const { records, table, windows, jumps } = this.#means;
     const { ends, slots, commons } = this.#kept;
     records.reserve(ends.exit);
     table.reserve(slots);
     this.#maker.reserve(ends.procedure);
     windows.restore(commons.windowSets);
     jumps.restore(commons.targets);
-    if (commons.isRestless) experience.expectRestlessness();
   }
 
   /** Whatever is wrong with it: then there is just nothing from earlier. */
@@ -111,7 +110,7 @@ export class Keeping {
    * @param regions all that there are
    */
   keep(regions: readonly Region[]): Translations | undefined {
-    const { records, windows, jumps, experience, around } = this.#means;
+    const { records, windows, jumps, around } = this.#means;
     const used = regions.map((region) => this.#maker.keep(region));
     // Where they did not fit there may be others now.
     for (const region of used) this.#kept?.delete(region);
@@ -121,7 +120,6 @@ export class Keeping {
     const translations = packRegions([...used, ...unused], {
       windowSets: windows.all,
       targets: jumps.targets,
-      isRestless: experience.isRestless,
       shared: around.shared,
     });
     const isSmall = translations.bytes.length <= MAX_KEPT;

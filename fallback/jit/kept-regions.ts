@@ -30,8 +30,6 @@ export interface KeptCommons {
   readonly windowSets: readonly (readonly WindowExtent[])[];
   /** By guest physical address of a jump: where it has led to. */
   readonly targets: readonly (readonly [address: number, targets: readonly bigint[]])[];
-  /** Whether windows changed again and again. */
-  readonly isRestless: boolean;
   /** Whether the memory was a shared one: regions are for one or the other. */
   readonly shared: boolean;
 }

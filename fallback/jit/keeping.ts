@@ -2,6 +2,7 @@ import type { Translations } from "../../src/core/translations.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import { type KeptRegion, KeptRegions, packRegions } from "./kept-regions.ts";
+import { PACK_SIZE } from "./module.ts";
 import type { Region } from "./region.ts";
 import type { RegionMaker, RegionMeans } from "./region-maker.ts";
 
@@ -92,7 +93,7 @@ export class Keeping {
   #fits(kept: KeptRegion, block: Block): boolean {
     const { linear, codeSize, rip, limit, segments, unitControls, windows } = kept;
     const { around, view } = this.#means;
-    if (!around.mayTranslateUnseen()) return false;
+    if (!around.mayTranslateUnseen() || !isPosition(kept.position)) return false;
     if (linear !== block.linear || codeSize !== block.codeSize) return false;
     if (rip !== block.rip || limit !== block.limit) return false;
     if (segments !== around.place().segments) return false;
@@ -126,3 +127,7 @@ export class Keeping {
     return isSmall && records.isHalfEmpty ? translations : undefined;
   }
 }
+
+/** The file is not believed: modules have no room for others. */
+const isPosition = (position: number): boolean =>
+  Number.isInteger(position) && position >= 0 && position < PACK_SIZE;

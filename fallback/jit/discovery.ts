@@ -2,7 +2,14 @@ import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { branchTarget, isRelative } from "../interpreter/decoder.ts";
 import { SEGMENT_INDEX } from "../state.ts";
-import { Graph, type Inlining, type Node, NodePlaces } from "./graph.ts";
+import {
+  type BlockCode,
+  type Inlining,
+  type Node,
+  NodePlaces,
+  newNode,
+  type Outline,
+} from "./node.ts";
 
 /** Instructions that are translated together, at most. */
 const MAX_INSTRUCTIONS = 400;
@@ -25,7 +32,7 @@ export interface GraphSource {
   /** Whether there is a region for a block. */
   begins(block: Block): boolean;
   /** Where the jump that ends a block has been seen to lead, which is not known from the code. */
-  learnt(block: Block): readonly bigint[];
+  learnt(block: BlockCode): readonly bigint[];
   /** The 64 bits at a linear address, if they can be had without any effect. */
   wordAt(linear: bigint): bigint | undefined;
 }
@@ -41,6 +48,16 @@ export function remembering(find: Find): Find {
   };
 }
 
+/** What is to be translated together. */
+export interface Discovery extends Outline {
+  /** Those of the nodes, each once: the first is where it is entered. */
+  readonly blocks: readonly Block[];
+  /** Guest physical addresses of the blocks that are there as themselves, not as parts of callees. */
+  readonly covers: readonly number[];
+  /** Instructions, as often as they are in it. */
+  readonly instructions: number;
+}
+
 /** A place in the code, as part of the region or of what is inlined there. */
 interface Target {
   readonly rip: bigint;
@@ -51,9 +68,9 @@ interface Target {
  * The blocks that direct control flow leads to from an entry, as far as they have ever been executed:
  * what has not is left for when it is. Small functions that are called are there once for each call.
  */
-export function discover(entry: Block, source: GraphSource): Graph {
+export function discover(entry: Block, source: GraphSource): Discovery {
   const most = source.wide(entry) ? MAX_INSTRUCTIONS : SMALL;
-  return gather(entry, source, true, most) ?? (gather(entry, source, false) as Graph);
+  return gather(entry, source, true, most) ?? (gather(entry, source, false) as Discovery);
 }
 
 /**
@@ -65,39 +82,32 @@ function gather(
   source: GraphSource,
   whole: boolean,
   most = MAX_INSTRUCTIONS,
-): Graph | undefined {
+): Discovery | undefined {
   const places = new NodePlaces();
-  const waiting: Node[] = [];
+  const nodes: Node[] = [];
+  const blocks = new Set<Block>();
+  const covers: number[] = [];
   let instructions = 0;
-  let count = 0;
   const add = (block: Block, inlining: Inlining | undefined): Node => {
     const room = Math.min(MAX_INSTRUCTIONS - instructions, MAX_INLINED);
-    const node: Node = {
-      block,
-      inlining,
-      call: inlinedCall(block, inlining, source, room),
-      order: -1,
+    const node = newNode({
+      ...{ block, inlining, call: inlinedCall(block, inlining, source, room) },
       targets: jumpTargets(block, source, whole),
-      successors: [],
-      predecessors: [],
-      isLoop: false,
-      isMerge: false,
-      dominated: [],
-      dominator: undefined,
-    };
+    });
     instructions += block.offsets.length;
-    count++;
+    blocks.add(block);
+    if (inlining === undefined) covers.push(block.address);
     places.add(node);
-    waiting.push(node);
+    nodes.push(node);
     return node;
   };
-  const first = add(entry, undefined);
-  for (let node = waiting.shift(); node !== undefined; node = waiting.shift()) {
+  add(entry, undefined);
+  for (const node of nodes) {
     if (whole && instructions > most) return undefined;
     for (const { rip, inlining } of targetsOf(node)) {
       let next = places.at(rip, inlining);
       if (next === undefined) {
-        if (instructions >= MAX_INSTRUCTIONS || count >= MAX_NODES) continue;
+        if (instructions >= MAX_INSTRUCTIONS || nodes.length >= MAX_NODES) continue;
         const block = source.executed(rip);
         if (block === undefined) continue;
         if (!whole && inlining === undefined && source.begins(block)) continue;
@@ -106,21 +116,21 @@ function gather(
       node.successors.push(next);
     }
   }
-  return new Graph(first, places);
+  return { nodes, places, covers, instructions, blocks: [...blocks] };
 }
 
 /** Where a jump leads that the code does not tell; nowhere if these are many and not all are wanted. */
-function jumpTargets(block: Block, source: GraphSource, whole: boolean): bigint[] {
+function jumpTargets(block: BlockCode, source: GraphSource, whole: boolean): bigint[] {
   const targets = [...new Set([...tableTargets(block, source), ...source.learnt(block)])];
   return whole || targets.length <= FEW_TARGETS ? targets : [];
 }
 
 function targetsOf({ block, inlining, call, targets }: Node): Target[] {
-  const last = block.instructions.at(-1);
-  if (last !== undefined && call !== undefined) {
+  const last = lastOf(block);
+  if (call !== undefined) {
     return [{ rip: branchTarget(last, block.codeSize, endOf(block)), inlining: call }];
   }
-  if (last !== undefined && inlining !== undefined && isReturn(last)) {
+  if (inlining !== undefined && isReturn(last)) {
     return [{ rip: inlining.back, inlining: inlining.caller }];
   }
   return [...successorsOf(block), ...targets].map((rip) => ({ rip, inlining }));
@@ -131,19 +141,23 @@ function targetsOf({ block, inlining, call, targets }: Node): Target[] {
  * @param room instructions that it may have
  */
 function inlinedCall(
-  block: Block,
+  block: BlockCode,
   inlining: Inlining | undefined,
   source: GraphSource,
   room: number,
 ): Inlining | undefined {
-  const last = block.instructions.at(-1);
-  if (last === undefined || !isCall(last) || !isRelative(last)) return undefined;
+  const last = lastOf(block);
+  if (!isCall(last) || !isRelative(last)) return undefined;
   if (depthOf(inlining) >= MAX_DEPTH) return undefined;
   const back = endOf(block);
   if (source.executed(back) === undefined) return undefined;
   const size = sizeOf(branchTarget(last, block.codeSize, back), source, room);
   return size === undefined ? undefined : { caller: inlining, back };
 }
+
+/** The instruction that ends a block: the others need not be decoded for that. */
+const lastOf = (block: BlockCode): DecodedInstruction =>
+  block.instruction(block.offsets.length - 1);
 
 const depthOf = (inlining: Inlining | undefined): number =>
   inlining === undefined ? 0 : 1 + depthOf(inlining.caller);
@@ -169,19 +183,15 @@ function sizeOf(rip: bigint, { executed }: GraphSource, room: number): number | 
  * Whether a block ends with a jump that nobody knows where to, or a call that has not come back yet:
  * that is how functions are called through a retpoline, whose own caller they then return to.
  */
-function mayNotReturn(block: Block, executed: GraphSource["executed"]): boolean {
-  const last = block.instructions.at(-1);
-  if (last === undefined) return false;
+function mayNotReturn(block: BlockCode, executed: GraphSource["executed"]): boolean {
+  const last = lastOf(block);
   if (isCall(last)) return executed(endOf(block)) === undefined;
   return last.form.instruction.name === "JMP" && !isRelative(last);
 }
 
 /** Offset of the instruction behind a block. */
-export function endOf({ rip, offsets, instructions, codeSize }: Block): bigint {
-  const last = instructions.length - 1;
-  const length = (offsets[last] ?? 0) + (instructions[last]?.length ?? 0);
-  return BigInt.asUintN(codeSize === 64 ? 64 : 32, rip + BigInt(length));
-}
+export const endOf = ({ rip, length, codeSize }: BlockCode): bigint =>
+  BigInt.asUintN(codeSize === 64 ? 64 : 32, rip + BigInt(length));
 
 /** Whether control goes on behind the instruction when it has come back. */
 export const isCall = ({ form }: DecodedInstruction): boolean => form.instruction.name === "CALL";
@@ -193,10 +203,9 @@ export const isReturn = ({ form }: DecodedInstruction): boolean => form.instruct
 export const resumes = ({ form }: DecodedInstruction): boolean => form.instruction.resumes === true;
 
 /** The offsets that a block's end leads to directly; that of a call is where it returns to. */
-function successorsOf(block: Block): bigint[] {
-  const last = block.instructions.at(-1);
+function successorsOf(block: BlockCode): bigint[] {
+  const last = lastOf(block);
   const next = endOf(block);
-  if (last === undefined) return [];
   const { ends, meaning, translation } = last.form.instruction;
   if (ends === undefined || isCall(last) || resumes(last)) return [next];
   const isTranslated = meaning !== undefined || translation !== undefined;
@@ -209,10 +218,10 @@ const MAX_TABLE = 256;
 const WORD_BYTES = 8n;
 
 /** Where a jump through a table of addresses in memory leads to, of what has been executed. */
-function tableTargets(block: Block, { executed, wordAt }: GraphSource): bigint[] {
-  const last = block.instructions.at(-1);
-  const address = last?.address;
-  if (last?.form.instruction.name !== "JMP" || address === undefined) return [];
+function tableTargets(block: BlockCode, { executed, wordAt }: GraphSource): bigint[] {
+  const last = lastOf(block);
+  const { address } = last;
+  if (last.form.instruction.name !== "JMP" || address === undefined) return [];
   const { base, index, scale, displacement, ripRelative } = address;
   const isTable = base < 0 && index >= 0 && scale === 3 && !ripRelative;
   if (!isTable || last.segment >= SEGMENT_INDEX.fs || last.addressSize !== 64) return [];

@@ -2,7 +2,7 @@
  * Loops with several entries have no structured form. A node is put before their entries that all
  * control to them comes through: then it is the only one.
  */
-import type { Node } from "./graph.ts";
+import { type Node, newNode } from "./node.ts";
 
 /** @param entry where all others can be reached from */
 export function makeReducible(entry: Node): void {
@@ -34,12 +34,9 @@ function divide(part: ReadonlySet<Node>, header: Node): void {
 
 function putBefore(entries: readonly Node[], part: ReadonlySet<Node>): Node {
   const [first] = entries as [Node, ...Node[]];
-  const node: Node = {
-    ...{ block: first.block, inlining: first.inlining, call: undefined },
-    ...{ order: -1, targets: [], successors: [...entries], predecessors: [] },
-    ...{ isLoop: false, isMerge: false, dominated: [], dominator: undefined },
-    entries,
-  };
+  const { block, inlining } = first;
+  const node = newNode({ block, inlining, call: undefined, targets: [], entries });
+  node.successors.push(...entries);
   // A node that leads to two of the entries has two ways to what stands before them.
   for (const { successors } of part) {
     for (const [at, next] of successors.entries()) {

@@ -6,24 +6,18 @@ import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { STATE } from "../state.ts";
 import { Callees } from "./callees.ts";
-import { discover, remembering } from "./discovery.ts";
+import { type Discovery, discover, remembering } from "./discovery.ts";
 import { Effort, weightOf } from "./effort.ts";
 import { ExitRecords } from "./exit-records.ts";
 import { Experience } from "./experience.ts";
-import type { Graph } from "./graph.ts";
 import { Heat } from "./heat.ts";
 import { Keeping } from "./keeping.ts";
 import { WindowSets } from "./known-windows.ts";
 import { LearntJumps } from "./learnt-jumps.ts";
+import { linearIn } from "./node.ts";
 import { Postponed } from "./postponed.ts";
 import { type Region, RegionCache } from "./region.ts";
-import {
-  linearIn,
-  MAX_REGIONS,
-  type MadeRegion,
-  RegionMaker,
-  type RegionMeans,
-} from "./region-maker.ts";
+import { MAX_REGIONS, type MadeRegion, RegionMaker, type RegionMeans } from "./region-maker.ts";
 import { RegionTable } from "./region-table.ts";
 import type { JitSurroundings } from "./surroundings.ts";
 
@@ -189,7 +183,7 @@ export class Jit {
     const { threshold } = this.#options;
     const isAllowed = this.#effort.allows(threshold * weightOf(block));
     const missing = Math.ceil(threshold * this.#effort.demand) - this.#heat.entered(block);
-    if (isAllowed && missing <= 0) this.#translate(() => this.#graphFor(block));
+    if (isAllowed && missing <= 0) this.#translate(() => this.#discoverFor(block));
     else this.#heat.extend(block, Math.max(threshold, missing));
     if (!isAllowed) this.#postponed.add(block);
   }
@@ -203,22 +197,22 @@ export class Jit {
   doSpareWork(): void {
     const block = this.#postponed.take();
     if (block === undefined || this.#around.known(block.rip) !== block) return;
-    if (this.#regions.at(block) === undefined) this.#translate(() => this.#graphFor(block));
+    if (this.#regions.at(block) === undefined) this.#translate(() => this.#discoverFor(block));
   }
 
   /**
-   * The graph to translate where a block is hot: of the function that it is in if that is called again
+   * What to translate where a block is hot: the function that it is in if that is called again
    * and again, so that its loops do not become regions one by one, from the inside out.
    */
-  #graphFor(block: Block): Graph {
+  #discoverFor(block: Block): Discovery {
     const rip = this.#callees.before(block.linear);
     const callee =
       rip === undefined
         ? undefined
         : this.#around.known(BigInt.asUintN(64, rip - block.linear + block.rip));
     if (callee !== undefined && callee !== block && this.#isCalled(callee)) {
-      const graph = this.#discover(callee);
-      if (graph.nodes.some((node) => node.block === block)) return graph;
+      const found = this.#discover(callee);
+      if (found.blocks.includes(block)) return found;
     }
     return this.#discover(block);
   }
@@ -228,7 +222,7 @@ export class Jit {
     return this.#regions.at(block) === undefined && this.#heat.entered(block) >= FEW_CALLS;
   }
 
-  #discover(block: Block): Graph {
+  #discover(block: Block): Discovery {
     return discover(block, {
       executed: remembering((rip) => this.#around.known(rip)),
       wide: ({ address, user }) => this.#experience.wide.has(placeOf(address, user)),
@@ -238,19 +232,19 @@ export class Jit {
     });
   }
 
-  #translate(graph: () => Graph): void {
+  #translate(find: () => Discovery): void {
     const start = this.#around.now();
-    this.#makeRegion(graph());
+    this.#makeRegion(find());
     this.figures.time += this.#around.now() - start;
   }
 
-  #makeRegion(graph: Graph): void {
+  #makeRegion(discovery: Discovery): void {
     this.#makeRoom();
-    const region = this.#maker.make(graph);
-    this.#effort.spend(graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0));
+    const region = this.#maker.make(discovery);
+    this.#effort.spend(discovery.instructions);
     this.#add(region);
     // It is found when it is next entered: just now another mode may lead there.
-    this.#around.blocks.forgetBlock(graph.entry.block);
+    this.#around.blocks.forgetBlock(discovery.blocks[0] as Block);
     const { figures } = this;
     figures.regions++;
     figures.instructions += region.instructions;
@@ -277,11 +271,11 @@ export class Jit {
     const place = placeOf(block.address, block.user);
     this.#experience.slow.add(place);
     this.#experience.thorough.add(place);
-    const graph = discover(block, {
+    const discovery = discover(block, {
       ...{ executed: () => undefined, learnt: () => [], wordAt: () => undefined },
       ...{ wide: () => false, begins: () => false },
     });
-    return this.#maker.alone(graph) as LoneRegion;
+    return this.#maker.alone(discovery) as LoneRegion;
   }
 
   /** A region has often been left by a record. */

@@ -39,7 +39,7 @@ export class Keeping {
     const { records, table, windows, jumps } = this.#means;
     const { ends, slots, commons } = this.#kept;
     records.reserve(ends.exit);
-    table.reserve(slots);
+    table.slots.reserve(slots);
     this.#maker.reserve(ends.procedure);
     windows.restore(commons.windowSets);
     jumps.restore(commons.targets);

@@ -18,25 +18,29 @@ export interface WindowExtent {
   readonly length: bigint;
 }
 
+/** Windows for reads, and the number of these among all sets of such. */
+export interface WindowSet {
+  readonly number: number;
+  readonly extents: readonly WindowExtent[];
+}
+
 /**
  * Windows for reads that regions rely on: comparing with constants is quicker. A region looks where it
  * begins whether they still are, or more; while it runs they do not get less. Those for writes lose pages
  * whenever new code is executed.
  */
 export class KnownWindows {
-  /** Among all sets. */
-  readonly number: number;
-  readonly extents: readonly WindowExtent[];
+  readonly #set: WindowSet;
   #areUsed = false;
 
-  constructor(number: number, extents: readonly WindowExtent[]) {
-    this.number = number;
-    this.extents = extents;
+  constructor(set: WindowSet) {
+    this.#set = set;
   }
 
   /** Undefined: it is not known. */
   at(area: WindowArea, access: "read" | "write"): Window | undefined {
-    const known = access === "read" ? this.extents.find((one) => one.area === area) : undefined;
+    const known =
+      access === "read" ? this.#set.extents.find((one) => one.area === area) : undefined;
     if (known === undefined) return undefined;
     this.#areUsed = true;
     return { base: i64.const(known.base), length: i64.const(known.length) };
@@ -46,7 +50,7 @@ export class KnownWindows {
   begin(fn: FunctionBuilder, fail: () => void): void {
     if (!this.#areUsed) return;
     const version = i32.load(i32.const(0), STATE.READ_WINDOWS_VERSION);
-    const seen = i32.load(i32.const(0), cellOf(this.number));
+    const seen = i32.load(i32.const(0), cellOf(this.#set.number));
     fn.if(i32.ne(version, seen), fail);
   }
 }
@@ -62,7 +66,7 @@ export class WindowSets {
   }
 
   /** The windows as they are; undefined when there are too many sets. */
-  current(): KnownWindows | undefined {
+  current(): WindowSet | undefined {
     const extents = WINDOW_AREAS.map((area) => this.#extent(area)).filter(
       ({ length }) => length > 0n,
     );
@@ -70,7 +74,7 @@ export class WindowSets {
     if (known < 0 && this.#sets.length >= KNOWN_WINDOWS_SETS) return undefined;
     const number = known < 0 ? this.#sets.push(extents) - 1 : known;
     this.#see(number);
-    return new KnownWindows(number, extents);
+    return { number, extents };
   }
 
   /** Lets regions go on with a set if the windows are what it has, or more. Returns whether they are. */

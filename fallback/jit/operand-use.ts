@@ -1,9 +1,8 @@
 /** What the operands of a region's instructions tell about it. */
 
-import type { Block } from "../interpreter/block.ts";
 import { registerSlot } from "../interpreter/register-slot.ts";
 import { STATE } from "../state.ts";
-import type { Node } from "./graph.ts";
+import type { BlockCode, Node } from "./node.ts";
 
 const GENERAL_REGISTERS = 16;
 /** Operand codes of floating point in XMM registers. */
@@ -43,7 +42,7 @@ function bodyOf(loop: Node): Node[] {
   return [...body];
 }
 
-function generalIn({ instructions }: Block): number {
+function generalIn({ instructions }: BlockCode): number {
   let found = 0;
   for (const instruction of instructions) {
     for (const spec of instruction.form.operands) {
@@ -60,5 +59,5 @@ function generalIn({ instructions }: Block): number {
 }
 
 /** Whether a block has floating point that MXCSR has a say in. */
-export const computes = ({ instructions }: Block): boolean =>
+export const computes = ({ instructions }: BlockCode): boolean =>
   instructions.some(({ form }) => form.operands.some(({ code }) => FLOAT_CODE.test(code)));

@@ -10,10 +10,11 @@ import { type I64, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import { endOf, isCall, isReturn, resumes } from "./discovery.ts";
 import type { ExitReason } from "./exit-records.ts";
-import type { Graph, Inlining, Node } from "./graph.ts";
+import type { Graph } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
 import { findHash } from "./jump-hash.ts";
 import { ANY_FLAGS, type FlagState, IN_STATE, LazyFlags } from "./lazy-flags.ts";
+import type { Inlining, Node } from "./node.ts";
 import { carriedBy, computes, mayChange } from "./operand-use.ts";
 import { REGION_LEFT, REGION_SIGNATURE } from "./protocol.ts";
 import { RegionAssumptions } from "./region-assumptions.ts";
@@ -247,7 +248,7 @@ export class RegionCode {
 
   /** A branch of the guest. */
   #jump(target: I64): void {
-    const instruction = this.#node.block.instructions[this.#index] as DecodedInstruction;
+    const instruction = this.#node.block.instruction(this.#index);
     const { inlining } = this.#node;
     if (isCall(instruction)) this.#call(target);
     else if (inlining !== undefined && isReturn(instruction)) {

@@ -1,12 +1,12 @@
 import type { Miss, SlowAccess } from "../emission/guest-access.ts";
 import type { StringRuns } from "../emission/string-runs.ts";
 import type { X87Functions } from "../emission/x87-functions.ts";
-import type { Block } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
 import type { Callee } from "../wasm/function-builder.ts";
 import type { ExitReason } from "./exit-records.ts";
 import type { KnownWindows } from "./known-windows.ts";
+import type { BlockCode } from "./node.ts";
 
 /** What the code of a region refers to outside of it. */
 export interface RegionEnvironment {
@@ -36,11 +36,11 @@ export interface RegionEnvironment {
   readonly unitControls: number;
   readonly segments: SegmentTraits;
   /** Number of an instruction for {@link procedure}. */
-  procedureNumber(instruction: DecodedInstruction, block: Block, index: number): number;
+  procedureNumber(instruction: DecodedInstruction, block: BlockCode, index: number): number;
   /** A record of where the region leaves. */
   exitRecord(rip: bigint, unused: number, reason: ExitReason, miss?: Miss): number;
   /** The same of where a jump leads out of the region that ends a block. */
-  jumpRecord(block: Block): number;
+  jumpRecord(block: BlockCode): number;
   /** The place in the table of regions of what is at an offset. */
   slotOf(rip: bigint): number;
 }

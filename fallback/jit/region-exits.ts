@@ -10,8 +10,8 @@ import {
   type Local,
 } from "../wasm/function-builder.ts";
 import { EXIT_RECORD, FIRST_UNAVOIDABLE, LOOK_EVERY, LOOK_SELDOM } from "./exit-records.ts";
-import type { Node } from "./graph.ts";
 import { ANY_FLAGS, IN_STATE } from "./lazy-flags.ts";
+import type { Node } from "./node.ts";
 import { REGION_LEFT, REGION_TABLE } from "./protocol.ts";
 import type { RegionEnvironment } from "./region-environment.ts";
 import { ALL_REGISTERS } from "./register-file.ts";

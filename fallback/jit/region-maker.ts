@@ -1,20 +1,20 @@
 import { type Block, placeOf } from "../interpreter/block.ts";
-import { linearAddress } from "../interpreter/code-place.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import { linearOf } from "../memory/linear.ts";
-import { TLB_OF_USER } from "../state.ts";
+import type { Discovery } from "./discovery.ts";
+import { type Draft, Drafter, type Terms } from "./drafter.ts";
 import type { ExitRecords } from "./exit-records.ts";
 import type { Experience } from "./experience.ts";
-import type { Graph, Node } from "./graph.ts";
+import { Graph } from "./graph.ts";
 import type { KeptRegion } from "./kept-regions.ts";
 import type { WindowSets } from "./known-windows.ts";
 import type { LearntJumps } from "./learnt-jumps.ts";
-import { exportName, RegionModules } from "./module.ts";
+import { exportName } from "./module.ts";
+import type { BlockCode } from "./node.ts";
 import { type Pack, Packs } from "./packs.ts";
 import { pagesOf, type Region, spansOf } from "./region.ts";
-import { RegionCode } from "./region-code.ts";
-import { type RegionTable, slotKey } from "./region-table.ts";
+import type { RegionTable } from "./region-table.ts";
 import {
   instantiateSupport,
   instantiateX87,
@@ -42,18 +42,6 @@ export interface MadeRegion {
   /** The first is where it is entered. */
   readonly blocks: readonly Block[];
   readonly module: Uint8Array;
-}
-
-/** A region's code, and what else became known as it was made. */
-interface Emitted
-  extends Pick<
-    Region,
-    "segments" | "exits" | "procedures" | "calls" | "usesX87" | "slow" | "thorough" | "windows"
-  > {
-  readonly body: Uint8Array;
-  readonly unitControls: number;
-  /** The place in the table of regions of what is at a linear address. */
-  slotAt(linear: bigint): number;
 }
 
 /** Regions that share a module. */
@@ -87,7 +75,7 @@ export interface RegionMeans {
 interface Procedure {
   readonly codeSize: 16 | 32 | 64;
   /** Of the code that it was decoded from; without, {@link bytes} are known. */
-  readonly at?: { readonly block: Block; readonly index: number };
+  readonly at?: { readonly block: BlockCode; readonly index: number };
   readonly bytes?: Uint8Array;
   instruction: DecodedInstruction | undefined;
 }
@@ -97,7 +85,7 @@ export class RegionMaker {
   readonly #means: RegionMeans;
   readonly #procedures: Procedure[] = [];
   readonly #packs = new Packs();
-  #modules: RegionModules | undefined;
+  #drafter: Drafter | undefined;
   /** Functions whose modules have imported the table. */
   #made = 0;
   #imports: JitImports | undefined;
@@ -112,7 +100,7 @@ export class RegionMaker {
   /** Whether there is room for all that one more region may refer to. */
   get hasRoom(): boolean {
     const { records, table } = this.#means;
-    return records.hasRoom(EXITS_OF_REGION) && table.hasRoom(SLOTS_OF_REGION);
+    return records.hasRoom(EXITS_OF_REGION) && table.slots.hasRoom(SLOTS_OF_REGION);
   }
 
   /** Whether it is time to {@link renew}. */
@@ -141,31 +129,32 @@ export class RegionMaker {
     this.#made = 0;
   }
 
-  make(graph: Graph): Region {
-    const { block } = graph.entry;
-    const loops = graph.nodes.some(({ isLoop }) => isLoop);
-    const position = loops ? 0 : this.#packs.position;
-    const { body, unitControls, slotAt, ...facts } = this.#emit(graph, position);
-    const blocks = [...new Set(graph.nodes.map((node) => node.block))];
-    this.#means.onRegion?.({ blocks, module: this.#modulesOf().module([body]) });
+  make(discovery: Discovery): Region {
+    const graph = new Graph(discovery);
+    const terms = this.termsFor(graph.entry.block);
+    const draft = this.#drafterOf().draft(graph, terms, () => this.#packs.position);
+    const { body, position, usesX87 } = draft;
+    return this.region(discovery, terms, draft, this.#function(body, position, usesX87));
+  }
+
+  /** What has been discovered, and drafted, with its function. */
+  region(
+    { blocks, covers }: Pick<Discovery, "blocks" | "covers">,
+    { unitControls, windows, segments, slow, thorough }: Terms,
+    draft: Draft,
+    fn: unknown,
+  ): Region {
+    const [{ linear, address, codeSize, rip, limit, user }] = blocks as [Block];
+    this.#means.onRegion?.({ blocks, module: this.#drafterOf().modules.module([draft.body]) });
     return {
-      ...facts,
-      linear: block.linear,
-      address: block.address,
-      codeSize: block.codeSize,
-      rip: block.rip,
-      limit: block.limit,
-      user: block.user,
-      slot: slotAt(block.linear),
+      ...draft,
+      ...{ linear, address, codeSize, rip, limit, user, covers },
+      ...{ segments, slow, thorough, windows: windows?.number },
       pages: pagesOf(blocks),
       spans: blocks.flatMap(spansOf),
-      covers: graph.nodes.filter(isOwn).map(({ block: { address } }) => address),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
       instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
-      body,
-      position,
-      loops,
-      function: this.#function(body, position, facts.usesX87),
+      function: fn,
       looks: 0,
     };
   }
@@ -174,11 +163,13 @@ export class RegionMaker {
    * A region that nothing leads to: for tests. It gets a module with all others that are made before
    * the first of them is asked for, and all of them are gone when all regions are.
    */
-  alone(graph: Graph): () => unknown {
+  alone(discovery: Discovery): () => unknown {
     this.#group ??= { bodies: [], usesX87: false, functions: undefined };
     const group = this.#group;
     const position = group.bodies.length;
-    const { body, usesX87 } = this.#emit(graph, position);
+    const graph = new Graph(discovery);
+    const terms = this.termsFor(graph.entry.block);
+    const { body, usesX87 } = this.#drafterOf().draftAt(graph, terms, position);
     group.bodies.push(body);
     group.usesX87 ||= usesX87;
     return () => {
@@ -194,73 +185,36 @@ export class RegionMaker {
     return this.#functions(bodies, usesX87);
   }
 
-  #modulesOf(): RegionModules {
-    this.#modules ??= new RegionModules(this.#means.around.shared);
-    return this.#modules;
+  #drafterOf(): Drafter {
+    const { around, records, table, jumps } = this.#means;
+    const procedures = this.#procedures;
+    this.#drafter ??= new Drafter(around.shared, {
+      ...{ records, slots: table.slots },
+      get nextProcedure() {
+        return procedures.length;
+      },
+      procedure: (instruction, block, index) =>
+        procedures.push({ codeSize: block.codeSize, at: { block, index }, instruction }) - 1,
+      jump: (record, { address }) => jumps.add(record, address),
+    });
+    return this.#drafter;
   }
 
-  #emit(graph: Graph, position: number): Emitted {
-    const { view, records, table, experience, windows, around } = this.#means;
-    const { block } = graph.entry;
-    const unitControls = readUnitControls(view);
-    const { segments } = around.place();
-    const place = placeOf(block.address, block.user);
-    const { isRestless, slow: slowPlaces } = experience;
+  /** What a region is made for if it is made now. */
+  termsFor({ linear, address, user }: BlockCode): Terms {
+    const { view, experience, windows, around } = this.#means;
+    const place = placeOf(address, user);
     // Windows are of identity mappings: where code is not, data will hardly be.
-    const isElsewhere = linearOf(block.linear) !== block.address;
-    const slow = isElsewhere || isRestless || slowPlaces.has(place);
-    const thorough = experience.thorough.has(place);
-    const known = slow ? undefined : windows.current();
-    const calls = new Map<bigint, number>();
-    const slotAt = (linear: bigint): number => {
-      const key = slotKey(linear, block, segments);
-      const slot = table.slotOf(key);
-      calls.set(key, slot);
-      return slot;
-    };
-    const firstExit = records.next;
-    const firstProcedure = this.#procedures.length;
-    let usesX87 = false;
-    const { commons } = this.#modulesOf();
-    const body = new RegionCode(graph, {
-      // Written out: with a copy of all that is in it this took a fifth of a small region's time.
-      runs: commons.runs,
-      procedure: commons.procedure,
-      settleFlags: commons.settleFlags,
-      regionType: commons.regionType,
-      self: commons.first + position,
-      slow: slow ? commons.slow : undefined,
-      rights: slow ? (block.user ? TLB_OF_USER : 0) : undefined,
-      triesWindows: !isElsewhere,
-      windows: known,
-      thorough,
-      exactX87: experience.exactX87.has(place),
-      x87: (name) => {
-        usesX87 = true;
-        return commons.x87(name);
-      },
-      unitControls,
-      segments,
-      procedureNumber: (instruction, from, index) => {
-        const at = { block: from, index };
-        return this.#procedures.push({ codeSize: from.codeSize, at, instruction }) - 1;
-      },
-      exitRecord: (rip, unused, reason, miss) => records.add(rip, unused, reason, miss),
-      jumpRecord: (from) => this.#jumpRecord(from),
-      slotOf: (rip) => slotAt(linearIn(block, rip)),
-    }).build();
+    const isElsewhere = linearOf(linear) !== address;
+    const slow = isElsewhere || experience.isRestless || experience.slow.has(place);
     return {
-      body,
-      unitControls,
-      slotAt,
-      segments,
-      exits: [firstExit, records.next],
-      procedures: [firstProcedure, this.#procedures.length],
-      calls,
-      usesX87,
+      unitControls: readUnitControls(view),
+      segments: around.place().segments,
       slow,
-      thorough,
-      windows: known?.number,
+      triesWindows: !isElsewhere,
+      thorough: experience.thorough.has(place),
+      exactX87: experience.exactX87.has(place),
+      windows: slow ? undefined : windows.current(),
     };
   }
 
@@ -343,15 +297,8 @@ export class RegionMaker {
     if (usesX87 && !this.#hasX87) this.#addX87();
     this.#imports ??= this.#makeImports();
     this.#made += bodies.filter((body) => body !== undefined).length;
-    const module = new WebAssembly.Module(this.#modulesOf().module(bodies));
+    const module = new WebAssembly.Module(this.#drafterOf().modules.module(bodies));
     return new WebAssembly.Instance(module, this.#imports).exports;
-  }
-
-  #jumpRecord(block: Block): number {
-    const { records, jumps } = this.#means;
-    const record = records.add(block.rip, 0, "jump");
-    jumps.add(record, block.address);
-    return record;
   }
 
   /** What regions call for x87: made for the first that does. */
@@ -381,13 +328,4 @@ export class RegionMaker {
   }
 }
 
-const isOwn = ({ inlining, entries }: Node): boolean =>
-  inlining === undefined && entries === undefined;
-
 const EMPTY = new Uint8Array();
-
-/** Linear address of an offset in the code segment of a block. */
-export function linearIn({ linear, rip: start, codeSize }: Block, rip: bigint): bigint {
-  const base = linear - start;
-  return linearAddress({ base, rip, codeSize }, 0);
-}

@@ -1,26 +1,12 @@
-import type { Block } from "../interpreter/block.ts";
-import type { SegmentTraits } from "../segment-traits.ts";
-import { REGION_LINKS, REGION_SLOTS, USER_CODE } from "../state.ts";
+import { REGION_LINKS, REGION_SLOTS } from "../state.ts";
 import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE } from "./protocol.ts";
+import { Slots } from "./slots.ts";
 import type { SupportFunctions } from "./support-instance.ts";
 
 /** What calls that lead nowhere arrive at. */
 const UNLINKED = 0;
-const FIRST_SLOT = 1;
 /** By how many places the table grows. */
 const PLACES_MORE = 64;
-
-/** A linear address, and for what its code is translated: the same in each run. */
-export function slotKey(linear: bigint, caller: CodeOf, segments: SegmentTraits): bigint {
-  const { codeSize, limit, user } = caller;
-  const address = user ? linear ^ USER_CODE : linear;
-  if (codeSize === 64) return address;
-  const base = BigInt.asUintN(32, caller.linear - caller.rip);
-  const mode = (((base << 32n) | limit) << 16n) | BigInt(segments);
-  return (mode << 72n) | (BigInt(codeSize) << 64n) | address;
-}
-
-type CodeOf = Pick<Block, "linear" | "rip" | "codeSize" | "limit" | "user">;
 
 /**
  * Where a region is called: one slot for each linear address and mode that anybody has asked for. A call goes
@@ -31,14 +17,13 @@ type CodeOf = Pick<Block, "linear" | "rip" | "codeSize" | "limit" | "user">;
 export class RegionTable {
   #table: WebAssembly.Table;
   readonly #links: Int32Array;
-  readonly #slots = new Map<bigint, number>();
+  readonly slots = new Slots();
   /** Where in the table a slot's regions are, if it has had any. */
   readonly #places: number[] = [];
   /** What the table has there. */
   readonly #functions: unknown[] = [];
   #unlinked: unknown;
   readonly #linked = new Set<number>();
-  #next = FIRST_SLOT;
   #nextPlace = FIRST_REGION_PLACE;
 
   constructor(table: WebAssembly.Table, buffer: ArrayBuffer) {
@@ -70,28 +55,6 @@ export class RegionTable {
     if (missing > 0) this.#table.grow(missing);
     if (first + functions.length > end) throw new Error("no room");
     for (const [index, fn] of functions.entries()) this.#table.set(first + index, fn);
-  }
-
-  /** Whether `count` more slots can be had. */
-  hasRoom(count: number): boolean {
-    return this.#next + count <= REGION_SLOTS;
-  }
-
-  /** The slot of what is called, never 0. @param key of {@link slotKey} */
-  slotOf(key: bigint): number {
-    const known = this.#slots.get(key);
-    if (known !== undefined) return known;
-    const slot = this.#next++;
-    this.#slots.set(key, slot);
-    return slot;
-  }
-
-  /** Leaves slots to what had them in an earlier run. */
-  reserve(slots: ReadonlyMap<bigint, number>): void {
-    for (const [linear, slot] of slots) {
-      this.#slots.set(linear, slot);
-      this.#next = Math.max(this.#next, slot + 1);
-    }
   }
 
   link(slot: number, region: unknown): void {
@@ -145,8 +108,7 @@ export class RegionTable {
     for (const slot of this.#functions.keys()) this.#forget(slot);
     this.#functions.length = 0;
     this.#places.length = 0;
-    this.#slots.clear();
-    this.#next = FIRST_SLOT;
+    this.slots.clear();
     this.#nextPlace = FIRST_REGION_PLACE;
   }
 

@@ -128,12 +128,19 @@ function jumpTargets(block: BlockCode, source: GraphSource, whole: boolean): big
 function targetsOf({ block, inlining, call, targets }: Node): Target[] {
   const last = lastOf(block);
   if (call !== undefined) {
-    return [{ rip: branchTarget(last, block.codeSize, endOf(block)), inlining: call }];
+    return [{ rip: calledBy(block) as bigint, inlining: call }];
   }
   if (inlining !== undefined && isReturn(last)) {
     return [{ rip: inlining.back, inlining: inlining.caller }];
   }
   return [...successorsOf(block), ...targets].map((rip) => ({ rip, inlining }));
+}
+
+/** Where the call that a block ends with leads to, if its code tells. */
+export function calledBy(block: BlockCode): bigint | undefined {
+  const last = lastOf(block);
+  if (!isCall(last) || !isRelative(last)) return undefined;
+  return branchTarget(last, block.codeSize, endOf(block));
 }
 
 /**
@@ -146,12 +153,11 @@ function inlinedCall(
   source: GraphSource,
   room: number,
 ): Inlining | undefined {
-  const last = lastOf(block);
-  if (!isCall(last) || !isRelative(last)) return undefined;
-  if (depthOf(inlining) >= MAX_DEPTH) return undefined;
+  const callee = calledBy(block);
+  if (callee === undefined || depthOf(inlining) >= MAX_DEPTH) return undefined;
   const back = endOf(block);
   if (source.executed(back) === undefined) return undefined;
-  const size = sizeOf(branchTarget(last, block.codeSize, back), source, room);
+  const size = sizeOf(callee, source, room);
   return size === undefined ? undefined : { caller: inlining, back };
 }
 

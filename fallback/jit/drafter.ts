@@ -98,7 +98,7 @@ export class Drafter {
       regionType: commons.regionType,
       self: commons.first + position,
       slow: slow ? commons.slow : undefined,
-      rights: slow ? (block.user ? TLB_OF_USER : 0) : undefined,
+      rights: slow && !triesWindows ? (block.user ? TLB_OF_USER : 0) : undefined,
       triesWindows,
       windows: windows && new KnownWindows(windows),
       thorough,

@@ -243,6 +243,7 @@ export class Jit {
     const region = this.#maker.make(discovery);
     this.#effort.spend(discovery.instructions);
     this.#add(region);
+    this.#maker.pack(region);
     // It is found when it is next entered: just now another mode may lead there.
     this.#around.blocks.forgetBlock(discovery.blocks[0] as Block);
     const { figures } = this;
@@ -259,7 +260,6 @@ export class Jit {
       if (block === undefined) this.#expected.add(placeOf(address, user));
       else if (address !== region.address) this.#covered(block);
     }
-    this.#maker.pack(region);
   }
 
   /**

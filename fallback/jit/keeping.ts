@@ -1,8 +1,13 @@
 import type { Translations } from "../../src/core/translations.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
 import { readUnitControls } from "../interpreter/units.ts";
-import { type KeptRegion, KeptRegions, packRegions } from "./kept-regions.ts";
-import { PACK_SIZE } from "./module.ts";
+import {
+  isPosition,
+  type KeptPack,
+  type KeptRegion,
+  KeptRegions,
+  packRegions,
+} from "./kept-regions.ts";
 import type { Region } from "./region.ts";
 import type { RegionMaker, RegionMeans } from "./region-maker.ts";
 
@@ -42,7 +47,7 @@ export class Keeping {
     table.slots.reserve(slots);
     this.#maker.reserve(ends.procedure);
     windows.restore(commons.windowSets);
-    jumps.restore(commons.targets);
+    jumps.restore(commons.jumps);
   }
 
   /** Whatever is wrong with it: then there is just nothing from earlier. */
@@ -65,8 +70,9 @@ export class Keeping {
   take(block: Block): Region | undefined {
     const kept = this.#kept?.at(block);
     if (kept === undefined || !this.#fits(kept, block)) return undefined;
+    const pack = this.#kept?.packOf(block);
     this.#kept?.delete(block);
-    const region = this.#restored(kept);
+    const region = this.#restored(kept, pack);
     if (region === undefined) return undefined;
     const { around, experience } = this.#means;
     for (const { page, from, to } of region.spans) {
@@ -80,9 +86,9 @@ export class Keeping {
     return region;
   }
 
-  #restored(kept: KeptRegion): Region | undefined {
+  #restored(kept: KeptRegion, pack: KeptPack | undefined): Region | undefined {
     try {
-      return this.#maker.restore(kept);
+      return this.#maker.restore(kept, pack);
     } catch (error) {
       // What was read is not what was written.
       if (error instanceof WebAssembly.CompileError) return undefined;
@@ -120,14 +126,10 @@ export class Keeping {
       .filter(({ idle }) => idle <= MAX_IDLE);
     const translations = packRegions([...used, ...unused], {
       windowSets: windows.all,
-      targets: jumps.targets,
+      jumps: jumps.all,
       shared: around.shared,
     });
     const isSmall = translations.bytes.length <= MAX_KEPT;
     return isSmall && records.isHalfEmpty ? translations : undefined;
   }
 }
-
-/** The file is not believed: modules have no room for others. */
-const isPosition = (position: number): boolean =>
-  Number.isInteger(position) && position >= 0 && position < PACK_SIZE;

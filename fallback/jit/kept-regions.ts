@@ -1,6 +1,8 @@
 import type { Translations } from "../../src/core/translations.ts";
 import { placeOf } from "../interpreter/block.ts";
 import type { WindowExtent } from "./known-windows.ts";
+import type { JumpTargets } from "./learnt-jumps.ts";
+import { PACK_SIZE } from "./module.ts";
 import type { Entry, Region, Span } from "./region.ts";
 
 /** An instruction that a region leaves to a procedure. */
@@ -24,12 +26,19 @@ export interface KeptRegion extends Omit<Region, "function" | "looks"> {
   readonly idle: number;
 }
 
+/** Kept regions that come to share a module as soon as one of them is taken up. */
+export interface KeptPack {
+  /** By position. */
+  readonly bodies: readonly (Uint8Array | undefined)[];
+  readonly usesX87: boolean;
+}
+
 /** What regions of a run have in common. */
 export interface KeptCommons {
   /** By number: see `WindowSets`. */
   readonly windowSets: readonly (readonly WindowExtent[])[];
-  /** By guest physical address of a jump: where it has led to. */
-  readonly targets: readonly (readonly [address: number, targets: readonly bigint[]])[];
+  /** Where jumps have led to: see `LearntJumps`. */
+  readonly jumps: readonly JumpTargets[];
   /** Whether the memory was a shared one: regions are for one or the other. */
   readonly shared: boolean;
 }
@@ -87,22 +96,39 @@ export class KeptRegions {
   readonly commons: KeptCommons;
   readonly #lines = new Map<number, Line>();
   readonly #bytes: Uint8Array<ArrayBuffer>;
+  /** Those that share modules, in the pack of each. */
+  readonly #packs = new Map<Line, KeptPack>();
 
   /** @throws Error if it is not of {@link packRegions} */
   constructor({ text, bytes }: Translations) {
     const { lines, commons }: Text = JSON.parse(text);
     for (const line of lines) this.#lines.set(placeOf(line.address, line.user), line);
     this.#bytes = bytes;
+    for (const pack of packsOf(lines)) this.#addPack(pack);
     this.commons = {
       ...commons,
       windowSets: commons.windowSets.map((set) => set.map(extentOf)),
-      targets: commons.targets.map(([address, to]) => [address, to.map(BigInt)]),
+      jumps: commons.jumps.map((jump) => ({ ...jump, targets: jump.targets.map(BigInt) })),
     };
   }
 
   at({ address, user }: Entry): KeptRegion | undefined {
     const line = this.#lines.get(placeOf(address, user));
     return line === undefined ? undefined : this.#region(line);
+  }
+
+  #addPack(lines: readonly (Line | undefined)[]): void {
+    const pack: KeptPack = {
+      bodies: lines.map((line) => line && this.#region(line).body),
+      usesX87: lines.some((line) => line?.usesX87),
+    };
+    for (const line of lines) if (line !== undefined) this.#packs.set(line, pack);
+  }
+
+  /** The pack of a region; undefined: it gets a module of its own. */
+  packOf({ address, user }: Entry): KeptPack | undefined {
+    const line = this.#lines.get(placeOf(address, user));
+    return line === undefined ? undefined : this.#packs.get(line);
   }
 
   delete({ address, user }: Entry): void {
@@ -152,6 +178,26 @@ export class KeptRegions {
     };
   }
 }
+
+/** Regions without loops, by position, as many as share a module. */
+function packsOf(lines: readonly Line[]): (Line | undefined)[][] {
+  const packs: (Line | undefined)[][] = [];
+  const counts: number[] = [];
+  for (const line of lines) {
+    const { position, loops } = line;
+    if (loops || !isPosition(position)) continue;
+    const nth = counts[position] ?? 0;
+    counts[position] = nth + 1;
+    const pack = packs[nth] ?? Array.from({ length: PACK_SIZE });
+    packs[nth] = pack;
+    pack[position] = line;
+  }
+  return packs;
+}
+
+/** The file is not believed: modules have no room for others. */
+export const isPosition = (position: number): boolean =>
+  Number.isInteger(position) && position >= 0 && position < PACK_SIZE;
 
 const extentOf = ({ area, base, length }: Plain<WindowExtent>): WindowExtent => ({
   ...{ area, base: BigInt(base), length: BigInt(length) },

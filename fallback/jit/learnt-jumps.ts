@@ -7,13 +7,22 @@ const MAX_TARGETS = 64;
 const ENOUGH_EXITS = 256;
 const MANY_EXITS = 4096;
 
+/** Of a jump, to be kept. */
+export interface JumpTargets {
+  /** Guest physical, of the block that it ends. */
+  readonly address: number;
+  readonly targets: readonly bigint[];
+  /** How many were known when it was translated again. */
+  readonly translated: number;
+}
+
 /** Where jumps have led to that do not tell by themselves. */
 export class LearntJumps {
   /** By exit record of a jump: the guest physical address of the block that it ends. */
   readonly #jumps = new Map<number, number>();
   /** By that address. */
   readonly #targets = new Map<number, Set<bigint>>();
-  /** By that address: how many were known when it was translated again. */
+  /** By that address, as {@link JumpTargets.translated}. */
   readonly #translated = new Map<number, number>();
 
   /** A region leaves by an exit record where the jump at a block's end leads elsewhere. */
@@ -49,13 +58,20 @@ export class LearntJumps {
     return [...this.#jumps].filter(([record]) => record >= first && record < behind);
   }
 
-  /** By guest physical address of a jump, to be {@link restore}d. */
-  get targets(): (readonly [address: number, targets: readonly bigint[]])[] {
-    return [...this.#targets].map(([address, targets]) => [address, [...targets]]);
+  /** To be {@link restore}d. */
+  get all(): JumpTargets[] {
+    return [...this.#targets].map(([address, targets]) => ({
+      address,
+      targets: [...targets],
+      translated: this.#translated.get(address) ?? 0,
+    }));
   }
 
-  restore(targets: readonly (readonly [address: number, targets: readonly bigint[]])[]): void {
-    for (const [address, to] of targets) this.#targets.set(address, new Set(to));
+  restore(jumps: readonly JumpTargets[]): void {
+    for (const { address, targets, translated } of jumps) {
+      this.#targets.set(address, new Set(targets));
+      this.#translated.set(address, translated);
+    }
   }
 
   clear(): void {

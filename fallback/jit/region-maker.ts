@@ -7,7 +7,7 @@ import { type Draft, Drafter, type Terms } from "./drafter.ts";
 import type { ExitRecords } from "./exit-records.ts";
 import type { Experience } from "./experience.ts";
 import { Graph } from "./graph.ts";
-import type { KeptRegion } from "./kept-regions.ts";
+import type { KeptPack, KeptRegion } from "./kept-regions.ts";
 import type { WindowSets } from "./known-windows.ts";
 import type { LearntJumps } from "./learnt-jumps.ts";
 import { exportName } from "./module.ts";
@@ -75,7 +75,7 @@ export interface RegionMeans {
 interface Procedure {
   readonly codeSize: 16 | 32 | 64;
   /** Of the code that it was decoded from; without, {@link bytes} are known. */
-  readonly at?: { readonly block: BlockCode; readonly index: number };
+  readonly at?: { readonly block: Block; readonly index: number };
   readonly bytes?: Uint8Array;
   instruction: DecodedInstruction | undefined;
 }
@@ -85,6 +85,8 @@ export class RegionMaker {
   readonly #means: RegionMeans;
   readonly #procedures: Procedure[] = [];
   readonly #packs = new Packs();
+  /** Of packs of an earlier run. */
+  readonly #keptFunctions = new Map<KeptPack, Functions>();
   #drafter: Drafter | undefined;
   /** Functions whose modules have imported the table. */
   #made = 0;
@@ -112,6 +114,7 @@ export class RegionMaker {
   clear(): void {
     this.#procedures.length = 0;
     this.#packs.clear();
+    this.#keptFunctions.clear();
     this.#group = undefined;
   }
 
@@ -194,7 +197,11 @@ export class RegionMaker {
         return procedures.length;
       },
       procedure: (instruction, block, index) =>
-        procedures.push({ codeSize: block.codeSize, at: { block, index }, instruction }) - 1,
+        procedures.push({
+          codeSize: block.codeSize,
+          at: { block: block as Block, index },
+          instruction,
+        }) - 1,
       jump: (record, { address }) => jumps.add(record, address),
     });
     return this.#drafter;
@@ -218,8 +225,11 @@ export class RegionMaker {
     };
   }
 
-  /** A region of an earlier run, which has been looked at: it fits. */
-  restore(kept: KeptRegion): Region {
+  /**
+   * A region of an earlier run, which has been looked at: it fits.
+   * @param pack those that it shares a module with, which may not fit
+   */
+  restore(kept: KeptRegion, pack: KeptPack | undefined): Region {
     const { records, jumps } = this.#means;
     records.restore(kept.exits[0], kept.records);
     for (const { number, codeSize, bytes } of kept.left) {
@@ -227,10 +237,22 @@ export class RegionMaker {
     }
     for (const [record, address] of kept.jumps) jumps.add(record, address);
     const { body, position, usesX87 } = kept;
-    return { ...kept, function: this.#function(body, position, usesX87), looks: 0 };
+    const fn =
+      pack === undefined
+        ? this.#function(body, position, usesX87)
+        : this.#functionsOf(pack)[exportName(position)];
+    return { ...kept, function: fn, looks: 0 };
   }
 
-  /** A region that has been made or restored is one of those that there are: it gets together with others. */
+  #functionsOf(pack: KeptPack): Functions {
+    const known = this.#keptFunctions.get(pack);
+    if (known !== undefined) return known;
+    const functions = this.#functions(pack.bodies, pack.usesX87);
+    this.#keptFunctions.set(pack, functions);
+    return functions;
+  }
+
+  /** A region that has been made is one of those that there are: it gets together with others. */
   pack(added: Region): void {
     if (added.loops) return;
     for (const pack of this.#packs.add(added)) this.#packed(pack);

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { PACK_SIZE } from "../../../fallback/jit/module.ts";
 import { FIRST_PACKS, type Pack, Packs } from "../../../fallback/jit/packs.ts";
 import type { Region } from "../../../fallback/jit/region.ts";
+import type { Translations } from "../../../src/core/translations.ts";
 import { machine, runFor } from "./machine.ts";
 
 const at = (position: number) => ({ position }) as Region;
@@ -51,8 +52,8 @@ function watchInstances(): number[] {
   return sizes;
 }
 
-test("regions without loops come to share a module, and do what they did", () => {
-  const functions = FIRST_PACKS * PACK_SIZE + 8;
+/** More functions than are packed at once, each called 200 times, until HLT. */
+function manyFunctions(functions: number): number[] {
   // Too large to be translated with the caller: 30 times inc eax; ret.
   const body = [...Array.from({ length: 30 }, () => [0xff, 0xc0]).flat(), 0xc3];
   // mov ecx, 200; again: call each; dec ecx; jnz again; hlt
@@ -67,10 +68,37 @@ test("regions without loops come to share a module, and do what they did", () =>
   const calls = Array.from({ length: functions }, (_, n) => call(n)).flat();
   const loop = [0xff, 0xc9, 0x0f, 0x85, back & 0xff, (back >> 8) & 0xff, 0xff, 0xff, 0xf4];
   const bodies = Array.from({ length: functions }, () => body).flat();
+  return [...start, ...calls, ...loop, ...bodies];
+}
+
+const FUNCTIONS = FIRST_PACKS * PACK_SIZE + 8;
+
+test("regions without loops come to share a module, and do what they did", () => {
   const sizes = watchInstances();
-  const m = machine([...start, ...calls, ...loop, ...bodies], 3);
+  const m = machine(manyFunctions(FUNCTIONS), 3);
   while (!runFor(m, 10_000));
-  expect(m.cpu.readRegisters().rax).toBe(BigInt(200 * 30 * functions));
+  expect(m.cpu.readRegisters().rax).toBe(BigInt(200 * 30 * FUNCTIONS));
   // As many again are the last regions' own, behind functions that nobody calls.
   expect(sizes.filter((size) => size === PACK_SIZE).length).toBe(2 * FIRST_PACKS);
+});
+
+test("those of an earlier run share modules from the first that is needed on", () => {
+  const code = manyFunctions(FUNCTIONS);
+  let kept: Translations | undefined;
+  const first = machine(code, 3, undefined, {
+    keep: (made) => {
+      kept = made;
+    },
+  });
+  while (!runFor(first, 10_000));
+  first.cpu.close();
+  const sizes = watchInstances();
+  const second = machine(code, 3, undefined, { kept });
+  while (!runFor(second, 10_000));
+  expect(second.cpu.readRegisters().rax).toBe(first.cpu.readRegisters().rax);
+  expect(new Map(second.cpu.notes).get("jit")).toMatch(
+    /^10\d regions of an earlier run; [01] regions/,
+  );
+  // What has loops has one of its own.
+  expect(sizes.filter((size) => size > 0).length).toBeLessThanOrEqual(FIRST_PACKS + 4);
 });

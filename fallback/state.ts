@@ -245,6 +245,20 @@ export const KNOWN_WINDOWS_SETS = 1024;
 export const REGION_LINKS = 0x10_0000;
 export const REGION_SLOTS = 65536;
 
+/**
+ * Which place in the table of regions a linear address leads to, direct-mapped by its lowest bits: see
+ * `jit/region-places.ts`.
+ */
+export const REGION_PLACES = 0x14_0000;
+export const REGION_PLACE_ENTRIES = 32768;
+export const REGION_PLACE = {
+  /** i64: as HEADER.KEY. */
+  KEY: 0,
+  /** i32: a place in the table of regions. */
+  PLACE: 8,
+  SIZE: 16,
+} as const;
+
 /** Records of decoded instructions: see `record.ts`. */
 export const RECORDS = 0x30_0000;
 export const RECORDS_END = 0x1c0_0000;

@@ -1,6 +1,5 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { SlowAccess } from "../emission/guest-access.ts";
-import { cachedHeader, leadsTo } from "../emission/jump-lookup.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
 import type { StringRuns } from "../emission/string-runs.ts";
 import { FORMS_SECTION, serialiseForms } from "../isa/form-index.ts";
@@ -23,6 +22,7 @@ import { addBlockDecoder } from "./block-decoder.ts";
 import { DECODING_SECTION, serialiseDecoding } from "./decoding-table.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
 import { type HandlerExits, InterpreterEmitter } from "./interpreter-emitter.ts";
+import { cachedHeader, leadsTo } from "./jump-lookup.ts";
 import { ACCESSES_SECTION, type MemoryAccess, serialiseAccesses } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";

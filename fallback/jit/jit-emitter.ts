@@ -217,6 +217,11 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
     }
   }
 
+  /** The flags stay where they are: most code does not fault. */
+  override faultIf(condition: I32): void {
+    this.fallbackUnless(i32.eqz(condition));
+  }
+
   fault(): void {
     this.#exits.interpret("case");
   }

@@ -411,7 +411,8 @@ export class Jit {
       page.slots.add(slot);
       this.#around.blocks.tie(block, page);
     }
-    if (!this.#table.leadsTo(slot, region.function)) this.#table.link(slot, region.function);
+    if (!this.#table.leadsTo(slot, region.function))
+      this.#table.link(slot, linear, region.function);
     return true;
   }
 

@@ -271,19 +271,21 @@ export class RegionCode {
       return;
     }
     const place = i64.and(i64.shrU(to, i64.const(hash.shift)), i64.const(hash.mask));
-    const nest = (count: number, labels: readonly Label[]): void => {
-      if (count < known.length) {
-        fn.block((label) => nest(count + 1, [...labels, label]));
-        const rip = known[count] as bigint;
-        fn.if(i64.ne(to, i64.const(rip)), () => this.#exits.unknown(to, this.#node));
-        this.#continue(rip, inlining);
+    const { state } = this.#flags;
+    const nest = (labels: readonly Label[], elsewhere: Label): void => {
+      if (labels.length === known.length) {
+        const byPlace = hash.order.map((index) => labels[index] ?? elsewhere);
+        fn.branchTable(i32.wrap(place), byPlace, elsewhere);
         return;
       }
-      const other = labels[0] as Label;
-      const byPlace = hash.order.map((index) => labels[index] ?? other);
-      fn.branchTable(i32.wrap(place), byPlace, other);
+      const rip = known[labels.length] as bigint;
+      fn.block((label) => nest([...labels, label], elsewhere));
+      fn.branchIf(i64.ne(to, i64.const(rip)), elsewhere);
+      this.#continue(rip, inlining);
+      this.#flags.state = state;
     };
-    nest(0, []);
+    fn.block((elsewhere) => nest([], elsewhere));
+    this.#exits.unknown(to, this.#node);
   }
 
   /** Goes on at the entry of a loop that is meant. */
@@ -309,7 +311,7 @@ export class RegionCode {
     // Where an inlined callee found no room, the way behind the call is not in the graph.
     const isWay = to !== undefined && from.successors.includes(to);
     if (to === undefined || !isWay || !this.#graph.canBranch(from, to)) {
-      this.#exits.to(i64.const(rip));
+      this.#exits.to(rip);
       return;
     }
     if (target?.via !== undefined) {
@@ -317,7 +319,7 @@ export class RegionCode {
     }
     if (to.order <= from.order) {
       if (!this.#hasStackOf(to)) {
-        this.#exits.to(i64.const(rip));
+        this.#exits.to(rip);
         return;
       }
       this.#state.loadFlags();

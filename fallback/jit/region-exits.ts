@@ -1,5 +1,3 @@
-import { cachedHeader, leadsTo } from "../emission/jump-lookup.ts";
-import { HEADER } from "../interpreter/record.ts";
 import { REGION_LINKS, STATE, USER_CODE } from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import {
@@ -14,6 +12,7 @@ import { ANY_FLAGS, IN_STATE } from "./lazy-flags.ts";
 import type { Node } from "./node.ts";
 import { REGION_LEFT, REGION_TABLE } from "./protocol.ts";
 import type { RegionEnvironment } from "./region-environment.ts";
+import { lookUpPlace } from "./region-places.ts";
 import { ALL_REGISTERS } from "./register-file.ts";
 import type { RunningState } from "./running-state.ts";
 
@@ -37,6 +36,8 @@ export class RegionExits {
   readonly depth: Local<"i32">;
   /** Where to go on outside. */
   readonly #rip: Local<"i64">;
+  /** Where the link of the slot there is. */
+  readonly #link: Local<"i32">;
   /** Record of where the region is left in the middle, or {@link HOW}. */
   readonly #record: Local<"i32">;
   /** By a record, or as {@link HOW} says. */
@@ -52,6 +53,7 @@ export class RegionExits {
     this.depth = fn.parameter(0, "i32");
     this.#rip = fn.local("i64");
     this.#record = fn.local("i32");
+    this.#link = fn.local("i32");
   }
 
   /** Emits `body`, and behind it the ways that nearly all exits in it share. */
@@ -70,7 +72,8 @@ export class RegionExits {
       },
       () => {
         this.#state.save(ALL_REGISTERS);
-        this.#chain();
+        const place = fn.let(i32.load(this.#link));
+        fn.if(place, () => this.#goOn(place));
         fn.return(this.#rip);
         fn.code.push(0x00);
       },
@@ -96,9 +99,11 @@ export class RegionExits {
     this.#branch(this.#leaving);
   }
 
-  /** Goes on at an offset: in another region if there is one, and calls may nest. */
-  to(rip: I64): void {
-    this.#fn.set(this.#rip, rip);
+  /** Goes on at an offset: in another region if there is one. */
+  to(rip: bigint): void {
+    const fn = this.#fn;
+    fn.set(this.#rip, i64.const(rip));
+    fn.set(this.#link, i32.const(this.#linkOf(rip)));
     this.#branch(this.#chaining);
   }
 
@@ -110,8 +115,7 @@ export class RegionExits {
   /** To whoever has called, without the way that all others leave by. */
   asReturn(target: I64): void {
     const to = this.#fn.let(target);
-    this.#state.flags.tell();
-    this.#state.save();
+    this.#save();
     this.#fn.return(to);
   }
 
@@ -129,7 +133,9 @@ export class RegionExits {
         this.#leaveTo(to, HOW.LEARNS);
       });
     });
-    this.to(to);
+    // Not by way of the others: interpreters leave by this again and again.
+    this.#save();
+    this.#jumpTo(to);
   }
 
   /**
@@ -139,21 +145,48 @@ export class RegionExits {
    */
   call(target: I64, back: bigint, leadsOn: boolean): void {
     const fn = this.#fn;
-    const { flags } = this.#state;
-    const rip = target.constant === undefined ? fn.let(target) : target;
-    fn.if(i32.eqz(this.depth), () => this.returning(rip));
-    const slot = rip.constant === undefined ? this.#regionAt(rip) : undefined;
-    if (slot !== undefined) fn.if(i32.eqz(slot), () => this.returning(rip));
-    flags.tell();
-    this.#state.save();
-    fn.store(i32.const(0), rip, STATE.RIP);
-    const depth = i32.sub(this.depth, i32.const(1));
-    const result = slot === undefined ? this.#callKnown(rip, depth) : this.#callAt(slot, depth);
+    const known = target.constant;
+    const result = known === undefined ? this.#callAny(fn.let(target)) : this.#callKnown(known);
     fn.set(this.#rip, result);
     fn.if(i64.ne(this.#rip, i64.const(back)), () => {
-      if (leadsOn) this.#chain();
-      fn.return(this.#rip);
+      if (leadsOn) this.#jumpTo(this.#rip);
+      else fn.return(this.#rip);
     });
+  }
+
+  /** The region itself is called directly, others through the table. */
+  #callKnown(target: bigint): I64 {
+    const rip = BigInt.asUintN(64, target);
+    const fn = this.#fn;
+    fn.if(i32.eqz(this.depth), () => this.returning(i64.const(rip)));
+    this.#save();
+    // If there is none, what is called says to interpret what is there.
+    fn.store(i32.const(0), i64.const(rip), STATE.RIP);
+    if (rip === this.#entry.block.rip) return callResult("i64", this.#env.self, this.#deeper);
+    return this.#callAt(i32.load(i32.const(0), this.#linkOf(rip)));
+  }
+
+  #callAny(rip: Local<"i64">): I64 {
+    const fn = this.#fn;
+    fn.if(i32.eqz(this.depth), () => this.returning(rip));
+    const { isKnown, place } = lookUpPlace(fn, this.#key(rip));
+    fn.if(i32.eqz(isKnown), () => this.returning(rip));
+    this.#save();
+    return this.#callAt(place);
+  }
+
+  /** Puts into the state what this way out has changed. */
+  #save(): void {
+    this.#state.flags.tell();
+    this.#state.save();
+  }
+
+  #callAt(place: I32): I64 {
+    return indirectResult("i64", REGION_TABLE, this.#env.regionType, place, this.#deeper);
+  }
+
+  get #deeper(): I32 {
+    return i32.sub(this.depth, i32.const(1));
   }
 
   #branch({ withFlags, withoutFlags }: WayOut): void {
@@ -168,46 +201,31 @@ export class RegionExits {
     this.#branch(this.#leaving);
   }
 
-  /** The region itself is called directly, others through the table. */
-  #callKnown({ constant }: I64, depth: I32): I64 {
-    const rip = BigInt.asUintN(64, constant as bigint);
-    if (rip === this.#entry.block.rip) return callResult("i64", this.#env.self, depth);
-    const link = i32.load(i32.const(0), REGION_LINKS + 4 * this.#env.slotOf(rip));
-    return this.#callAt(link, depth);
-  }
-
-  #callAt(slot: I32, depth: I32): I64 {
-    return indirectResult("i64", REGION_TABLE, this.#env.regionType, slot, depth);
-  }
-
-  /** Goes on in the region at the offset to return, if there is one: its result is this one's. */
-  #chain(): void {
+  /** Goes on in the region at an offset, if there is one; all of the state has been saved. */
+  #jumpTo(rip: Local<"i64">): void {
     const fn = this.#fn;
-    const slot = this.#regionAt(this.#rip);
-    fn.if(slot, () => {
-      fn.store(i32.const(0), this.#rip, STATE.RIP);
-      fn.returnCall(REGION_TABLE, this.#env.regionType, slot, this.depth);
-    });
+    const { isKnown, place } = lookUpPlace(fn, this.#key(rip));
+    fn.if(isKnown, () => this.#goOn(place));
+    fn.return(rip);
   }
 
-  /** The slot of the region at an offset, as the dispatch loop finds it; 0 without one. */
-  #regionAt(rip: I64): Local<"i32"> {
+  /** Goes on in the region at a place: its result is this one's. */
+  #goOn(place: I32): void {
+    this.#fn.returnCall(REGION_TABLE, this.#env.regionType, place, this.depth);
+  }
+
+  /** Where the link of the slot of an offset is. */
+  #linkOf(rip: bigint): number {
+    return REGION_LINKS + 4 * this.#env.slotOf(rip);
+  }
+
+  /** The key of an offset, as in HEADER.KEY. Modes have other numbers in the next run, which may have this code again. */
+  #key(rip: Local<"i64">): Local<"i64"> {
     const fn = this.#fn;
     const { block } = this.#entry;
     const base = BigInt.asUintN(64, block.linear - block.rip);
-    const linear = fn.let(i64.add(rip, i64.const(base)));
-    const key = this.#key(linear);
-    const header = fn.let(cachedHeader(fn, key));
-    const slot = fn.local("i32");
-    fn.set(slot, i32.const(0));
-    fn.if(leadsTo(header, key), () => fn.set(slot, i32.load(header, HEADER.REGION)));
-    return slot;
-  }
-
-  /** As in HEADER.KEY. Modes have other numbers in the next run, which may have this code again. */
-  #key(linear: Local<"i64">): Local<"i64"> {
-    const fn = this.#fn;
-    const { codeSize, user } = this.#entry.block;
+    const linear = base === 0n ? rip : fn.let(i64.add(rip, i64.const(base)));
+    const { codeSize, user } = block;
     if (codeSize !== 64) return fn.let(i64.xor(linear, i64.load(i32.const(0), STATE.CODE_KEY)));
     return user ? fn.let(i64.xor(linear, i64.const(USER_CODE))) : linear;
   }

@@ -268,7 +268,7 @@ export class RegionMaker {
       if (region === undefined) continue;
       const { slot, position } = region;
       const packed = functions[exportName(position)];
-      if (table.leadsTo(slot, region.function)) table.link(slot, packed);
+      if (table.leadsTo(slot, region.function)) table.replace(slot, packed);
       region.function = packed;
     }
   }

@@ -1,5 +1,6 @@
 import { REGION_LINKS, REGION_SLOTS } from "../state.ts";
 import { FIRST_REGION_PLACE, FIRST_SUPPORT_PLACE, FIRST_X87_PLACE } from "./protocol.ts";
+import { RegionPlaces } from "./region-places.ts";
 import { Slots } from "./slots.ts";
 import type { SupportFunctions } from "./support-instance.ts";
 
@@ -20,6 +21,9 @@ export class RegionTable {
   readonly slots = new Slots();
   /** Where in the table a slot's regions are, if it has had any. */
   readonly #places: number[] = [];
+  /** By slot: where linear addresses lead to it. */
+  readonly #entries: number[] = [];
+  readonly #byAddress: RegionPlaces;
   /** What the table has there. */
   readonly #functions: unknown[] = [];
   #unlinked: unknown;
@@ -29,6 +33,7 @@ export class RegionTable {
   constructor(table: WebAssembly.Table, buffer: ArrayBuffer) {
     this.#table = table;
     this.#links = new Int32Array(buffer, REGION_LINKS, REGION_SLOTS);
+    this.#byAddress = new RegionPlaces(buffer);
   }
 
   /** Goes on with another table. No region may be left that refers to this one. */
@@ -57,14 +62,21 @@ export class RegionTable {
     for (const [index, fn] of functions.entries()) this.#table.set(first + index, fn);
   }
 
-  link(slot: number, region: unknown): void {
+  /** A slot, and its linear address in the present mode, lead to a region. */
+  link(slot: number, linear: bigint, region: unknown): void {
     const place = this.#places[slot] ?? this.#newPlace(slot);
-    if (this.#functions[slot] !== region) {
-      this.#table.set(place, region);
-      this.#functions[slot] = region;
-    }
+    this.#takeOff(slot);
+    this.replace(slot, region);
     this.#links[slot] = place;
+    this.#entries[slot] = this.#byAddress.add(linear, place);
     this.#linked.add(slot);
+  }
+
+  /** What leads to a slot leads to another function, which does the same. */
+  replace(slot: number, region: unknown): void {
+    if (this.#functions[slot] === region) return;
+    this.#table.set(this.#places[slot] as number, region);
+    this.#functions[slot] = region;
   }
 
   /** Where in the table what {@link link} has put at a slot is; 0 without any. */
@@ -86,19 +98,26 @@ export class RegionTable {
 
   /** A slot leads nowhere until it is linked again. */
   unlink(slot: number): void {
-    this.#links[slot] = UNLINKED;
+    this.#takeOff(slot);
     this.#linked.delete(slot);
+  }
+
+  #takeOff(slot: number): void {
+    const place = this.#links[slot] as number;
+    if (place === UNLINKED) return;
+    this.#byAddress.remove(this.#entries[slot] as number, place);
+    this.#links[slot] = UNLINKED;
   }
 
   /** The region at a slot is given up. */
   remove(slot: number): void {
+    this.unlink(slot);
     this.#forget(slot);
-    this.#linked.delete(slot);
   }
 
   /** No slot leads anywhere until it is linked again. */
   unlinkAll(): void {
-    for (const slot of this.#linked) this.#links[slot] = UNLINKED;
+    for (const slot of this.#linked) this.#takeOff(slot);
     this.#linked.clear();
   }
 
@@ -108,12 +127,12 @@ export class RegionTable {
     for (const slot of this.#functions.keys()) this.#forget(slot);
     this.#functions.length = 0;
     this.#places.length = 0;
+    this.#entries.length = 0;
     this.slots.clear();
     this.#nextPlace = FIRST_REGION_PLACE;
   }
 
   #forget(slot: number): void {
-    this.#links[slot] = UNLINKED;
     if (this.#functions[slot] === undefined) return;
     this.#table.set(this.#places[slot] as number, this.#unlinked);
     this.#functions[slot] = undefined;

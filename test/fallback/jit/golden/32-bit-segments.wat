@@ -5,7 +5,7 @@ c  pop edx
 d  dec ecx
 f  jne 0x5
 
-(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i64 i32 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 i64 i64 i64 i64 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
 local.tee 37
@@ -65,7 +65,7 @@ block
           i32.sub
           local.set 37
           local.get 4
-          local.tee 40
+          local.tee 41
           i64.const 3
           i64.add
           i32.const 0
@@ -76,46 +76,46 @@ block
             local.set 39
             br 2
           end
-          local.get 40
+          local.get 41
           i32.const 0
           i64.load offset=0x120
           i64.add
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 41
+          local.tee 42
           i64.const 4194289
           i64.ge_u
           if
             i32.const 0
-            local.get 41
+            local.get 42
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360144
             local.set 39
             br 2
           end
-          local.get 41
+          local.get 42
           i32.wrap_i64
           i64.load32_u offset=0x2000000 ;; RAM
-          local.set 42
+          local.set 43
           local.get 1
-          local.tee 45
-          local.tee 43
-          local.get 42
-          i64.add
+          local.tee 46
           local.tee 44
+          local.get 43
+          i64.add
+          local.tee 45
           i32.wrap_i64
           i64.extend_i32_u
           local.set 1
-          local.get 43
+          local.get 44
           local.set 33
-          local.get 42
+          local.get 43
           local.set 34
           local.get 4
           i64.const 4
           i64.add
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 45
+          local.tee 46
           i64.const 1
           i64.add
           i32.const 0
@@ -128,18 +128,18 @@ block
             local.set 36
             br 2
           end
-          local.get 45
+          local.get 46
           i32.const 0
           i64.load offset=0x120
           i64.add
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 44
+          local.tee 45
           i64.const 4194289
           i64.ge_u
           if
             i32.const 0
-            local.get 44
+            local.get 45
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360176
             local.set 39
@@ -147,41 +147,41 @@ block
             local.set 36
             br 2
           end
-          local.get 44
+          local.get 45
           i32.wrap_i64
           i64.load16_u offset=0x2000000 ;; RAM
-          local.set 43
+          local.set 44
           local.get 1
           i64.const 65535
           i64.and
-          local.tee 40
-          local.tee 42
-          local.get 43
+          local.tee 41
+          local.tee 43
+          local.get 44
           i64.add
-          local.set 41
+          local.set 42
           local.get 1
           i64.const -65536
           i64.and
-          local.get 41
+          local.get 42
           i64.const 65535
           i64.and
           i64.or
           local.set 1
-          local.get 42
-          local.set 33
           local.get 43
+          local.set 33
+          local.get 44
           local.set 34
           local.get 1
-          local.tee 45
+          local.tee 46
           i64.extend32_s
-          local.set 44
+          local.set 45
           local.get 5
           i64.const 4
           i64.sub
-          local.tee 43
+          local.tee 44
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 42
+          local.tee 43
           i64.const 3
           i64.add
           i32.const 0
@@ -194,13 +194,13 @@ block
             local.set 36
             br 2
           end
-          local.get 42
+          local.get 43
           i32.const 0
           i64.load offset=0x100
           i64.add
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 41
+          local.tee 42
           i32.const 0
           i64.load offset=0x390 ;; stack write window
           i64.sub
@@ -209,7 +209,7 @@ block
           i64.ge_u
           if
             i32.const 0
-            local.get 41
+            local.get 42
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360208
             local.set 39
@@ -217,16 +217,16 @@ block
             local.set 36
             br 2
           end
-          local.get 41
+          local.get 42
           i32.wrap_i64
-          local.get 44
+          local.get 45
           i64.store32 offset=0x2000000 ;; RAM
-          local.get 43
+          local.get 44
           i32.wrap_i64
           i64.extend_i32_u
           local.tee 5
+          local.tee 46
           local.tee 45
-          local.tee 44
           i64.const 3
           i64.add
           i32.const 0
@@ -239,13 +239,13 @@ block
             local.set 36
             br 2
           end
-          local.get 44
+          local.get 45
           i32.const 0
           i64.load offset=0x100
           i64.add
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 43
+          local.tee 44
           i32.const 0
           i64.load offset=0x380 ;; stack read window
           i64.sub
@@ -254,7 +254,7 @@ block
           i64.ge_u
           if
             i32.const 0
-            local.get 43
+            local.get 44
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360240
             local.set 39
@@ -262,25 +262,25 @@ block
             local.set 36
             br 2
           end
-          local.get 43
+          local.get 44
           i32.wrap_i64
           i64.load32_u offset=0x2000000 ;; RAM
-          local.set 42
-          local.get 45
+          local.set 43
+          local.get 46
           i64.const 4
           i64.add
-          local.tee 41
+          local.tee 42
           i32.wrap_i64
           i64.extend_i32_u
           local.set 5
-          local.get 42
+          local.get 43
           local.set 3
           local.get 2
-          local.tee 43
-          local.tee 45
+          local.tee 44
+          local.tee 46
           i64.const 1
           i64.sub
-          local.tee 44
+          local.tee 45
           i32.wrap_i64
           i64.extend_i32_u
           local.set 2
@@ -291,12 +291,12 @@ block
           i64.shr_u
           i32.wrap_i64
           i64.extend_i32_u
-          local.set 42
-          local.get 45
+          local.set 43
+          local.get 46
           local.set 33
           i64.const 1
           local.set 34
-          local.get 42
+          local.get 43
           local.set 34
           i32.const 30
           local.set 36
@@ -320,6 +320,8 @@ block
           else
             i64.const 17
             local.set 38
+            i32.const 1048580
+            local.set 40
             i32.const 30
             local.set 36
             br 4
@@ -356,13 +358,13 @@ block
       i32.load offset=0xc
       i32.const 1
       i32.add
-      local.set 46
+      local.set 47
       local.get 39
-      local.get 46
+      local.get 47
       i32.store offset=0xc
       i64.const -9223372036854775808
       local.set 38
-      local.get 46
+      local.get 47
       i32.const 15
       i32.and
       i32.eqz
@@ -436,46 +438,12 @@ i64.store offset=0x20 ;; rsp
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 38
-i64.const 2097152
-i64.add
-local.tee 45
-i32.const 0
-i64.load offset=0x3d8 ;; CODE_KEY
-i64.xor
-local.tee 44
-i32.wrap_i64
-local.tee 47
-local.get 47
-i32.const 14
-i32.shr_u
-i32.xor
-i32.const 262143
-i32.and
-i32.const 4
-i32.mul
-i32.load offset=0x200000
-i32.const 3145728
-i32.add
-local.set 48
-i32.const 0
-local.set 49
-local.get 48
-i64.load offset=0x10
-local.get 44
-i64.eq
+local.get 40
+i32.load
+local.tee 48
 if
-  local.get 48
-  i32.load offset=0x8
-  local.set 49
-end
-local.get 49
-if
-  i32.const 0
-  local.get 38
-  i64.store offset=0x90 ;; RIP
   local.get 0
-  local.get 49
+  local.get 48
   return_call_indirect (type 0) 0
 end
 local.get 38

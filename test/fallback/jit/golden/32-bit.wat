@@ -5,7 +5,7 @@
 20000d  dec ecx
 20000f  jne 0x200005
 
-(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 i64 i64 i64 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
 local.tee 37
@@ -65,45 +65,45 @@ block
           i32.sub
           local.set 37
           local.get 4
-          local.tee 40
+          local.tee 41
           i64.const 4194289
           i64.ge_u
           if
             i32.const 0
-            local.get 40
+            local.get 41
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360128
             local.set 39
             br 2
           end
-          local.get 40
+          local.get 41
           i32.wrap_i64
           i64.load32_u offset=0x2000000 ;; RAM
-          local.set 41
+          local.set 42
           local.get 1
-          local.tee 44
-          local.tee 42
-          local.get 41
-          i64.add
+          local.tee 45
           local.tee 43
+          local.get 42
+          i64.add
+          local.tee 44
           i32.wrap_i64
           i64.extend_i32_u
           local.set 1
-          local.get 42
+          local.get 43
           local.set 33
-          local.get 41
+          local.get 42
           local.set 34
           local.get 4
           i64.const 4
           i64.add
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 44
+          local.tee 45
           i64.const 4194289
           i64.ge_u
           if
             i32.const 0
-            local.get 44
+            local.get 45
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360144
             local.set 39
@@ -111,41 +111,41 @@ block
             local.set 36
             br 2
           end
-          local.get 44
+          local.get 45
           i32.wrap_i64
           i64.load16_u offset=0x2000000 ;; RAM
-          local.set 43
+          local.set 44
           local.get 1
           i64.const 65535
           i64.and
-          local.tee 40
-          local.tee 42
-          local.get 43
+          local.tee 41
+          local.tee 43
+          local.get 44
           i64.add
-          local.set 41
+          local.set 42
           local.get 1
           i64.const -65536
           i64.and
-          local.get 41
+          local.get 42
           i64.const 65535
           i64.and
           i64.or
           local.set 1
-          local.get 42
-          local.set 33
           local.get 43
+          local.set 33
+          local.get 44
           local.set 34
           local.get 1
-          local.tee 44
+          local.tee 45
           i64.extend32_s
-          local.set 43
+          local.set 44
           local.get 5
           i64.const 4
           i64.sub
-          local.tee 42
+          local.tee 43
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 41
+          local.tee 42
           i32.const 0
           i64.load offset=0x390 ;; stack write window
           i64.sub
@@ -154,7 +154,7 @@ block
           i64.ge_u
           if
             i32.const 0
-            local.get 41
+            local.get 42
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360160
             local.set 39
@@ -162,16 +162,16 @@ block
             local.set 36
             br 2
           end
-          local.get 41
-          i32.wrap_i64
-          local.get 43
-          i64.store32 offset=0x2000000 ;; RAM
           local.get 42
+          i32.wrap_i64
+          local.get 44
+          i64.store32 offset=0x2000000 ;; RAM
+          local.get 43
           i32.wrap_i64
           i64.extend_i32_u
           local.tee 5
+          local.tee 45
           local.tee 44
-          local.tee 43
           i32.const 0
           i64.load offset=0x380 ;; stack read window
           i64.sub
@@ -180,7 +180,7 @@ block
           i64.ge_u
           if
             i32.const 0
-            local.get 43
+            local.get 44
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360176
             local.set 39
@@ -188,25 +188,25 @@ block
             local.set 36
             br 2
           end
-          local.get 43
+          local.get 44
           i32.wrap_i64
           i64.load32_u offset=0x2000000 ;; RAM
-          local.set 42
-          local.get 44
+          local.set 43
+          local.get 45
           i64.const 4
           i64.add
-          local.tee 41
+          local.tee 42
           i32.wrap_i64
           i64.extend_i32_u
           local.set 5
-          local.get 42
+          local.get 43
           local.set 3
           local.get 2
-          local.tee 42
-          local.tee 44
+          local.tee 43
+          local.tee 45
           i64.const 1
           i64.sub
-          local.tee 43
+          local.tee 44
           i32.wrap_i64
           i64.extend_i32_u
           local.set 2
@@ -217,12 +217,12 @@ block
           i64.shr_u
           i32.wrap_i64
           i64.extend_i32_u
-          local.set 41
-          local.get 44
+          local.set 42
+          local.get 45
           local.set 33
           i64.const 1
           local.set 34
-          local.get 41
+          local.get 42
           local.set 34
           i32.const 30
           local.set 36
@@ -246,6 +246,8 @@ block
           else
             i64.const 2097169
             local.set 38
+            i32.const 1048580
+            local.set 40
             i32.const 30
             local.set 36
             br 4
@@ -282,13 +284,13 @@ block
       i32.load offset=0xc
       i32.const 1
       i32.add
-      local.set 45
+      local.set 46
       local.get 39
-      local.get 45
+      local.get 46
       i32.store offset=0xc
       i64.const -9223372036854775808
       local.set 38
-      local.get 45
+      local.get 46
       i32.const 15
       i32.and
       i32.eqz
@@ -362,44 +364,12 @@ i64.store offset=0x20 ;; rsp
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 38
-local.tee 44
-i32.const 0
-i64.load offset=0x3d8 ;; CODE_KEY
-i64.xor
-local.tee 43
-i32.wrap_i64
-local.tee 46
-local.get 46
-i32.const 14
-i32.shr_u
-i32.xor
-i32.const 262143
-i32.and
-i32.const 4
-i32.mul
-i32.load offset=0x200000
-i32.const 3145728
-i32.add
-local.set 47
-i32.const 0
-local.set 48
-local.get 47
-i64.load offset=0x10
-local.get 43
-i64.eq
+local.get 40
+i32.load
+local.tee 47
 if
-  local.get 47
-  i32.load offset=0x8
-  local.set 48
-end
-local.get 48
-if
-  i32.const 0
-  local.get 38
-  i64.store offset=0x90 ;; RIP
   local.get 0
-  local.get 48
+  local.get 47
   return_call_indirect (type 0) 0
 end
 local.get 38

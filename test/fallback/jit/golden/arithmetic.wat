@@ -3,7 +3,7 @@
 20000a  dec ecx
 20000c  jne 0x200005
 
-(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i32 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 i64 i64 i64 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
 local.tee 37
@@ -47,46 +47,46 @@ block
           i32.sub
           local.set 37
           local.get 2
-          local.set 41
+          local.set 42
           local.get 1
-          local.tee 44
-          local.tee 42
-          local.get 41
-          i64.add
+          local.tee 45
           local.tee 43
+          local.get 42
+          i64.add
+          local.tee 44
           local.tee 1
           i32.wrap_i64
           i64.extend_i32_u
-          local.set 44
+          local.set 45
           local.get 3
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 41
-          local.tee 43
-          local.get 44
-          i64.xor
           local.tee 42
+          local.tee 44
+          local.get 45
+          i64.xor
+          local.tee 43
           local.set 3
-          local.get 42
+          local.get 43
           local.set 33
           local.get 2
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 42
-          local.tee 44
+          local.tee 43
+          local.tee 45
           i64.const 1
           i64.sub
-          local.tee 43
+          local.tee 44
           i32.wrap_i64
           i64.extend_i32_u
           local.set 2
           i64.const 0
-          local.set 41
-          local.get 44
+          local.set 42
+          local.get 45
           local.set 33
           i64.const 1
           local.set 34
-          local.get 41
+          local.get 42
           local.set 34
           i32.const 30
           local.set 36
@@ -110,6 +110,8 @@ block
           else
             i64.const 2097166
             local.set 38
+            i32.const 1048580
+            local.set 40
             i32.const 30
             local.set 36
             br 4
@@ -146,13 +148,13 @@ block
       i32.load offset=0xc
       i32.const 1
       i32.add
-      local.set 45
+      local.set 46
       local.get 39
-      local.get 45
+      local.get 46
       i32.store offset=0xc
       i64.const -9223372036854775808
       local.set 38
-      local.get 45
+      local.get 46
       i32.const 15
       i32.and
       i32.eqz
@@ -220,40 +222,12 @@ i64.store offset=0x10 ;; rdx
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 38
-local.tee 44
-i32.wrap_i64
-local.tee 46
-local.get 46
-i32.const 14
-i32.shr_u
-i32.xor
-i32.const 262143
-i32.and
-i32.const 4
-i32.mul
-i32.load offset=0x200000
-i32.const 3145728
-i32.add
-local.set 47
-i32.const 0
-local.set 48
-local.get 47
-i64.load offset=0x10
-local.get 44
-i64.eq
+local.get 40
+i32.load
+local.tee 47
 if
-  local.get 47
-  i32.load offset=0x8
-  local.set 48
-end
-local.get 48
-if
-  i32.const 0
-  local.get 38
-  i64.store offset=0x90 ;; RIP
   local.get 0
-  local.get 48
+  local.get 47
   return_call_indirect (type 0) 0
 end
 local.get 38

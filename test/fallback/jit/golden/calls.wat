@@ -6,7 +6,7 @@
 20000c  dec ecx
 20000e  jne 0x200005
 
-(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i32 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 i64 i64 i64 i64 i64 i64 i64 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
 local.tee 37
@@ -36,10 +36,10 @@ block
     block
       block
         local.get 5
-        local.tee 40
+        local.tee 41
         i64.const -16
         i64.add
-        local.tee 47
+        local.tee 49
         i32.const 0
         i64.load offset=0x390 ;; stack write window
         i64.sub
@@ -48,14 +48,14 @@ block
         i64.ge_u
         if
           i32.const 0
-          local.get 47
+          local.get 49
           i64.store offset=0x88 ;; ADDRESS
           i32.const 29360256
           local.set 39
           br 2
         end
-        local.get 40
-        local.tee 46
+        local.get 41
+        local.tee 48
         i32.const 0
         i64.load offset=0x390 ;; stack write window
         i64.sub
@@ -64,7 +64,7 @@ block
         i64.ge_u
         if
           i32.const 0
-          local.get 46
+          local.get 48
           i64.store offset=0x88 ;; ADDRESS
           i32.const 29360272
           local.set 39
@@ -88,26 +88,26 @@ block
           i32.sub
           local.set 37
           local.get 1
-          local.tee 41
-          local.set 42
+          local.tee 42
+          local.set 43
           local.get 5
           i64.const 8
           i64.sub
-          local.set 43
-          local.get 40
+          local.set 44
+          local.get 41
           i32.wrap_i64
-          local.get 42
-          i64.store offset=0x1fffff8
           local.get 43
+          i64.store offset=0x1fffff8
+          local.get 44
           local.tee 5
           i64.const 8
           i64.sub
-          local.set 43
-          local.get 40
+          local.set 44
+          local.get 41
           i32.wrap_i64
           i64.const 2097163
           i64.store offset=0x1fffff0
-          local.get 43
+          local.get 44
           local.set 5
           local.get 37
           i32.const 2
@@ -116,11 +116,11 @@ block
           local.get 1
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 44
-          local.tee 42
+          local.tee 45
+          local.tee 43
           i64.const 1
           i64.add
-          local.tee 41
+          local.tee 42
           i32.wrap_i64
           i64.extend_i32_u
           local.set 1
@@ -154,19 +154,19 @@ block
           i32.const 1
           i32.and
           i64.extend_i32_u
-          local.set 45
-          local.get 42
+          local.set 46
+          local.get 43
           local.set 33
           i64.const 1
           local.set 34
-          local.get 45
+          local.get 46
           local.set 34
           local.get 5
-          local.set 45
-          local.get 40
+          local.set 46
+          local.get 41
           i32.wrap_i64
           i64.load offset=0x1fffff0
-          local.tee 44
+          local.tee 45
           i64.const 2097163
           i64.ne
           if
@@ -176,48 +176,48 @@ block
             local.set 36
             br 2
           end
-          local.get 45
+          local.get 46
           i64.const 8
           i64.add
-          local.tee 42
+          local.tee 43
           local.set 5
           local.get 37
           i32.const 3
           i32.sub
           local.set 37
           local.get 5
-          local.set 41
-          local.get 40
+          local.set 42
+          local.get 41
           i32.wrap_i64
           i64.load offset=0x1fffff8
-          local.set 46
-          local.get 41
+          local.set 47
+          local.get 42
           i64.const 8
           i64.add
-          local.tee 47
+          local.tee 48
           local.set 5
-          local.get 46
+          local.get 47
           local.set 3
           local.get 2
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 41
-          local.tee 47
+          local.tee 42
+          local.tee 48
           i64.const 1
           i64.sub
-          local.tee 46
+          local.tee 47
           i32.wrap_i64
           i64.extend_i32_u
           local.set 2
           local.get 34
           i32.wrap_i64
           i64.extend_i32_u
-          local.set 48
-          local.get 47
+          local.set 49
+          local.get 48
           local.set 33
           i64.const 1
           local.set 34
-          local.get 48
+          local.get 49
           local.set 34
           i32.const 30
           local.set 36
@@ -241,6 +241,8 @@ block
           else
             i64.const 2097168
             local.set 38
+            i32.const 1048584
+            local.set 40
             i32.const 30
             local.set 36
             br 4
@@ -277,13 +279,13 @@ block
       i32.load offset=0xc
       i32.const 1
       i32.add
-      local.set 49
+      local.set 50
       local.get 39
-      local.get 49
+      local.get 50
       i32.store offset=0xc
       i64.const -9223372036854775808
       local.set 38
-      local.get 49
+      local.get 50
       i32.const 15
       i32.and
       i32.eqz
@@ -357,40 +359,12 @@ i64.store offset=0x20 ;; rsp
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 38
-local.tee 48
-i32.wrap_i64
-local.tee 50
-local.get 50
-i32.const 14
-i32.shr_u
-i32.xor
-i32.const 262143
-i32.and
-i32.const 4
-i32.mul
-i32.load offset=0x200000
-i32.const 3145728
-i32.add
-local.set 51
-i32.const 0
-local.set 52
-local.get 51
-i64.load offset=0x10
-local.get 48
-i64.eq
+local.get 40
+i32.load
+local.tee 51
 if
-  local.get 51
-  i32.load offset=0x8
-  local.set 52
-end
-local.get 52
-if
-  i32.const 0
-  local.get 38
-  i64.store offset=0x90 ;; RIP
   local.get 0
-  local.get 52
+  local.get 51
   return_call_indirect (type 0) 0
 end
 local.get 38

@@ -4,7 +4,7 @@
 200010  dec ecx
 200012  jne 0x200005
 
-(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 i64 i64 i64 i64 i32 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 i64 i64 i64 i64 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
 local.tee 37
@@ -65,29 +65,29 @@ block
           i64.const 2
           i64.shl
           i64.add
-          local.tee 41
+          local.tee 42
           i64.const 2097152
           i64.sub
           i64.const 2097137
           i64.ge_u
           if
             i32.const 0
-            local.get 41
+            local.get 42
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360128
             local.set 39
             br 2
           end
-          local.get 41
+          local.get 42
           i32.wrap_i64
           i64.load32_u offset=0x2000000 ;; RAM
-          local.tee 42
+          local.tee 43
           local.tee 1
-          local.set 42
+          local.set 43
           local.get 4
           i64.const 8
           i64.add
-          local.tee 44
+          local.tee 45
           i32.const 0
           i64.load offset=0x260 ;; general write window
           i64.sub
@@ -96,39 +96,39 @@ block
           i64.ge_u
           if
             i32.const 0
-            local.get 44
+            local.get 45
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360144
             local.set 39
             br 2
           end
-          local.get 44
+          local.get 45
           i32.wrap_i64
           i64.load offset=0x2000000 ;; RAM
-          local.tee 45
-          local.tee 41
-          local.get 42
-          i64.add
-          local.set 43
-          local.get 44
-          i32.wrap_i64
+          local.tee 46
+          local.tee 42
           local.get 43
+          i64.add
+          local.set 44
+          local.get 45
+          i32.wrap_i64
+          local.get 44
           i64.store offset=0x2000000 ;; RAM
-          local.get 41
-          local.set 33
           local.get 42
+          local.set 33
+          local.get 43
           local.set 34
           local.get 4
           i64.const 1
           i64.add
-          local.tee 45
+          local.tee 46
           i64.const 2097152
           i64.sub
           i64.const 2097137
           i64.ge_u
           if
             i32.const 0
-            local.get 45
+            local.get 46
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360160
             local.set 39
@@ -136,19 +136,19 @@ block
             local.set 36
             br 2
           end
-          local.get 45
+          local.get 46
           i32.wrap_i64
           i64.load8_u offset=0x2000000 ;; RAM
-          local.tee 44
+          local.tee 45
           local.set 3
           local.get 2
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 43
-          local.tee 45
+          local.tee 44
+          local.tee 46
           i64.const 1
           i64.sub
-          local.tee 44
+          local.tee 45
           i32.wrap_i64
           i64.extend_i32_u
           local.set 2
@@ -158,12 +158,12 @@ block
           local.get 33
           i64.lt_u
           i64.extend_i32_u
-          local.set 42
-          local.get 45
+          local.set 43
+          local.get 46
           local.set 33
           i64.const 1
           local.set 34
-          local.get 42
+          local.get 43
           local.set 34
           i32.const 30
           local.set 36
@@ -187,6 +187,8 @@ block
           else
             i64.const 2097172
             local.set 38
+            i32.const 1048580
+            local.set 40
             i32.const 30
             local.set 36
             br 4
@@ -223,13 +225,13 @@ block
       i32.load offset=0xc
       i32.const 1
       i32.add
-      local.set 46
+      local.set 47
       local.get 39
-      local.get 46
+      local.get 47
       i32.store offset=0xc
       i64.const -9223372036854775808
       local.set 38
-      local.get 46
+      local.get 47
       i32.const 15
       i32.and
       i32.eqz
@@ -297,40 +299,12 @@ i64.store offset=0x10 ;; rdx
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 38
-local.tee 45
-i32.wrap_i64
-local.tee 47
-local.get 47
-i32.const 14
-i32.shr_u
-i32.xor
-i32.const 262143
-i32.and
-i32.const 4
-i32.mul
-i32.load offset=0x200000
-i32.const 3145728
-i32.add
-local.set 48
-i32.const 0
-local.set 49
-local.get 48
-i64.load offset=0x10
-local.get 45
-i64.eq
+local.get 40
+i32.load
+local.tee 48
 if
-  local.get 48
-  i32.load offset=0x8
-  local.set 49
-end
-local.get 49
-if
-  i32.const 0
-  local.get 38
-  i64.store offset=0x90 ;; RIP
   local.get 0
-  local.get 49
+  local.get 48
   return_call_indirect (type 0) 0
 end
 local.get 38

@@ -6,7 +6,7 @@
 200016  dec ecx
 200018  jne 0x200005
 
-(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i64 i64 v128 v128 v128 v128 f64 i64 i64 i64 i32 i32 i32 i32)
+(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 v128 v128 v128 v128 f64 i64 i64 i64 i32 i32)
 i32.const 0
 i32.load offset=0x270 ;; BUDGET
 local.tee 37
@@ -81,63 +81,63 @@ block
           i32.sub
           local.set 37
           local.get 4
-          local.tee 41
+          local.tee 42
           i64.const 2097152
           i64.sub
           i64.const 2097137
           i64.ge_u
           if
             i32.const 0
-            local.get 41
+            local.get 42
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360144
             local.set 39
             br 2
           end
-          local.get 41
+          local.get 42
           i32.wrap_i64
           v128.load offset=0x2000000 ;; RAM
-          local.tee 42
+          local.tee 43
           local.set 17
           local.get 18
-          local.set 42
+          local.set 43
           local.get 17
-          local.tee 43
-          local.get 42
-          f32x4.add
-          local.set 44
+          local.tee 44
           local.get 43
+          f32x4.add
+          local.set 45
+          local.get 44
           f32x4.abs
           v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
           f32x4.ge
-          local.get 43
+          local.get 44
           v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
           f32x4.eq
           v128.or
-          local.get 42
+          local.get 43
           f32x4.abs
           v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
           f32x4.ge
-          local.get 42
+          local.get 43
           v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
           f32x4.eq
           v128.or
           v128.and
-          local.get 44
+          local.get 45
           f32x4.abs
           v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
           f32x4.gt
-          local.get 44
+          local.get 45
           f32x4.abs
           v128.const 0 0 128 127 0 0 128 127 0 0 128 127 0 0 128 127
           f32x4.lt
           v128.and
-          local.get 44
+          local.get 45
           v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
           f32x4.eq
           v128.or
           v128.and
-          local.tee 45
+          local.tee 46
           i32x4.all_true
           i32.eqz
           if
@@ -145,27 +145,27 @@ block
             local.set 39
             br 2
           end
-          local.get 44
-          local.tee 17
-          local.set 45
-          local.get 19
-          local.tee 44
           local.get 45
+          local.tee 17
+          local.set 46
+          local.get 19
+          local.tee 45
+          local.get 46
           i32x4.add
           local.tee 19
           v128.const 255 255 255 255 255 255 255 255 0 0 0 0 0 0 0 0
           v128.and
-          local.tee 45
-          f64x2.extract_lane 0
           local.tee 46
+          f64x2.extract_lane 0
+          local.tee 47
           i64.trunc_sat_f64_s
-          local.tee 41
+          local.tee 42
           i64.const -2147483647
           i64.sub
           i64.const 4294967294
           i64.lt_u
-          local.get 46
-          local.get 46
+          local.get 47
+          local.get 47
           f64.eq
           i32.and
           i32.eqz
@@ -174,14 +174,14 @@ block
             local.set 39
             br 2
           end
-          local.get 41
+          local.get 42
           i32.wrap_i64
           i64.extend_i32_u
           local.set 1
           local.get 17
-          local.set 45
+          local.set 46
           local.get 4
-          local.tee 41
+          local.tee 42
           i32.const 0
           i64.load offset=0x260 ;; general write window
           i64.sub
@@ -190,24 +190,24 @@ block
           i64.ge_u
           if
             i32.const 0
-            local.get 41
+            local.get 42
             i64.store offset=0x88 ;; ADDRESS
             i32.const 29360192
             local.set 39
             br 2
           end
-          local.get 41
+          local.get 42
           i32.wrap_i64
-          local.get 45
+          local.get 46
           v128.store offset=0x2000000 ;; RAM
           local.get 2
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee 48
-          local.tee 41
+          local.tee 49
+          local.tee 42
           i64.const 1
           i64.sub
-          local.tee 47
+          local.tee 48
           i32.wrap_i64
           i64.extend_i32_u
           local.set 2
@@ -241,12 +241,12 @@ block
           i32.const 1
           i32.and
           i64.extend_i32_u
-          local.set 49
-          local.get 41
+          local.set 50
+          local.get 42
           local.set 33
           i64.const 1
           local.set 34
-          local.get 49
+          local.get 50
           local.set 34
           i32.const 30
           local.set 36
@@ -270,6 +270,8 @@ block
           else
             i64.const 2097178
             local.set 38
+            i32.const 1048580
+            local.set 40
             i32.const 30
             local.set 36
             br 4
@@ -306,13 +308,13 @@ block
       i32.load offset=0xc
       i32.const 1
       i32.add
-      local.set 50
+      local.set 51
       local.get 39
-      local.get 50
+      local.get 51
       i32.store offset=0xc
       i64.const -9223372036854775808
       local.set 38
-      local.get 50
+      local.get 51
       i32.const 15
       i32.and
       i32.eqz
@@ -386,40 +388,12 @@ v128.store offset=0x4c0 ;; xmm2
 i32.const 0
 local.get 37
 i32.store offset=0x270 ;; BUDGET
-local.get 38
-local.tee 49
-i32.wrap_i64
-local.tee 51
-local.get 51
-i32.const 14
-i32.shr_u
-i32.xor
-i32.const 262143
-i32.and
-i32.const 4
-i32.mul
-i32.load offset=0x200000
-i32.const 3145728
-i32.add
-local.set 52
-i32.const 0
-local.set 53
-local.get 52
-i64.load offset=0x10
-local.get 49
-i64.eq
+local.get 40
+i32.load
+local.tee 52
 if
-  local.get 52
-  i32.load offset=0x8
-  local.set 53
-end
-local.get 53
-if
-  i32.const 0
-  local.get 38
-  i64.store offset=0x90 ;; RIP
   local.get 0
-  local.get 53
+  local.get 52
   return_call_indirect (type 0) 0
 end
 local.get 38

@@ -1,4 +1,3 @@
-import { HEADER } from "../interpreter/record.ts";
 import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
@@ -8,6 +7,7 @@ import {
 } from "../state.ts";
 import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
+import { HEADER } from "./record.ts";
 
 /**
  * The header that the jump cache has in the place of a linear address: {@link leadsTo} tells whether it

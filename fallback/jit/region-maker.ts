@@ -2,6 +2,7 @@ import { type Block, placeOf } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import { linearOf } from "../memory/linear.ts";
+import { STATE, windowOffset } from "../state.ts";
 import type { Discovery } from "./discovery.ts";
 import { type Draft, Drafter, type Terms } from "./drafter.ts";
 import type { ExitRecords } from "./exit-records.ts";
@@ -24,6 +25,7 @@ import {
 import type { JitSurroundings } from "./surroundings.ts";
 
 const PAGE_SIZE = 4096;
+const RSP = 4;
 /** Regions that are made at most until all are dropped. */
 export const MAX_REGIONS = 2000;
 /**
@@ -214,6 +216,7 @@ export class RegionMaker {
     // Windows are of identity mappings: where code is not, data will hardly be.
     const isElsewhere = linearOf(linear) !== address;
     const slow = isElsewhere || experience.isRestless || experience.slow.has(place);
+    if (slow && !isElsewhere) this.#moveStackWindows();
     return {
       unitControls: readUnitControls(view),
       segments: around.place().segments,
@@ -223,6 +226,20 @@ export class RegionMaker {
       exactX87: experience.exactX87.has(place),
       windows: slow ? undefined : windows.current(),
     };
+  }
+
+  /**
+   * Regions that make accesses outside the windows themselves never tell where these should be: that of
+   * the stack is the one that they need most.
+   */
+  #moveStackWindows(): void {
+    const { view, around } = this.#means;
+    const top = view.getBigUint64(STATE.GPR + 8 * RSP, true);
+    for (const access of ["read", "write"] as const) {
+      const window = windowOffset("stack", access);
+      const distance = BigInt.asUintN(64, top - view.getBigUint64(window, true));
+      if (distance >= view.getBigUint64(window + 8, true)) around.moveWindow("stack", access, top);
+    }
   }
 
   /**

@@ -3,6 +3,7 @@
 import { GuestError } from "../core/errors.ts";
 import { type BootImage, findBootImage, isLinuxFloppy } from "./bios/boot-media.ts";
 import { type LoadedImage, type LoadRequest, loadImage } from "./direct-boot.ts";
+import { identify } from "./image.ts";
 import { IsoVolume } from "./iso9660.ts";
 
 export const BOOT_MODES = ["auto", "direct", "bios"] as const;
@@ -28,7 +29,8 @@ export function planBoot(request: LoadRequest, mode: BootMode): BootPlan {
   if (mode === "bios") {
     const image = findBootImage(request.source);
     if (image === undefined) {
-      throw new GuestError("image", "the image has nothing that a BIOS would boot");
+      const { description } = identify(request.source);
+      throw new GuestError("image", `image is ${description}: nothing that a BIOS would boot`);
     }
     if (hasArguments) throw new GuestError("image", "a BIOS has no arguments to give to the guest");
     return { kind: "bios", image, reason: undefined };

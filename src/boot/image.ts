@@ -23,31 +23,39 @@ export interface Identification {
 
 const HEAD_SIZE = 4 * KIB;
 
+const COMPRESSED = "compressed file (decompress it first)";
+const CONVERT = "disk image (convert it to a raw one first)";
+
 /** Formats with a signature at a fixed place; the first that matches wins. */
-const SIGNATURES: readonly {
-  readonly offset: number;
-  readonly signature: string;
-  readonly description: string;
-}[] = [
-  { offset: 0, signature: "\x1f\x8b", description: "a gzip-compressed file (decompress it first)" },
-  {
-    offset: 0,
-    signature: "\xfd7zXZ\0",
-    description: "an xz-compressed file (decompress it first)",
-  },
-  {
-    offset: 0,
-    signature: "\x28\xb5\x2f\xfd",
-    description: "a zstd-compressed file (decompress it first)",
-  },
-  { offset: 0, signature: "BZh", description: "a bzip2-compressed file (decompress it first)" },
-  { offset: 0, signature: "PK\x03\x04", description: "a zip archive" },
-  { offset: 257, signature: "ustar", description: "a tar archive" },
-  { offset: 0, signature: "QFI\xfb", description: "a qcow2 disk image" },
-  { offset: 0, signature: "KDMV", description: "a VMDK disk image" },
-  { offset: 0, signature: "\xcf\xfa\xed\xfe", description: "a 64-bit Mach-O file" },
-  { offset: 0, signature: "\xce\xfa\xed\xfe", description: "a 32-bit Mach-O file" },
-  { offset: 0, signature: "\0asm", description: "a WebAssembly module" },
+const SIGNATURES: readonly (readonly [offset: number, signature: string, description: string])[] = [
+  [0, "\x1f\x8b", `a gzip-${COMPRESSED}`],
+  [0, "\xfd7zXZ\0", `an xz-${COMPRESSED}`],
+  [0, "\x28\xb5\x2f\xfd", `a zstd-${COMPRESSED}`],
+  [0, "BZh", `a bzip2-${COMPRESSED}`],
+  [0, "\x5d\0\0", `an LZMA-${COMPRESSED}`],
+  [0, "\x04\x22\x4d\x18", `an lz4-${COMPRESSED}`],
+  [0, "PK\x03\x04", "a zip archive (unpack it first)"],
+  [0, "7z\xbc\xaf\x27\x1c", "a 7z archive (unpack it first)"],
+  [0, "Rar!\x1a\x07", "a rar archive (unpack it first)"],
+  [257, "ustar", "a tar archive (unpack it first)"],
+  [0, "070701", "a cpio archive, as --initrd takes it"],
+  [0, "QFI\xfb", `a qcow2 ${CONVERT}`],
+  [0, "KDMV", `a VMDK ${CONVERT}`],
+  [0, "# Disk DescriptorFile", "the description of a VMDK disk image, which is another file"],
+  [64, "\x7f\x10\xda\xbe", `a VDI ${CONVERT}`],
+  [0, "vhdxfile", `a VHDX ${CONVERT}`],
+  [0, "conectix", `a VHD ${CONVERT}`],
+  [0, "IMD ", `an ImageDisk ${CONVERT}`],
+  [0, "HXCPICFE", `an HFE ${CONVERT}`],
+  [
+    0,
+    "\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0",
+    "a CD with raw sectors (convert it to an ISO image first)",
+  ],
+  [0, "\xcf\xfa\xed\xfe", "a 64-bit Mach-O file"],
+  [0, "\xce\xfa\xed\xfe", "a 32-bit Mach-O file"],
+  [0, "\0asm", "a WebAssembly module"],
+  [1080, "\x53\xef", "an ext2, ext3 or ext4 file system"],
 ];
 
 const ELF_MACHINES: Readonly<Record<number, string>> = {
@@ -85,8 +93,8 @@ export function identify(source: ByteSource): Identification {
   if (isElf(source)) return identifyElf(source);
   const head = readHead(source, HEAD_SIZE);
   if (isLinux(head, source.size)) return { kind: "linux", description: "a Linux kernel" };
-  const known = SIGNATURES.find(({ offset, signature }) => startsWith(head, offset, signature));
-  if (known !== undefined) return other(known.description);
+  const known = SIGNATURES.find(([offset, signature]) => startsWith(head, offset, signature));
+  if (known !== undefined) return other(known[2]);
   if (startsWith(head, 0, "MZ")) return other(describePe(source, head));
   if (findMultibootHeader(source)?.addresses !== undefined) {
     return { kind: "multiboot", description: "a flat binary with a Multiboot header" };

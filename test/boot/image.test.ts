@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { planBoot } from "../../src/boot/boot-plan.ts";
 import { MemorySource } from "../../src/boot/byte-source.ts";
 import { loadImage } from "../../src/boot/direct-boot.ts";
 import { PT_INTERP } from "../../src/boot/elf.ts";
@@ -39,6 +40,9 @@ const pe = (machine: number): Uint8Array => {
   new DataView(bytes.buffer).setUint16(0x84, machine, true);
   return bytes;
 };
+
+const at = (offset: number, data: number[]): Uint8Array =>
+  Uint8Array.of(...new Uint8Array(offset), ...data);
 
 const elf = (machine: number, bits: 32 | 64 = 64): Uint8Array =>
   buildElf({
@@ -88,6 +92,17 @@ describe("refusal of images", () => {
       `image is an ELF64 executable for x86-64 for a Solo5 tender${NOT}`,
     ],
     ["a gzip file", gzipSync("x"), `image is a gzip-compressed file (decompress it first)${NOT}`],
+    ["a zip archive", encodeUtf8("PK\x03\x04"), `image is a zip archive (unpack it first)${NOT}`],
+    [
+      "a VDI image",
+      at(64, [0x7f, 0x10, 0xda, 0xbe]),
+      `image is a VDI disk image (convert it to a raw one first)${NOT}`,
+    ],
+    [
+      "a file system without a boot loader",
+      at(1080, [0x53, 0xef]),
+      `image is an ext2, ext3 or ext4 file system${NOT}`,
+    ],
     [
       "zeros",
       new Uint8Array(40_000),
@@ -136,6 +151,14 @@ describe("refusal of images", () => {
     ],
   ])("says what is wrong with %s", (_, bytes, message) => {
     expect(refusal(bytes)).toBe(message);
+  });
+
+  it("says to a BIOS, too, what the file is", () => {
+    const source = new MemorySource(gzipSync("x"));
+    const memory = new GuestMemory(new ArrayBuffer(8 * MIB));
+    expect(() => planBoot({ source, memory, commandLine: [] }, "bios")).toThrow(
+      "image is a gzip-compressed file (decompress it first): nothing that a BIOS would boot",
+    );
   });
 
   it("says that an ISO is truncated wherever it is cut, but for padding", () => {

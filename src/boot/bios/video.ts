@@ -21,6 +21,10 @@ const BLANK = 0x20;
 const NORMAL = 0x07;
 const MODE_MASK = 0x7f;
 const TEXT_MODES: readonly number[] = [0, 1, 2, 3, 7];
+/** Graphics modes of the CGA, whose picture is in the text memory. */
+const CGA_MODES: readonly number[] = [4, 5, 6];
+/** Those with 40 columns, but for graphics modes in which what the BIOS writes is shown: as text. */
+const NARROW_MODES: readonly number[] = [0, 1, 4, 5];
 /** Bit 7 of the mode: leave the memory as it is. */
 export const KEEP_MEMORY = 0x80;
 const CURSOR_SHAPE = 0x0607;
@@ -31,7 +35,10 @@ const VIDEO_SWITCHES = 0xf9;
 const VIDEO_FLAGS = 0x51;
 const VGA_COLOUR = 0x08;
 
+const GRAPHICS_INDEX = 0x3ce;
+const GRAPHICS_MISCELLANEOUS = 6;
 const CRTC_INDEX = 0x3d4;
+const CRTC_DISPLAY_END = 0x01;
 const CRTC_CURSOR_START = 0x0a;
 const CRTC_START_ADDRESS = 0x0c;
 const CRTC_CURSOR_LOCATION = 0x0e;
@@ -71,11 +78,15 @@ export class Video {
   }
 
   setMode(mode: number): void {
-    const { data, memory, onScroll } = this.#env;
+    const { data, memory, ports, onScroll } = this.#env;
     onScroll();
     const keep = (mode & KEEP_MEMORY) !== 0;
-    data.setU8(BDA.VIDEO_MODE, mode & MODE_MASK);
-    data.setU16(BDA.COLUMNS, (mode & MODE_MASK) <= 1 ? COLUMNS / 2 : COLUMNS);
+    const number = mode & MODE_MASK;
+    const columns = NARROW_MODES.includes(number) ? COLUMNS / 2 : COLUMNS;
+    data.setU8(BDA.VIDEO_MODE, number);
+    data.setU16(BDA.COLUMNS, columns);
+    ports.write(CRTC_INDEX, 2, ((columns - 1) << 8) | CRTC_DISPLAY_END);
+    ports.write(GRAPHICS_INDEX, 2, (memoryMap(number) << 8) | GRAPHICS_MISCELLANEOUS);
     data.setU16(BDA.PAGE_SIZE, PAGE_SIZE);
     data.setU8(BDA.LAST_ROW, ROWS - 1);
     data.setU8(BDA.CHARACTER_HEIGHT, 16);
@@ -298,6 +309,12 @@ export class Video {
       call.set("cx", 0x0009);
     } else if (call.get("bl") >= 0x30 && call.get("bl") <= 0x36) call.set("al", 0x12);
   }
+}
+
+/** What a VGA's BIOS gives the graphics controller: text or a picture, and where in memory. */
+function memoryMap(mode: number): number {
+  if (TEXT_MODES.includes(mode)) return 0x0e;
+  return CGA_MODES.includes(mode) ? 0x0f : 0x05;
 }
 
 const windowOf = (call: BiosCall): Window => ({

@@ -17,15 +17,22 @@ export type Frame = Uint16Array;
 /**
  * Copies what the screen shows.
  * @param start the first cell, anywhere in text memory, which is a ring
+ * @param columns how many cells a row has there; what is right of them stays blank
  * @returns whether anything is different from what `into` held
  */
-export function readFrame(memory: GuestMemory, start: number, into: Frame): boolean {
+export function readFrame(
+  memory: GuestMemory,
+  start: number,
+  columns: number,
+  into: Frame,
+): boolean {
   const bytes = memory.slice(gpa(TEXT_MEMORY), 2 * TEXT_CELLS);
   const cells = new Uint16Array(bytes.buffer, bytes.byteOffset, TEXT_CELLS);
   let changed = false;
+  let at = start;
   for (let i = 0; i < CELLS; i++) {
     // Memory that nobody has written yet shows nothing.
-    const cell = cells[(start + i) % TEXT_CELLS] || BLANK_CELL;
+    const cell = (i % COLUMNS < columns ? cells[at++ % TEXT_CELLS] : 0) || BLANK_CELL;
     if (cell === into[i]) continue;
     into[i] = cell;
     changed = true;

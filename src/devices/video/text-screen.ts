@@ -7,7 +7,7 @@ import { encodeUtf8 } from "../../core/utf8.ts";
 import { LineOutput } from "./line-output.ts";
 import { ScreenOutput } from "./screen-output.ts";
 import { SerialLog } from "./serial-log.ts";
-import { BLANK_CELL, CELLS, type Frame, readFrame } from "./text-frame.ts";
+import { BLANK_CELL, CELLS, COLUMNS, type Frame, ROWS, readFrame } from "./text-frame.ts";
 import type { VgaText } from "./vga-text.ts";
 
 /** How long a change waits for others: a guest that fills the screen is shown once. */
@@ -133,14 +133,22 @@ export class TextScreen implements Resettable {
 
   #read(): boolean {
     const { memory, vga } = this.#options;
-    const start = vga.startCell;
-    const changed = readFrame(memory, start, this.#frame);
-    const cursor = vga.cursorCell;
-    const at = cursor === undefined ? undefined : cursor - start;
-    const visible = at !== undefined && at >= 0 && at < CELLS ? at : undefined;
-    const moved = visible !== this.#cursor;
-    this.#cursor = visible;
+    if (!vga.isText) return false;
+    const { startCell, columns } = vga;
+    const changed = readFrame(memory, startCell, columns, this.#frame);
+    const cursor = this.#cursorIn(startCell, columns);
+    const moved = cursor !== this.#cursor;
+    this.#cursor = cursor;
     return changed || moved;
+  }
+
+  /** @returns where in the frame the cursor is; undefined if it is nowhere to be seen */
+  #cursorIn(start: number, columns: number): number | undefined {
+    const cursor = this.#options.vga.cursorCell;
+    if (cursor === undefined || cursor < start || cursor >= start + columns * ROWS)
+      return undefined;
+    const at = cursor - start;
+    return Math.floor(at / columns) * COLUMNS + (at % columns);
   }
 
   /** A clock that ticks on the screen must not fill what is a log. */

@@ -18,6 +18,7 @@ const CRTC_INDEX = 0x14;
 const INPUT_STATUS_1 = 0x1a;
 
 /** CRT controller registers. */
+const DISPLAY_END = 0x01;
 const CURSOR_START = 0x0a;
 const START_ADDRESS_HIGH = 0x0c;
 const CURSOR_HIGH = 0x0e;
@@ -28,6 +29,12 @@ const ATTRIBUTE_INDEX_MASK = 0x1f;
 const PALETTE_ADDRESS_SOURCE = 1 << 5;
 /** Colour, 25 MHz clock, ports at 0x3d0. */
 const MISCELLANEOUS_TEXT = 0x67;
+
+/** Graphics controller register 6: graphics, and the memory map, of which these are at 0xb8000. */
+const GRAPHICS_MISCELLANEOUS = 6;
+const GRAPHICS = 1 << 0;
+const MEMORY_MAP = 0x0c;
+const MAPS_OF_TEXT_MEMORY: readonly number[] = [0x00, 0x0c];
 
 const DISPLAY_DISABLED = 1 << 0;
 const VERTICAL_RETRACE = 1 << 3;
@@ -108,6 +115,18 @@ export class VgaText extends ByteDevice implements Resettable {
   /** The first character cell on the screen. */
   get startCell(): number {
     return this.#pair(START_ADDRESS_HIGH);
+  }
+
+  /** Whether what is at 0xb8000 is text, and no picture. */
+  get isText(): boolean {
+    const miscellaneous = this.#graphics.bytes[GRAPHICS_MISCELLANEOUS] ?? 0;
+    const isPicture = (miscellaneous & GRAPHICS) !== 0;
+    return !isPicture || !MAPS_OF_TEXT_MEMORY.includes(miscellaneous & MEMORY_MAP);
+  }
+
+  /** Character cells in a row. */
+  get columns(): 40 | 80 {
+    return this.#crtc.bytes[DISPLAY_END] === 39 ? 40 : 80;
   }
 
   /** The cell with the cursor; undefined while it is switched off. */

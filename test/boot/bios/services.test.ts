@@ -19,6 +19,24 @@ describe("INT 10h, video", () => {
     expect(rig.graphics).toEqual([0x13]);
   });
 
+  it("tells the VGA how wide rows are, and whether the text memory holds text", () => {
+    const { ports } = rig.board;
+    const register = (port: number, index: number): number => {
+      ports.write(port, 1, index);
+      return ports.read(port + 1, 1);
+    };
+    for (const [mode, last, map] of [
+      [1, 39, 0x0e],
+      [6, 79, 0x0f],
+      [0x13, 79, 0x05],
+      [3, 79, 0x0e],
+    ] as const) {
+      rig.int(0x10, { ah: 0, al: mode });
+      expect([register(0x3d4, 1), register(0x3ce, 6)]).toEqual([last, map]);
+      expect(rig.int(0x10, { ah: 0x0f }).get("ah")).toBe(last + 1);
+    }
+  });
+
   const teletype = (text: string): void => {
     for (const letter of text) rig.int(0x10, { ah: 0x0e, al: letter.charCodeAt(0) });
   };

@@ -37,6 +37,9 @@ describe("text screen", () => {
     }
   };
 
+  const writeRegister = (port: number, index: number, value: number): void =>
+    vga.write(port, 2, (value << 8) | index);
+
   /** The guest has stopped for a while. */
   const rest = (screen: TextScreen, time = 20 * MILLISECOND): void => {
     screen.poll();
@@ -57,6 +60,27 @@ describe("text screen", () => {
     beforeEach(() => {
       console = new FakeConsole();
       screen = screenOn(console);
+    });
+
+    it("shows rows of 40 characters", () => {
+      writeRegister(0x14, 0x01, 39);
+      for (const [i, letter] of [..."ab"].entries()) {
+        memory.writeU16(gpa(TEXT + 80 * i), 0x700 | letter.charCodeAt(0));
+      }
+      writeRegister(0x14, 0x0f, 41);
+      rest(screen);
+      expect(console.text).toBe("a\nb");
+    });
+
+    it("shows no picture that lies where text would be", () => {
+      writeRegister(0x0e, 0x06, 0x0f);
+      put(0, "picture");
+      rest(screen);
+      expect(console.text).toBe("");
+      writeRegister(0x0e, 0x06, 0x0e);
+      put(0, "text   ");
+      rest(screen);
+      expect(console.text).toContain("text");
     });
 
     it("shows nothing of a screen that nobody writes to", () => {

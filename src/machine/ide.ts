@@ -14,9 +14,6 @@ import { EmptyChannel } from "../devices/ata/empty-channel.ts";
 import { ideController } from "../devices/pci/ide-controller.ts";
 import type { PciFunction } from "../devices/pci/pci-bus.ts";
 
-/** Both blocks of a channel without drives. */
-const EMPTY = new EmptyChannel();
-
 /** Command block, control block, interrupt: as on an AT. */
 const PRIMARY = { command: 0x1f0, control: 0x3f6, irq: irq(14) } as const;
 const SECONDARY = { command: 0x170, control: 0x376, irq: irq(15) } as const;
@@ -63,8 +60,9 @@ function channel(
   { ports, wire }: IdeWiring,
 ): AtaChannel | undefined {
   if (device === undefined) {
-    ports.claim(at.command, COMMAND_PORTS, EMPTY);
-    ports.claim(at.control, 1, EMPTY);
+    const empty = new EmptyChannel();
+    ports.claim(at.command, COMMAND_PORTS, empty.commandBlock);
+    ports.claim(at.control, 1, empty.controlBlock);
     return undefined;
   }
   const made = new AtaChannel({

@@ -26,8 +26,23 @@ const HEAD_SIZE = 4 * KIB;
 const COMPRESSED = "compressed file (decompress it first)";
 const CONVERT = "disk image (convert it to a raw one first)";
 
-/** Formats with a signature at a fixed place; the first that matches wins. */
-const SIGNATURES: readonly (readonly [offset: number, signature: string, description: string])[] = [
+/** A format that has a signature at a fixed place. */
+type Signature = readonly [offset: number, signature: string, description: string];
+
+/** Disk images that are not the disk's sectors one after the other. */
+const DISK_FORMATS: readonly Signature[] = [
+  [0, "QFI\xfb", `a qcow2 ${CONVERT}`],
+  [0, "KDMV", `a VMDK ${CONVERT}`],
+  [64, "\x7f\x10\xda\xbe", `a VDI ${CONVERT}`],
+  [0, "vhdxfile", `a VHDX ${CONVERT}`],
+  [0, "conectix", `a VHD ${CONVERT}`],
+  [0, "IMD ", `an ImageDisk ${CONVERT}`],
+  [0, "HXCPICFE", `an HFE ${CONVERT}`],
+];
+
+/** The first that matches wins. */
+const SIGNATURES: readonly Signature[] = [
+  ...DISK_FORMATS,
   [0, "\x1f\x8b", `a gzip-${COMPRESSED}`],
   [0, "\xfd7zXZ\0", `an xz-${COMPRESSED}`],
   [0, "\x28\xb5\x2f\xfd", `a zstd-${COMPRESSED}`],
@@ -39,14 +54,7 @@ const SIGNATURES: readonly (readonly [offset: number, signature: string, descrip
   [0, "Rar!\x1a\x07", "a rar archive (unpack it first)"],
   [257, "ustar", "a tar archive (unpack it first)"],
   [0, "070701", "a cpio archive, as --initrd takes it"],
-  [0, "QFI\xfb", `a qcow2 ${CONVERT}`],
-  [0, "KDMV", `a VMDK ${CONVERT}`],
   [0, "# Disk DescriptorFile", "the description of a VMDK disk image, which is another file"],
-  [64, "\x7f\x10\xda\xbe", `a VDI ${CONVERT}`],
-  [0, "vhdxfile", `a VHDX ${CONVERT}`],
-  [0, "conectix", `a VHD ${CONVERT}`],
-  [0, "IMD ", `an ImageDisk ${CONVERT}`],
-  [0, "HXCPICFE", `an HFE ${CONVERT}`],
   [
     0,
     "\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0",
@@ -93,8 +101,8 @@ export function identify(source: ByteSource): Identification {
   if (isElf(source)) return identifyElf(source);
   const head = readHead(source, HEAD_SIZE);
   if (isLinux(head, source.size)) return { kind: "linux", description: "a Linux kernel" };
-  const known = SIGNATURES.find(([offset, signature]) => startsWith(head, offset, signature));
-  if (known !== undefined) return other(known[2]);
+  const known = describeSigned(SIGNATURES, head);
+  if (known !== undefined) return other(known);
   if (startsWith(head, 0, "MZ")) return other(describePe(source, head));
   if (findMultibootHeader(source)?.addresses !== undefined) {
     return { kind: "multiboot", description: "a flat binary with a Multiboot header" };
@@ -104,6 +112,10 @@ export function identify(source: ByteSource): Identification {
   }
   return other(describeUnknown(source, head));
 }
+
+/** What a disk's first sector says that it is, if it is no disk's: `a qcow2 disk image …`. */
+export const foreignDisk = (sector: Uint8Array): string | undefined =>
+  describeSigned(DISK_FORMATS, sector);
 
 /**
  * @param name what to call the file in the message: a path inside an ISO, or `image`
@@ -175,6 +187,9 @@ function describeUnknown(source: ByteSource, head: Uint8Array): string {
 /** Blanks, printable ASCII, and everything UTF-8 and the Latin character sets use above it. */
 const isTextByte = (byte: number): boolean =>
   byte >= 0x20 ? byte !== 0x7f : byte >= 0x09 && byte <= 0x0d;
+
+const describeSigned = (among: readonly Signature[], head: Uint8Array): string | undefined =>
+  among.find(([offset, signature]) => startsWith(head, offset, signature))?.[2];
 
 const startsWith = (bytes: Uint8Array, offset: number, signature: string): boolean =>
   decodeAscii(bytes.subarray(offset, offset + signature.length)) === signature;

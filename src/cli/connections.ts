@@ -1,3 +1,4 @@
+import { foreignDisk } from "../boot/image.ts";
 import type { ConsoleBackend } from "../core/backends.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HostError } from "../core/errors.ts";
@@ -10,6 +11,7 @@ import type { UserNetwork } from "../net/user-network.ts";
 import type { Closers } from "./closers.ts";
 import { applySettings } from "./device-settings.ts";
 import { hostEntropy, madeUpEntropy } from "./entropy.ts";
+import { say } from "./messages.ts";
 import { openNetworks } from "./networks.ts";
 import type { RunOptions } from "./run.ts";
 import { type ConsoleEvents, openConsole } from "./serial-option.ts";
@@ -43,7 +45,7 @@ export function openConnections(
   const blocks = (options.block ?? []).map(({ name, path, readOnly, blockSize }) => ({
     name,
     blockSize,
-    backend: closers.opened(new BlockFile(path, { readOnly })),
+    backend: openDisk(path, readOnly, closers),
     id: path.split("/").at(-1) ?? path,
   }));
   const networks = closers.opened(openNetworks(options.net, events.failed));
@@ -69,6 +71,15 @@ export function openConnections(
     pinged,
     profile: files.profile,
   };
+}
+
+function openDisk(path: string, readOnly: boolean, closers: Closers): BlockFile {
+  const disk = closers.opened(new BlockFile(path, { readOnly }));
+  const sector = new Uint8Array(512);
+  disk.read(0, sector);
+  const format = foreignDisk(sector);
+  if (format !== undefined) say(`${path} is ${format}: the guest's disk is the file as it is`);
+  return disk;
 }
 
 /** Keys come when they will: none goes to the guest. */

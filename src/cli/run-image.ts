@@ -58,7 +58,8 @@ export async function runImage(
     closers.add(() => forgetSignals());
     const image = closers.opened(new ImageFile(path));
     const { initrd } = options;
-    const initrdFile = initrd === undefined ? undefined : closers.opened(new ImageFile(initrd));
+    const initrdFile =
+      initrd === undefined ? undefined : closers.opened(new ImageFile(initrd, "initrd"));
     const symbols = openSymbols(options.symbols, image, closers);
     const letDebuggersIn = await openDebugging(options, image, symbols, closers);
     const clock = options.deterministic ? new CountedClock(DETERMINISTIC_START) : new HostClock();

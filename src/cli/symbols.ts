@@ -19,7 +19,8 @@ export function openSymbols(
   image: ByteSource,
   closers: Closers,
 ): GuestSymbols {
-  const file = path === undefined ? undefined : closers.opened(new ImageFile(path));
+  const file =
+    path === undefined ? undefined : closers.opened(new ImageFile(path, "file with symbols"));
   if (file !== undefined && new SymbolTable([file]).size === 0) {
     throw new HostError(`there are no symbols in ${path}`, {
       remedy: "name an ELF file that has not been stripped",

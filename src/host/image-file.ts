@@ -11,9 +11,12 @@ export class ImageFile {
   readonly #fd: number;
   #open = true;
 
-  /** @throws HostError when there is no such file, or it cannot be read */
-  constructor(path: string) {
-    const { fd, size } = openFile(path, "r", "image");
+  /**
+   * @param what names it in messages
+   * @throws HostError when there is no such file, or it cannot be read
+   */
+  constructor(path: string, what = "image") {
+    const { fd, size } = openFile(path, "r", what);
     this.path = path;
     this.size = size;
     this.#fd = fd;

@@ -49,6 +49,9 @@ function largeGuest(): string {
   return file("large", bytes);
 }
 
+/** The first sector of a disk image of QEMU's. */
+const QCOW2 = Buffer.concat([Buffer.from("QFI\xfb", "latin1"), Buffer.alloc(508)]);
+
 /** One line that a user understands, and the status for it. */
 function expectRefused(ended: Ended, reason: RegExp): void {
   expect(ended.stderr).toMatch(/^solo5-kvm: [^\n]+\n$/);
@@ -61,10 +64,21 @@ async function refused(reason: RegExp, args: readonly string[], options?: Proces
   expectRefused(await run(args, { cwd: folder, ...options }), reason);
 }
 
+describe("a disk in a format of other monitors'", () => {
+  it("is the file as it is, which a line tells", async () => {
+    const args = [tinyGuest(exit(0)), "--block", file("disk.qcow2", QCOW2)];
+    const ended = await run(args, { cwd: folder });
+    expect(ended.stderr).toMatch(/disk\.qcow2 is a qcow2 disk image [^\n]+ the file as it is\n/);
+    expect(ended.status).toBe(0);
+  });
+});
+
 describe("an image that cannot be run", () => {
   it("does not exist", () =>
     refused(/nowhere\.iso \(ENOENT\): there is no such file/, ["nowhere.iso"]));
   it("has no name", () => refused(/cannot open image/, [""]));
+  it("is there, but its initrd is not", () =>
+    refused(/cannot open initrd nowhere/, [tinyGuest(exit(0)), "--initrd", "nowhere"]));
   it("is a folder", () => refused(/is a folder/, [folder]));
   it("is a device", () => refused(/neither a file nor a block device/, ["/dev/zero"]));
   it("is a pipe that nobody writes", async () => {

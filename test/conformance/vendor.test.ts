@@ -88,15 +88,18 @@ describe("with an AMD processor as the judge", () => {
   });
 
   test("the sine of a denormal number may underflow if that is not masked", () => {
-    const of = (controlWord: number, exponent: number) => ({
+    const of = (controlWord: number, exponent: number, last = 0) => ({
       prepare(state: CpuState): void {
         state.controlWord = controlWord;
+        state.st(0)[0] = last;
         state.st(0)[7] = 0x80;
         state.st(0)[8] = exponent;
       },
     });
     expect(isJudged("FSIN", undefined, of(0x36f, 0))).toBe(false);
-    expect(isJudged("FSIN", undefined, of(0x36f, 1))).toBe(true);
+    // And that of the least number that is none.
+    expect(isJudged("FSIN", undefined, of(0x36f, 1))).toBe(false);
+    expect(isJudged("FSIN", undefined, of(0x36f, 1, 1))).toBe(true);
     expect(isJudged("FSIN", undefined, of(0x37f, 0))).toBe(true);
   });
 

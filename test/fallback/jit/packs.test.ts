@@ -82,23 +82,40 @@ test("regions without loops come to share a module, and do what they did", () =>
   expect(sizes.filter((size) => size === PACK_SIZE).length).toBe(2 * FIRST_PACKS);
 });
 
-test("those of an earlier run share modules from the first that is needed on", () => {
-  const code = manyFunctions(FUNCTIONS);
+/** What a run keeps for the next. */
+function keptOf(code: readonly number[]): Translations {
   let kept: Translations | undefined;
-  const first = machine(code, 3, undefined, {
+  const m = machine(code, 3, undefined, {
     keep: (made) => {
       kept = made;
     },
   });
-  while (!runFor(first, 10_000));
-  first.cpu.close();
+  while (!runFor(m, 10_000));
+  m.cpu.close();
+  return kept as Translations;
+}
+
+test("those of an earlier run share modules from the first that is needed on", () => {
+  const code = manyFunctions(FUNCTIONS);
+  const kept = keptOf(code);
   const sizes = watchInstances();
-  const second = machine(code, 3, undefined, { kept });
-  while (!runFor(second, 10_000));
-  expect(second.cpu.readRegisters().rax).toBe(first.cpu.readRegisters().rax);
-  expect(new Map(second.cpu.notes).get("jit")).toMatch(
-    /^10\d regions of an earlier run; [01] regions/,
-  );
+  const m = machine(code, 3, undefined, { kept });
+  while (!runFor(m, 10_000));
+  expect(m.cpu.readRegisters().rax).toBe(BigInt(200 * 30 * FUNCTIONS));
+  expect(new Map(m.cpu.notes).get("jit")).toMatch(/^10\d regions of an earlier run; [01] regions/);
   // What has loops has one of its own.
   expect(sizes.filter((size) => size > 0).length).toBeLessThanOrEqual(FIRST_PACKS + 4);
+});
+
+test("with one that was damaged none of its module is taken", () => {
+  const code = manyFunctions(FUNCTIONS);
+  const { text, bytes } = keptOf(code);
+  const damaged = { text, bytes: bytes.slice() };
+  damaged.bytes.fill(0xff, bytes.length >> 1, (bytes.length >> 1) + 2000);
+  const m = machine(code, 3, undefined, { kept: damaged });
+  while (!runFor(m, 10_000));
+  expect(m.cpu.readRegisters().rax).toBe(BigInt(200 * 30 * FUNCTIONS));
+  expect(new Map(m.cpu.notes).get("jit")).toMatch(
+    /^7\d regions of an earlier run; [3-9]\d regions/,
+  );
 });

@@ -108,9 +108,10 @@ export class IdentityWindow {
     }
     const exhaustedAbove = left === 0;
     let start = page;
-    for (left = this.#effort; left > 0 && start > 0; left--) {
+    for (left = this.#effort; left > 0; left--) {
       if (start === this.end) start = this.start;
-      const step = this.#stepDown(start);
+      // There are no addresses below, whatever the rule says of them.
+      const step = start > 0 ? this.#stepDown(start) : 0;
       if (step === 0) break;
       start -= step;
     }

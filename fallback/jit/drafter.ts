@@ -14,6 +14,7 @@ import { type Slots, slotKey } from "./slots.ts";
 export interface Terms {
   /** The bits of CR0 and CR4 that decide which units may be used. */
   readonly unitControls: number;
+  /** Of the other segments than the code's. */
   readonly segments: SegmentTraits;
   /** Whether it makes accesses outside the windows itself. */
   readonly slow: boolean;

@@ -136,14 +136,14 @@ export class RegionMaker {
 
   make(discovery: Discovery): Region {
     const graph = new Graph(discovery);
-    const terms = this.termsFor(graph.entry.block);
+    const terms = this.#termsFor(graph.entry.block);
     const draft = this.#drafterOf().draft(graph, terms, () => this.#packs.position);
     const { body, position, usesX87 } = draft;
-    return this.region(discovery, terms, draft, this.#function(body, position, usesX87));
+    return this.#region(discovery, terms, draft, this.#function(body, position, usesX87));
   }
 
   /** What has been discovered, and drafted, with its function. */
-  region(
+  #region(
     { blocks, covers }: Pick<Discovery, "blocks" | "covers">,
     { unitControls, windows, segments, slow, thorough }: Terms,
     draft: Draft,
@@ -173,7 +173,7 @@ export class RegionMaker {
     const group = this.#group;
     const position = group.bodies.length;
     const graph = new Graph(discovery);
-    const terms = this.termsFor(graph.entry.block);
+    const terms = this.#termsFor(graph.entry.block);
     const { body, usesX87 } = this.#drafterOf().draftAt(graph, terms, position);
     group.bodies.push(body);
     group.usesX87 ||= usesX87;
@@ -210,7 +210,7 @@ export class RegionMaker {
   }
 
   /** What a region is made for if it is made now. */
-  termsFor({ linear, address, user }: BlockCode): Terms {
+  #termsFor({ linear, address, user }: BlockCode): Terms {
     const { view, experience, windows, around } = this.#means;
     const place = placeOf(address, user);
     // Windows are of identity mappings: where code is not, data will hardly be.

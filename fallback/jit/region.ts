@@ -1,5 +1,5 @@
 import { type Block, linearPageOf, placeOf } from "../interpreter/block.ts";
-import type { SegmentTraits } from "../segment-traits.ts";
+import type { Draft, Terms } from "./drafter.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -15,7 +15,7 @@ export interface Span {
 export type Range = readonly [number, number];
 
 /** A piece of the guest's code as a function, and what it was made from. */
-export interface Region {
+export interface Region extends Draft, Pick<Terms, "segments" | "slow" | "thorough"> {
   /** Linear, and guest physical, of its first instruction. */
   readonly linear: bigint;
   readonly address: number;
@@ -23,12 +23,8 @@ export interface Region {
   /** Offset of its first instruction in the code segment, and the last that the segment has. */
   readonly rip: bigint;
   readonly limit: bigint;
-  /** Of the other segments. */
-  readonly segments: SegmentTraits;
   /** Whether it is for user's rights. */
   readonly user: boolean;
-  /** Place in the table of regions. */
-  readonly slot: number;
   /** Guest physical page by linear page number, signed: all that its code is on. */
   readonly pages: ReadonlyMap<number, number>;
   /** The bytes of its code. */
@@ -38,25 +34,8 @@ export interface Region {
   /** The bits of CR0 and CR4 that it was translated for, if they matter. */
   readonly unitControls: number | undefined;
   readonly instructions: number;
-  /** Of its function, as it stands in a module, where its index is this. */
-  readonly body: Uint8Array;
-  readonly position: number;
-  /** Whether control comes back to a place in it without leaving it. */
-  readonly loops: boolean;
   /** At first that of a module of its own. */
   function: unknown;
-  /** Offsets of its exit records: the first, and behind the last. */
-  readonly exits: Range;
-  /** Numbers of its procedures. */
-  readonly procedures: Range;
-  /** Slots that it calls, by linear address. */
-  readonly calls: ReadonlyMap<bigint, number>;
-  /** Whether it calls functions for x87. */
-  readonly usesX87: boolean;
-  /** Whether it makes accesses outside the windows itself. */
-  readonly slow: boolean;
-  /** Whether it does what is rare itself. */
-  readonly thorough: boolean;
   /** The windows that it was made for, among all sets of such; undefined if it looks at them itself. */
   readonly windows: number | undefined;
   /** How often windows have been moved for it, or more where they could not. */

@@ -1,3 +1,4 @@
+import { calledBy } from "./discovery.ts";
 import { makeReducible } from "./irreducible.ts";
 import type { Inlining, Node, NodePlaces, Outline } from "./node.ts";
 
@@ -24,6 +25,12 @@ export class Graph {
 
   get entry(): Node {
     return this.nodes[0] as Node;
+  }
+
+  /** Whether it has loops, or calls itself: then much is executed between its beginning and its end. */
+  get repeats(): boolean {
+    const { rip } = this.entry.block;
+    return this.nodes.some(({ isLoop, block }) => isLoop || calledBy(block) === rip);
   }
 
   /** @param rip offset in the code segment */

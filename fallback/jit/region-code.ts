@@ -8,7 +8,7 @@ import { variant } from "../isa/variant.ts";
 import { STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
-import { calledBy, endOf, isCall, isReturn, resumes } from "./discovery.ts";
+import { endOf, isCall, isReturn, resumes } from "./discovery.ts";
 import type { ExitReason } from "./exit-records.ts";
 import type { Graph } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
@@ -65,7 +65,7 @@ export class RegionCode {
     this.#env = env;
     const fn = this.#fn;
     const { codeSize, limit } = graph.entry.block;
-    const writesThrough = env.slow !== undefined || !repeats(graph);
+    const writesThrough = env.slow !== undefined || !graph.repeats;
     this.#registers = new RegisterFile(fn, codeSize !== 64, writesThrough);
     const locals = {
       first: fn.local("i64"),
@@ -445,7 +445,3 @@ export class RegionCode {
     this.#assumptions.checkModes(this.#ripAt(this.#index + 1), unused - 1);
   }
 }
-
-/** Whether a region has loops, or calls itself: then much is executed between its beginning and its end. */
-const repeats = ({ nodes, entry }: Graph): boolean =>
-  nodes.some(({ isLoop, block }) => isLoop || calledBy(block) === entry.block.rip);

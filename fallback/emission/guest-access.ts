@@ -89,7 +89,6 @@ export class GuestAccess {
   readonly #known: WindowsOfNow | undefined;
   /** See {@link useTlb}. */
   #rights: number | undefined;
-  #triesWindows = true;
   /** The address that {@link loadForWrite} has found to be inside a window. */
   #writable: Local<"i64"> | undefined;
 
@@ -114,13 +113,11 @@ export class GuestAccess {
   }
 
   /**
-   * Accesses look into the TLB where they are made.
-   * @param rights as `throughTlb` has them
-   * @param triesWindows whether they look at windows first: not where the guest's mapping is not the identity
+   * Accesses look into the TLB where they are made, and not at windows: where the guest's mapping is not
+   * the identity. @param rights as `throughTlb` has them
    */
-  useTlb(rights: number, triesWindows: boolean): void {
+  useTlb(rights: number): void {
     this.#rights = rights;
-    this.#triesWindows = triesWindows;
   }
 
   load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
@@ -202,15 +199,13 @@ export class GuestAccess {
   ): void {
     const slow = this.#slow;
     const rights = this.#rights;
-    const byTlb = (callee: SlowAccess) =>
+    if (slow !== undefined && rights !== undefined) {
       throughTlb(
         ...([this.#fn, address, bits / 8, access === "write"] as const),
         (base) => inside({ base, offset: 0 }),
-        () => outside(callee),
+        () => outside(slow),
         rights,
       );
-    if (slow !== undefined && rights !== undefined && !this.#triesWindows) {
-      byTlb(slow);
       return;
     }
     const distance = address.frame ?? undefined;
@@ -233,7 +228,7 @@ export class GuestAccess {
       this.#fn.if(
         i64.ltU(at, length),
         () => inside(plain),
-        () => (rights === undefined ? outside(slow) : byTlb(slow)),
+        () => outside(slow),
       );
       return;
     }

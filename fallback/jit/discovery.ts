@@ -93,6 +93,7 @@ function gather(
     const node = newNode({
       ...{ block, inlining, call: inlinedCall(block, inlining, source, room) },
       targets: jumpTargets(block, source, whole),
+      entries: undefined,
     });
     instructions += block.offsets.length;
     blocks.add(block);

@@ -18,8 +18,8 @@ export interface Terms {
   readonly segments: SegmentTraits;
   /** Whether it makes accesses outside the windows itself. */
   readonly slow: boolean;
-  /** With {@link slow}: whether it looks at windows before. */
-  readonly triesWindows: boolean;
+  /** Whether its code is not at its physical address: then data will hardly be either, as windows have them. */
+  readonly isElsewhere: boolean;
   /** Whether it does what is rare itself. */
   readonly thorough: boolean;
   /** Whether x87 instructions are procedures. */
@@ -72,14 +72,14 @@ export class Drafter {
 
   /** @param position gives one of its module's, if it has no loops: then it may share the module */
   draft(graph: Graph, terms: Terms, position: () => number): Draft {
-    const loops = graph.nodes.some(({ isLoop }) => isLoop);
-    return this.draftAt(graph, terms, loops ? 0 : position(), loops);
+    return this.draftAt(graph, terms, graph.loops ? 0 : position());
   }
 
-  draftAt(graph: Graph, terms: Terms, position: number, loops = false): Draft {
+  /** The same, whether it has loops or not. */
+  draftAt(graph: Graph, terms: Terms, position: number): Draft {
     const { records, slots } = this.#numbers;
     const { block } = graph.entry;
-    const { slow, triesWindows, thorough, exactX87, windows, unitControls, segments } = terms;
+    const { slow, isElsewhere, thorough, exactX87, windows, unitControls, segments } = terms;
     const calls = new Map<bigint, number>();
     const slotAt = (linear: bigint): number => {
       const key = slotKey(linear, block, segments);
@@ -99,8 +99,7 @@ export class Drafter {
       regionType: commons.regionType,
       self: commons.first + position,
       slow: slow ? commons.slow : undefined,
-      rights: slow && !triesWindows ? (block.user ? TLB_OF_USER : 0) : undefined,
-      triesWindows,
+      rights: slow && isElsewhere ? (block.user ? TLB_OF_USER : 0) : undefined,
       windows: windows && new KnownWindows(windows),
       thorough,
       exactX87,
@@ -117,7 +116,8 @@ export class Drafter {
       slotOf: (rip) => slotAt(linearIn(block, rip)),
     }).build();
     return {
-      ...{ body, position, loops, calls, usesX87 },
+      ...{ body, position, calls, usesX87 },
+      loops: graph.loops,
       slot: slotAt(block.linear),
       exits: [firstExit, records.next],
       procedures: [firstProcedure, this.#numbers.nextProcedure],

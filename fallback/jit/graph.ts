@@ -27,10 +27,15 @@ export class Graph {
     return this.nodes[0] as Node;
   }
 
+  /** Whether control comes back to a place in it without leaving it. */
+  get loops(): boolean {
+    return this.nodes.some(({ isLoop }) => isLoop);
+  }
+
   /** Whether it has loops, or calls itself: then much is executed between its beginning and its end. */
   get repeats(): boolean {
     const { rip } = this.entry.block;
-    return this.nodes.some(({ isLoop, block }) => isLoop || calledBy(block) === rip);
+    return this.loops || this.nodes.some(({ block }) => calledBy(block) === rip);
   }
 
   /** @param rip offset in the code segment */

@@ -119,10 +119,14 @@ export class KeptRegions {
 
   #addPack(lines: readonly (Line | undefined)[]): void {
     const pack: KeptPack = {
-      bodies: lines.map((line) => line && this.#region(line).body),
+      bodies: lines.map((line) => line && this.#bodyOf(line)),
       usesX87: lines.some((line) => line?.usesX87),
     };
     for (const line of lines) if (line !== undefined) this.#packs.set(line, pack);
+  }
+
+  #bodyOf({ at, lengths }: Line): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(at, at + lengths.body);
   }
 
   /** The pack of a region; undefined: it gets a module of its own. */

@@ -33,9 +33,9 @@ export interface Node {
    * Control comes to several nodes of a loop from outside it: this one stands before them and leads to
    * whichever it is. It has no instructions; its block is the first one's.
    */
-  readonly entries?: readonly Node[];
+  readonly entries: readonly Node[] | undefined;
   /** The node with {@link entries} that all control comes through, and which of them this is. */
-  via?: { readonly node: Node; readonly index: number };
+  via: { readonly node: Node; readonly index: number } | undefined;
   /** The call that ends the block, if what it calls is in the graph for it alone. */
   readonly call: Inlining | undefined;
   /** Place in reverse postorder: the entry is 0. */
@@ -55,12 +55,27 @@ export interface Node {
 }
 
 /** A node that control does not lead to or from yet. */
-export const newNode = (
-  facts: Pick<Node, "block" | "inlining" | "call" | "targets" | "entries">,
-): Node => ({
-  ...facts,
-  ...{ order: -1, successors: [], predecessors: [] },
-  ...{ isLoop: false, isMerge: false, dominated: [], dominator: undefined },
+export const newNode = ({
+  block,
+  inlining,
+  call,
+  targets,
+  entries,
+}: Pick<Node, "block" | "inlining" | "call" | "targets" | "entries">): Node => ({
+  // Written out: with spreads this took 4 % of making a region.
+  block,
+  inlining,
+  call,
+  targets,
+  entries,
+  via: undefined,
+  order: -1,
+  successors: [],
+  predecessors: [],
+  isLoop: false,
+  isMerge: false,
+  dominated: [],
+  dominator: undefined,
 });
 
 /** Nodes by their offsets in the code segment, and by what they are inlined for. */

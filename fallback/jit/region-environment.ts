@@ -12,10 +12,11 @@ import type { BlockCode } from "./node.ts";
 export interface RegionEnvironment {
   /** Undefined: accesses outside the windows are left to the interpreter. */
   readonly slow: SlowAccess | undefined;
-  /** With {@link slow}: whose TLB accesses look into where they are made, as `throughTlb` has it. */
+  /**
+   * With {@link slow}: whose TLB accesses look into where they are made, as `throughTlb` has it;
+   * undefined: they look at windows.
+   */
   readonly rights: number | undefined;
-  /** Whether they look at windows before. */
-  readonly triesWindows: boolean;
   readonly runs: StringRuns;
   readonly x87: X87Functions;
   /** Undefined: they may become less at any time. */

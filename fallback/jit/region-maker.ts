@@ -137,6 +137,7 @@ export class RegionMaker {
   make(discovery: Discovery): Region {
     const graph = new Graph(discovery);
     const terms = this.#termsFor(graph.entry.block);
+    if (terms.slow && !terms.isElsewhere) this.#moveStackWindows();
     const draft = this.#drafterOf().draft(graph, terms, () => this.#packs.position);
     const { body, position, usesX87 } = draft;
     return this.#region(discovery, terms, draft, this.#function(body, position, usesX87));
@@ -198,6 +199,7 @@ export class RegionMaker {
       get nextProcedure() {
         return procedures.length;
       },
+      // Here the nodes are of blocks of the cache.
       procedure: (instruction, block, index) =>
         procedures.push({
           codeSize: block.codeSize,
@@ -213,15 +215,13 @@ export class RegionMaker {
   #termsFor({ linear, address, user }: BlockCode): Terms {
     const { view, experience, windows, around } = this.#means;
     const place = placeOf(address, user);
-    // Windows are of identity mappings: where code is not, data will hardly be.
     const isElsewhere = linearOf(linear) !== address;
     const slow = isElsewhere || experience.isRestless || experience.slow.has(place);
-    if (slow && !isElsewhere) this.#moveStackWindows();
     return {
       unitControls: readUnitControls(view),
       segments: around.place().segments,
       slow,
-      triesWindows: !isElsewhere,
+      isElsewhere,
       thorough: experience.thorough.has(place),
       exactX87: experience.exactX87.has(place),
       windows: slow ? undefined : windows.current(),

@@ -20,6 +20,8 @@ const FEW_TARGETS = 4;
 const SMALL = 200;
 /** Instructions of a function that is translated with its callers, at most. */
 const MAX_INLINED = 24;
+/** The same where the graph is large: some callers have dozens of such calls. */
+const MAX_INLINED_IN_LARGE = 8;
 /** Calls within calls that are. */
 const MAX_DEPTH = 2;
 
@@ -87,9 +89,10 @@ function gather(
   const nodes: Node[] = [];
   const blocks = new Set<Block>();
   const covers: number[] = [];
+  const inlined = whole ? MAX_INLINED : MAX_INLINED_IN_LARGE;
   let instructions = 0;
   const add = (block: Block, inlining: Inlining | undefined): Node => {
-    const room = Math.min(MAX_INSTRUCTIONS - instructions, MAX_INLINED);
+    const room = Math.min(MAX_INSTRUCTIONS - instructions, inlined);
     const node = newNode({
       ...{ block, inlining, call: inlinedCall(block, inlining, source, room) },
       targets: jumpTargets(block, source, whole),
@@ -118,6 +121,14 @@ function gather(
     }
   }
   return { nodes, places, covers, instructions, blocks: [...blocks] };
+}
+
+/** How many targets the jump at a block's end has that are in the region. @param address of the block */
+export function targetsWithin({ nodes, places }: Outline, address: number): number {
+  const counts = nodes
+    .filter(({ block }) => block.address === address)
+    .map(({ targets, inlining }) => targets.filter((rip) => places.at(rip, inlining)).length);
+  return Math.max(0, ...counts);
 }
 
 /** Where a jump leads that the code does not tell; nowhere if these are many and not all are wanted. */

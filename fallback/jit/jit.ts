@@ -6,7 +6,7 @@ import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { STATE } from "../state.ts";
 import { Callees } from "./callees.ts";
-import { type Discovery, discover, remembering } from "./discovery.ts";
+import { type Discovery, discover, remembering, targetsWithin } from "./discovery.ts";
 import { Effort, weightOf } from "./effort.ts";
 import { ExitRecords } from "./exit-records.ts";
 import { Experience } from "./experience.ts";
@@ -316,7 +316,15 @@ export class Jit {
     const place = placeOf(region.address, region.user);
     const isHot = exits >= HOT_EXITS && !wide.has(place);
     if (isHot) wide.add(place);
-    if (this.#jumps.learn(record, target, exits) || isHot) this.#remake(region);
+    const jump = this.#jumps.learn(record, target, exits);
+    if (isHot || (jump !== undefined && this.#gains(region, jump))) this.#remake(region);
+  }
+
+  /** Whether more targets of a jump would be in the region if it were made again. */
+  #gains({ address, user }: Region, jump: number): boolean {
+    const entry = this.#around.blocks.at(address, user);
+    if (entry === undefined) return false;
+    return this.#jumps.isWorthwhile(jump, targetsWithin(this.#discover(entry), jump));
   }
 
   #lookAtMemory(region: Region, record: number): void {

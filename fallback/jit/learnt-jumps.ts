@@ -12,7 +12,7 @@ export interface JumpTargets {
   /** Guest physical, of the block that it ends. */
   readonly address: number;
   readonly targets: readonly bigint[];
-  /** How many were known when it was translated again. */
+  /** How many were in its region when it was translated again. */
   readonly translated: number;
 }
 
@@ -38,18 +38,25 @@ export class LearntJumps {
   /**
    * The jump with an exit record has led to an offset.
    * @param exits how often the record has been left by
-   * @returns whether to translate it again: not for each, for jumps through tables have many
+   * @returns the guest physical address of the block that the jump ends, if it is time to see how many
+   *   of its targets can be in the region
    */
-  learn(record: number, target: bigint, exits: number): boolean {
+  learn(record: number, target: bigint, exits: number): number | undefined {
     const jump = this.#jumps.get(record);
-    if (jump === undefined) return false;
+    if (jump === undefined) return undefined;
     const targets = this.#targets.get(jump) ?? new Set();
     this.#targets.set(jump, targets);
     if (targets.size < MAX_TARGETS) targets.add(target);
-    if (exits !== ENOUGH_EXITS && exits !== MANY_EXITS) return false;
-    const before = this.#translated.get(jump) ?? 0;
-    if (targets.size < 2 * before) return false;
-    this.#translated.set(jump, targets.size);
+    return exits === ENOUGH_EXITS || exits === MANY_EXITS ? jump : undefined;
+  }
+
+  /**
+   * Whether to translate a jump again which would have so many targets in its region then: not for each,
+   * for jumps through tables have many.
+   */
+  isWorthwhile(jump: number, inside: number): boolean {
+    if (inside === 0 || inside < 2 * (this.#translated.get(jump) ?? 0)) return false;
+    this.#translated.set(jump, inside);
     return true;
   }
 

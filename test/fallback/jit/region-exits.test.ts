@@ -82,6 +82,30 @@ test("functions that are called in turns by way of the same entry are both reach
   expect([rax, rdi]).toEqual([BigInt(15 * ROUNDS), BigInt(15 * ROUNDS)]);
 });
 
+test("a region is not made again for targets of its jump that it has no room for", () => {
+  const [again, back, targets, handlers] = [5, 24, 128, 512];
+  const size = 128;
+  const numbers = Array.from({ length: 16 }, (_, n) => n);
+  const m = both(
+    layout(
+      // mov esi, 10,000; again: imul ecx, esi, …; shr ecx, 28
+      [0, [0xbe, ...bytesOf(10_000), 0x69, 0xce, ...bytesOf(0x9e37_79b1), 0xc1, 0xe9, 28]],
+      // mov rax, [rcx * 8 + targets]; jmp rax
+      [14, [0x48, 0x8b, 0x04, 0xcd, ...bytesOf(CODE + targets), 0xff, 0xe0]],
+      // back: dec esi; jnz again; hlt
+      [back, [0xff, 0xce, 0x75, (again - back - 4) & 0xff, 0xf4]],
+      [targets, table(...numbers.map((n) => handlers + size * n))],
+      // inc edi, 16 times; nop, 48 times; jmp back
+      ...numbers.map((n) => {
+        const at = handlers + size * n;
+        const body = [...numbers.flatMap(() => [0xff, 0xc7]), ...Array<number>(48).fill(NOP)];
+        return [at, [...body, 0xe9, ...bytesOf(back - at - body.length - 5)]] as const;
+      }),
+    ),
+  );
+  expect(m.cpu.notes.find(([name]) => name === "jit")?.[1]).toMatch(/; 0 dropped$/);
+});
+
 test("an entry for two addresses leads to the last of them, and nowhere when that is gone", () => {
   const view = new DataView(
     new ArrayBuffer(REGION_PLACES + REGION_PLACE_ENTRIES * REGION_PLACE.SIZE),

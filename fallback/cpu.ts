@@ -22,6 +22,7 @@ import { outsideOf } from "./outside.ts";
 import { Ports } from "./ports.ts";
 import { Processor } from "./processor.ts";
 import { readState, writeState } from "./processor-state.ts";
+import { DirectRegisters } from "./register-access.ts";
 import { readRegisters, resetProcessor, writeRegisters } from "./registers.ts";
 import { Slices } from "./slices.ts";
 import { STATE, STATE_BYTES } from "./state.ts";
@@ -35,6 +36,7 @@ export class FallbackCpu implements Cpu {
   readonly tscKhz = 1_000_000;
   readonly processor: Processor;
   readonly mmu: Mmu;
+  readonly registerAccess: DirectRegisters;
   readonly #options: FallbackCpuOptions;
   readonly #departure = new Departure();
   readonly #ports: Ports;
@@ -63,8 +65,8 @@ export class FallbackCpu implements Cpu {
     this.mmu = mmu;
     this.#code = new CodeState(processor, () => this.#engine.blocks.forgetJumps());
     this.#debugging = new Debugging(mmu, () => this.#made.forget());
-    const timed = options.timed === true;
-    this.#ports = new Ports(departure, timed ? () => clock.now() : undefined);
+    this.registerAccess = new DirectRegisters(processor, departure, (r) => this.writeRegisters(r));
+    this.#ports = new Ports(departure, options.timed === true ? () => clock.now() : undefined);
     const outside = outsideOf(
       ...([processor, departure, this.#debugging, this.#ports] as const),
       () => this.#now(),
@@ -251,8 +253,7 @@ export class FallbackCpu implements Cpu {
   writeRegisters(registers: Registers): void {
     this.#completeAccess();
     const { processor, mmu } = this;
-    const mapped = processor.paging;
-    const { user } = mmu;
+    const [mapped, user] = [processor.paging, mmu.user];
     writeRegisters(processor, registers);
     // Without paging before and after, as a BIOS's services have it, every mapping stays what it is.
     if (mapped || processor.paging || mmu.user !== user) mmu.stateReplaced();
@@ -280,8 +281,7 @@ export class FallbackCpu implements Cpu {
    * undefined where there is no memory.
    */
   nextInstruction(): string | undefined {
-    const { linearRip, size } = this.#code;
-    return instructionName(this.#decoder, this.mmu, linearRip, size);
+    return instructionName(this.#decoder, this.mmu, this.#code.linearRip, this.#code.size);
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { DebugExit, DebugStops } from "./debug.ts";
 import type { AccessSize } from "./device.ts";
 import type { ProcessorState } from "./processor-state.ts";
+import type { RegisterAccess } from "./register-access.ts";
 import type { Gpa, Nanos } from "./units.ts";
 
 /** `in`: the run loop must call {@link PortRead.complete} once per element, in order. */
@@ -249,6 +250,11 @@ export interface Cpu {
 
   readRegisters(): Registers;
   writeRegisters(registers: Registers): void;
+  /**
+   * The same one by one, and while the guest accesses a port as well. Missing where they are only at hand
+   * together, or where somebody watches.
+   */
+  readonly registerAccess?: RegisterAccess;
   /** All of the state. Between two runs, as the three methods around it. */
   readState(): ProcessorState;
   writeState(state: ProcessorState): void;

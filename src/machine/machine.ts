@@ -103,7 +103,9 @@ export class Machine {
     });
     // Somebody who watches exits sees all of them. The BIOS changes the processor's registers.
     if (given.decorations === undefined) {
-      this.cpu.connectPorts?.(this.#loop.portAccess((port) => port === TRAP_PORT));
+      const { registerAccess } = this.cpu;
+      const leaves = (port: number): boolean => port === TRAP_PORT && registerAccess === undefined;
+      this.cpu.connectPorts?.(this.#loop.portAccess(leaves));
     }
   }
 

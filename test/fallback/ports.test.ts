@@ -103,4 +103,39 @@ describe("ports that are connected", () => {
     expect(cpu.readRegisters().rbx & 0xffffn).toBe(1000n);
     expect(cpu.instructions).toBe(1 + 5 * 1000 + 1);
   });
+
+  it.each([
+    ["the interpreter", undefined],
+    ["a region", 3],
+  ])("may change registers under way, and where it goes on, in %s", (_, threshold) => {
+    // mov cx, 1000; again: out 0x70, al; mov al, [es:5]; dec cx; jnz again; hlt; mov dl, bl; hlt
+    const body = [0xe6, 0x70, 0x26, 0xa0, 5, 0, 0x49, 0x75, 0xf7, 0xf4];
+    const code = [0xb9, 0xe8, 0x03, ...body, 0x88, 0xda, 0xf4];
+    const { cpu, access } = start(threshold, ...code);
+    const seen: number[] = [];
+    cpu.connectPorts({
+      ...access,
+      write: (_port, _size, value) => {
+        const { registerAccess: registers } = cpu;
+        seen.push(value);
+        registers.setGeneral("rbx", registers.general("rbx") + 1);
+        // Where the code is.
+        if (seen.length === 500) registers.loadParagraph("es", CODE / 16);
+        if (seen.length === 600) registers.ip = registers.ip + body.length - 2;
+      },
+    });
+    let exit = cpu.run(DEADLINE);
+    while (exit.kind === "accessed") exit = cpu.run(DEADLINE);
+    expect(exit.kind).toBe("halt");
+    expect(cpu.readRegisters()).toMatchObject({
+      ...{
+        rbx: 600n,
+        rcx: 401n,
+        rdx: BigInt.asUintN(32, (cpu.readRegisters().rdx & ~0xffn) | 88n),
+      },
+      ...{ rip: BigInt(CODE + code.length), es: { selector: CODE / 16, base: BigInt(CODE) } },
+    });
+    expect(new Set(seen.slice(1, 500))).toEqual(new Set([0]));
+    expect(new Set(seen.slice(500))).toEqual(new Set([code[5]]));
+  });
 });

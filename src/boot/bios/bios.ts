@@ -9,6 +9,7 @@ import type { Registers } from "../../core/cpu.ts";
 import type { BusDevice } from "../../core/device.ts";
 import { GuestError } from "../../core/errors.ts";
 import type { GuestMemory } from "../../core/guest-memory.ts";
+import { CopiedRegisters, type RegisterAccess } from "../../core/register-access.ts";
 import { gpa } from "../../core/units.ts";
 import { realModeState } from "../entry-state.ts";
 import { BiosCall, type Service, WAIT } from "./call.ts";
@@ -71,6 +72,8 @@ export interface BiosOptions {
 export interface TrappedProcessor {
   readRegisters(): Registers;
   writeRegisters(registers: Registers): void;
+  /** As a `Cpu` has it. */
+  readonly registerAccess?: RegisterAccess;
 }
 
 export class Bios {
@@ -149,20 +152,29 @@ export class Bios {
 
   /** The guest wrote to the trap port. What is not an entry of the ROM's is passed over. */
   trap(cpu: TrappedProcessor): void {
-    const registers = cpu.readRegisters();
-    if (registers.cs.base !== BigInt(ROM_BASE)) return;
-    const vector = vectorAt(Number(registers.rip & 0xffffn));
-    const service = vector === undefined ? undefined : this.#services.get(vector);
-    if (vector === undefined || service === undefined) return;
-    try {
-      const again = service(new BiosCall(registers, this.#env.memory));
-      if (again !== undefined) registers.rip = BigInt(againOffset(vector, again === WAIT));
-    } catch (error) {
-      // Called from another mode, with a stack that is nowhere: nothing is done.
-      if (!(error instanceof GuestError)) throw error;
+    if (cpu.registerAccess !== undefined) {
+      this.#serve(cpu.registerAccess);
       return;
     }
-    cpu.writeRegisters(registers);
+    const registers = new CopiedRegisters(cpu.readRegisters());
+    if (this.#serve(registers)) cpu.writeRegisters(registers.all);
+  }
+
+  /** Returns whether there was a service. */
+  #serve(registers: RegisterAccess): boolean {
+    if (registers.base("cs") !== ROM_BASE) return false;
+    const vector = vectorAt(registers.ip);
+    const service = vector === undefined ? undefined : this.#services.get(vector);
+    if (vector === undefined || service === undefined) return false;
+    try {
+      const again = service(new BiosCall(registers, this.#env.memory));
+      if (again !== undefined) registers.ip = againOffset(vector, again === WAIT);
+    } catch (error) {
+      // Called from another mode, with a stack that is nowhere.
+      if (!(error instanceof GuestError)) throw error;
+      return false;
+    }
+    return true;
   }
 
   /** What the power-on test leaves behind, and then the bootstrap. */
@@ -226,8 +238,7 @@ export class Bios {
   /** INT 18h. */
   #noBootDevice(call: BiosCall): undefined {
     this.#video.print("No bootable device.\n");
-    const halt = realModeState(ROM_SEGMENT, HALT_OFFSET);
-    Object.assign(call.registers, halt);
+    call.registers.assign(realModeState(ROM_SEGMENT, HALT_OFFSET));
     return undefined;
   }
 
@@ -252,10 +263,10 @@ export class Bios {
 
 /** The state in which boot sectors have been entered since 1981. */
 function enter(call: BiosCall, segment: number, drive: number): void {
-  const { registers } = call;
   // 0:7c00 rather than 7c0:0 as all but a few do.
   const [cs, ip] = segment === BOOT_ADDRESS >> 4 ? [0, BOOT_ADDRESS] : [segment, 0];
-  Object.assign(registers, realModeState(cs, ip), {
+  call.registers.assign({
+    ...realModeState(cs, ip),
     rsp: BigInt(BOOT_STACK),
     rflags: RESERVED_FLAG | FLAG_INTERRUPT,
     rdx: BigInt(drive),

@@ -1,5 +1,6 @@
-import type { GeneralRegister, Registers } from "../../core/cpu.ts";
+import type { GeneralRegister } from "../../core/cpu.ts";
 import type { GuestMemory } from "../../core/guest-memory.ts";
+import type { RegisterAccess } from "../../core/register-access.ts";
 import { type Gpa, gpa } from "../../core/units.ts";
 
 const CARRY = 1 << 0;
@@ -9,15 +10,24 @@ type WideName = "eax" | "ebx" | "ecx" | "edx" | "esi" | "edi";
 type WordName = "ax" | "bx" | "cx" | "dx" | "si" | "di" | "bp";
 type ByteName = "al" | "ah" | "bl" | "bh" | "cl" | "ch" | "dl" | "dh";
 
-/** Where each name lies: register, lowest bit, width. */
+const BYTE = 0xff;
+const WORD = 0xffff;
+const DOUBLE = 0xffff_ffff;
+
+/** Where each name lies: register, lowest bit, mask of the width. */
 const PLACES: Readonly<Record<WideName | WordName | ByteName, [GeneralRegister, number, number]>> =
   {
-    ...{ eax: ["rax", 0, 32], ebx: ["rbx", 0, 32], ecx: ["rcx", 0, 32], edx: ["rdx", 0, 32] },
-    ...{ esi: ["rsi", 0, 32], edi: ["rdi", 0, 32] },
-    ...{ ax: ["rax", 0, 16], bx: ["rbx", 0, 16], cx: ["rcx", 0, 16], dx: ["rdx", 0, 16] },
-    ...{ si: ["rsi", 0, 16], di: ["rdi", 0, 16], bp: ["rbp", 0, 16] },
-    ...{ al: ["rax", 0, 8], bl: ["rbx", 0, 8], cl: ["rcx", 0, 8], dl: ["rdx", 0, 8] },
-    ...{ ah: ["rax", 8, 8], bh: ["rbx", 8, 8], ch: ["rcx", 8, 8], dh: ["rdx", 8, 8] },
+    ...{
+      eax: ["rax", 0, DOUBLE],
+      ebx: ["rbx", 0, DOUBLE],
+      ecx: ["rcx", 0, DOUBLE],
+      edx: ["rdx", 0, DOUBLE],
+    },
+    ...{ esi: ["rsi", 0, DOUBLE], edi: ["rdi", 0, DOUBLE] },
+    ...{ ax: ["rax", 0, WORD], bx: ["rbx", 0, WORD], cx: ["rcx", 0, WORD], dx: ["rdx", 0, WORD] },
+    ...{ si: ["rsi", 0, WORD], di: ["rdi", 0, WORD], bp: ["rbp", 0, WORD] },
+    ...{ al: ["rax", 0, BYTE], bl: ["rbx", 0, BYTE], cl: ["rcx", 0, BYTE], dl: ["rdx", 0, BYTE] },
+    ...{ ah: ["rax", 8, BYTE], bh: ["rbx", 8, BYTE], ch: ["rcx", 8, BYTE], dh: ["rdx", 8, BYTE] },
   };
 
 /** A physical address of real mode: segment and offset. */
@@ -29,37 +39,36 @@ export const linear = (segment: number, offset: number): Gpa =>
  * assembler names, and the flags that IRET will take from the caller's stack.
  */
 export class BiosCall {
-  readonly registers: Registers;
+  readonly registers: RegisterAccess;
   readonly memory: GuestMemory;
 
-  constructor(registers: Registers, memory: GuestMemory) {
+  constructor(registers: RegisterAccess, memory: GuestMemory) {
     this.registers = registers;
     this.memory = memory;
   }
 
   get(name: WideName | WordName | ByteName): number {
-    const [register, shift, width] = PLACES[name];
-    return Number(BigInt.asUintN(width, this.registers[register] >> BigInt(shift)));
+    const [register, shift, mask] = PLACES[name];
+    return ((this.registers.general(register) >>> shift) & mask) >>> 0;
   }
 
   /** Sets the register, and leaves the bits around it as they are. */
   set(name: WideName | WordName | ByteName, value: number): void {
-    const [register, shift, width] = PLACES[name];
-    const mask = ((1n << BigInt(width)) - 1n) << BigInt(shift);
-    const bits = BigInt.asUintN(width, BigInt(value)) << BigInt(shift);
-    this.registers[register] = (this.registers[register] & ~mask) | bits;
+    const [register, shift, mask] = PLACES[name];
+    const others = this.registers.general(register) & ~(mask << shift);
+    this.registers.setGeneral(register, (others | ((value & mask) << shift)) >>> 0);
   }
 
   get es(): number {
-    return this.registers.es.selector;
+    return this.registers.selector("es");
   }
 
   set es(selector: number) {
-    this.registers.es = { ...this.registers.es, selector, base: BigInt(selector) << 4n };
+    this.registers.loadParagraph("es", selector);
   }
 
   get ds(): number {
-    return this.registers.ds.selector;
+    return this.registers.selector("ds");
   }
 
   /** Whether the service failed, for most of them. */
@@ -88,8 +97,8 @@ export class BiosCall {
   }
 
   get #flagsAddress(): Gpa {
-    const { ss, rsp } = this.registers;
-    return gpa(Number(ss.base) + ((Number(rsp & 0xffffn) + 4) & 0xffff));
+    const { registers } = this;
+    return gpa(registers.base("ss") + ((registers.general("rsp") + 4) & 0xffff));
   }
 
   get #flags(): number {

@@ -7,6 +7,7 @@ import { realModeState } from "../../../src/boot/entry-state.ts";
 import { VirtualClock } from "../../../src/core/clock.ts";
 import type { Registers } from "../../../src/core/cpu.ts";
 import { GuestMemory } from "../../../src/core/guest-memory.ts";
+import { CopiedRegisters } from "../../../src/core/register-access.ts";
 import { gpa, SECOND } from "../../../src/core/units.ts";
 import { Board } from "../../../src/machine/board.ts";
 import { FakeConsole } from "../../support/fake-console.ts";
@@ -74,7 +75,7 @@ export class BiosRig {
       es: segment(values.es ?? 0),
     };
     this.memory.writeU16(gpa(STACK + 4), 0x202);
-    const call = new BiosCall(this.registers, this.memory);
+    const call = new BiosCall(new CopiedRegisters(this.registers), this.memory);
     for (const [name, value] of Object.entries(values)) {
       if (name !== "es" && name !== "ds") call.set(name as Name, value);
     }
@@ -90,7 +91,9 @@ export class BiosRig {
       if (between === undefined) throw new Error(`INT ${vector.toString(16)}h waits`);
       between();
     }
-    return Object.assign(new BiosCall(this.registers, this.memory), { waited });
+    return Object.assign(new BiosCall(new CopiedRegisters(this.registers), this.memory), {
+      waited,
+    });
   }
 
   /** Rows of the text screen, without blanks at their ends. */

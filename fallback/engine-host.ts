@@ -76,9 +76,8 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
     checkSegment: (index, offset, bytes, write) =>
       checkAccess(processor, index, offset, bytes, write ? "write" : "read"),
     procedure: (instruction) => {
-      const context = new ProcedureContext({ processor, mmu, outside }, instruction, processor.rip);
       checkPrivilege(instruction, processor);
-      instruction.form.instruction.procedure?.(context);
+      instruction.form.instruction.procedure?.(new ProcedureContext(parts, instruction));
     },
     accessPort: (instruction) => {
       if (processor.cpl !== 0 || (processor.cr4 & CR4.DE) !== 0) return false;

@@ -196,11 +196,19 @@ export class Processor {
     const at = segmentOffset(index);
     this.view.setUint16(at + SEGMENT.SELECTOR, segment.selector, true);
     this.view.setBigUint64(at + SEGMENT.BASE, segment.base, true);
-    this.view.setUint32(at + SEGMENT.LIMIT, segment.limit, true);
-    this.view.setUint16(at + SEGMENT.ATTRIBUTES, segment.attributes, true);
-    const { read, write } = plainAccess(segment.attributes);
-    this.#setLast(at + SEGMENT.READ_LAST, read, segment.limit);
-    this.#setLast(at + SEGMENT.WRITE_LAST, write, segment.limit);
+    this.#setRights(at, segment.limit, segment.attributes);
+  }
+
+  /** As {@link setSegment}. @param base 32 bits */
+  loadSegment(
+    index: number,
+    selector: number,
+    base: number,
+    limit: number,
+    attributes: number,
+  ): void {
+    this.moveSegment(index, selector, base);
+    this.#setRights(segmentOffset(index), limit, attributes);
   }
 
   /** Limit and rights stay. @param base 32 bits */
@@ -209,6 +217,14 @@ export class Processor {
     this.view.setUint16(at + SEGMENT.SELECTOR, selector, true);
     this.view.setUint32(at + SEGMENT.BASE, base, true);
     this.view.setUint32(at + SEGMENT.BASE + 4, 0, true);
+  }
+
+  #setRights(at: number, limit: number, attributes: number): void {
+    this.view.setUint32(at + SEGMENT.LIMIT, limit, true);
+    this.view.setUint16(at + SEGMENT.ATTRIBUTES, attributes, true);
+    const { read, write } = plainAccess(attributes);
+    this.#setLast(at + SEGMENT.READ_LAST, read, limit);
+    this.#setLast(at + SEGMENT.WRITE_LAST, write, limit);
   }
 
   #setLast(at: number, plain: boolean, limit: number): void {

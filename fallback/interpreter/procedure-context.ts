@@ -56,19 +56,20 @@ export class ProcedureContext {
   readonly mmu: Mmu;
   readonly outside: Outside;
   readonly instruction: DecodedInstruction;
-  /** Offset of the next instruction. */
-  readonly next: bigint;
 
   constructor(
     parts: { processor: Processor; mmu: Mmu; outside: Outside },
     instruction: DecodedInstruction,
-    next: bigint,
   ) {
     this.processor = parts.processor;
     this.mmu = parts.mmu;
     this.outside = parts.outside;
     this.instruction = instruction;
-    this.next = next;
+  }
+
+  /** Offset of the next instruction, until the procedure goes elsewhere. */
+  get next(): bigint {
+    return this.processor.rip;
   }
 
   get operandSize(): 16 | 32 | 64 {

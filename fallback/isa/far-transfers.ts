@@ -129,7 +129,10 @@ export const farTransfers: Family = [
       const { processor, mmu } = context;
       const index = (context.instruction.modRm >> 3) & 7;
       if (index >= SEGMENT_COUNT || index === SEGMENT_INDEX.cs) throw undefinedOpcode();
-      loadSegment(processor, mmu, index, Number(context.read(1)));
+      const selector = context.inMemory
+        ? Number(context.read(1))
+        : processor.gpr32(context.rm) & 0xffff;
+      loadSegment(processor, mmu, index, selector);
       if (index === SEGMENT_INDEX.ss) processor.holdEventsOff(SHADOW.MOV_SS);
     },
   },

@@ -5,7 +5,7 @@ import { GPR, SHADOW } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { flagsToPush, popFlags } from "../system/flags-register.ts";
 import { loadSegment } from "../system/segments.ts";
-import { Stack, slotBytes } from "../system/stack.ts";
+import { moveNearStack, nearStack, Stack, slotBytes } from "../system/stack.ts";
 import { i32, i64 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import { mayChangeInterrupts } from "./interrupt-flag.ts";
@@ -19,6 +19,45 @@ function push(context: ProcedureContext, value: bigint): void {
   const stack = Stack.current(context.processor, context.mmu);
   stack.push(value, slotBytes(context.operandSize));
   stack.commit(context.processor);
+}
+
+function pushAll({ processor: p, mmu, operandSize }: ProcedureContext): void {
+  const bytes = operandSize === 16 ? 2 : 4;
+  const size = bytes * PUSHA_REGISTERS.length;
+  const bottom = nearStack(p, size, "push");
+  if (bottom >= 0) {
+    PUSHA_REGISTERS.forEach((register, i) => {
+      const value = p.gpr32(register);
+      mmu.write(bottom + size - bytes * (i + 1), bytes, bytes === 2 ? value & 0xffff : value);
+    });
+    moveNearStack(p, p.stackSize, -size);
+    return;
+  }
+  const stack = Stack.current(p, mmu);
+  for (const register of PUSHA_REGISTERS) stack.push(p.gpr(register), bytes);
+  stack.commit(p);
+}
+
+function popAll(context: ProcedureContext): void {
+  const { processor: p, mmu, operandSize } = context;
+  const bytes = operandSize === 16 ? 2 : 4;
+  const size = bytes * PUSHA_REGISTERS.length;
+  const bottom = nearStack(p, size, "pop");
+  const values: number[] = [];
+  if (bottom >= 0) {
+    for (let at = 0; at < size; at += bytes) values.push(mmu.read(bottom + at, bytes));
+    moveNearStack(p, p.stackSize, size);
+  } else {
+    const stack = Stack.current(p, mmu);
+    while (values.length < PUSHA_REGISTERS.length) values.push(Number(stack.pop(bytes)));
+    stack.commit(p);
+  }
+  values.reverse().forEach((value, i) => {
+    const register = PUSHA_REGISTERS[i] as number;
+    if (register === GPR.rsp) return;
+    if (bytes === 2) p.setGpr16(register, value);
+    else p.setGpr32(register, value);
+  });
 }
 
 /** ENTER: a frame with copies of the enclosing procedures' frame pointers. */
@@ -110,27 +149,12 @@ export const stack: Family = [
   {
     name: "PUSHA",
     forms: ["60 no64 d64"],
-    procedure(context) {
-      const { processor: p, mmu, operandSize } = context;
-      const stack = Stack.current(p, mmu);
-      for (const register of PUSHA_REGISTERS) {
-        stack.push(context.getRegister(register, operandSize), slotBytes(operandSize));
-      }
-      stack.commit(p);
-    },
+    procedure: pushAll,
   },
   {
     name: "POPA",
     forms: ["61 no64 d64"],
-    procedure(context) {
-      const { processor: p, mmu, operandSize } = context;
-      const stack = Stack.current(p, mmu);
-      const values = PUSHA_REGISTERS.map(() => stack.pop(slotBytes(operandSize)));
-      stack.commit(p);
-      [...PUSHA_REGISTERS].reverse().forEach((register, i) => {
-        if (register !== GPR.rsp) context.setRegister(register, operandSize, values[i] ?? 0n);
-      });
-    },
+    procedure: popAll,
   },
   {
     name: "PUSHF",

@@ -3,9 +3,9 @@ import { isCanonical } from "../bits.ts";
 import { generalProtection, notPresent } from "../exceptions.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import { ATTRIBUTE, type CodeSize, type Processor } from "../processor.ts";
-import { SEGMENT_INDEX } from "../state.ts";
+import { SEGMENT_INDEX, STATE } from "../state.ts";
 import { type Descriptor, isNull, readDescriptor, rplOf, selectorCode } from "./descriptors.ts";
-import { paragraphSegment } from "./segments.ts";
+import { loadParagraph, paragraphLimit, paragraphSegment } from "./segments.ts";
 
 /** The descriptor that a far transfer names. @throws CpuException #GP */
 export function transferDescriptor(p: Processor, mmu: Mmu, selector: number, ext = 0): Descriptor {
@@ -54,6 +54,19 @@ export function paragraphCode(p: Processor, selector: number, offset: bigint): S
   const segment = paragraphSegment(p, SEGMENT_INDEX.cs, selector);
   if (offset > BigInt(segment.limit)) throw generalProtection();
   return segment;
+}
+
+/** Goes there, in real and virtual-8086 mode. @throws CpuException #GP(0) */
+export function enterParagraph(p: Processor, selector: number, offset: number): void {
+  checkParagraphTarget(p, offset);
+  loadParagraph(p, SEGMENT_INDEX.cs, selector);
+  p.view.setUint32(STATE.RIP, offset, true);
+  p.view.setUint32(STATE.RIP + 4, 0, true);
+}
+
+/** @throws CpuException #GP(0) unless code may be there after {@link enterParagraph} */
+export function checkParagraphTarget(p: Processor, offset: number): void {
+  if (offset > paragraphLimit(p, SEGMENT_INDEX.cs)) throw generalProtection();
 }
 
 /** Goes there: the last step, which cannot fail. */

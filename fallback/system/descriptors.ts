@@ -124,13 +124,21 @@ export class Descriptor {
 
   /** What the segment register holds once this is loaded. */
   segment(selector: number): Segment {
-    const accessed = this.isSystem ? 0 : ATTRIBUTE.ACCESSED;
     return {
       selector,
       base: BigInt(this.base),
       limit: this.limit,
-      attributes: this.attributes | accessed,
+      attributes: this.#loadedAttributes,
     };
+  }
+
+  /** Loads it. @param index as in `SEGMENT_INDEX` */
+  load(p: Processor, index: number): void {
+    p.loadSegment(index, this.selector, this.base, this.limit, this.#loadedAttributes);
+  }
+
+  get #loadedAttributes(): number {
+    return this.attributes | (this.isSystem ? 0 : ATTRIBUTE.ACCESSED);
   }
 }
 
@@ -139,7 +147,7 @@ function descriptorAddress(p: Processor, selector: number, bytes: number): numbe
   const index = selector & 0xfff8;
   if (!inLdt(selector)) {
     const limit = p.view.getUint32(STATE.GDTR_LIMIT, true);
-    return index + bytes - 1 > limit ? undefined : linearIn(p, p.field(STATE.GDTR_BASE), index);
+    return index + bytes - 1 > limit ? undefined : linearInTable(p, STATE.GDTR_BASE, index);
   }
   const ldt = p.segment(SEGMENT_INDEX.ldtr);
   if ((ldt.attributes & ATTRIBUTE.PRESENT) === 0 || index + bytes - 1 > ldt.limit) return undefined;
@@ -155,6 +163,12 @@ export function linearIn(p: Processor, base: bigint, offset: number): number {
   if (!p.longMode) return Number(BigInt.asUintN(32, address));
   if (!isCanonical(address)) throw generalProtection();
   return linearOf(address);
+}
+
+/** As {@link linearIn}. @param base offset in the state of the table's base */
+export function linearInTable(p: Processor, base: number, offset: number): number {
+  if (p.longMode) return linearIn(p, p.field(base), offset);
+  return (p.view.getUint32(base, true) + offset) >>> 0;
 }
 
 /**

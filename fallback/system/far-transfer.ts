@@ -10,6 +10,7 @@ import {
   checkTarget,
   cutOffset,
   enterCode,
+  enterParagraph,
   paragraphCode,
   transferDescriptor,
 } from "./code-segments.ts";
@@ -31,7 +32,7 @@ export function farJump(
 ): void {
   const target = cutOffset(offset, size);
   if (p.paragraphSegments) {
-    enterCode(p, mmu, paragraphCode(p, selector, target), target, p.cpl);
+    enterParagraph(p, selector, Number(target));
     return;
   }
   const descriptor = transferDescriptor(p, mmu, selector);

@@ -4,13 +4,19 @@ import { generalProtection } from "../exceptions.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import { type CodeSize, GPR, type Processor, SHADOW } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
-import { checkTarget, enterCode, paragraphCode } from "./code-segments.ts";
+import {
+  checkParagraphTarget,
+  checkTarget,
+  enterCode,
+  enterParagraph,
+  paragraphCode,
+} from "./code-segments.ts";
 import { markAccessed, rplOf } from "./descriptors.ts";
 import { popOuterStack, returnTarget } from "./far-transfer.ts";
 import { mergeFlags, requireFlags } from "./flags-register.ts";
 import { returnAtSameLevel } from "./same-level.ts";
 import { dropInaccessibleSegments, virtual8086Segment } from "./segments.ts";
-import { type SlotBytes, Stack, slotBytes } from "./stack.ts";
+import { moveNearStack, nearStack, type SlotBytes, Stack, slotBytes } from "./stack.ts";
 import { returnToTask } from "./task-switch.ts";
 
 /**
@@ -30,6 +36,7 @@ export function generalReturn(p: Processor, mmu: Mmu, size: CodeSize): void {
     returnToTask(p, mmu);
     return;
   }
+  if (p.paragraphSegments && returnNear(p, mmu, size)) return;
   const stack = Stack.current(p, mmu);
   const bytes = slotBytes(size);
   const offset = stack.pop(bytes);
@@ -55,6 +62,25 @@ function returnToParagraph(p: Processor, mmu: Mmu, stack: Stack, frame: Frame): 
   stack.commit(p);
   p.rflags = flags;
   enterCode(p, mmu, segment, frame.offset, p.cpl);
+}
+
+/**
+ * As {@link returnToParagraph}, where the frame plainly is in the stack's segment: BIOS calls return so.
+ * @returns whether it is done; if not, nothing has changed
+ */
+function returnNear(p: Processor, mmu: Mmu, size: CodeSize): boolean {
+  const bytes = size === 16 ? 2 : 4;
+  const frame = nearStack(p, 3 * bytes, "pop");
+  if (frame < 0) return false;
+  const offset = mmu.read(frame, bytes);
+  const selector = mmu.read(frame + bytes, bytes) & 0xffff;
+  const popped = mmu.read(frame + 2 * bytes, bytes) | 0;
+  checkParagraphTarget(p, offset);
+  const flags = mergeFlags(p, popped, size, RFLAGS.RF);
+  moveNearStack(p, p.stackSize, 3 * bytes);
+  p.rflags = flags;
+  enterParagraph(p, selector, offset);
+  return true;
 }
 
 function returnToProtected(p: Processor, mmu: Mmu, stack: Stack, frame: Frame): void {

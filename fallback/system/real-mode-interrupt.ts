@@ -3,13 +3,15 @@ import { generalProtection } from "../exceptions.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import type { Processor } from "../processor.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
-import { enterCode, paragraphCode } from "./code-segments.ts";
-import { linearIn } from "./descriptors.ts";
+import { checkParagraphTarget, enterParagraph } from "./code-segments.ts";
+import { linearInTable } from "./descriptors.ts";
 import { flagsToPush } from "./flags-register.ts";
 import type { InterruptEvent } from "./interrupts.ts";
-import { Stack } from "./stack.ts";
+import { moveNearStack, nearStack, Stack } from "./stack.ts";
 
 const ENTRY_BYTES = 4;
+/** What is pushed: IP, CS and FLAGS. */
+const FRAME = { CS: 2, FLAGS: 4, SIZE: 6 } as const;
 
 /**
  * Delivery in real-address mode: far pointers at IDTR's base, no error codes (Intel SDM vol. 3A
@@ -21,7 +23,7 @@ export function deliverReal(p: Processor, mmu: Mmu, event: InterruptEvent): void
   if (offset + ENTRY_BYTES - 1 > p.view.getUint32(STATE.IDTR_LIMIT, true)) {
     throw generalProtection();
   }
-  const at = linearIn(p, p.field(STATE.IDTR_BASE), offset);
+  const at = linearInTable(p, STATE.IDTR_BASE, offset);
   const cleared = RFLAGS.IF | RFLAGS.TF | RFLAGS.AC | RFLAGS.RF;
   deliverByPointer(p, mmu, at, p.rflags, cleared);
 }
@@ -45,13 +47,23 @@ function deliverByPointer(
   flags: number,
   cleared: number,
 ): void {
-  const target = BigInt(mmu.read(at, 2, false));
-  const segment = paragraphCode(p, mmu.read(at + 2, 2, false), target);
-  const stack = Stack.current(p, mmu);
-  stack.push(BigInt(flags & 0xffff), 2);
-  stack.push(BigInt(p.selector(SEGMENT_INDEX.cs)), 2);
-  stack.push(p.rip, 2);
-  stack.commit(p);
+  const target = mmu.read(at, 2, false);
+  const selector = mmu.read(at + 2, 2, false);
+  checkParagraphTarget(p, target);
+  const returnTo = p.view.getUint16(STATE.RIP, true);
+  const frame = nearStack(p, FRAME.SIZE, "push");
+  if (frame >= 0) {
+    mmu.write(frame + FRAME.FLAGS, 2, flags & 0xffff);
+    mmu.write(frame + FRAME.CS, 2, p.selector(SEGMENT_INDEX.cs));
+    mmu.write(frame, 2, returnTo);
+    moveNearStack(p, p.stackSize, -FRAME.SIZE);
+  } else {
+    const stack = Stack.current(p, mmu);
+    stack.push(BigInt(flags & 0xffff), 2);
+    stack.push(BigInt(p.selector(SEGMENT_INDEX.cs)), 2);
+    stack.push(BigInt(returnTo), 2);
+    stack.commit(p);
+  }
   p.changeSystemFlags(cleared, 0);
-  enterCode(p, mmu, segment, target, p.cpl);
+  enterParagraph(p, selector, target);
 }

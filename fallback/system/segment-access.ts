@@ -2,7 +2,7 @@
 import type { Segment } from "../../src/core/cpu.ts";
 import { generalProtection, stackFault } from "../exceptions.ts";
 import { ATTRIBUTE, type Processor } from "../processor.ts";
-import { SEGMENT_INDEX } from "../state.ts";
+import { SEGMENT, SEGMENT_INDEX, segmentOffset } from "../state.ts";
 
 export type SegmentAccess = "read" | "write";
 
@@ -32,6 +32,19 @@ function permits(p: Processor, attributes: number, access: SegmentAccess): boole
   return (attributes & ATTRIBUTE.WRITABLE) !== 0;
 }
 
+/** Whether {@link mayAccess}, as far as that can be seen at once. */
+export function mayPlainly(
+  { view }: Processor,
+  index: number,
+  offset: number,
+  bytes: number,
+  access: SegmentAccess,
+): boolean {
+  const last = access === "read" ? SEGMENT.READ_LAST : SEGMENT.WRITE_LAST;
+  const at = segmentOffset(index) + last;
+  return view.getInt32(at + 4, true) === 0 && offset + bytes - 1 <= view.getUint32(at, true);
+}
+
 /**
  * @param index as in `SEGMENT_INDEX`
  * @param offset unsigned, 32 bits
@@ -43,6 +56,7 @@ export function mayAccess(
   bytes: number,
   access: SegmentAccess,
 ): boolean {
+  if (mayPlainly(p, index, offset, bytes, access)) return true;
   const segment = p.segment(index);
   return permits(p, segment.attributes, access) && isWithin(segment, offset, bytes);
 }

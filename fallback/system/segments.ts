@@ -3,7 +3,7 @@ import { isCanonical } from "../bits.ts";
 import { generalProtection, notPresent, stackFault } from "../exceptions.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import { ATTRIBUTE, attributesDpl, type Processor } from "../processor.ts";
-import { SEGMENT_INDEX } from "../state.ts";
+import { SEGMENT, SEGMENT_INDEX, segmentOffset } from "../state.ts";
 import {
   type Descriptor,
   type Failure,
@@ -69,7 +69,15 @@ export function loadSegment(p: Processor, mmu: Mmu, index: number, selector: num
   else loadData(p, mmu, index, selector);
 }
 
-function loadParagraph(p: Processor, index: number, selector: number): void {
+/** The limit that a segment register has behind {@link loadParagraph}. */
+export function paragraphLimit(p: Processor, index: number): number {
+  const isUsable = (p.segmentAttributes(index) & ATTRIBUTE.PRESENT) !== 0;
+  if (p.virtual8086 || !isUsable) return REAL_MODE_DATA.limit;
+  return p.view.getUint32(segmentOffset(index) + SEGMENT.LIMIT, true);
+}
+
+/** In real and virtual-8086 mode. */
+export function loadParagraph(p: Processor, index: number, selector: number): void {
   const isUsable = (p.segmentAttributes(index) & ATTRIBUTE.PRESENT) !== 0;
   if (isUsable && !p.virtual8086) p.moveSegment(index, selector, selector * PARAGRAPH);
   else p.setSegment(index, paragraphSegment(p, index, selector));
@@ -88,7 +96,7 @@ function loadData(p: Processor, mmu: Mmu, index: number, selector: number): void
   }
   if (!descriptor.present) throw notPresent(code);
   markAccessed(mmu, descriptor);
-  p.setSegment(index, descriptor.segment(selector));
+  descriptor.load(p, index);
 }
 
 function loadStack(p: Processor, mmu: Mmu, selector: number): void {
@@ -99,7 +107,7 @@ function loadStack(p: Processor, mmu: Mmu, selector: number): void {
   }
   const descriptor = stackDescriptor(p, mmu, selector, p.cpl, generalProtection);
   markAccessed(mmu, descriptor);
-  p.setSegment(SEGMENT_INDEX.ss, descriptor.segment(selector));
+  descriptor.load(p, SEGMENT_INDEX.ss);
 }
 
 /**

@@ -4,8 +4,8 @@ import { stackFault } from "../exceptions.ts";
 import { linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
 import { type CodeSize, GPR, type Processor } from "../processor.ts";
-import { SEGMENT_INDEX } from "../state.ts";
-import { isWithin } from "./segment-access.ts";
+import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
+import { isWithin, mayPlainly } from "./segment-access.ts";
 
 export type SlotBytes = 2 | 4 | 8;
 
@@ -102,4 +102,32 @@ export class Stack {
   #fault() {
     return stackFault(this.#errorCode);
   }
+}
+
+const STACK_BASE = segmentOffset(SEGMENT_INDEX.ss) + SEGMENT.BASE;
+const WORD = 0x1_0000;
+const DOUBLE = 0x1_0000_0000;
+
+/**
+ * Linear address of what is to be pushed at once, or popped, outside 64-bit mode: without the arithmetic of
+ * 64 bits that {@link Stack} takes. -1 where that has to see, since not all of it plainly is in the segment.
+ */
+export function nearStack(p: Processor, bytes: number, action: "push" | "pop"): number {
+  const size = p.stackSize;
+  if (size === 64) return -1;
+  const wide = size === 32;
+  const pointer = p.gpr32(GPR.rsp) & (wide ? -1 : WORD - 1);
+  const from = (pointer >>> 0) - (action === "push" ? bytes : 0);
+  if (from < 0 || from + bytes > (wide ? DOUBLE : WORD)) return -1;
+  const access = action === "push" ? "write" : "read";
+  if (!mayPlainly(p, SEGMENT_INDEX.ss, from, bytes, access)) return -1;
+  const linear = (p.view.getUint32(STACK_BASE, true) + from) >>> 0;
+  return linear + bytes > DOUBLE ? -1 : linear;
+}
+
+/** Behind what {@link nearStack} has found. @param bytes below zero for what was pushed */
+export function moveNearStack({ view }: Processor, size: CodeSize, bytes: number): void {
+  const at = STATE.GPR + 8 * GPR.rsp;
+  if (size === 16) view.setUint16(at, view.getUint16(at, true) + bytes, true);
+  else view.setUint32(at, view.getUint32(at, true) + bytes, true);
 }

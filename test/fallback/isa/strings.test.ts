@@ -24,7 +24,7 @@ function repeat({ p, mmu }: Guest, code: readonly number[]): void {
   const instruction = decoder.decode(Uint8Array.from(code), 64);
   for (let executions = 0; executions === 0 || p.gpr(RCX) !== 0n; executions++) {
     if (executions > 20) throw new Error("the instruction does not end");
-    const context = new ProcedureContext({ processor: p, mmu, outside }, instruction, 0x1000n);
+    const context = new ProcedureContext({ processor: p, mmu, outside }, instruction);
     instruction.form.instruction.procedure?.(context);
   }
 }

@@ -336,7 +336,7 @@ export class Mappings {
         qualifies(address),
       chunk: (address) =>
         mayOpen() &&
-        this.memory.allowsChunk(address) &&
+        this.memory.allowsChunk(access, address) &&
         !(write && this.codePages.inChunk(address)) &&
         !this.watched(address, CHUNK) &&
         qualifies(address) &&

@@ -7,7 +7,7 @@ export const PAGE_SIZE = 1 << PAGE_SHIFT;
 const ALL_ONES = 0xffff_ffff;
 
 /** What pages deny: bits of a byte for each page. */
-const DENIES = { READ: 1, WRITE: 2, EXECUTE: 4 } as const;
+const DENIES = { read: 1, write: 2, execute: 4 } as const satisfies Record<Access, number>;
 const CHUNK = 2 * 1024 * 1024;
 
 /**
@@ -27,9 +27,10 @@ export class PhysicalMemory {
     this.bytes = new Uint8Array(buffer, RAM_BASE, size);
   }
 
+  /** As far as the last page that denies anything. */
   #denied: Uint8Array | undefined;
-  /** Numbers of the 2 MiB that have a protected page. */
-  readonly #deniedChunks = new Set<number>();
+  /** The same of 2 MiB: what any page of them denies. */
+  readonly #deniedInChunks = new Map<number, number>();
 
   contains(address: number, length: number): boolean {
     return address + length <= this.size;
@@ -38,14 +39,17 @@ export class PhysicalMemory {
   /** Before the first access: what was found out about pages would not be found out again. */
   protect(protections: readonly MemoryProtection[]): void {
     if (protections.length === 0) return;
-    const denied = new Uint8Array(Math.ceil(this.size / PAGE_SIZE));
+    const end = Math.max(...protections.map((protection) => protection.end));
+    const denied = new Uint8Array(Math.ceil(end / PAGE_SIZE));
     for (const { start, end, read, write, execute } of protections) {
       const denies =
-        (read ? 0 : DENIES.READ) | (write ? 0 : DENIES.WRITE) | (execute ? 0 : DENIES.EXECUTE);
+        (read ? 0 : DENIES.read) | (write ? 0 : DENIES.write) | (execute ? 0 : DENIES.execute);
       denied.fill(denies, start / PAGE_SIZE, end / PAGE_SIZE);
       if (denies === 0) continue;
-      for (let at = start; at < end; at += PAGE_SIZE)
-        this.#deniedChunks.add(Math.floor(at / CHUNK));
+      for (let at = start; at < end; at += PAGE_SIZE) {
+        const chunk = Math.floor(at / CHUNK);
+        this.#deniedInChunks.set(chunk, (this.#deniedInChunks.get(chunk) ?? 0) | denies);
+      }
     }
     this.#denied = denied;
   }
@@ -54,15 +58,13 @@ export class PhysicalMemory {
   allows(access: Access, address: number, length: number): boolean {
     if (!this.contains(address, length)) return false;
     const denied = this.#denied?.[Math.floor(address / PAGE_SIZE)] ?? 0;
-    if (denied === 0) return true;
-    const bit =
-      access === "read" ? DENIES.READ : access === "write" ? DENIES.WRITE : DENIES.EXECUTE;
-    return (denied & bit) === 0;
+    return (denied & DENIES[access]) === 0;
   }
 
-  /** Whether the aligned 2 MiB at an address are RAM, and no page of it is protected. */
-  allowsChunk(address: number): boolean {
-    return this.contains(address, CHUNK) && !this.#deniedChunks.has(address / CHUNK);
+  /** Whether the aligned 2 MiB at an address are RAM, and no page of it denies the access. */
+  allowsChunk(access: Access, address: number): boolean {
+    const denied = this.#deniedInChunks.get(address / CHUNK) ?? 0;
+    return this.contains(address, CHUNK) && (denied & DENIES[access]) === 0;
   }
 
   /** The bytes from an address to the end of its page: what code is read from. */

@@ -1,5 +1,6 @@
 /** How an image becomes a running guest: what differs between a PC and a tender's machine. */
 
+import { prepareAdapterSpace } from "../boot/adapter-space.ts";
 import { type BootImage, discOf } from "../boot/bios/boot-media.ts";
 import { type BootMode, type BootPlan, planBoot } from "../boot/boot-plan.ts";
 import type { ByteSource } from "../boot/byte-source.ts";
@@ -128,6 +129,7 @@ class PcPlan implements GuestPlan {
 
   load(memory: GuestMemory): string | undefined {
     const { bootMode } = this.#request;
+    prepareAdapterSpace(memory);
     const plan = planBoot({ ...this.#request, memory }, bootMode);
     this.#plan = plan;
     if (plan.kind === "direct" || plan.reason === undefined) return undefined;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { describeOnEach, image, run, start } from "../support/monitor.ts";
 import { temporaryFolder } from "../support/temporary.ts";
+import { spin, tinyGuest } from "../support/tiny-guest.ts";
 
 const FLOPPY_SIZE = 1440 * 1024;
 
@@ -42,5 +43,25 @@ describeOnEach("the BIOS", () => {
     const ended = await guest.ended;
     expect(ended.stdout).toBe("loaded\nticked\nwaited\nkey? K\ndone\n");
     expect(ended.status).toBe(7);
+  });
+
+  it("finds a video ROM and, where there are no adapters, nothing", async () => {
+    const write = (address: readonly number[]) => [0xc6, 0x05, ...address, 0x12];
+    const [videoRom, adapter] = [
+      [0, 0, 0xc, 0],
+      [0, 0, 0xd, 0],
+    ];
+    const code = [
+      ...write(videoRom),
+      ...write(adapter),
+      ...[0xb0, 0xff], // mov al, 0xff
+      ...[0x2a, 0x05, ...adapter], // sub al, [adapter]
+      ...[0x32, 0x05, ...videoRom], // xor al, [videoRom]
+      ...[0xb4, 0x53], // mov ah, 0x53
+      ...[0x66, 0xba, 0x01, 0x05], // mov dx, 0x501
+      ...[0x66, 0xef], // out dx, ax
+    ];
+    const ended = await run([tinyGuest(code, spin), "--net", "none"]);
+    expect(ended).toMatchObject({ status: 0x55, stderr: "" });
   });
 });

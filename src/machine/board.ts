@@ -101,6 +101,7 @@ const IRQ = {
   RTC: irq(8),
   ACPI: irq(9),
   PCI: irq(11),
+  MOUSE: irq(12),
 } as const;
 
 /** Its channel, and where that one's page register is behind port 0x80. */
@@ -190,7 +191,11 @@ export class Board implements MachineBoard {
       },
     });
     const typist = new AtKeyboard();
-    const keyboard = new I8042({ onReset, irq: this.#wire(IRQ.KEYBOARD), keyboard: typist });
+    const keyboard = new I8042({
+      ...{ onReset, keyboard: typist },
+      irq: this.#wire(IRQ.KEYBOARD),
+      mouseIrq: this.#wire(IRQ.MOUSE),
+    });
     const uart: Uart16550 = new Uart16550({
       irq: this.#wire(IRQ.COM1),
       console: {

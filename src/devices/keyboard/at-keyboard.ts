@@ -28,6 +28,8 @@ const MAX_WAITING = 4096;
  */
 export class AtKeyboard implements Resettable {
   #waiting: number[] = [];
+  /** To the last command: what has not been taken when the next comes is lost. */
+  #answers: readonly number[] = [];
   #enabled = true;
   #awaitingParameterOf: number | undefined;
   #last = 0;
@@ -36,6 +38,7 @@ export class AtKeyboard implements Resettable {
 
   reset(): void {
     this.#waiting = [];
+    this.#answers = [];
     this.#enabled = true;
     this.#awaitingParameterOf = undefined;
   }
@@ -46,17 +49,19 @@ export class AtKeyboard implements Resettable {
     this.onReady();
   }
 
-  /** The next byte for the controller. */
-  take(): number | undefined {
-    const byte = this.#waiting.shift();
-    if (byte !== undefined) this.#last = byte;
-    return byte;
+  /** The next byte for the controller: an answer comes before any keys. */
+  take(): { readonly byte: number; readonly isAnswer: boolean } | undefined {
+    const [answer, ...others] = this.#answers;
+    this.#answers = others;
+    const byte = answer ?? this.#waiting.shift();
+    if (byte === undefined) return undefined;
+    this.#last = byte;
+    return { byte, isAnswer: answer !== undefined };
   }
 
-  /** A byte from the controller. The answer comes before any keys. */
+  /** A byte from the controller. */
   send(byte: number): void {
-    const answer = this.#answer(byte);
-    this.#waiting.unshift(...answer);
+    this.#answers = this.#answer(byte);
     this.onReady();
   }
 

@@ -2,6 +2,7 @@ import { byteDevice } from "../../core/byte-device.ts";
 import type { BusDevice, Resettable } from "../../core/device.ts";
 import type { IrqLine } from "../../core/irq-line.ts";
 import type { AtKeyboard } from "./at-keyboard.ts";
+import { Ps2Mouse } from "./ps2-mouse.ts";
 
 /** Status register, port 0x64 (IBM PS/2 Hardware Interface Technical Reference, "Keyboard and
  * Auxiliary Device Controller"). */
@@ -10,10 +11,10 @@ const STATUS_SYSTEM = 1 << 2;
 const STATUS_COMMAND = 1 << 3;
 const STATUS_UNLOCKED = 1 << 4;
 const STATUS_AUX = 1 << 5;
-const STATUS_TIMEOUT = 1 << 6;
 
 /** Command byte. */
 const MODE_KEYBOARD_INTERRUPT = 1 << 0;
+const MODE_AUX_INTERRUPT = 1 << 1;
 const MODE_SYSTEM = 1 << 2;
 const MODE_KEYBOARD_DISABLED = 1 << 4;
 const MODE_AUX_DISABLED = 1 << 5;
@@ -29,8 +30,6 @@ const INPUT_PORT = 0xa0;
 
 const SELF_TEST_PASSED = 0x55;
 const PORT_TEST_PASSED = 0x00;
-/** What the controller says for a device that did not answer. */
-const RESEND = 0xfe;
 
 const MEMORY_MASK = 0x1f;
 
@@ -45,14 +44,13 @@ const WRITE_AUX = 0xd4;
 
 interface OutputByte {
   readonly value: number;
-  /** Status bits that come with it, besides that there is one. */
-  readonly status: number;
-  readonly fromKeyboard: boolean;
+  readonly from: "controller" | "keyboard" | "mouse";
+  /** Whether a device said it because it was asked. */
+  readonly isAnswer?: boolean;
 }
 
 /**
- * The keyboard controller, with a keyboard and no mouse. A byte for the mouse times out at once and
- * says so, as the controller does after 15 ms: so a guest that waits for an answer gets one.
+ * The keyboard controller, with a keyboard and a mouse.
  *
  * Address line 20 is never masked: its gate is remembered and has no other effect.
  */
@@ -70,13 +68,17 @@ export class I8042 implements Resettable {
 
   readonly #onReset: () => void;
   readonly #irq: IrqLine;
+  readonly #mouseIrq: IrqLine;
   readonly #keyboard: AtKeyboard;
+  readonly #mouse = new Ps2Mouse();
   /** The controller's memory; byte 0 is the command byte. */
   readonly #memory = new Uint8Array(MEMORY_MASK + 1);
-  /** Answers of the controller's own that are still to be read; the first is in the buffer. */
+  /** Answers of the controller's own that are still to be read. */
   #answers: OutputByte[] = [];
+  /** The mouse's to its last command, which come only while it is not disabled. */
+  #mouseAnswers: readonly number[] = [];
   /** What port 0x60 reads; kept after it has been read. */
-  #output: OutputByte = { value: 0, status: 0, fromKeyboard: false };
+  #output: OutputByte = { value: 0, from: "controller" };
   #full = false;
   #outputPort = 0;
   /** The command whose data byte is awaited. */
@@ -88,9 +90,15 @@ export class I8042 implements Resettable {
    * @param onReset the CPU's reset line was pulsed
    * @param irq the keyboard's interrupt
    */
-  constructor(options: { onReset: () => void; irq: IrqLine; keyboard: AtKeyboard }) {
+  constructor(options: {
+    onReset: () => void;
+    irq: IrqLine;
+    mouseIrq: IrqLine;
+    keyboard: AtKeyboard;
+  }) {
     this.#onReset = options.onReset;
     this.#irq = options.irq;
+    this.#mouseIrq = options.mouseIrq;
     this.#keyboard = options.keyboard;
     options.keyboard.onReady = () => this.#fill();
     this.reset();
@@ -106,9 +114,11 @@ export class I8042 implements Resettable {
     this.#memory.fill(0);
     this.#mode = MODE_TRANSLATE | MODE_SYSTEM | MODE_KEYBOARD_INTERRUPT;
     this.#answers = [];
+    this.#mouseAnswers = [];
+    this.#mouse.reset();
     this.#full = false;
     this.#used = false;
-    this.#irq.set(false);
+    this.#lowerLines();
     this.#outputPort = OUTPUT_IDLE | OUTPUT_A20 | OUTPUT_NOT_RESET;
     this.#awaiting = undefined;
     this.#lastWasCommand = false;
@@ -128,32 +138,47 @@ export class I8042 implements Resettable {
       STATUS_UNLOCKED |
       (this.#mode & MODE_SYSTEM ? STATUS_SYSTEM : 0) |
       (this.#lastWasCommand ? STATUS_COMMAND : 0) |
-      (this.#full ? STATUS_OUTPUT_FULL | this.#output.status : 0)
+      (this.#full ? STATUS_OUTPUT_FULL : 0) |
+      (this.#full && this.#output.from === "mouse" ? STATUS_AUX : 0)
     );
   }
 
   #readData(): number {
     const { value } = this.#output;
     this.#full = false;
-    this.#irq.set(false);
+    this.#lowerLines();
     this.#fill();
     return value;
+  }
+
+  #lowerLines(): void {
+    this.#irq.set(false);
+    this.#mouseIrq.set(false);
   }
 
   /** Puts the next byte into the output buffer: the controller's answers come first. */
   #fill(): void {
     if (this.#full) return;
-    const answer = this.#answers.shift();
-    const key =
-      answer === undefined && (this.#mode & MODE_KEYBOARD_DISABLED) === 0
-        ? this.#keyboard.take()
-        : undefined;
-    const next =
-      answer ?? (key === undefined ? undefined : { value: key, status: 0, fromKeyboard: true });
+    const next = this.#answers.shift() ?? this.#takeMouse() ?? this.#takeKeyboard();
     if (next === undefined) return;
     this.#output = next;
     this.#full = true;
-    if (next.fromKeyboard && (this.#mode & MODE_KEYBOARD_INTERRUPT) !== 0) this.#irq.set(true);
+    const { from } = next;
+    if (from === "keyboard" && (this.#mode & MODE_KEYBOARD_INTERRUPT) !== 0) this.#irq.set(true);
+    if (from === "mouse" && (this.#mode & MODE_AUX_INTERRUPT) !== 0) this.#mouseIrq.set(true);
+  }
+
+  #takeMouse(): OutputByte | undefined {
+    if ((this.#mode & MODE_AUX_DISABLED) !== 0) return undefined;
+    const [value, ...others] = this.#mouseAnswers;
+    this.#mouseAnswers = others;
+    return value === undefined ? undefined : { value, from: "mouse", isAnswer: true };
+  }
+
+  #takeKeyboard(): OutputByte | undefined {
+    if ((this.#mode & MODE_KEYBOARD_DISABLED) !== 0) return undefined;
+    const taken = this.#keyboard.take();
+    return taken && { value: taken.byte, from: "keyboard", isAnswer: taken.isAnswer };
   }
 
   #writeData(value: number): void {
@@ -163,16 +188,20 @@ export class I8042 implements Resettable {
     switch (command) {
       case undefined:
         this.#mode &= ~MODE_KEYBOARD_DISABLED;
+        this.#dropAnswer("keyboard");
         this.#keyboard.send(value);
         break;
       case WRITE_AUX:
-        this.#answer(RESEND, STATUS_TIMEOUT | STATUS_AUX);
+        this.#mode &= ~MODE_AUX_DISABLED;
+        this.#dropAnswer("mouse");
+        this.#mouseAnswers = this.#mouse.send(value);
+        this.#fill();
         break;
       case WRITE_KEYBOARD_BUFFER:
-        this.#answer(value, 0, true);
+        this.#answer(value, "keyboard");
         break;
       case WRITE_AUX_BUFFER:
-        this.#answer(value, STATUS_AUX);
+        this.#answer(value, "mouse");
         break;
       case WRITE_OUTPUT_PORT:
         this.#writeOutputPort(value);
@@ -205,6 +234,7 @@ export class I8042 implements Resettable {
         break;
       case 0xa8:
         this.#mode &= ~MODE_AUX_DISABLED;
+        this.#fill();
         break;
       case 0xaa:
         this.#mode |= MODE_SYSTEM;
@@ -247,9 +277,19 @@ export class I8042 implements Resettable {
     if ((value & OUTPUT_NOT_RESET) === 0) this.#onReset();
   }
 
-  #answer(value: number, status = 0, fromKeyboard = false): void {
+  #answer(value: number, from: OutputByte["from"] = "controller"): void {
     if (this.#answers.length >= MAX_ANSWERS) return;
-    this.#answers.push({ value, status, fromKeyboard });
+    this.#answers.push({ value, from });
     this.#fill();
+  }
+
+  /**
+   * A device is sent the next byte. Its answer to the one before takes milliseconds in a PC, so that drivers
+   * that do not wait for it do not meet it later.
+   */
+  #dropAnswer(from: OutputByte["from"]): void {
+    if (!this.#full || this.#output.from !== from || this.#output.isAnswer !== true) return;
+    this.#full = false;
+    this.#lowerLines();
   }
 }

@@ -12,16 +12,19 @@ describe("keyboard controller", () => {
   let controller: I8042;
   let keyboard: AtKeyboard;
   let irq: FakeIrqLine;
+  let mouseIrq: FakeIrqLine;
 
   beforeEach(() => {
     resets = 0;
     keyboard = new AtKeyboard();
     irq = new FakeIrqLine();
+    mouseIrq = new FakeIrqLine();
     controller = new I8042({
       onReset: () => {
         resets++;
       },
       irq,
+      mouseIrq,
       keyboard,
     });
   });
@@ -110,11 +113,75 @@ describe("keyboard controller", () => {
     expect(answer()).toBe(0x34);
   });
 
-  it("times out for a mouse", () => {
+  const sendMouse = (value: number): void => {
     command(0xd4);
-    send(0xff);
-    expect(status() & 0x61).toBe(0x61);
-    expect(answer()).toBe(0xfe);
+    send(value);
+  };
+
+  it("hands bytes to the mouse, which answers", () => {
+    sendMouse(0xff);
+    expect(status() & 0x21).toBe(0x21);
+    expect(answers()).toEqual([0xfa, 0xaa, 0x00]);
+    expect(status() & 0x20).toBe(0);
+    sendMouse(0xf2);
+    expect(answers()).toEqual([0xfa, 0x00]);
+    for (const byte of [0xf3, 0xf5, 0xe7, 0xf4]) {
+      sendMouse(byte);
+      expect(answers()).toEqual([0xfa]);
+    }
+    sendMouse(0xe9);
+    expect(answers()).toEqual([0xfa, 0x30, 0x02, 0xf5]);
+    sendMouse(0xfe);
+    expect(answers()).toEqual([0xfa, 0x30, 0x02, 0xf5]);
+    sendMouse(0xeb);
+    expect(answers()).toEqual([0xfa, 0x08, 0x00, 0x00]);
+    sendMouse(0x01);
+    expect(answers()).toEqual([0xfe]);
+  });
+
+  it("lets the mouse echo while that is wanted", () => {
+    const said = [0xee, 0xf4, 0xec, 0xf4].flatMap((byte) => {
+      sendMouse(byte);
+      return answers();
+    });
+    expect(said).toEqual([0xfa, 0xf4, 0xfa, 0xfa]);
+  });
+
+  it("interrupts for the mouse if that is wanted, on a line of its own", () => {
+    sendMouse(0xf4);
+    expect(answers()).toEqual([0xfa]);
+    expect(mouseIrq.takeRises()).toBe(0);
+    command(0x60);
+    send(0x47);
+    sendMouse(0xff);
+    expect(mouseIrq.level).toBe(true);
+    expect(answers()).toEqual([0xfa, 0xaa, 0x00]);
+    expect(mouseIrq.takeRises()).toBe(3);
+    expect(mouseIrq.level).toBe(false);
+    expect(irq.takeRises()).toBe(0);
+  });
+
+  it("keeps the mouse's answer while the mouse is off", () => {
+    sendMouse(0xff);
+    expect(answer()).toBe(0xfa);
+    command(0xa7);
+    // The next was in the buffer by then.
+    expect(answers()).toEqual([0xaa]);
+    command(0xa8);
+    expect(answers()).toEqual([0x00]);
+  });
+
+  it("forgets what a device answered before it is asked again, but no keys", () => {
+    sendMouse(0xe9);
+    sendMouse(0xf2);
+    expect(answers()).toEqual([0xfa, 0x00]);
+    send(0xed);
+    send(0x02);
+    expect(answers()).toEqual([0xfa]);
+    type("a");
+    send(0xf2);
+    send(0xee);
+    expect(answers()).toEqual([0x1e, 0xee, 0x9e]);
   });
 
   it("hands bytes to the keyboard, which answers", () => {
@@ -213,6 +280,7 @@ describe("keyboard controller", () => {
       const fresh: I8042 = new I8042({
         onReset: () => fresh.reset(),
         irq: new FakeIrqLine(),
+        mouseIrq: new FakeIrqLine(),
         keyboard: new AtKeyboard(),
       });
       return {

@@ -12,6 +12,8 @@ export const GUEST_ADDRESS = 0x0a00_0002 as Ipv4Address;
 /** Bytes of data in each request, ping(8)'s default. */
 const DATA_LENGTH = 56;
 const ARP_INTERVAL = SECOND;
+/** How much longer a guest may take until its driver takes frames: on a busy host it boots slowly. */
+const BOOTING_FACTOR = 3;
 /** Which ping a reply belongs to: nobody else pings on this network. */
 const IDENTIFIER = 1;
 
@@ -30,7 +32,7 @@ export interface PingOptions {
   readonly interval?: number;
   /** Nanoseconds to wait for the last replies. */
   readonly timeout?: number;
-  /** Nanoseconds to wait for the guest to come up, that is, to answer ARP. */
+  /** Nanoseconds to wait for a guest that takes frames to answer ARP. */
   readonly startTimeout?: number;
   /** Whether the guest is kept from answering, as by a debugger: it has all the time then. */
   readonly held?: () => boolean;
@@ -115,16 +117,20 @@ export class Pinger {
   }
 
   #resolve(): void {
-    const { network, clock, target } = this.#options;
+    const { network, clock, target, startTimeout } = this.#options;
     const now = clock.now();
+    // A request that still waits for the guest's first buffers: there is no driver yet.
+    const booting = network.pending > 0;
+    if (booting && now < this.#startedAt + BOOTING_FACTOR * startTimeout) {
+      this.#giveUpStarting = nanos(now + startTimeout);
+    }
     if (now >= this.#giveUpStarting) {
       this.#fail();
       return;
     }
     // First, since the answer may come from within the request.
     this.#alarm.set(nanos(Math.min(now + ARP_INTERVAL, this.#giveUpStarting)));
-    // A request that still waits for the guest's first buffers will do.
-    if (network.pending === 0) network.requestNeighbour(target);
+    if (!booting) network.requestNeighbour(target);
   }
 
   #fail(): void {

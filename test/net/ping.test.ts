@@ -101,6 +101,16 @@ describe("ping", () => {
     expect(results).toEqual([{ sent: 1, received: 0 }]);
   });
 
+  it("waits longer for a guest that has no driver yet", () => {
+    const { clock, guest, results, pinger } = pinging({ startTimeout: 2 * SECOND });
+    guest.room = 0;
+    pinger.start();
+    clock.advance(6.5 * SECOND);
+    expect(results).toEqual([]);
+    clock.advance(SECOND);
+    expect(results).toEqual([{ sent: 1, received: 0 }]);
+  });
+
   it("gives a guest that is held all the time, before it is up and after", () => {
     let held = true;
     const { clock, guest, results, pinger } = pinging({ held: () => held });

@@ -53,9 +53,10 @@ const KEYBOARD_BUFFER_END = 0x3e;
 
 export const EBDA_SEGMENT = CONVENTIONAL_END >> 4;
 
-/** Equipment word: coprocessor, 80×25 colour text, and how many serial ports and floppies. */
+/** Equipment word: coprocessor, mouse, 80×25 colour text, and how many serial ports and floppies. */
 const HAS_FLOPPY = 1 << 0;
 const HAS_FPU = 1 << 1;
+const HAS_POINTING_DEVICE = 1 << 2;
 const COLOUR_80 = 2 << 4;
 const FLOPPIES_SHIFT = 6;
 const SERIAL_PORTS_SHIFT = 9;
@@ -103,6 +104,7 @@ export class BiosDataArea {
     const { floppies } = machine;
     const equipment =
       HAS_FPU |
+      HAS_POINTING_DEVICE |
       COLOUR_80 |
       (1 << SERIAL_PORTS_SHIFT) |
       (floppies > 0 ? HAS_FLOPPY | ((floppies - 1) << FLOPPIES_SHIFT) : 0);

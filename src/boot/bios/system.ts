@@ -9,6 +9,7 @@ import { EXTENDED_START, memoryMap } from "../memory-map.ts";
 import { type BiosCall, linear, POLL, type Service, WAIT } from "./call.ts";
 import { EBDA_SEGMENT } from "./data-area.ts";
 import type { BiosEnvironment } from "./environment.ts";
+import { PointingDevice } from "./pointing-device.ts";
 import { CONFIGURATION_POINTER } from "./rom.ts";
 
 const UNSUPPORTED = 0x86;
@@ -34,6 +35,7 @@ const MOVE_FAILED = 2;
 
 export class SystemServices {
   readonly #env: BiosEnvironment;
+  readonly #pointingDevice = new PointingDevice();
   /** Until when AH=86h waits. */
   #until = Number.POSITIVE_INFINITY;
   #waiting = false;
@@ -69,6 +71,9 @@ export class SystemServices {
       case 0xc1:
         call.es = EBDA_SEGMENT;
         call.carry = false;
+        break;
+      case 0xc2:
+        this.#pointingDevice.service(call);
         break;
       case 0xe8:
         this.#memorySize(call);

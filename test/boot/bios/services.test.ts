@@ -379,8 +379,8 @@ describe("INT 1Ah and INT 08h, time", () => {
 });
 
 describe("the other services", () => {
-  it("names equipment: a coprocessor, a colour screen, a serial port, no printer", () => {
-    expect(rig.int(0x11, {}).get("ax")).toBe(0x0222);
+  it("names equipment: a coprocessor, a mouse, a colour screen, a serial port, no printer", () => {
+    expect(rig.int(0x11, {}).get("ax")).toBe(0x0226);
     expect(rig.int(0x17, { ah: 0, dx: 0 }).get("ah")).toBe(1);
   });
 

@@ -36,8 +36,8 @@ export interface IdeWiring {
 }
 
 /**
- * @param others the machine's disks besides the image. Beside an image that is a disk they are at the
- *   places that are left, as in a PC: its drivers may know no virtio
+ * @param others the machine's disks besides the image. Beside an image of a medium they are at the places
+ *   that are left, as in a PC: what is on it may know no virtio
  * @returns `undefined` when there is nothing to be at it: the ports are there all the same
  */
 export function ide(
@@ -45,10 +45,15 @@ export function ide(
   others: readonly BlockBackend[],
   wiring: IdeWiring,
 ): PciFunction | undefined {
-  const { disk, cd } = media;
-  const [second, third, fourth] = disk === undefined ? [] : others.map((one) => new AtaDisk(one));
-  const primary = channel(disk && new AtaDisk(disk), second, PRIMARY, wiring);
-  const secondary = channel(cd ? new AtapiDrive(cd) : third, fourth, SECONDARY, wiring);
+  const { disk, cd, floppy } = media;
+  const isMedium = (disk ?? cd ?? floppy) !== undefined;
+  const [first, second, third, fourth] = [disk, ...(isMedium ? others : [])]
+    .filter((one) => one !== undefined)
+    .map((one) => new AtaDisk(one));
+  const primary = channel(first, second, PRIMARY, wiring);
+  const secondary = cd
+    ? channel(new AtapiDrive(cd), third, SECONDARY, wiring)
+    : channel(third, fourth, SECONDARY, wiring);
   if (primary === undefined && secondary === undefined) return undefined;
   return ideController({ channels: [primary, secondary], ...wiring });
 }

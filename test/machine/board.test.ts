@@ -243,13 +243,13 @@ describe("the image as a disk and as a CD", () => {
   const SLOT = 1;
   const FUNCTION = 1;
 
-  const start = (media: ImageMedia): FakePciHost => {
-    rig = new Rig(media);
+  const start = (media: ImageMedia, hasDisk = true): FakePciHost => {
+    rig = new Rig(media, hasDisk);
     return new FakePciHost(rig.board.ports);
   };
 
   it("are at the AT's channels, of which the controller decodes those that have something", () => {
-    const pci = start({ cd: image });
+    const pci = start({ cd: image }, false);
     expect(pci.read(SLOT, 0x00, 4, FUNCTION)).toBe(0x7010_8086);
     expect(pci.read(SLOT, 0x08, 4, FUNCTION) >>> 8).toBe(0x01_01_80);
     expect([0x40, 0x42].map((at) => pci.read(SLOT, at, 2, FUNCTION))).toEqual([0, 0x8000]);
@@ -267,7 +267,7 @@ describe("the image as a disk and as a CD", () => {
   });
 
   it("are a floppy in the first drive, which the clock's memory tells of", () => {
-    start({ floppy: new FakeDisk(2880) });
+    start({ floppy: new FakeDisk(2880) }, false);
     const cmos = (at: number): number => {
       rig.write(0x70, at);
       return rig.read(0x71);
@@ -284,7 +284,7 @@ describe("the image as a disk and as a CD", () => {
     expect([rig.read(0x3f4), cmos(0x10), cmos(0x14) & 1]).toEqual([0xff, 0, 0]);
   });
 
-  it("leave room for the other disks, beside an image that is a disk", () => {
+  it("leave room for the other disks", () => {
     const sectorOf = (deviceHead: number): number | undefined => {
       rig.write(0x1f6, deviceHead);
       for (const [port, value] of [0, 1, 0, 0, 0].entries()) rig.write(0x1f1 + port, value);
@@ -295,7 +295,12 @@ describe("the image as a disk and as a CD", () => {
     start({ disk: image });
     rig.disk.bytes.fill(0xa5);
     expect([0xe0, 0xf0].map(sectorOf)).toEqual([0x5a5a, 0xa5a5]);
-    start({ cd: image });
+    for (const media of [{ cd: image }, { floppy: new FakeDisk(2880) }]) {
+      start(media);
+      rig.disk.bytes.fill(0xa5);
+      expect([0xe0, 0xf0].map(sectorOf)).toEqual([0xa5a5, undefined]);
+    }
+    start({});
     expect([0xe0, 0xf0].map(sectorOf)).toEqual([undefined, undefined]);
   });
 

@@ -30,18 +30,19 @@ export class Rig {
   interrupts = 0;
   readonly board: Board;
 
-  constructor(media: ImageMedia = {}) {
-    this.board = this.#board(media);
+  /** @param hasDisk whether there is a disk besides the image */
+  constructor(media: ImageMedia = {}, hasDisk = true) {
+    this.board = this.#board(media, hasDisk);
   }
 
-  readonly #board = (media: ImageMedia) =>
+  readonly #board = (media: ImageMedia, hasDisk: boolean) =>
     new Board({
       media,
       memory: this.memory,
       clock: this.clock,
       console: this.console,
       nets: [{ backend: this.link, mac: MAC }],
-      blocks: [{ backend: this.disk, id: "disk" }],
+      blocks: hasDisk ? [{ backend: this.disk, id: "disk" }] : [],
       report: (error) => this.reports.push(error),
       onEnd: (outcome) => this.ends.push(outcome),
       onReset: () => this.resets++,

@@ -120,6 +120,7 @@ class PcPlan implements GuestPlan {
       disk: image?.kind === "disk" ? image.disk : undefined,
       floppy: image?.kind === "floppy" ? image.disk : undefined,
       cd: isIso9660(source) ? discOf(source) : undefined,
+      isKernel: this.manifest === undefined && identify(source).kind === "multiboot",
     };
   }
 

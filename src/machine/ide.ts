@@ -27,6 +27,8 @@ export interface ImageMedia {
   readonly cd?: Disc | undefined;
   /** At the floppy disk controller. */
   readonly floppy?: BlockBackend | undefined;
+  /** Nothing of these but a kernel, of which nothing is known. */
+  readonly isKernel?: boolean;
 }
 
 export interface IdeWiring {
@@ -36,8 +38,8 @@ export interface IdeWiring {
 }
 
 /**
- * @param others the machine's disks besides the image. Beside an image of a medium they are at the places
- *   that are left, as in a PC: what is on it may know no virtio
+ * @param others the machine's disks besides the image. If there is an image of a medium or a kernel they are
+ *   at the places that are left, as in a PC: it may know no virtio
  * @returns `undefined` when there is nothing to be at it: the ports are there all the same
  */
 export function ide(
@@ -45,9 +47,9 @@ export function ide(
   others: readonly BlockBackend[],
   wiring: IdeWiring,
 ): PciFunction | undefined {
-  const { disk, cd, floppy } = media;
-  const isMedium = (disk ?? cd ?? floppy) !== undefined;
-  const [first, second, third, fourth] = [disk, ...(isMedium ? others : [])]
+  const { disk, cd, floppy, isKernel = false } = media;
+  const wanted = isKernel || (disk ?? cd ?? floppy) !== undefined;
+  const [first, second, third, fourth] = [disk, ...(wanted ? others : [])]
     .filter((one) => one !== undefined)
     .map((one) => new AtaDisk(one));
   const primary = channel(first, second, PRIMARY, wiring);

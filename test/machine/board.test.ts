@@ -295,7 +295,7 @@ describe("the image as a disk and as a CD", () => {
     start({ disk: image });
     rig.disk.bytes.fill(0xa5);
     expect([0xe0, 0xf0].map(sectorOf)).toEqual([0x5a5a, 0xa5a5]);
-    for (const media of [{ cd: image }, { floppy: new FakeDisk(2880) }]) {
+    for (const media of [{ cd: image }, { floppy: new FakeDisk(2880) }, { isKernel: true }]) {
       start(media);
       rig.disk.bytes.fill(0xa5);
       expect([0xe0, 0xf0].map(sectorOf)).toEqual([0xa5a5, undefined]);

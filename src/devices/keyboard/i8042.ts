@@ -42,9 +42,11 @@ const WRITE_KEYBOARD_BUFFER = 0xd2;
 const WRITE_AUX_BUFFER = 0xd3;
 const WRITE_AUX = 0xd4;
 
+type Speaker = "controller" | "keyboard" | "mouse";
+
 interface OutputByte {
   readonly value: number;
-  readonly from: "controller" | "keyboard" | "mouse";
+  readonly from: Speaker;
   /** Whether a device said it because it was asked. */
   readonly isAnswer?: boolean;
 }
@@ -277,7 +279,7 @@ export class I8042 implements Resettable {
     if ((value & OUTPUT_NOT_RESET) === 0) this.#onReset();
   }
 
-  #answer(value: number, from: OutputByte["from"] = "controller"): void {
+  #answer(value: number, from: Speaker = "controller"): void {
     if (this.#answers.length >= MAX_ANSWERS) return;
     this.#answers.push({ value, from });
     this.#fill();
@@ -287,7 +289,7 @@ export class I8042 implements Resettable {
    * A device is sent the next byte. Its answer to the one before takes milliseconds in a PC, so that drivers
    * that do not wait for it do not meet it later.
    */
-  #dropAnswer(from: OutputByte["from"]): void {
+  #dropAnswer(from: Speaker): void {
     if (!this.#full || this.#output.from !== from || this.#output.isAnswer !== true) return;
     this.#full = false;
     this.#lowerLines();

@@ -9,7 +9,7 @@ import {
   QUIETLY_DONE,
   type Step,
 } from "./ata-device.ts";
-import { IdentifyBlock, isPioMode, multiwordDmaMode } from "./identify.ts";
+import { IdentifyBlock, isPioMode, multiwordDmaMode, REVERTING } from "./identify.ts";
 import { ERROR, REGISTER, type TaskFile } from "./task-file.ts";
 
 const SECTOR_SIZE = 512;
@@ -71,6 +71,7 @@ const FEATURE = {
 const FEATURES_WITHOUT_EFFECT: ReadonlySet<number> = new Set([
   ...[FEATURE.WRITE_CACHE_ON, FEATURE.WRITE_CACHE_OFF],
   ...[FEATURE.LOOK_AHEAD_ON, FEATURE.LOOK_AHEAD_OFF],
+  ...REVERTING,
 ]);
 
 /** CHECK POWER MODE's answer: active. */

@@ -2,7 +2,7 @@ import { GuestError, HostError } from "../../core/errors.ts";
 import { ABORTED, type AtaDevice, DONE, failed, QUIETLY_DONE, type Step } from "./ata-device.ts";
 import { CdCommands, type Disc, type Sense } from "./cd-commands.ts";
 import { CD_SECTOR_SIZE } from "./cd-replies.ts";
-import { IdentifyBlock, isPioMode, multiwordDmaMode } from "./identify.ts";
+import { IdentifyBlock, isPioMode, multiwordDmaMode, REVERTING } from "./identify.ts";
 import { ERROR, type TaskFile } from "./task-file.ts";
 
 /** LBA mid and high by which a device of the PACKET feature set is known. */
@@ -79,6 +79,7 @@ export class AtapiDrive implements AtaDevice {
   }
 
   #setFeatures(task: TaskFile): Step {
+    if (REVERTING.has(task.features)) return DONE;
     if (task.features !== SET_TRANSFER_MODE) return ABORTED;
     const dmaMode = multiwordDmaMode(task.count);
     if (dmaMode === undefined && !isPioMode(task.count)) return ABORTED;

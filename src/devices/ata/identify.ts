@@ -14,6 +14,12 @@ export function multiwordDmaMode(transferMode: number): number | undefined {
   return multiword && mode <= HIGHEST_MULTIWORD_DMA ? mode : undefined;
 }
 
+/**
+ * Subcommands of SET FEATURES (ATA/ATAPI-6 §8.46): whether a software reset takes settings back to
+ * what they were at power-on. None of them shows to the guest.
+ */
+export const REVERTING: ReadonlySet<number> = new Set([0x66, 0xcc]);
+
 /** Whether a transfer mode is one of PIO's, 0 to 4, or its default. */
 export const isPioMode = (transferMode: number): boolean =>
   transferMode <= 1 || (transferMode >= 8 && transferMode <= 12);

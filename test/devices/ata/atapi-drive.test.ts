@@ -78,6 +78,17 @@ describe("the ATA side", () => {
     rig.command(0xa1);
     expect(rig.readData(512)[2 * 63 + 1]).toBe(4);
   });
+
+  it("may be told what a software reset is to leave", () => {
+    for (const [features, status] of [
+      [0xcc, STATUS.ready],
+      [0x66, STATUS.ready],
+      [0x67, STATUS.failed],
+    ] as const) {
+      rig.command(0xef, { features });
+      expect(rig.status).toBe(status);
+    }
+  });
 });
 
 describe("packets", () => {

@@ -42,11 +42,19 @@ function attempt(what: string, onFailure: "warn" | "fail", check: () => string |
   }
 }
 
-const host = (): Finding => ({
-  what: "host",
-  state: process.platform === "linux" && process.arch === "x64" ? "ok" : "warn",
-  details: `${process.platform} ${process.arch}, Node ${process.versions.node}, ${availableParallelism()} processors`,
-});
+/** With V8 from this version on large programs are quicker by emu (docs/performance.md). */
+const QUICKER_NODE = 24;
+
+function host(): Finding {
+  const { platform, arch, versions } = process;
+  const isQuick = Number.parseInt(versions.node, 10) >= QUICKER_NODE;
+  const advice = isQuick ? "" : ` (with ${QUICKER_NODE} or later long runs by emu are quicker)`;
+  return {
+    what: "host",
+    state: platform === "linux" && arch === "x64" ? "ok" : "warn",
+    details: `${platform} ${arch}, Node ${versions.node}${advice}, ${availableParallelism()} processors`,
+  };
+}
 
 const addon = (): Finding =>
   attempt("addon", "warn", () => {

@@ -67,6 +67,9 @@ describe.skipIf(missing("kvm"))("doctor", () => {
   it("finds that everything works where tests run", async () => {
     const ended = await run(["doctor"]);
     expect(ended).toMatchObject({ status: 0, stderr: "" });
+    expect(ended.stdout).toMatch(
+      /^ok +host +linux x64, Node [\d.]+( \(with [^)]+\))?, \d+ processors$/m,
+    );
     expect(ended.stdout).toMatch(/^ok +addon/m);
     expect(ended.stdout).toMatch(/^(ok|warn) +kvm +\/dev\/kvm works/m);
     expect(ended.stdout).toMatch(/^ok +auto +runs guests with --accel (kvm|emu): /m);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #define COM1 0x3f8
+#define LINE_STATUS 5
+#define TRANSMITTER_EMPTY 0x20
 #define PIT_HZ 1193182u
 #define APIC_BASE_MSR 0x1b
 #define APIC_BASE_ENABLE 0x800
@@ -103,8 +105,12 @@ static void route(uint8_t pin, uint32_t entry)
 
 static void print(const char *text)
 {
-    for (; *text != '\0'; text++)
+    for (; *text != '\0'; text++) {
+        /* QEMU loses what is written while nobody reads its output. */
+        while ((in8(COM1 + LINE_STATUS) & TRANSMITTER_EMPTY) == 0)
+            ;
         out8(COM1, (uint8_t)*text);
+    }
 }
 
 static void show(const char *name, uint64_t value)

@@ -123,8 +123,12 @@ export class Mmu extends Mappings {
     const rest =
       first < source.length ? this.translate(this.#after(linear, first), "write", user) : 0;
     this.#accessed(linear, source.length, true);
-    this.#writePhysical(address, source.subarray(0, first));
+    // What devices are to take comes before RAM: until they have, the instruction is executed again, and
+    // has to find what it read.
+    const isRam = this.memory.allows("write", address, first);
+    if (!isRam) this.#writePhysical(address, source.subarray(0, first));
     if (first < source.length) this.#writePhysical(rest, source.subarray(first));
+    if (isRam) this.#writePhysical(address, source.subarray(0, first));
   }
 
   /**

@@ -63,6 +63,24 @@ describe("memory accesses", () => {
     expect(guest.ram.getUint8(0x20_1000)).toBe(0x30);
   });
 
+  it.each([
+    ["before", 0x20_0ffe, 0x7ffe],
+    ["behind", 0x20_1ffe, 0x20_2000],
+  ])("leave RAM as it is until a device %s has taken its part", (_, linear, inRam) => {
+    const guest = new Guest().longMode();
+    smallPages(guest);
+    guest.setU64(PAGE_TABLE + 8, 0xfee0_0007);
+    guest.setU16(inRam, 0x1111);
+    const write = () => guest.mmu.write(linear, 4, 0x2222_2222);
+    expect(write).toThrow(MmioNeeded);
+    expect(guest.ram.getUint16(inRam, true)).toBe(0x1111);
+    const address = 0xfee0_0000 + (linear === 0x20_0ffe ? 0 : 0xffe);
+    guest.mmu.mmio.complete({ address, size: 2, write: true, value: 0x2222n }, 0x2222n);
+    guest.mmu.mmio.rewind();
+    write();
+    expect(guest.ram.getUint16(inRam, true)).toBe(0x2222);
+  });
+
   it("ask for what is not RAM, and take the answers from the log when executed again", () => {
     const guest = new Guest().protectedMode();
     const instruction = () => {

@@ -58,7 +58,7 @@ export class Ps2Mouse implements Resettable {
 
   /** A byte from the controller. @returns the answer */
   send(byte: number): readonly number[] {
-    if (byte === RESEND) return this.#last;
+    if (byte === RESEND && !this.#echoes) return this.#last;
     const answer = this.#answer(byte);
     this.#last = answer;
     return answer;

@@ -140,11 +140,11 @@ describe("keyboard controller", () => {
   });
 
   it("lets the mouse echo while that is wanted", () => {
-    const said = [0xee, 0xf4, 0xec, 0xf4].flatMap((byte) => {
+    const said = [0xee, 0xf4, 0xfe, 0xec, 0xf4].flatMap((byte) => {
       sendMouse(byte);
       return answers();
     });
-    expect(said).toEqual([0xfa, 0xf4, 0xfa, 0xfa]);
+    expect(said).toEqual([0xfa, 0xf4, 0xfe, 0xfa, 0xfa]);
   });
 
   it("interrupts for the mouse if that is wanted, on a line of its own", () => {

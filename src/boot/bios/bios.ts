@@ -82,6 +82,7 @@ export class Bios {
   readonly #services: ReadonlyMap<number, Service>;
   readonly #video: Video;
   readonly #time: Time;
+  readonly #system: SystemServices;
 
   constructor(options: BiosOptions) {
     const env = { ...options, data: new BiosDataArea(options.memory) };
@@ -89,6 +90,7 @@ export class Bios {
     this.#cd = options.cd;
     this.#video = new Video(env);
     this.#time = new Time(env);
+    this.#system = new SystemServices(env);
     const keyboard = new Keyboard(env);
     this.#services = new Map<number, Service>([
       [
@@ -106,7 +108,7 @@ export class Bios {
       [0x12, memorySize(env)],
       [0x13, new Disk(env, options.cd).service],
       [0x14, serial(env)],
-      [0x15, new SystemServices(env).service],
+      [0x15, this.#system.service],
       [0x16, keyboard.service],
       [0x17, printer],
       [0x18, (call) => this.#noBootDevice(call)],
@@ -191,6 +193,7 @@ export class Bios {
   }
 
   #initialiseData(): void {
+    this.#system.reset();
     const { data, drives } = this.#env;
     const count = (kind: Drive["kind"]): number =>
       drives.filter((drive) => drive.kind === kind).length;

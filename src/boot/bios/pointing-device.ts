@@ -4,6 +4,7 @@
  * that they want called is never called.
  */
 
+import type { Resettable } from "../../core/device.ts";
 import type { BiosCall } from "./call.ts";
 
 const INVALID_FUNCTION = 1;
@@ -21,9 +22,14 @@ const MAX_RESOLUTION = 3;
 const STATUS = { ENABLED: 1 << 5, SCALING_2: 1 << 4 } as const;
 const DEFAULTS = { status: 0, rate: 5, resolution: 2 } as const;
 
-export class PointingDevice {
+export class PointingDevice implements Resettable {
   #settings: Record<keyof typeof DEFAULTS, number> = { ...DEFAULTS };
   #hasRoutine = false;
+
+  reset(): void {
+    this.#settings = { ...DEFAULTS };
+    this.#hasRoutine = false;
+  }
 
   readonly service = (call: BiosCall): void => {
     const failure = this.#run(call, call.get("bh"));

@@ -4,6 +4,7 @@
  * function".
  */
 
+import type { Resettable } from "../../core/device.ts";
 import { gpa, KIB, MIB, MICROSECOND, MILLISECOND, nanos } from "../../core/units.ts";
 import { EXTENDED_START, memoryMap } from "../memory-map.ts";
 import { type BiosCall, linear, POLL, type Service, WAIT } from "./call.ts";
@@ -33,7 +34,7 @@ const MOVE_SOURCE = 0x10;
 const MOVE_DESTINATION = 0x18;
 const MOVE_FAILED = 2;
 
-export class SystemServices {
+export class SystemServices implements Resettable {
   readonly #env: BiosEnvironment;
   readonly #pointingDevice = new PointingDevice();
   /** Until when AH=86h waits. */
@@ -42,6 +43,12 @@ export class SystemServices {
 
   constructor(env: BiosEnvironment) {
     this.#env = env;
+  }
+
+  /** The guest that waited, and wanted reports of the mouse, is no more. */
+  reset(): void {
+    this.#waiting = false;
+    this.#pointingDevice.reset();
   }
 
   readonly service: Service = (call) => {

@@ -29,6 +29,15 @@ describe("INT 15h AH=C2h, the pointing device", () => {
     expect(rig.int(0x15, { ah: 0xc2, al: 1 }).get("bx")).toBe(0x00aa);
   });
 
+  it("forgets the routine of the guest before", () => {
+    ask(7, 0, { es: 0x1234, bx: 0 });
+    ask(0, 1);
+    rig.registers = rig.bios.start();
+    rig.trap();
+    expect(rig.int(0x15, { ah: 0xc2, al: 6, bh: 0 }).get("bl")).toBe(0);
+    expect(ask(0, 1)).toEqual(["failed", 5]);
+  });
+
   it("refuses what there is not", () => {
     expect(ask(5, 9)).toEqual(["failed", 2]);
     expect(ask(2, 7)).toEqual(["failed", 2]);

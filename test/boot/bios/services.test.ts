@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { cdDrive, floppyDrive, hardDisk } from "../../../src/boot/bios/drive.ts";
 import { OverlayDisk } from "../../../src/boot/bios/overlay-disk.ts";
 import { MemorySource } from "../../../src/boot/byte-source.ts";
-import { gpa, MILLISECOND } from "../../../src/core/units.ts";
+import { gpa, MILLISECOND, SECOND } from "../../../src/core/units.ts";
 import { BiosRig } from "./rig.ts";
 
 let rig: BiosRig;
@@ -247,6 +247,18 @@ describe("INT 15h, system services", () => {
       rig.clock.advance(10 * MILLISECOND),
     );
     expect([call.waited, call.carry]).toEqual([3, false]);
+  });
+
+  it("waits from the beginning after a restart in the middle", () => {
+    const wait = { ah: 0x86, cx: 0, dx: 25_000 };
+    const restarted = () => {
+      throw new Error("restarted");
+    };
+    expect(() => rig.int(0x15, wait, restarted)).toThrow("restarted");
+    rig.clock.advance(SECOND);
+    rig.registers = rig.bios.start();
+    rig.trap();
+    expect(rig.int(0x15, wait, () => rig.clock.advance(10 * MILLISECOND)).waited).toBe(3);
   });
 
   it("opens and closes the A20 gate", () => {

@@ -9,6 +9,8 @@ export class Departure {
   #exit: VmExit | undefined;
   /** The access outside RAM that a device is being asked for. */
   #mmio: MmioAccess | undefined;
+  /** What is then done instead of the instruction, which has asked its port already. */
+  #again: (() => void) | undefined;
 
   get pending(): boolean {
     return this.#exit !== undefined;
@@ -29,6 +31,7 @@ export class Departure {
   forget(): void {
     this.#exit = undefined;
     this.#mmio = undefined;
+    this.#again = undefined;
   }
 
   portIn(port: number, bytes: number, deliver: (value: number) => void): void {
@@ -57,28 +60,37 @@ export class Departure {
 
   /**
    * An access outside RAM has its answer: it goes into the log.
-   * @returns whether there was one, so that its instruction has to be executed again
+   * @returns whether its instruction has to be executed again
    */
   completeAccess(log: MmioLog): boolean {
     const access = this.#mmio;
-    if (access === undefined) return false;
+    // Nobody has been asked before the exit has been taken.
+    if (access === undefined || this.pending) return false;
     this.#mmio = undefined;
     const { data } = access.write ? this.exits.mmioWrite : this.exits.mmioRead;
     const answer = new DataView(data.buffer).getBigUint64(0, true);
     const value = access.write ? access.value : BigInt.asUintN(8 * access.size, answer);
     log.complete(access, value);
     log.rewind();
-    return true;
+    const again = this.#again;
+    if (again === undefined) return true;
+    this.#again = undefined;
+    again();
+    if (this.#mmio === undefined) log.clear();
+    return false;
   }
 
-  /** INS has its value; its destination may be a device's memory, which is then to be written. */
+  /**
+   * INS has its value; its destination may be a device's memory, which is then to be written.
+   * @param deliver changes nothing before it writes
+   */
   #deliverInput(value: number, deliver: (value: number) => void): void {
     try {
       deliver(value);
     } catch (error) {
       if (!(error instanceof MmioNeeded)) throw error;
-      this.exits.mmioWrite.set(error);
-      this.#exit = this.exits.mmioWrite;
+      this.access(error);
+      this.#again = () => this.#deliverInput(value, deliver);
     }
   }
 }

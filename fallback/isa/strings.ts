@@ -187,11 +187,10 @@ export const strings: Family = [
     const { segment, offset } = operation.destination;
     context.check(offset, operation.bytes, "write", segment);
     context.outside.portIn(port, operation.bytes, (value) => {
-      const destination = operation.destination;
+      // First: memory that is no RAM leaves the processor once more, and then it is written again.
+      operation.write(operation.destination, BigInt(value));
       operation.advance(RDI);
       if (repeated) operation.count -= 1n;
-      // Last: memory that is no RAM leaves the processor once more.
-      operation.write(destination, BigInt(value));
     });
     // The value comes later: the count is still the one before this element.
     if (repeated && operation.count > 1n) restart(context);

@@ -38,7 +38,7 @@ function start(threshold: number | undefined, ...code: number[]) {
     },
   };
   cpu.connectPorts(access);
-  return { cpu, access, written };
+  return { cpu, ram, access, written };
 }
 
 describe("ports that are connected", () => {
@@ -73,6 +73,30 @@ describe("ports that are connected", () => {
     expect(cpu.run(DEADLINE)).toMatchObject({ kind: "halt" });
     expect(cpu.readRegisters().rax & 0xffn).toBe(0x99n);
     expect(written).toEqual([]);
+  });
+
+  it.each([
+    ["half of which are RAM", 0x1ffe, ["2000: 4433"]],
+    ["of which none is RAM", 0x2ffe, ["2ffe: 2211", "3000: 4433"]],
+  ])("may be read to bytes %s, once", (_, to, asked) => {
+    // mov dx, 0x60; mov di, to; insd; hlt
+    const code = [0xba, LEAVING, 0, 0xbf, to & 0xff, to >> 8, 0x66, 0x6d, 0xf4];
+    const { cpu, ram } = start(undefined, ...code);
+    const denied = { start: 0x2000, end: 0x4000, read: true, write: false, execute: true };
+    cpu.mmu.memory.protect([denied]);
+    const read = cpu.run(DEADLINE);
+    if (read.kind !== "port-read") throw new Error(`${read.kind} is no port-read`);
+    read.complete(0, 0x4433_2211);
+    const writes: string[] = [];
+    let exit = cpu.run(DEADLINE);
+    for (; exit.kind === "mmio-write"; exit = cpu.run(DEADLINE)) {
+      const value = new DataView(exit.data.buffer).getUint16(0, true);
+      writes.push(`${exit.address.toString(16)}: ${value.toString(16)}`);
+    }
+    expect([exit.kind, writes]).toEqual(["halt", asked]);
+    expect(ram.readU16(gpa(0x1ffe))).toBe(to < 0x2000 ? 0x2211 : 0);
+    expect(ram.readU32(gpa(0x2000))).toBe(0);
+    expect(cpu.readRegisters().rdi & 0xffffn).toBe(BigInt(to + 4));
   });
 
   it("are accessed in the middle of a region", () => {

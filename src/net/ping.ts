@@ -58,6 +58,8 @@ export class Pinger {
   readonly #answered = new Set<number>();
   #mac: MacAddress | undefined;
   #giveUpStarting: Nanos = NEVER;
+  /** The same of waiting for a driver. */
+  #giveUpBooting: Nanos = NEVER;
   #startedAt: Nanos;
   #stopListening: () => void = () => {};
   #finished = false;
@@ -77,7 +79,7 @@ export class Pinger {
   }
 
   start(): void {
-    const { network, clock, target, startTimeout } = this.#options;
+    const { network, clock, target } = this.#options;
     this.#stopListening = network.listen({
       neighbour: (address, mac) => {
         if (address === target) this.#onNeighbour(mac);
@@ -89,7 +91,7 @@ export class Pinger {
       },
     });
     this.#startedAt = clock.now();
-    this.#giveUpStarting = nanos(this.#startedAt + startTimeout);
+    this.#allowStarting();
     this.#resolve();
   }
 
@@ -106,14 +108,20 @@ export class Pinger {
   }
 
   #onAlarm(): void {
-    const { clock, held, interval, startTimeout } = this.#options;
+    const { clock, held, interval } = this.#options;
     if (held()) {
-      const now = clock.now();
-      this.#giveUpStarting = nanos(now + startTimeout);
-      this.#alarm.set(nanos(now + interval));
+      this.#allowStarting();
+      this.#alarm.set(nanos(clock.now() + interval));
     } else if (this.#mac === undefined) this.#resolve();
     else if (this.#sentAt.length < this.#options.count) this.#send(this.#mac);
     else this.stop();
+  }
+
+  /** The guest has all of its time from now on. */
+  #allowStarting(): void {
+    const { clock, startTimeout } = this.#options;
+    this.#giveUpStarting = nanos(clock.now() + startTimeout);
+    this.#giveUpBooting = nanos(clock.now() + BOOTING_FACTOR * startTimeout);
   }
 
   #resolve(): void {
@@ -121,9 +129,7 @@ export class Pinger {
     const now = clock.now();
     // A request that still waits for the guest's first buffers: there is no driver yet.
     const booting = network.pending > 0;
-    if (booting && now < this.#startedAt + BOOTING_FACTOR * startTimeout) {
-      this.#giveUpStarting = nanos(now + startTimeout);
-    }
+    if (booting && now < this.#giveUpBooting) this.#giveUpStarting = nanos(now + startTimeout);
     if (now >= this.#giveUpStarting) {
       this.#fail();
       return;

@@ -111,6 +111,20 @@ describe("ping", () => {
     expect(results).toEqual([{ sent: 1, received: 0 }]);
   });
 
+  it("waits so long for one that has no driver yet when a debugger lets it go", () => {
+    let held = true;
+    const options = { startTimeout: 2 * SECOND, held: () => held };
+    const { clock, guest, results, pinger } = pinging(options);
+    guest.room = 0;
+    pinger.start();
+    clock.advance(100 * SECOND);
+    held = false;
+    clock.advance(5.5 * SECOND);
+    expect(results).toEqual([]);
+    clock.advance(3 * SECOND);
+    expect(results).toEqual([{ sent: 1, received: 0 }]);
+  });
+
   it("gives a guest that is held all the time, before it is up and after", () => {
     let held = true;
     const { clock, guest, results, pinger } = pinging({ held: () => held });

@@ -168,11 +168,13 @@ export class Bios {
     const vector = vectorAt(registers.ip);
     const service = vector === undefined ? undefined : this.#services.get(vector);
     if (vector === undefined || service === undefined) return false;
+    const call = new BiosCall(registers, this.#env.memory);
+    if (!call.hasFlags) return false;
     try {
-      const again = service(new BiosCall(registers, this.#env.memory));
+      const again = service(call);
       if (again !== undefined) registers.ip = againOffset(vector, again === WAIT);
     } catch (error) {
-      // Called from another mode, with a stack that is nowhere.
+      // It was given an address that is nowhere.
       if (!(error instanceof GuestError)) throw error;
       return false;
     }

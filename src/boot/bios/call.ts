@@ -96,6 +96,11 @@ export class BiosCall {
     this.carry = true;
   }
 
+  /** Whether there are flags: not where it is called from another mode, with a stack that is nowhere. */
+  get hasFlags(): boolean {
+    return this.memory.contains(this.#flagsAddress, 2);
+  }
+
   get #flagsAddress(): Gpa {
     const { registers } = this;
     return gpa(registers.base("ss") + ((registers.general("rsp") + 4) & 0xffff));

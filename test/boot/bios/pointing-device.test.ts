@@ -1,4 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { ROM_SEGMENT } from "../../../src/boot/bios/rom.ts";
+import { realModeState } from "../../../src/boot/entry-state.ts";
+import { CopiedRegisters } from "../../../src/core/register-access.ts";
+import { gpa } from "../../../src/core/units.ts";
 import { BiosRig } from "./rig.ts";
 
 describe("INT 15h AH=C2h, the pointing device", () => {
@@ -36,6 +40,18 @@ describe("INT 15h AH=C2h, the pointing device", () => {
     rig.trap();
     expect(rig.int(0x15, { ah: 0xc2, al: 6, bh: 0 }).get("bl")).toBe(0);
     expect(ask(0, 1)).toEqual(["failed", 5]);
+  });
+
+  it("changes no register of a caller whose stack is nowhere", () => {
+    const { ss, ...others } = rig.registers;
+    const all = {
+      ...{ ...others, ss: { ...ss, base: 0xf000_0000n } },
+      ...{ rip: BigInt(rig.memory.readU16(gpa(4 * 0x15)) + 3), rax: 0xc201n, rbx: 0x1234n },
+    };
+    all.cs = realModeState(ROM_SEGMENT, 0).cs;
+    const registerAccess = new CopiedRegisters(all);
+    rig.bios.trap({ registerAccess, readRegisters: () => all, writeRegisters: () => {} });
+    expect([all.rax, all.rbx]).toEqual([0xc201n, 0x1234n]);
   });
 
   it("refuses what there is not", () => {

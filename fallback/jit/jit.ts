@@ -317,7 +317,8 @@ export class Jit {
     const isHot = exits >= HOT_EXITS && !wide.has(place);
     if (isHot) wide.add(place);
     const jump = this.#jumps.learn(record, target, exits);
-    if (isHot || (jump !== undefined && this.#gains(region, jump))) this.#remake(region);
+    const gains = jump !== undefined && this.#gains(region, jump);
+    if (isHot || gains) this.#remake(region);
   }
 
   /** Whether more targets of a jump would be in the region if it were made again. */

@@ -1,4 +1,13 @@
 import type { Resettable } from "../../core/device.ts";
+import {
+  ACKNOWLEDGE,
+  DISABLE,
+  ENABLE,
+  RESEND,
+  RESET,
+  SELF_TEST_PASSED,
+  SET_DEFAULTS,
+} from "./ps2.ts";
 import { scanCodesOf } from "./scan-codes.ts";
 
 /** Commands (IBM PS/2 Hardware Interface Technical Reference, "Keyboard (101- and 102-Key)"). */
@@ -7,14 +16,7 @@ const ECHO = 0xee;
 const SELECT_SCAN_CODES = 0xf0;
 const READ_ID = 0xf2;
 const SET_TYPEMATIC = 0xf3;
-const ENABLE = 0xf4;
-const DISABLE = 0xf5;
-const SET_DEFAULTS = 0xf6;
-const RESEND = 0xfe;
-const RESET = 0xff;
 
-const ACKNOWLEDGE = 0xfa;
-const SELF_TEST_PASSED = 0xaa;
 /** The second byte as the controller translates it: what all systems since the AT see. */
 const ID = [0xab, 0x41] as const;
 const TRANSLATED_SET_2 = 0x41;

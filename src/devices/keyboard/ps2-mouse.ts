@@ -1,4 +1,13 @@
 import type { Resettable } from "../../core/device.ts";
+import {
+  ACKNOWLEDGE,
+  DISABLE,
+  ENABLE,
+  RESEND,
+  RESET,
+  SELF_TEST_PASSED,
+  SET_DEFAULTS,
+} from "./ps2.ts";
 
 /** Commands (IBM PS/2 Hardware Interface Technical Reference, "Auxiliary Device: Mouse"). */
 const SET_SCALING_1 = 0xe6;
@@ -12,14 +21,7 @@ const SET_WRAP_MODE = 0xee;
 const SET_REMOTE_MODE = 0xf0;
 const READ_DEVICE_TYPE = 0xf2;
 const SET_SAMPLING_RATE = 0xf3;
-const ENABLE = 0xf4;
-const DISABLE = 0xf5;
-const SET_DEFAULTS = 0xf6;
-const RESEND = 0xfe;
-const RESET = 0xff;
 
-const ACKNOWLEDGE = 0xfa;
-const SELF_TEST_PASSED = 0xaa;
 const DEVICE_TYPE = 0x00;
 
 /** The first byte of STATUS REQUEST's answer. */

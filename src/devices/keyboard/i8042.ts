@@ -91,6 +91,7 @@ export class I8042 implements Resettable {
   /**
    * @param onReset the CPU's reset line was pulsed
    * @param irq the keyboard's interrupt
+   * @param mouseIrq the mouse's
    */
   constructor(options: {
     onReset: () => void;

@@ -1,12 +1,7 @@
 /** Which processor runs the guest: KVM's, or the one written in TypeScript. */
 import type { FallbackCpu } from "../fallback/cpu.ts";
 import type { CheckedCpu } from "../fallback/cross-check/checked-cpu.ts";
-import {
-  createCheckedCpu,
-  createFallbackCpu,
-  type FallbackDescription,
-} from "../fallback/index.ts";
-import type { JitOptions } from "../fallback/jit/jit.ts";
+import { createCheckedCpu } from "../fallback/index.ts";
 import { AssistedCpu } from "./assisted/assisted-cpu.ts";
 import { leavesToKvm } from "./assisted/leaves.ts";
 import { type Clock, CountedClock } from "./core/clock.ts";
@@ -15,6 +10,12 @@ import { HostError } from "./core/errors.ts";
 import { splitMix64 } from "./core/split-mix.ts";
 import type { TranslationStore } from "./core/translations.ts";
 import { MIB, MICROSECOND } from "./core/units.ts";
+import {
+  createEmulatedCpu,
+  type EmulatedCpuDescription,
+  everyMillisecond,
+  JIT_THRESHOLD,
+} from "./emulated-cpu.ts";
 import { loadAddon, optionalAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
@@ -26,11 +27,6 @@ import { allocateMemory, type MachineMemory } from "./machine/memory.ts";
 
 export const ACCELERATORS = ["auto", "kvm", "emu"] as const;
 export type Accelerator = (typeof ACCELERATORS)[number];
-
-/** How often a block of the guest's code is interpreted before it is translated. */
-const JIT_THRESHOLD = 300;
-/** How many instructions hot code executes before: a few milliseconds, as the first region takes. */
-const JIT_PATIENCE = 500_000;
 
 const KVM_DEVICE = "/dev/kvm";
 
@@ -172,38 +168,26 @@ function fallback(request: ProcessorRequest): ChosenProcessor {
 }
 
 /** What depends on whom the processor in TypeScript stands for. */
-type FallbackRole = Pick<FallbackDescription, "timeStamp" | "leaves" | "executed" | "random"> &
-  Pick<ProcessorRequest, "translations">;
+type FallbackRole = Pick<
+  EmulatedCpuDescription,
+  "timeStamp" | "leaves" | "executed" | "random" | "translations"
+>;
 
 function fallbackCpu(
   { memory, clock, timed, jit, profile }: ProcessorRequest,
   waitForEvents: WaitForEvents | undefined,
-  { translations, ...role }: FallbackRole,
+  role: FallbackRole,
 ): FallbackCpu {
-  const { whole, ram, shared } = memory;
-  const cpu = createFallbackCpu({
-    memory: whole,
-    shared,
-    ramSize: ram.size,
-    clock,
-    hostWaits:
-      waitForEvents === undefined ? everyMillisecond() : occasionally(clock, waitForEvents),
-    timed,
+  const hostWaits =
+    waitForEvents === undefined
+      ? everyMillisecond(() => performance.now())
+      : occasionally(clock, waitForEvents);
+  return createEmulatedCpu({
+    ...{ memory, clock, timed, jit, profile, hostWaits },
     keptInterpreter: readInterpreter,
-    profile,
-    jit: jit
-      ? { threshold: JIT_THRESHOLD, patience: JIT_PATIENCE, ...keeping(translations) }
-      : undefined,
     ...role,
   });
-  cpu.mmu.memory.protect(ram.protections);
-  ram.onWrite = (address, length) => cpu.mmu.noticeWrite(address, length);
-  return cpu;
 }
-
-/** Where what the JIT makes comes from and goes to. */
-const keeping = (store: TranslationStore | undefined): Pick<JitOptions, "kept" | "keep"> =>
-  store === undefined ? {} : { kept: store.read(), keep: (made) => store.replace(made) };
 
 function checkedCpu({ memory, timed, profile }: ProcessorRequest, clock: CountedClock): CheckedCpu {
   const { whole, ram, shared } = memory;
@@ -227,16 +211,5 @@ function occasionally(clock: Clock, waitForEvents: WaitForEvents): () => boolean
     if (now - last < ASK_EVERY) return false;
     last = now;
     return waitForEvents(0);
-  };
-}
-
-/** Without the addon nobody knows whether the event loop has work: it gets its turn regularly. */
-function everyMillisecond(): () => boolean {
-  let last = performance.now();
-  return () => {
-    const now = performance.now();
-    if (now - last < 1) return false;
-    last = now;
-    return true;
   };
 }

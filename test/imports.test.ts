@@ -19,9 +19,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   fallback: ["core"],
   debug: ["core", "devices", "boot", "machine", "fallback"],
   assisted: ["core", "kvm", "fallback"],
-  accelerator: ["core", "machine", "kvm", "host", "fallback", "assisted"],
+  "emulated-cpu": ["core", "machine", "fallback"],
+  accelerator: ["core", "machine", "kvm", "host", "fallback", "assisted", "emulated-cpu"],
   debugger: ["core", "machine", "debug", "host"],
-  index: ["core", "devices", "boot", "net", "machine", "host", "accelerator"],
+  index: ["core", "devices", "boot", "machine", "host", "accelerator"],
   cli: ["core", "boot", "net", "machine", "debug", "host", "kvm", "debugger", "index", "node"],
 };
 

@@ -7,7 +7,9 @@ import { ImageFile } from "../host/image-file.ts";
 import { type OutputFile, writeOutput } from "../host/output-files.ts";
 import { TranslationFile } from "../host/translation-file.ts";
 import { type Accelerator, createMachine, type Machine } from "../index.ts";
+import { describeStatistics } from "../machine/describe-statistics.ts";
 import type { Outcome } from "../machine/outcome.ts";
+import { limitedReports } from "../machine/report.ts";
 import type { UserNetwork } from "../net/user-network.ts";
 import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
@@ -21,11 +23,9 @@ import { startPinging } from "./pinging.ts";
 import type { RunOptions } from "./run.ts";
 import { insist, onSignals } from "./signals.ts";
 import { stateHash } from "./state-hash.ts";
-import { describeStatistics } from "./statistics.ts";
 import { type GuestSymbols, openSymbols } from "./symbols.ts";
 import { openTrace } from "./trace.ts";
 
-const MAX_REPORTS = 20;
 /** 2026-01-01T00:00:00Z, in nanoseconds. */
 const DETERMINISTIC_START = 1_767_225_600 * SECOND;
 
@@ -98,7 +98,7 @@ export async function runImage(
         profileFile = connections.profile;
         return connections;
       },
-      report: limited(MAX_REPORTS, (error) => say(error.message)),
+      report: limitedReports(say),
     });
     closers.add(() => machine.cpu.close());
     stop = (reason) => machine.stop(reason);
@@ -128,19 +128,6 @@ export async function runImage(
 /** Where only the processor in TypeScript can do what is asked for, `auto` is that one. */
 const acceleratorFor = ({ accel, trace, perf }: RunOptions): Accelerator =>
   accel === "auto" && (perf !== undefined || trace?.kinds.has("cpu")) ? "emu" : accel;
-
-/** A guest that breaks a device's rules again and again does not flood the terminal. */
-function limited<Argument>(
-  limit: number,
-  report: (argument: Argument) => void,
-): (argument: Argument) => void {
-  let left = limit;
-  return (argument) => {
-    if (left > 0) report(argument);
-    if (left === 1) say("more reports of this kind are not shown");
-    left = Math.max(0, left - 1);
-  };
-}
 
 function startTimeout({ timeout }: RunOptions, clock: Clock, machine: Machine): void {
   if (timeout === undefined) return;

@@ -7,6 +7,9 @@ const LINE = 80;
 /** What our kernel ends with after an exception, or when the application gives up. */
 const ABORT_STATUS = 255;
 
+/** Of a guest that breaks a device's rules again and again. */
+const MAX_REPORTS = 20;
+
 const wide = (value: bigint): string => value.toString(16).padStart(16, "0");
 
 /** The architectural state as text, in lines of at most 80 characters. */
@@ -69,4 +72,14 @@ export function filled(cells: readonly string[], gap = "  "): string[] {
     else lines[lines.length - 1] = joined;
   }
   return lines;
+}
+
+/** What takes a guest's errors and says no more of them than a user will read. */
+export function limitedReports(say: (line: string) => void): (error: Error) => void {
+  let left = MAX_REPORTS;
+  return ({ message }) => {
+    if (left > 0) say(message);
+    if (left === 1) say("more reports of this kind are not shown");
+    left = Math.max(0, left - 1);
+  };
 }

@@ -1,6 +1,6 @@
 import type { GuestTime } from "../core/cpu.ts";
 import { MICROSECOND, MILLISECOND } from "../core/units.ts";
-import type { Machine } from "../machine/machine.ts";
+import type { Machine } from "./machine.ts";
 
 const milliseconds = (nanoseconds: number): string =>
   `${(nanoseconds / MILLISECOND).toFixed(1)} ms`;

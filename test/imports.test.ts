@@ -23,6 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   accelerator: ["core", "machine", "kvm", "host", "fallback", "assisted", "emulated-cpu"],
   debugger: ["core", "machine", "debug", "host"],
   index: ["core", "devices", "boot", "machine", "host", "accelerator"],
+  web: ["core", "boot", "net", "machine", "debug", "emulated-cpu", "node"],
   cli: ["core", "boot", "net", "machine", "debug", "host", "kvm", "debugger", "index", "node"],
 };
 
@@ -34,9 +35,9 @@ function sources(folder: string): string[] {
   });
 }
 
-const SOURCES = ["src", "fallback"].flatMap((folder) => sources(join(root, folder)));
+const SOURCES = ["src", "fallback", "web"].flatMap((folder) => sources(join(root, folder)));
 
-/** The part of the house that a file belongs to: `fallback`, or a folder or file in `src`. */
+/** The part of the house that a file belongs to: `fallback`, `web`, or a folder or file in `src`. */
 const partOf = (path: string): string =>
   (
     relative(root, path)

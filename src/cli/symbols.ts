@@ -1,7 +1,6 @@
 import type { ByteSource } from "../boot/byte-source.ts";
-import { bootFiles } from "../boot/direct-boot.ts";
-import { GuestError, HostError } from "../core/errors.ts";
-import { SymbolTable } from "../debug/symbols.ts";
+import { HostError } from "../core/errors.ts";
+import { programsOf, SymbolTable } from "../debug/symbols.ts";
 import { ImageFile } from "../host/image-file.ts";
 import type { Closers } from "./closers.ts";
 
@@ -34,14 +33,4 @@ export function openSymbols(
       return table;
     },
   };
-}
-
-/** The files that the image boots; of an image that boots otherwise, itself. */
-function programsOf(image: ByteSource): readonly ByteSource[] {
-  try {
-    return bootFiles(image);
-  } catch (error) {
-    if (error instanceof GuestError) return [image];
-    throw error;
-  }
 }

@@ -1,6 +1,7 @@
 /** Names of the guest's addresses, from ELF symbol tables (System V gABI 4.1, chapter 4). */
 import type { ByteSource } from "../boot/byte-source.ts";
 import { getUint64, viewOf } from "../boot/data-view.ts";
+import { bootFiles } from "../boot/direct-boot.ts";
 import { type ElfFile, type ElfSection, parseElf, readSections } from "../boot/elf.ts";
 import { decodeAscii, printable, untilNul } from "../boot/text.ts";
 import { GuestError } from "../core/errors.ts";
@@ -168,4 +169,14 @@ function arrange(symbols: readonly FileSymbol[]): FileSymbol[] {
     return a.rank - b.rank;
   });
   return sorted.filter(({ address }, i) => address !== sorted[i - 1]?.address);
+}
+
+/** The files of an image that may have symbols: those that it boots; of one that boots otherwise, itself. */
+export function programsOf(image: ByteSource): readonly ByteSource[] {
+  try {
+    return bootFiles(image);
+  } catch (error) {
+    if (error instanceof GuestError) return [image];
+    throw error;
+  }
 }

@@ -5,6 +5,7 @@ import { optionalAddon } from "../../src/host/addon.ts";
 
 /** Statically linked: it is to run where there is nothing else. */
 export const BUSYBOX = "/bin/busybox";
+export const CHROMIUM = "/usr/bin/chromium";
 export const MEMTEST = "/boot/memtest86+x64.bin";
 
 /** The kernel of Linux that is installed, or was put where that would be. */
@@ -41,6 +42,7 @@ const REQUIREMENTS = {
   python3: () => runs("python3", "--version"),
   grub: () => runs("grub-mkrescue", "--version") && existsSync("/usr/lib/grub/i386-pc"),
   linux: () => linuxKernel() !== undefined && staticBusybox(),
+  chromium: () => usable(CHROMIUM, constants.X_OK),
   memtest: () => existsSync(MEMTEST),
 } as const;
 

@@ -1,0 +1,2 @@
+/** What the bundler makes a style sheet of. */
+declare module "*.css";

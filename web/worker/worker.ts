@@ -1,0 +1,57 @@
+/** Runs one guest for the page: a page ends it by ending the worker, and starts another one. */
+
+import { Bug, GuestError, HostError } from "../../src/core/errors.ts";
+import type { Guest, ToPage, ToWorker } from "../messages.ts";
+import { GuestRun, type Interpreters } from "./guest-run.ts";
+
+const send = (message: ToPage): void => self.postMessage(message);
+
+/** What the build has made, beside this file. */
+async function loadInterpreters(): Promise<Interpreters> {
+  const [plain, inline] = await Promise.all(
+    ["interpreter.wasm", "interpreter-inline.wasm"].map(async (name) => {
+      const response = await fetch(new URL(name, self.location.href));
+      if (!response.ok) throw new HostError(`cannot load ${name} (${response.status})`);
+      return new Uint8Array(await response.arrayBuffer());
+    }),
+  );
+  return (isInline) => (isInline ? inline : plain) as Uint8Array<ArrayBuffer>;
+}
+
+let run: GuestRun | undefined;
+
+async function start(guest: Guest): Promise<void> {
+  try {
+    run = new GuestRun(guest, await loadInterpreters(), send);
+    await run.run();
+  } catch (error) {
+    send({ kind: "notice", line: explanation(error) });
+    send({ kind: "ended", how: "did not run", statistics: [] });
+  }
+}
+
+function explanation(error: unknown): string {
+  if (error instanceof GuestError || error instanceof HostError) return error.message;
+  const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return `${error instanceof Bug ? "assertion failed" : "internal error"}, please report it: ${details}`;
+}
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  switch (data.kind) {
+    case "start":
+      void start(data.guest);
+      break;
+    case "input":
+      run?.type(data.bytes);
+      break;
+    case "shown":
+      run?.shown(data.count);
+      break;
+    case "ping":
+      run?.ping();
+      break;
+    case "stop":
+      run?.stop();
+      break;
+  }
+};

@@ -6,6 +6,14 @@ import { GuestRun, type Interpreters } from "./guest-run.ts";
 
 const send = (message: ToPage): void => self.postMessage(message);
 
+/** A function that ends by calling itself: the newest that the JIT asks of a browser's WebAssembly. */
+const TAIL_CALL = Uint8Array.of(
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+  ...[0x01, 0x04, 0x01, 0x60, 0x00, 0x00], // one type, without parameters and results
+  ...[0x03, 0x02, 0x01, 0x00], // one function of it
+  ...[0x0a, 0x06, 0x01, 0x04, 0x00, 0x12, 0x00, 0x0b], // return_call 0
+);
+
 /** What the build has made, beside this file. */
 async function loadInterpreters(): Promise<Interpreters> {
   const [plain, inline] = await Promise.all(
@@ -22,6 +30,11 @@ let run: GuestRun | undefined;
 
 async function start(guest: Guest): Promise<void> {
   try {
+    if (!WebAssembly.validate(TAIL_CALL)) {
+      throw new HostError("this browser's WebAssembly has no tail calls", {
+        remedy: "use a newer one",
+      });
+    }
     run = new GuestRun(guest, await loadInterpreters(), send);
     await run.run();
   } catch (error) {

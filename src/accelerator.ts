@@ -193,8 +193,8 @@ function checkedCpu({ memory, timed, profile }: ProcessorRequest, clock: Counted
   const { whole, ram, shared } = memory;
   const cpu = createCheckedCpu({
     ...{ memory: whole, shared, clock, timed, profile },
-    twinMemory: allocateMemory(ram.size / MIB, shared).whole,
-    ramSize: ram.size,
+    twinMemory: allocateMemory(ram.extent / MIB, shared).whole,
+    ramSize: ram.extent,
     keptInterpreter: readInterpreter,
     jit: { threshold: JIT_THRESHOLD },
   });

@@ -26,7 +26,7 @@ export function createEmulatedCpu(description: EmulatedCpuDescription): Fallback
     ...others,
     memory: whole,
     shared,
-    ramSize: ram.size,
+    ramSize: ram.extent,
     jit: jit
       ? { threshold: JIT_THRESHOLD, patience: JIT_PATIENCE, ...keeping(translations) }
       : undefined,

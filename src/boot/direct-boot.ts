@@ -6,6 +6,7 @@
 import type { Registers } from "../core/cpu.ts";
 import { GuestError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
+import type { GraphicsMode } from "./bios/vbe-modes.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { identify, refuse } from "./image.ts";
 import { defaultEntry, MENU_PATHS, readIsoMenu } from "./iso-menu.ts";
@@ -39,6 +40,8 @@ export interface LoadedImage {
   readonly description: string;
   /** To be called before every start, when the firmware's tables are in memory. */
   readonly complete?: () => void;
+  /** The graphics mode that it wants to be started in, if there is a display. */
+  readonly graphics?: GraphicsMode | undefined;
 }
 
 const MAX_MODULES = 256;

@@ -2,6 +2,7 @@
 
 import { KIB } from "../core/units.ts";
 import { alignUp, viewOf } from "./data-view.ts";
+import { describeScreen, type Screen, vbeInformation, vbeSize } from "./framebuffer.ts";
 import { CONVENTIONAL_END, EXTENDED_START, type MemoryMapEntry } from "./memory-map.ts";
 import { encodeUtf8 } from "./text.ts";
 
@@ -11,9 +12,13 @@ const INFO_MODS = 1 << 3;
 const INFO_ELF_SHDR = 1 << 5;
 const INFO_MEM_MAP = 1 << 6;
 const INFO_BOOT_LOADER_NAME = 1 << 9;
+const INFO_VBE = 1 << 11;
+const INFO_FRAMEBUFFER = 1 << 12;
 
-/** Up to and including the framebuffer fields, all absent here. */
+/** Up to and including the framebuffer fields. */
 const INFO_SIZE = 116;
+const FRAMEBUFFER_FIELDS = 88;
+const COLOUR_FIELDS = 110;
 /** The `size` field, which does not count itself, and the 20 bytes that it counts. */
 const MAP_ENTRY_SIZE = 24;
 const MODULE_ENTRY_SIZE = 16;
@@ -42,6 +47,8 @@ export interface InformationContent {
         readonly namesIndex: number;
       }
     | undefined;
+  /** `undefined` where the kernel does not ask for anything. */
+  readonly screen?: Screen | undefined;
 }
 
 /** Bytes that {@link buildInformation} makes of this content; addresses in it do not matter. */
@@ -49,10 +56,11 @@ export function informationSize(
   commandLine: string,
   moduleCommandLines: readonly string[],
   mapEntries: number,
+  screen?: Screen,
 ): number {
   const strings = [commandLine, BOOT_LOADER_NAME, ...moduleCommandLines];
   const stringBytes = strings.reduce((sum, text) => sum + encodeUtf8(text).length + 1, 0);
-  return stringsOffset(mapEntries, moduleCommandLines.length) + stringBytes;
+  return stringsOffset(mapEntries, moduleCommandLines.length, screen) + stringBytes;
 }
 
 /**
@@ -60,14 +68,14 @@ export function informationSize(
  * @param address guest physical address it will have
  */
 export function buildInformation(address: number, content: InformationContent): Uint8Array {
-  const { modules, memoryMap, symbols } = content;
+  const { modules, memoryMap, symbols, screen } = content;
   const commandLines = modules.map(({ commandLine }) => commandLine);
-  const size = informationSize(content.commandLine, commandLines, memoryMap.length);
+  const size = informationSize(content.commandLine, commandLines, memoryMap.length, screen);
   const bytes = new Uint8Array(size);
   const view = viewOf(bytes);
   const set = (offset: number, value: number): void => view.setUint32(offset, value, true);
 
-  let nextString = stringsOffset(memoryMap.length, modules.length);
+  let nextString = stringsOffset(memoryMap.length, modules.length, screen);
   const addString = (text: string): number => {
     const start = nextString;
     const encoded = encodeUtf8(text);
@@ -96,6 +104,22 @@ export function buildInformation(address: number, content: InformationContent): 
     set(36, symbols.address);
     set(40, symbols.namesIndex);
   }
+  if (screen !== undefined) {
+    const { fields, colours } = describeScreen(screen);
+    bytes.set(fields, FRAMEBUFFER_FIELDS);
+    bytes.set(colours, COLOUR_FIELDS);
+    flags |= INFO_FRAMEBUFFER;
+    const vbe = vbeOffset(memoryMap.length, modules.length);
+    const blocks = vbeInformation(screen, address + vbe);
+    if (blocks !== undefined) {
+      flags |= INFO_VBE;
+      bytes.set(blocks.controller, vbe);
+      bytes.set(blocks.mode, vbe + blocks.controller.length);
+      set(72, address + vbe);
+      set(76, address + vbe + blocks.controller.length);
+      view.setUint16(80, blocks.number, true);
+    }
+  }
   set(0, flags);
 
   for (const [index, entry] of memoryMap.entries()) {
@@ -116,5 +140,7 @@ export function buildInformation(address: number, content: InformationContent): 
 
 const MAP_OFFSET = alignUp(INFO_SIZE, 8);
 const modulesOffset = (mapEntries: number): number => MAP_OFFSET + mapEntries * MAP_ENTRY_SIZE;
-const stringsOffset = (mapEntries: number, modules: number): number =>
+const vbeOffset = (mapEntries: number, modules: number): number =>
   modulesOffset(mapEntries) + modules * MODULE_ENTRY_SIZE;
+const stringsOffset = (mapEntries: number, modules: number, screen: Screen | undefined): number =>
+  vbeOffset(mapEntries, modules) + (screen === undefined ? 0 : vbeSize(screen));

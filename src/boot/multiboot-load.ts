@@ -4,10 +4,12 @@ import type { Registers } from "../core/cpu.ts";
 import { GuestError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { gpa, hex, PAGE_SIZE } from "../core/units.ts";
+import type { GraphicsMode } from "./bios/vbe-modes.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { alignUp } from "./data-view.ts";
 import { type ElfFile, EM_X86_64, ET_EXEC, isElf, PT_LOAD, parseElf } from "./elf.ts";
 import { flatGdt, multibootEntryState } from "./entry-state.ts";
+import { modeFor, type Screen } from "./framebuffer.ts";
 import { identify, refuse } from "./image.ts";
 import { copyFile, placeLow, writeSegments } from "./loading.ts";
 import { EXTENDED_START, memoryMap } from "./memory-map.ts";
@@ -57,6 +59,7 @@ export function loadMultiboot(request: MultibootRequest): {
   registers: Registers;
   description: string;
   complete?: () => void;
+  graphics: GraphicsMode | undefined;
 } {
   const { kernel, modules, memory, commandLine, fresh } = request;
   const placement = new Placement();
@@ -85,6 +88,11 @@ export function loadMultiboot(request: MultibootRequest): {
   ]
     .filter((part) => part !== "")
     .join(" ");
+  const asked = layout.video;
+  const graphics = asked === undefined || asked === "text" ? undefined : modeFor(asked);
+  const { videoMemory: video } = memory;
+  const screen: Screen =
+    graphics !== undefined && video !== undefined ? { mode: graphics, video } : "text";
   const gdt = flatGdt();
   const gdtAddress = placeLow(placement, gdt.length, "descriptor table");
   const content = {
@@ -93,6 +101,7 @@ export function loadMultiboot(request: MultibootRequest): {
     commandLine: kernelCommandLine,
     modules: placed.map((module) => toModuleInfo(module, layout.version)),
     symbols,
+    screen: asked && screen,
   };
   const { address, bytes } =
     layout.version === 1
@@ -112,6 +121,7 @@ export function loadMultiboot(request: MultibootRequest): {
       rax: BigInt(LOADER_MAGIC[layout.version]),
     },
     description: describe(kernel, layout, placed),
+    graphics,
     ...(layout.version === 2 && { complete: () => copyRootPointer(memory, address) }),
   };
 }
@@ -121,7 +131,8 @@ function placeInformation(
   placement: Placement,
 ): { address: number; bytes: Uint8Array } {
   const commandLines = content.modules.map(({ commandLine }) => commandLine);
-  const length = informationSize(content.commandLine, commandLines, content.memoryMap.length);
+  const { commandLine, memoryMap: map, screen } = content;
+  const length = informationSize(commandLine, commandLines, map.length, screen);
   const address = placeLow(placement, length, "boot information");
   return { address, bytes: buildInformation(address, content) };
 }

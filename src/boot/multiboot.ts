@@ -16,18 +16,21 @@ import {
   PT_LOAD,
   parseElf,
 } from "./elf.ts";
+import type { GraphicsRequest } from "./framebuffer.ts";
 
 const HEADER_MAGIC = 0x1bad_b002;
 const HEADER_SEARCH = 8192;
 const HEADER_ALIGN = 4;
 const HEADER_SIZE = 12;
 const ADDRESS_HEADER_SIZE = 32;
+const VIDEO_HEADER_SIZE = 48;
+const LINEAR_GRAPHICS = 0;
 
 /** Modules are page-aligned (§3.1.2, bit 0): always done. */
 const MULTIBOOT_PAGE_ALIGN = 1 << 0;
 /** The memory fields are filled in (bit 1): always done. */
 const MULTIBOOT_MEMORY_INFO = 1 << 1;
-/** A video mode is asked for (bit 2): passed over, as QEMU does; kernels fall back to text. */
+/** A video mode is asked for (bit 2). Kernels that get none fall back to text, as with QEMU. */
 const MULTIBOOT_VIDEO_MODE = 1 << 2;
 /** The address fields of the header are valid (bit 16). */
 export const MULTIBOOT_AOUT_KLUDGE = 1 << 16;
@@ -44,7 +47,11 @@ export interface MultibootHeader {
   readonly flags: number;
   /** With {@link MULTIBOOT_AOUT_KLUDGE}: they overrule the ELF headers. */
   readonly addresses: AddressFields | undefined;
+  readonly video: VideoRequest | undefined;
 }
+
+/** Whether a kernel asks for graphics, or only what the screen is. */
+export type VideoRequest = GraphicsRequest | "text";
 
 /** Physical addresses (§3.1.3). */
 export interface AddressFields {
@@ -67,6 +74,8 @@ export interface LoadSegment {
 }
 
 export interface KernelLayout {
+  /** What the header says of the screen. */
+  readonly video?: VideoRequest | undefined;
   /** Physical address. */
   readonly entry: number;
   readonly segments: readonly LoadSegment[];
@@ -83,9 +92,12 @@ export function findMultibootHeader(source: ByteSource): MultibootHeader | undef
     const flags = view.getUint32(offset + 4, true);
     const sum = HEADER_MAGIC + flags + view.getUint32(offset + 8, true);
     if (sum % 0x1_0000_0000 !== 0) continue;
-    if ((flags & MULTIBOOT_AOUT_KLUDGE) === 0) return { offset, flags, addresses: undefined };
+    const video = readVideoFields(head, offset, flags);
+    if ((flags & MULTIBOOT_AOUT_KLUDGE) === 0) {
+      return { offset, flags, addresses: undefined, video };
+    }
     if (offset + ADDRESS_HEADER_SIZE > head.length) continue;
-    return { offset, flags, addresses: readAddressFields(view, offset + HEADER_SIZE) };
+    return { offset, flags, addresses: readAddressFields(view, offset + HEADER_SIZE), video };
   }
   return undefined;
 }
@@ -102,9 +114,26 @@ export function kernelLayout(source: ByteSource, header: MultibootHeader): Kerne
       `Multiboot header demands unknown features (flags ${hex(unknown)})`,
     );
   }
-  return header.addresses === undefined
-    ? elfLayout(source, parseElf(source))
-    : flatLayout(source, header.offset, header.addresses);
+  const layout =
+    header.addresses === undefined
+      ? elfLayout(source, parseElf(source))
+      : flatLayout(source, header.offset, header.addresses);
+  return { ...layout, video: header.video };
+}
+
+/** They come behind the address fields, whether these are valid or not. */
+function readVideoFields(
+  head: Uint8Array,
+  offset: number,
+  flags: number,
+): VideoRequest | undefined {
+  if ((flags & MULTIBOOT_VIDEO_MODE) === 0) return undefined;
+  if (offset + VIDEO_HEADER_SIZE > head.length) return "text";
+  const view = viewOf(head);
+  const [type, width = 0, height = 0, depth = 0] = [32, 36, 40, 44].map((at) =>
+    view.getUint32(offset + at, true),
+  );
+  return type === LINEAR_GRAPHICS ? { width, height, depth } : "text";
 }
 
 function readAddressFields(view: DataView, offset: number): AddressFields {

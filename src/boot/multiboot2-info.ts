@@ -4,6 +4,7 @@ import type { GuestMemory } from "../core/guest-memory.ts";
 import { gpa, KIB } from "../core/units.ts";
 import { RSDP_ADDRESS } from "./acpi/tables.ts";
 import { alignUp, viewOf } from "./data-view.ts";
+import { describeScreen, type Screen } from "./framebuffer.ts";
 import { CONVENTIONAL_END, EXTENDED_START } from "./memory-map.ts";
 import { BOOT_LOADER_NAME, type InformationContent } from "./multiboot-info.ts";
 import { encodeUtf8 } from "./text.ts";
@@ -26,16 +27,12 @@ const TAG = {
 const HEADER_SIZE = 8;
 const TAG_ALIGN = 8;
 const MAP_ENTRY_SIZE = 24;
+/** Behind the fields of the screen's tag. */
+const SCREEN_COLOURS = 24;
 
 /** The root pointer of ACPI 1.0, and of 2.0 on. */
 const RSDP_OLD_SIZE = 20;
 const RSDP_NEW_SIZE = 36;
-
-/** The text screen as a framebuffer (§3.6.12): two bytes a character. */
-const TEXT_MEMORY = 0xb_8000;
-const COLUMNS = 80;
-const ROWS = 25;
-const FRAMEBUFFER_EGA_TEXT = 2;
 
 export interface Information2Content extends Omit<InformationContent, "symbols"> {
   /** Section headers of the kernel, with the addresses where the sections are. */
@@ -64,7 +61,7 @@ export function buildInformation2(content: Information2Content): Uint8Array {
       Math.max(0, Math.floor((content.memorySize - EXTENDED_START) / KIB)),
     ]),
     memoryMapTag(content),
-    textScreen(),
+    screenTag(content.screen ?? "text"),
     ...(content.symbols === undefined ? [] : [sections(content.symbols)]),
     // Left empty for {@link copyRootPointer}.
     tag(TAG.ACPI_OLD, new Uint8Array(RSDP_OLD_SIZE)),
@@ -133,15 +130,11 @@ function memoryMapTag({ memoryMap }: Information2Content): Uint8Array {
   return words(TAG.MEMORY_MAP, [MAP_ENTRY_SIZE, 0], entries);
 }
 
-function textScreen(): Uint8Array {
-  const content = new Uint8Array(24);
-  const view = viewOf(content);
-  view.setUint32(0, TEXT_MEMORY, true);
-  view.setUint32(8, 2 * COLUMNS, true);
-  view.setUint32(12, COLUMNS, true);
-  view.setUint32(16, ROWS, true);
-  content[20] = 16;
-  content[21] = FRAMEBUFFER_EGA_TEXT;
+function screenTag(screen: Screen): Uint8Array {
+  const { fields, colours } = describeScreen(screen);
+  const content = new Uint8Array(SCREEN_COLOURS + colours.length);
+  content.set(fields);
+  content.set(colours, SCREEN_COLOURS);
   return tag(TAG.FRAMEBUFFER, content);
 }
 

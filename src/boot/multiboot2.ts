@@ -8,6 +8,7 @@ import { hex } from "../core/units.ts";
 import { type ByteSource, readHead } from "./byte-source.ts";
 import { alignUp, viewOf } from "./data-view.ts";
 import { ET_DYN, ET_EXEC, parseElf } from "./elf.ts";
+import type { GraphicsRequest } from "./framebuffer.ts";
 import { type AddressFields, elfLayout, flatLayout, type KernelLayout } from "./multiboot.ts";
 
 const HEADER_MAGIC = 0xe852_50d6;
@@ -31,8 +32,8 @@ const TAG = {
   RELOCATABLE: 10,
 } as const;
 /**
- * Nothing to be done for them: modules are always page-aligned, the console is what there is, and
- * there is no EFI and no graphics mode, without which kernels get on.
+ * No demands: modules are always page-aligned, the console is what there is, there is no EFI, and
+ * without a display there is no graphics mode, without which kernels get on.
  */
 const PASSED_OVER: ReadonlySet<number> = new Set([
   ...[TAG.CONSOLE_FLAGS, TAG.FRAMEBUFFER, TAG.MODULE_ALIGN],
@@ -44,6 +45,7 @@ const TAG_HEADER_SIZE = 8;
 const TAG_SIZES: Readonly<Record<number, number>> = {
   [TAG.ADDRESS]: 24,
   [TAG.ENTRY_ADDRESS]: 12,
+  [TAG.FRAMEBUFFER]: 20,
   [TAG.RELOCATABLE]: 24,
 };
 /** The highest type of information that the specification knows (§3.6.20). */
@@ -160,7 +162,8 @@ export function multiboot2Layout(source: ByteSource, header: Multiboot2Header): 
     address === undefined
       ? elfLayout(source, parseElf(source), { entry, types })
       : flatLayout(source, header.offset, addressFields(address, header.offset, entry ?? 0));
-  return { ...layout, relocation };
+  const graphics = view(TAG.FRAMEBUFFER);
+  return { ...layout, relocation, video: graphics && readGraphics(graphics) };
 }
 
 function refuseUnknown({ tags }: Multiboot2Header): void {
@@ -195,6 +198,12 @@ function addressFields(tag: DataView, offset: number, entryAddress: number): Add
     entryAddress,
   };
 }
+
+const readGraphics = (tag: DataView): GraphicsRequest => ({
+  width: tag.getUint32(8, true),
+  height: tag.getUint32(12, true),
+  depth: tag.getUint32(16, true),
+});
 
 function readRelocation(tag: DataView): Relocation {
   const alignment = tag.getUint32(16, true);

@@ -8,7 +8,7 @@ import type { RunOptions } from "./run.ts";
  */
 export function checkOptions(image: string, options: RunOptions): void {
   const { block = [], net = [], serial, pcap, initrd, symbols } = options;
-  const { core, trace, perf, accel } = options;
+  const { core, screen, trace, perf, accel } = options;
   for (const [option, specs] of [
     ["--net", net],
     ["--block", block],
@@ -45,6 +45,7 @@ export function checkOptions(image: string, options: RunOptions): void {
     ...(serial.kind === "file" ? [{ use: "--serial", path: serial.path, written: true }] : []),
     ...(trace?.file === undefined ? [] : [{ use: "--trace", path: trace.file, written: true }]),
     ...(core === undefined ? [] : [{ use: "--core", path: core, written: true }]),
+    ...(screen === undefined ? [] : [{ use: "--screen", path: screen, written: true }]),
     ...(perf === undefined ? [] : [{ use: "--perf", path: perf, written: true }]),
     ...(pcap === undefined ? [] : [{ use: "--pcap", path: pcap, written: true }]),
   ]);

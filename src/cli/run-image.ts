@@ -21,6 +21,7 @@ import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, printError, say } from "./messages.ts";
 import { startPinging } from "./pinging.ts";
 import type { RunOptions } from "./run.ts";
+import { writeScreen } from "./screen.ts";
 import { insist, onSignals } from "./signals.ts";
 import { stateHash } from "./state-hash.ts";
 import { type GuestSymbols, openSymbols } from "./symbols.ts";
@@ -43,6 +44,7 @@ export async function runImage(
   const closers = new Closers();
   let stop = (_reason: StopReason): void => {};
   let dump = (): void => say("say where with --core FILE, and then start the guest");
+  let picture = (): void => say("say where with --screen FILE, and then start the guest");
   let broken = false;
   // Also called while everything is being closed: files are written until then.
   const failed = (error: Error): void => {
@@ -77,6 +79,7 @@ export async function runImage(
       initrd: initrdFile,
       accelerator: acceleratorFor(options),
       explain: say,
+      display: options.screen !== undefined,
       reboot: options.reboot,
       timed: options.stats === true,
       decorations: trace?.decorations,
@@ -89,6 +92,7 @@ export async function runImage(
         const connections = openConnections(options, manifest, clock, closers, {
           asked: (command) => {
             if (command === "core") dump();
+            else if (command === "screen") picture();
             else stop(command === "quit" ? "success" : "interrupt");
           },
           gone: () => stop("brokenPipe"),
@@ -107,6 +111,8 @@ export async function runImage(
       dump = () => writeCore(core, machine, SIGNAL.QUIT);
       closers.add(onQuit(dump));
     }
+    const { screen } = options;
+    if (screen !== undefined) picture = () => writeScreen(screen, machine);
     forgetSignals = onSignals(stop);
     letDebuggersIn(machine, stop, trace?.log);
     startTimeout(options, clock, machine);
@@ -118,6 +124,7 @@ export async function runImage(
     if (profile !== undefined && profileFile !== undefined) {
       writeOutput(profileFile, "profile", profile.collapsed());
     }
+    if (screen !== undefined) picture();
     status = exitStatus(outcome, endPinging());
   } finally {
     closers.close();

@@ -39,6 +39,7 @@ export interface RunOptions {
   readonly ping?: number;
   readonly timeout?: number;
   readonly core?: string;
+  readonly screen?: string;
   readonly symbols?: string;
   readonly trace?: TraceSpec;
   readonly perf?: string;
@@ -118,6 +119,10 @@ function addRunOptions(command: Command): Command {
         .default({ kind: "stdio" } satisfies SerialSpec, "stdio"),
     )
     .option("--virtio-console", "a virtio console beside the serial port, on the same terminal")
+    .option(
+      "--screen <file>",
+      "a display with graphics: its picture, as a PNG, at the end and by C-a p",
+    )
     .option("--virtio-rng", "a virtio device that gives the guest the host's random numbers")
     .addOption(
       new Option("--net-mac <name=MAC>", "as --net-mac:NAME=MAC of solo5-hvt")

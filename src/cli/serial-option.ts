@@ -1,5 +1,6 @@
 import type { ConsoleBackend } from "../core/backends.ts";
 import type { HostError } from "../core/errors.ts";
+import type { EscapeCommand } from "../host/console/escape.ts";
 import { FileConsole } from "../host/console/file-console.ts";
 import { NullConsole } from "../host/console/null-console.ts";
 import { StdioConsole } from "../host/console/stdio-console.ts";
@@ -22,8 +23,8 @@ export function parseSerial(text: string): SerialSpec {
 }
 
 export interface ConsoleEvents {
-  /** The user typed the key that ends the run, or C-c, or the key for a core. */
-  readonly asked: (command: "quit" | "interrupt" | "core") => void;
+  /** The user typed the key that ends the run, or C-c, or that for a core or a picture. */
+  readonly asked: (command: Exclude<EscapeCommand, "help">) => void;
   /** Nobody reads standard output any more. */
   readonly gone: () => void;
   readonly failed: (error: HostError) => void;

@@ -47,7 +47,7 @@ export function stateHash({ cpu, memory }: Machine): string {
   );
   hash.add(Int32Array.from(text, (letter) => letter.charCodeAt(0)));
   const touched = touchedPages(memory);
-  for (let at = 0; at < memory.size; at += PAGE_SIZE) {
+  for (let at = 0; at < memory.extent; at += PAGE_SIZE) {
     if (!touched(gpa(at))) continue;
     const { buffer, byteOffset } = memory.slice(gpa(at), PAGE_SIZE);
     const words = new Int32Array(buffer, byteOffset, PAGE_SIZE / 4);

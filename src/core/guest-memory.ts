@@ -18,9 +18,15 @@ export interface MemoryProtection {
   readonly execute: boolean;
 }
 
+/** Where pixels are, which a display shows: guest physical addresses. */
+export interface VideoMemory {
+  readonly address: number;
+  readonly length: number;
+}
+
 /**
  * Guest RAM: the one place where a guest physical address becomes host memory, and so the one
- * bounds check. RAM is contiguous from GPA 0 to {@link size}.
+ * bounds check. RAM is contiguous from GPA 0 to {@link size}; video memory, if there is any, is behind it.
  *
  * The guest may change its memory between two reads: read a shared field once, then validate.
  */
@@ -29,6 +35,9 @@ export class GuestMemory {
   readonly buffer: ArrayBuffer;
   /** Bytes of RAM. */
   readonly size: number;
+  readonly videoMemory: VideoMemory | undefined;
+  /** First address behind RAM and video memory: to a processor all of it is memory. */
+  readonly extent: number;
   /** While it is known that what nobody has written yet is zero: before the guest first runs. */
   fresh = false;
   /** Set before there is a processor, which keeps the guest to it as far as it can. */
@@ -46,16 +55,23 @@ export class GuestMemory {
    * @param offset of guest physical address 0
    * @param size bytes of guest RAM
    */
-  constructor(buffer: ArrayBuffer, offset = 0, size: number = buffer.byteLength - offset) {
+  constructor(
+    buffer: ArrayBuffer,
+    offset = 0,
+    size: number = buffer.byteLength - offset,
+    videoMemory?: VideoMemory,
+  ) {
     this.buffer = buffer;
     this.size = size;
-    this.#bytes = new Uint8Array(buffer, offset, size);
-    this.#view = new DataView(buffer, offset, size);
+    this.videoMemory = videoMemory;
+    this.extent = videoMemory === undefined ? size : videoMemory.address + videoMemory.length;
+    this.#bytes = new Uint8Array(buffer, offset, this.extent);
+    this.#view = new DataView(buffer, offset, this.extent);
   }
 
-  /** Whether `length` bytes at `address` lie in RAM. */
+  /** Whether `length` bytes at `address` lie in RAM or video memory. */
   contains(address: number, length: number): boolean {
-    return address >= 0 && length >= 0 && address + length <= this.size;
+    return address >= 0 && length >= 0 && address + length <= this.extent;
   }
 
   /**

@@ -70,7 +70,7 @@ export function coreFile(contents: CoreContents): CoreFile {
   writeSegment(view, 0, { type: PT_NOTE, flags: 0, offset: notesAt, size: notes.length });
   for (const [i, range] of ranges.entries()) writeSegment(view, 1 + i, loadSegment(range, ramAt));
   head.set(notes, notesAt);
-  return { size: ramAt + memory.size, pieces: piecesOf(head, ramAt, memory, touched) };
+  return { size: ramAt + memory.extent, pieces: piecesOf(head, ramAt, memory, touched) };
 }
 
 function* piecesOf(
@@ -81,8 +81,8 @@ function* piecesOf(
 ): Generator<CorePiece> {
   yield { offset: 0, bytes: head };
   let start = 0;
-  for (let at = 0; at <= memory.size; at += PAGE_SIZE) {
-    const isLast = at === memory.size;
+  for (let at = 0; at <= memory.extent; at += PAGE_SIZE) {
+    const isLast = at === memory.extent;
     if (!isLast && touched(gpa(at)) && !isZero(memory.slice(gpa(at), PAGE_SIZE))) continue;
     if (at > start) yield { offset: ramAt + start, bytes: memory.slice(gpa(start), at - start) };
     start = at + PAGE_SIZE;

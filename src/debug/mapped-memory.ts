@@ -33,7 +33,7 @@ export function mappedRanges(registers: PagingRegisters, memory: GuestMemory): M
   const mode = pagingMode(registers);
   if (mode === "none") {
     const rights = { writable: true, executable: true };
-    return [{ linear: 0n, physical: 0, length: memory.size, ...rights }];
+    return [{ linear: 0n, physical: 0, length: memory.extent, ...rights }];
   }
   const ranges: MappedRange[] = [];
   let pages = 0;
@@ -46,7 +46,7 @@ export function mappedRanges(registers: PagingRegisters, memory: GuestMemory): M
       address = (address / size + 1n) * size;
     } else {
       pages++;
-      add(ranges, linear, mapping, memory.size);
+      add(ranges, linear, mapping, memory.extent);
       address += mapping.size;
     }
   }

@@ -15,8 +15,8 @@ interface PagesAddon {
  */
 export function touchedPages(memory: GuestMemory): (address: Gpa) => boolean {
   try {
-    const touched = loadAddon<PagesAddon>().touchedPages(memory.slice(gpa(0), memory.size));
-    const pageSize = memory.size / touched.length;
+    const touched = loadAddon<PagesAddon>().touchedPages(memory.slice(gpa(0), memory.extent));
+    const pageSize = memory.extent / touched.length;
     return (address) => touched[Math.floor(address / pageSize)] !== 0;
   } catch (error) {
     if (error instanceof HostError || isSystemError(error)) return () => true;

@@ -28,7 +28,7 @@ export function unmapGuestMemory(vm: KvmVm, memory: GuestMemory): void {
   });
 }
 
-function slotsOf(vm: KvmVm, { protections, size }: GuestMemory): Slot[] {
+function slotsOf(vm: KvmVm, { protections, extent }: GuestMemory): Slot[] {
   const slots: Slot[] = [];
   const add = (start: number, end: number, readOnly: boolean): void => {
     const last = slots.at(-1);
@@ -44,6 +44,6 @@ function slotsOf(vm: KvmVm, { protections, size }: GuestMemory): Slot[] {
     add(start, end, true);
     from = end;
   }
-  add(from, size, false);
+  add(from, extent, false);
   return slots;
 }

@@ -32,6 +32,8 @@ export interface GuestDescription extends Pick<MachineOptions, "report"> {
   readonly memoryMib?: number;
   /** Hears in one line why an `auto` decided against KVM, or for the BIOS. */
   readonly explain?: (reason: string) => void;
+  /** Whether a PC has a display that shows pictures, too; unless not wanted, text is all that it shows. */
+  readonly display?: boolean;
   /** Put between the machine's parts, to watch them. */
   readonly decorations?: Decorations | undefined;
   /** Whether the machine may start anew when the guest resets it; unless not, the image decides. */
@@ -74,8 +76,9 @@ export function assembleMachine(guest: GuestDescription, host: MachineHost): Mac
     bootMode: guest.bootMode ?? "auto",
     commandLine: guest.guestArguments ?? [],
     initrd: guest.initrd,
+    display: guest.display,
   });
-  const whole = allocateMemory(plan.memoryMib, host.sharedMemory);
+  const whole = allocateMemory(plan.memoryMib, host.sharedMemory, guest.display);
   const memory = whole.ram;
   memory.fresh = true;
   const notice = plan.load(memory);
@@ -93,6 +96,7 @@ export function assembleMachine(guest: GuestDescription, host: MachineHost): Mac
       report,
       timed,
       media: plan.media,
+      graphics: plan.graphics,
       endsAtReset: guest.reboot === false || plan.endsAtReset,
       decorations: guest.decorations,
       boot: plan.start(memory, cpu, connections),

@@ -7,6 +7,7 @@ import type { Resettable } from "../core/device.ts";
 import type { GuestError, HostError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import { type IrqLine, SharedIrqLine } from "../core/irq-line.ts";
+import type { Picture } from "../core/picture.ts";
 import { type Irq, irq } from "../core/units.ts";
 import { DebugExit, exitStatus, qemuStatus } from "../devices/debug/debug-exit.ts";
 import { TestDevice } from "../devices/debug/test-device.ts";
@@ -31,6 +32,7 @@ import { SystemControl } from "../devices/power/system-control.ts";
 import { Mc146818 } from "../devices/rtc/mc146818.ts";
 import { Uart16550 } from "../devices/serial/uart16550.ts";
 import { Pit8254 } from "../devices/timer/pit8254.ts";
+import { DispiAdapter } from "../devices/video/dispi.ts";
 import { TextScreen } from "../devices/video/text-screen.ts";
 import { VgaText } from "../devices/video/vga-text.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
@@ -60,6 +62,8 @@ const PORT = {
   SYSTEM_CONTROL_A: 0x92,
   PIC_SECONDARY: 0xa0,
   DMA_SECONDARY: 0xc0,
+  /** Bochs's. */
+  DISPLAY: 0x1ce,
   VGA: 0x3c0,
   COM1: 0x3f8,
   /** QEMU's pc-testdev, and the debug exit that goes with it. */
@@ -150,6 +154,8 @@ export interface BoardOptions {
   readonly report: (error: GuestError | HostError) => void;
   readonly onEnd: (outcome: Outcome) => void;
   readonly onReset: () => void;
+  /** The guest has set a graphics mode of the display's. */
+  readonly onMode: (width: number, height: number, depth: number) => void;
   /** A line to the interrupt controller went up, maybe outside a guest slice. */
   readonly onInterrupt: () => void;
 }
@@ -167,6 +173,8 @@ export class Board implements MachineBoard {
   readonly nets: readonly VirtioNet[];
   readonly blocks: readonly VirtioBlock[];
   readonly screen: TextScreen;
+  /** If there is video memory. */
+  readonly #display: DispiAdapter | undefined;
   readonly #options: BoardOptions;
   readonly #pic: PicPair;
   readonly #lapic: LocalApic;
@@ -219,6 +227,8 @@ export class Board implements MachineBoard {
       ...{ memory, vga, clock, console: options.console },
       serialListens,
     });
+    const { videoMemory } = memory;
+    this.#display = videoMemory && new DispiAdapter({ ...options, videoMemory, vga });
     const pit = new Pit8254({
       clock,
       irq: this.#wire(IRQ.PIT),
@@ -271,6 +281,7 @@ export class Board implements MachineBoard {
     this.ports.claim(PORT.SYSTEM_CONTROL_A, 1, systemControl);
     this.ports.claim(PORT.PIC_SECONDARY, 2, this.#pic.secondary);
     this.ports.claim(PORT.VGA, vga.length, vga);
+    if (this.#display) this.ports.claim(PORT.DISPLAY, this.#display.length, this.#display);
     this.ports.claim(PORT.COM1, 8, uart);
     this.ports.claim(PORT.TEST_LATCH, test.latch.length, test.latch);
     this.ports.claim(PORT.TEST_EXIT, testExit.length, testExit);
@@ -311,7 +322,7 @@ export class Board implements MachineBoard {
       acpi,
       fwCfg,
       ...dma,
-      ...(floppy === undefined ? [] : [floppy]),
+      ...[this.#display, floppy].filter((device) => device !== undefined),
       pages,
       this.#pci,
     ];
@@ -339,6 +350,10 @@ export class Board implements MachineBoard {
 
   describeDevices(): readonly string[] {
     return this.#pci.describe();
+  }
+
+  picture(): Picture | undefined {
+    return this.#display?.picture();
   }
 
   show(): void {

@@ -2,6 +2,7 @@
 
 import { prepareAdapterSpace } from "../boot/adapter-space.ts";
 import { type BootImage, discOf } from "../boot/bios/boot-media.ts";
+import type { GraphicsMode } from "../boot/bios/vbe-modes.ts";
 import { type BootMode, type BootPlan, planBoot } from "../boot/boot-plan.ts";
 import type { ByteSource } from "../boot/byte-source.ts";
 import { loadImage } from "../boot/direct-boot.ts";
@@ -48,6 +49,8 @@ export interface GuestPlan {
   readonly manifest: Manifest | undefined;
   /** What the image is to a guest's own drivers. To be asked for when it is loaded. */
   readonly media: ImageMedia;
+  /** The mode that the display is to be in at the start. To be asked for when it is loaded. */
+  readonly graphics?: GraphicsMode | undefined;
   /** MiB of RAM to be allocated. */
   readonly memoryMib: number;
   /** Whether the guest resets its machine to end: see `MachineOptions`. */
@@ -80,12 +83,15 @@ export interface GuestRequest {
   readonly commandLine: readonly string[];
   /** The first files of a Linux kernel. */
   readonly initrd?: ByteSource | undefined;
+  /** Whether there is to be a display. */
+  readonly display?: boolean | undefined;
 }
 
 /** @throws GuestError `image` when nothing can be done with it, HostError for a bad size */
 export function planGuest(request: GuestRequest): GuestPlan {
   const { source, bootMode, memoryMib, commandLine } = request;
   if (bootMode !== "bios" && identify(source).kind === "tender") {
+    if (request.display) throw new HostError("a unikernel for a tender of Solo5's has no display");
     return new TenderPlan(readTenderImage(source), memoryMib, commandLine.join(" "));
   }
   if (memoryMib > MAX_PC_MEMORY_MIB) {
@@ -95,6 +101,8 @@ export function planGuest(request: GuestRequest): GuestPlan {
   }
   return new PcPlan(request);
 }
+
+const MISSES_DISPLAY = "the kernel asks for a graphics mode: --screen gives it a display";
 
 const SYSTEM_KINDS: ReadonlySet<string> = new Set(["linux", "linux-elf", "pvh"]);
 
@@ -124,6 +132,10 @@ class PcPlan implements GuestPlan {
     };
   }
 
+  get graphics(): GraphicsMode | undefined {
+    return this.#plan?.kind === "direct" ? this.#plan.loaded.graphics : undefined;
+  }
+
   get operatingSystem(): boolean {
     return this.#plan?.kind === "bios" || SYSTEM_KINDS.has(identify(this.#request.source).kind);
   }
@@ -133,6 +145,7 @@ class PcPlan implements GuestPlan {
     prepareAdapterSpace(memory);
     const plan = planBoot({ ...this.#request, memory }, bootMode);
     this.#plan = plan;
+    if (this.graphics !== undefined && memory.videoMemory === undefined) return MISSES_DISPLAY;
     if (plan.kind === "direct" || plan.reason === undefined) return undefined;
     return `${plan.reason}: it is started as a PC would start it`;
   }

@@ -109,6 +109,7 @@ export class HvtBoard implements MachineBoard {
     return this.#poller.waiting;
   }
 
+  picture(): undefined {}
   show(): void {}
   finish(): void {}
   reset(): void {}

@@ -1,4 +1,5 @@
 import type { BusDevice } from "../core/device.ts";
+import type { Picture } from "../core/picture.ts";
 import type { InterruptSource } from "./run-loop.ts";
 
 /** What a network device counts. In is towards the guest. */
@@ -35,6 +36,8 @@ export interface MachineBoard {
   show(): void;
   /** The run is over: the same, completely. */
   finish(): void;
+  /** What its screen shows, but for text. */
+  picture(): Picture | undefined;
   /** Every device back to power-on, then what firmware does. */
   reset(): void;
 }

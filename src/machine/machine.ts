@@ -1,14 +1,17 @@
 import { writeAcpiTables } from "../boot/acpi/tables.ts";
 import { Bios } from "../boot/bios/bios.ts";
 import { type BootImage, bootMedia } from "../boot/bios/boot-media.ts";
+import { showGraphics } from "../boot/bios/display.ts";
 import { TRAP_PORT } from "../boot/bios/rom.ts";
+import type { GraphicsMode } from "../boot/bios/vbe-modes.ts";
 import { writeMpTables } from "../boot/mp-tables.ts";
 import type { AlarmQueue, Clock } from "../core/clock.ts";
 import type { Cpu, Registers } from "../core/cpu.ts";
-import { floating } from "../core/device.ts";
+import { type BusDevice, floating } from "../core/device.ts";
 import { assert, GuestError } from "../core/errors.ts";
 import type { EventLoop } from "../core/event-loop.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
+import type { Picture } from "../core/picture.ts";
 import { gpa, hex } from "../core/units.ts";
 import { Board, type BoardOptions } from "./board.ts";
 import type { Decorations } from "./decorations.ts";
@@ -25,7 +28,8 @@ const CR0_PE = 1n;
 /** Interrupt vectors and the BIOS's data area. */
 const BIOS_LOW_MEMORY = 0x500;
 
-export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" | "onInterrupt"> {
+export interface MachineOptions
+  extends Omit<BoardOptions, "onEnd" | "onReset" | "onMode" | "onInterrupt"> {
   readonly cpu: Cpu;
   readonly clock: Clock & { readonly alarms: AlarmQueue };
   readonly eventLoop: EventLoop;
@@ -37,6 +41,8 @@ export interface MachineOptions extends Omit<BoardOptions, "onEnd" | "onReset" |
   readonly boot: (() => Registers) | BootImage;
   /** For a unikernel of Solo5's tenders: the board is not a PC then, and has no BIOS. */
   readonly tender?: TenderInterface | undefined;
+  /** The mode that the display is to be in at the start, if there is one. */
+  readonly graphics?: GraphicsMode | undefined;
   /** Whether to measure what devices wait for their back ends. */
   readonly timed?: boolean;
   /** Whether the run is over when the guest resets the machine; else it starts anew. */
@@ -51,6 +57,7 @@ export class Machine {
   readonly #loop: RunLoop;
   readonly #backends: TimedBackends;
   readonly #boot: () => Registers;
+  #tellsOfMode = true;
 
   constructor(given: MachineOptions) {
     const options = given.decorations === undefined ? given : decorated(given, given.decorations);
@@ -65,6 +72,11 @@ export class Machine {
         if (options.endsAtReset === true) this.#end({ kind: "power-off" });
         else this.#loop.requestRestart();
       },
+      onMode: (width: number, height: number, depth: number) => {
+        if (!this.#tellsOfMode) return;
+        this.#tellsOfMode = false;
+        this.#tell(`the guest set a graphics mode, ${width}x${height} with ${depth} bits a pixel`);
+      },
       onInterrupt: () => options.eventLoop.wake(),
     };
     const { boot, tender } = options;
@@ -72,7 +84,8 @@ export class Machine {
       const board = new Board(boardOptions);
       this.board = board;
       const bios = this.#installBios(board, typeof boot === "function" ? undefined : boot);
-      const start = typeof boot === "function" ? this.#direct(boot, bios) : () => bios.start();
+      const start =
+        typeof boot === "function" ? this.#direct(boot, bios, board.ports) : () => bios.start();
       this.#boot = () => {
         writeAcpiTables(options.memory, board.acpi);
         const registers = start();
@@ -142,6 +155,11 @@ export class Machine {
     this.#loop.restart();
   }
 
+  /** What the guest's screen shows, but for text. */
+  picture(): Picture | undefined {
+    return this.board.picture();
+  }
+
   /** Boots the guest and runs it to its end. Once only. */
   async run(): Promise<Outcome> {
     this.cpu.writeRegisters(this.#boot());
@@ -171,8 +189,8 @@ export class Machine {
   }
 
   /** A kernel without a boot loader finds what a BIOS leaves all the same, unless it lies there. */
-  #direct(load: () => Registers, bios: Bios): () => Registers {
-    const { memory } = this.#options;
+  #direct(load: () => Registers, bios: Bios, ports: BusDevice): () => Registers {
+    const { memory, graphics } = this.#options;
     let loaded = memory.slice(gpa(0), BIOS_LOW_MEMORY).some((byte) => byte !== 0);
     return () => {
       if (!loaded) bios.prepare();
@@ -180,22 +198,29 @@ export class Machine {
       loaded = false;
       const registers = load();
       bios.startTimer();
+      if (graphics !== undefined && memory.videoMemory !== undefined) showGraphics(ports, graphics);
       if ((registers.cr0 & CR0_PE) === 0n) bios.startKeyboard();
       return registers;
     };
   }
 
+  #tell(message: string): void {
+    this.#options.report(new GuestError("driver", message));
+  }
+
   #installBios({ ports, screen }: Board, image: BootImage | undefined): Bios {
-    const { memory, clock, report } = this.#options;
+    const { memory, clock } = this.#options;
     const disks = this.#options.blocks.map(({ backend }) => backend);
     const media = bootMedia(image, disks);
     const bios = new Bios({
       ...{ ...media, memory, clock, ports },
       onScroll: () => screen.update(),
-      onGraphics: (mode) =>
-        report(
-          new GuestError("driver", `the guest set graphics mode ${hex(mode)}, which is not shown`),
-        ),
+      onGraphics: (mode, shown) => {
+        const hidden = shown ? ": --screen shows it" : ", which is not shown";
+        const how = shown && memory.videoMemory !== undefined ? "" : hidden;
+        this.#tell(`the guest set graphics mode ${hex(mode)}${how}`);
+      },
+      onVbeMissed: () => this.#tell("the guest looks for a display: --screen gives it one"),
     });
     ports.claim(TRAP_PORT, 1, {
       read: (_offset, size) => floating(size),

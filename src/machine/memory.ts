@@ -1,5 +1,5 @@
 import { assert, HostError } from "../core/errors.ts";
-import { GuestMemory, RAM_OFFSET } from "../core/guest-memory.ts";
+import { GuestMemory, RAM_OFFSET, type VideoMemory } from "../core/guest-memory.ts";
 import { MIB } from "../core/units.ts";
 
 const WASM_PAGE = 64 * 1024;
@@ -10,6 +10,8 @@ export const MIN_MEMORY_MIB = 2;
 export const MAX_MEMORY_MIB = 4096 - RAM_OFFSET / MIB;
 /** RAM ends where the PC's hole for devices begins. */
 export const MAX_PC_MEMORY_MIB = 3072;
+/** As much as QEMU's VGA has; what is never shown takes none of the host's memory. */
+const VIDEO_MEMORY_MIB = 16;
 
 export interface MachineMemory {
   /** With what lies before RAM, for the processor written in TypeScript. */
@@ -25,21 +27,30 @@ export interface MachineMemory {
  * @param mebibytes {@link MIN_MEMORY_MIB} to {@link MAX_MEMORY_MIB}
  * @param shared a kind that V8 does not count as memory of its heap's objects: hearing of so much
  *   at once, it collects garbage. Not to be had in every browser's page.
+ * @param display whether there is video memory, too: behind RAM, aligned to its own size
  * @throws HostError when the host has no such address space
  */
-export function allocateMemory(mebibytes: number, shared = false): MachineMemory {
+export function allocateMemory(mebibytes: number, shared = false, display = false): MachineMemory {
   assert(
     Number.isInteger(mebibytes) && mebibytes >= MIN_MEMORY_MIB && mebibytes <= MAX_MEMORY_MIB,
     `guest memory is ${MIN_MEMORY_MIB} to ${MAX_MEMORY_MIB} MiB, not ${mebibytes}`,
   );
-  const pages = (RAM_OFFSET + mebibytes * MIB) / WASM_PAGE;
+  const video = display ? videoMemoryBehind(mebibytes) : undefined;
+  const end = video === undefined ? mebibytes * MIB : video.address + video.length;
+  const pages = (RAM_OFFSET + end) / WASM_PAGE;
   try {
     const whole = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
-    return { whole, ram: new GuestMemory(whole.buffer, RAM_OFFSET), shared };
+    const ram = new GuestMemory(whole.buffer, RAM_OFFSET, mebibytes * MIB, video);
+    return { whole, ram, shared };
   } catch (cause) {
     throw new HostError(`no address space for ${mebibytes} MiB of guest memory`, {
       remedy: "give the guest less with --mem, or raise `ulimit -v`",
       cause,
     });
   }
+}
+
+function videoMemoryBehind(mebibytes: number): VideoMemory {
+  const length = VIDEO_MEMORY_MIB * MIB;
+  return { address: Math.ceil((mebibytes * MIB) / length) * length, length };
 }

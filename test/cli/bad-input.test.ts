@@ -166,6 +166,7 @@ describe("options that make no sense", () => {
     [/--pcap \.\/x is the same file as --serial x/, ["--serial", "file:x", "--pcap", "./x"]],
     [/--pcap .* is the same file as the image/, ["--pcap", KERNEL]],
     [/--block .* is the same file as the image/, ["--block", KERNEL]],
+    [/--screen .* is the same file as the image/, ["--screen", KERNEL]],
     [/room for 30/, Array.from({ length: 31 }, () => ["--net", "user"]).flat()],
     [/no file name/, ["--block", ",ro"]],
     [/"rw" is not known/, ["--block", "disk,rw"]],

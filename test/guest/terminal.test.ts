@@ -83,6 +83,25 @@ describeOnEach.skipIf(missing("python3"))("on a terminal", () => {
     expectRestored(session);
   });
 
+  it("C-a p says where pictures would go, or that there is none", async () => {
+    const screen = join(temporaryFolder(), "screen.png");
+    const guest = tinyGuest(print("."), spin);
+    const asked = [
+      ["expect", "."],
+      ["type", "\x01p"],
+    ] as const;
+    for (const [options, told] of [
+      [[], "say where with --screen FILE"],
+      [["--screen", screen], "shows text"],
+    ] as const) {
+      const end = [
+        ["expect", told],
+        ["type", "\x01x"],
+      ] as const;
+      expect((await atTerminal([guest, ...options], ...asked, ...end)).status).toBe(0);
+    }
+  });
+
   it("keys reach a guest that only computes: C-a x ends it", async () => {
     const session = await atTerminal(
       [tinyGuest(print("."), spin)],

@@ -231,7 +231,7 @@ describe("a board full of devices", () => {
     const nothing = (): void => {};
     const full = new Board({
       ...{ ...options, nets, blocks: [], report: nothing },
-      ...{ onEnd: nothing, onReset: nothing, onInterrupt: nothing },
+      ...{ onEnd: nothing, onReset: nothing, onMode: nothing, onInterrupt: nothing },
     });
     expect(new FakePciHost(full.ports).read(31, 0, 4)).toBe(0x1000_1af4);
     expect(new FakePciHost(board.ports).read(31, 0, 4)).toBe(0xffff_ffff);

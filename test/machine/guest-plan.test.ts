@@ -4,6 +4,7 @@ import { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa } from "../../src/core/units.ts";
 import { planGuest } from "../../src/machine/guest-plan.ts";
 import { buildElf, multibootHeader } from "../support/elf-builder.ts";
+import { hvtImage } from "../support/solo5-builder.ts";
 
 const plan = () => {
   const segment = { physicalAddress: 0x10_0000, data: multibootHeader(0), alignment: 0x1000 };
@@ -14,6 +15,12 @@ const plan = () => {
 
 it("a kernel that is nobody's of Solo5 may know disks by the AT's interface only", () => {
   expect(plan().media).toEqual({ isKernel: true });
+});
+
+it("a unikernel of a tender has no display", () => {
+  const request = { memoryMib: 16, bootMode: "auto", commandLine: [], display: true } as const;
+  const source = new MemorySource(hvtImage());
+  expect(() => planGuest({ ...request, source })).toThrow("has no display");
 });
 
 it("a PC has nothing where its adapters' ROMs would be", () => {

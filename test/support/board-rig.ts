@@ -46,6 +46,7 @@ export class Rig {
       report: (error) => this.reports.push(error),
       onEnd: (outcome) => this.ends.push(outcome),
       onReset: () => this.resets++,
+      onMode: () => {},
       onInterrupt: () => this.interrupts++,
     });
 

@@ -65,7 +65,8 @@ export interface BiosOptions {
   /** What to boot from a CD; else the first of the drives that has a boot sector. */
   readonly cd: ElToritoBoot | undefined;
   readonly onScroll: () => void;
-  readonly onGraphics: (mode: number) => void;
+  readonly onGraphics: (mode: number, shown: boolean) => void;
+  readonly onVbeMissed: () => void;
 }
 
 /** The processor in the middle of a trap. */
@@ -136,7 +137,7 @@ export class Bios {
   prepare(): void {
     this.#writeRom();
     this.#initialiseData();
-    this.#video.setMode(TEXT_MODE | KEEP_MEMORY);
+    this.#video.mode = TEXT_MODE | KEEP_MEMORY;
   }
 
   /** Keys are for the keyboard from now on. */
@@ -184,7 +185,7 @@ export class Bios {
   /** What the power-on test leaves behind, and then the bootstrap. */
   #powerOn(call: BiosCall): undefined {
     this.#initialiseData();
-    this.#video.setMode(TEXT_MODE);
+    this.#video.mode = TEXT_MODE;
     this.startKeyboard();
     this.startTimer();
     return this.#bootstrap(call);

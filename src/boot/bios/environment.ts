@@ -15,6 +15,11 @@ export interface BiosEnvironment {
   readonly drives: readonly Drive[];
   /** The text screen is about to lose lines: last chance to show them. */
   readonly onScroll: () => void;
-  /** The guest has set a graphics mode, which nobody sees: called once. */
-  readonly onGraphics: (mode: number) => void;
+  /**
+   * The guest has set a VGA's graphics mode: called once.
+   * @param shown whether a display can show it
+   */
+  readonly onGraphics: (mode: number, shown: boolean) => void;
+  /** The guest has looked for VBE, which needs video memory, and there is none: called once. */
+  readonly onVbeMissed: () => void;
 }

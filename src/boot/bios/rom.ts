@@ -34,6 +34,15 @@ const DUMMY_INTERRUPT = 0xff53;
 /** CLI and HLT: where there is nothing to boot. */
 export const HALT_OFFSET = 0xff54;
 const HALT_CODE = [0xfa, 0xf4, 0xeb, 0xfc] as const;
+/**
+ * What moves VBE's window, for programs that call it themselves:
+ *
+ *         mov  ax, 0x4f05
+ *         int  0x10
+ *         retf
+ */
+const VBE_WINDOW = 0xff60;
+const VBE_WINDOW_CODE = [0xb8, 0x05, 0x4f, 0xcd, 0x10, 0xcb] as const;
 const RESET_VECTOR = 0xfff0;
 const RELEASE_DATE = 0xfff5;
 const MODEL = 0xfffe;
@@ -94,6 +103,7 @@ const DISKETTE = [0xaf, 0x02, 0x25, 0x02, 0x12, 0x1b, 0xff, 0x6c, 0xf6, 0x0f, 0x
 const USER_VECTORS = { first: 0x60, last: 0x67 };
 
 export const CONFIGURATION_POINTER = { segment: ROM_SEGMENT, offset: CONFIGURATION_TABLE } as const;
+export const WINDOW_FUNCTION = { segment: ROM_SEGMENT, offset: VBE_WINDOW } as const;
 export const DISKETTE_POINTER = { segment: ROM_SEGMENT, offset: DISKETTE_PARAMETERS } as const;
 
 const entryOffset = (vector: number): number => ENTRIES + ENTRY_SIZE * vector;
@@ -134,6 +144,7 @@ export function writeRom(memory: GuestMemory, isService: (vector: number) => boo
   rom[MODEL] = MODEL_AT;
   rom[DUMMY_INTERRUPT] = IRET;
   rom.set(HALT_CODE, HALT_OFFSET);
+  rom.set(VBE_WINDOW_CODE, VBE_WINDOW);
   // The timer's entry goes on to the rest of its code instead of returning.
   rom.set(TIMER_CODE, TIMER_INTERRUPT);
   const timerEntry = entryOffset(VECTOR_TIMER);

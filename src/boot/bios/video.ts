@@ -8,7 +8,10 @@
 import { gpa } from "../../core/units.ts";
 import { type BiosCall, linear, type Service } from "./call.ts";
 import { BDA } from "./data-area.ts";
+import { hideGraphics } from "./display.ts";
 import type { BiosEnvironment } from "./environment.ts";
+import { loadPalette } from "./palette.ts";
+import { Vbe } from "./vbe.ts";
 
 const TEXT_MEMORY = 0xb_8000;
 const TEXT_MEMORY_SIZE = 0x8000;
@@ -23,6 +26,8 @@ const MODE_MASK = 0x7f;
 const TEXT_MODES: readonly number[] = [0, 1, 2, 3, 7];
 /** Graphics modes of the CGA, whose picture is in the text memory. */
 const CGA_MODES: readonly number[] = [4, 5, 6];
+/** 320×200 pixels of 256 colours. */
+const COLOUR_MODE = 0x13;
 /** Those with 40 columns, but for graphics modes in which what the BIOS writes is shown: as text. */
 const NARROW_MODES: readonly number[] = [0, 1, 4, 5];
 /** Bit 7 of the mode: leave the memory as it is. */
@@ -36,7 +41,10 @@ const VIDEO_FLAGS = 0x51;
 const VGA_COLOUR = 0x08;
 
 const GRAPHICS_INDEX = 0x3ce;
+const GRAPHICS_MODE = 5;
 const GRAPHICS_MISCELLANEOUS = 6;
+const SEQUENCER_INDEX = 0x3c4;
+const SEQUENCER_MEMORY_MODE = 4;
 const CRTC_INDEX = 0x3d4;
 const CRTC_DISPLAY_END = 0x01;
 const CRTC_CURSOR_START = 0x0a;
@@ -58,6 +66,8 @@ interface Window {
 export class Video {
   readonly #env: BiosEnvironment;
   #told = false;
+  #vbeMissed = false;
+  #vbe: Vbe | undefined;
 
   constructor(env: BiosEnvironment) {
     this.#env = env;
@@ -77,9 +87,19 @@ export class Video {
     }
   }
 
-  setMode(mode: number): void {
+  /** With {@link KEEP_MEMORY}, if it was set so. */
+  get mode(): number {
+    const { data } = this.#env;
+    return data.u8(BDA.VIDEO_MODE) | (data.u8(BDA.VIDEO_CONTROL) & KEEP_MEMORY);
+  }
+
+  set mode(mode: number) {
     const { data, memory, ports, onScroll } = this.#env;
     onScroll();
+    if (memory.videoMemory !== undefined) {
+      this.#vbe?.leave();
+      hideGraphics(ports);
+    }
     const keep = (mode & KEEP_MEMORY) !== 0;
     const number = mode & MODE_MASK;
     const columns = NARROW_MODES.includes(number) ? COLUMNS / 2 : COLUMNS;
@@ -87,6 +107,10 @@ export class Video {
     data.setU16(BDA.COLUMNS, columns);
     ports.write(CRTC_INDEX, 2, ((columns - 1) << 8) | CRTC_DISPLAY_END);
     ports.write(GRAPHICS_INDEX, 2, (memoryMap(number) << 8) | GRAPHICS_MISCELLANEOUS);
+    const has256 = number === COLOUR_MODE;
+    ports.write(GRAPHICS_INDEX, 2, ((has256 ? 0x40 : 0x10) << 8) | GRAPHICS_MODE);
+    ports.write(SEQUENCER_INDEX, 2, ((has256 ? 0x0e : 0x02) << 8) | SEQUENCER_MEMORY_MODE);
+    if (has256) loadPalette(ports);
     data.setU16(BDA.PAGE_SIZE, PAGE_SIZE);
     data.setU8(BDA.LAST_ROW, ROWS - 1);
     data.setU8(BDA.CHARACTER_HEIGHT, 16);
@@ -111,12 +135,12 @@ export class Video {
   #tell(mode: number): void {
     if (this.#told || TEXT_MODES.includes(mode)) return;
     this.#told = true;
-    this.#env.onGraphics(mode);
+    this.#env.onGraphics(mode, mode === COLOUR_MODE);
   }
 
   readonly #functions: Readonly<Record<number, (call: BiosCall) => void>> = {
     0: (call) => {
-      this.setMode(call.get("al"));
+      this.mode = call.get("al");
       this.#tell(call.get("al") & MODE_MASK);
       call.set("al", (call.get("al") & MODE_MASK) === 6 ? 0x3f : 0x30);
     },
@@ -134,8 +158,7 @@ export class Video {
     10: (call) => this.#repeat(call, undefined),
     14: (call) => this.#teletype(call.get("al"), this.#page),
     15: (call) => {
-      const { data } = this.#env;
-      call.set("al", data.u8(BDA.VIDEO_MODE) | (data.u8(BDA.VIDEO_CONTROL) & KEEP_MEMORY));
+      call.set("al", this.mode);
       call.set("ah", this.#columns);
       call.set("bh", this.#page);
     },
@@ -146,7 +169,19 @@ export class Video {
       if (call.get("al") === 0) call.set("bx", VGA_COLOUR);
       call.set("al", 0x1a);
     },
+    79: (call) => this.#extension(call),
   };
+
+  #extension(call: BiosCall): void {
+    const { memory, ports, onVbeMissed } = this.#env;
+    if (memory.videoMemory === undefined) {
+      if (!this.#vbeMissed) onVbeMissed();
+      this.#vbeMissed = true;
+      return;
+    }
+    this.#vbe ??= new Vbe(memory.videoMemory, { memory, ports, vga: this });
+    this.#vbe.service(call);
+  }
 
   get #page(): number {
     return this.#env.data.u8(BDA.ACTIVE_PAGE) % PAGES;

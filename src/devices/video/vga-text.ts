@@ -2,6 +2,8 @@ import { ByteDevice } from "../../core/byte-device.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Resettable } from "../../core/device.ts";
 import { MICROSECOND } from "../../core/units.ts";
+import type { Vga } from "./dispi.ts";
+import type { Palette } from "./pixel-formats.ts";
 
 /** Offsets from port 0x3c0 (IBM VGA; Intel's open manuals, "VGA Registers"). */
 const ATTRIBUTE_ADDRESS = 0x00;
@@ -35,6 +37,12 @@ const GRAPHICS_MISCELLANEOUS = 6;
 const GRAPHICS = 1 << 0;
 const MEMORY_MAP = 0x0c;
 const MAPS_OF_TEXT_MEMORY: readonly number[] = [0x00, 0x0c];
+const MAP_OF_GRAPHICS = 0x04;
+/** Graphics controller register 5, sequencer register 4: a byte a pixel, one after the other. */
+const GRAPHICS_MODE = 5;
+const COLOURS_256 = 1 << 6;
+const MEMORY_MODE = 4;
+const CHAIN_4 = 1 << 3;
 
 const DISPLAY_DISABLED = 1 << 0;
 const VERTICAL_RETRACE = 1 << 3;
@@ -43,6 +51,8 @@ const FRAME = 14_268 * MICROSECOND;
 const RETRACE = 64 * MICROSECOND;
 const LINE = 32 * MICROSECOND;
 const LINE_BLANK = 6 * MICROSECOND;
+
+const COLOURS = 256;
 
 /** CRT controller in 80×25 text mode. */
 const CRTC_TEXT = [
@@ -71,11 +81,13 @@ class IndexedRegisters {
 
 /**
  * The registers of a VGA that shows text: which part of the text memory is on the screen, and where
- * the cursor is. The rest remembers what is written to it. There is no graphics mode.
+ * the cursor is; and its palette. The rest remembers what is written to it. Of graphics modes it knows one,
+ * 13h.
  */
-export class VgaText extends ByteDevice implements Resettable {
+export class VgaText extends ByteDevice implements Resettable, Vga {
   /** Ports from 0x3c0. */
   readonly length = 0x20;
+  wideDac = false;
   readonly #clock: Clock;
   #crtc = new IndexedRegisters(0x19);
   #sequencer = new IndexedRegisters(5);
@@ -83,7 +95,7 @@ export class VgaText extends ByteDevice implements Resettable {
   #attribute = new IndexedRegisters(0x15);
   #attributeData = false;
   #miscellaneous = MISCELLANEOUS_TEXT;
-  #dac = new Uint8Array(3 * 256);
+  #dac = new Uint8Array(3 * COLOURS);
   #dacMask = 0xff;
   #dacRead = 0;
   #dacWrite = 0;
@@ -106,7 +118,8 @@ export class VgaText extends ByteDevice implements Resettable {
     this.#attribute.index = PALETTE_ADDRESS_SOURCE;
     this.#attributeData = false;
     this.#miscellaneous = MISCELLANEOUS_TEXT;
-    this.#dac = new Uint8Array(3 * 256);
+    this.#dac = new Uint8Array(3 * COLOURS);
+    this.wideDac = false;
     this.#dacMask = 0xff;
     this.#dacRead = 0;
     this.#dacWrite = 0;
@@ -124,6 +137,16 @@ export class VgaText extends ByteDevice implements Resettable {
     return !isPicture || !MAPS_OF_TEXT_MEMORY.includes(miscellaneous & MEMORY_MAP);
   }
 
+  /** Whether what is at 0xa0000 is a picture of 256 colours. */
+  get isPicture(): boolean {
+    const miscellaneous = this.#graphics.bytes[GRAPHICS_MISCELLANEOUS] ?? 0;
+    return (
+      (miscellaneous & (GRAPHICS | MEMORY_MAP)) === (GRAPHICS | MAP_OF_GRAPHICS) &&
+      ((this.#graphics.bytes[GRAPHICS_MODE] ?? 0) & COLOURS_256) !== 0 &&
+      ((this.#sequencer.bytes[MEMORY_MODE] ?? 0) & CHAIN_4) !== 0
+    );
+  }
+
   /** Character cells in a row. */
   get columns(): 40 | 80 {
     return this.#crtc.bytes[DISPLAY_END] === 39 ? 40 : 80;
@@ -133,6 +156,10 @@ export class VgaText extends ByteDevice implements Resettable {
   get cursorCell(): number | undefined {
     const hidden = ((this.#crtc.bytes[CURSOR_START] ?? 0) & CURSOR_OFF) !== 0;
     return hidden ? undefined : this.#pair(CURSOR_HIGH);
+  }
+
+  get palette(): Palette {
+    return this.#dac.map((value) => (this.wideDac ? value : (value << 2) | ((value >> 4) & 3)));
   }
 
   readByte(offset: number): number {
@@ -192,7 +219,7 @@ export class VgaText extends ByteDevice implements Resettable {
         this.#dacWrite = 3 * value;
         break;
       case DAC_DATA:
-        this.#dac[this.#dacWrite++ % this.#dac.length] = value & 0x3f;
+        this.#dac[this.#dacWrite++ % this.#dac.length] = this.wideDac ? value : value & 0x3f;
         break;
       case GRAPHICS_INDEX:
       case GRAPHICS_INDEX + 1:

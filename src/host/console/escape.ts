@@ -1,5 +1,5 @@
 /** What the user asks the monitor for with the escape key. */
-export type EscapeCommand = "quit" | "interrupt" | "core" | "help";
+export type EscapeCommand = "quit" | "interrupt" | "core" | "screen" | "help";
 
 const CTRL_A = 0x01;
 const CTRL_C = 0x03;
@@ -8,6 +8,7 @@ export const ESCAPE_HELP = [
   "C-a x    end the run",
   "C-c      end the run, as a signal would",
   "C-a d    write a core of the guest (--core)",
+  "C-a p    write a picture of the guest's screen (--screen)",
   "C-a c    show this help (C-a h too)",
   "C-a C-a  send C-a to the guest (C-a a too)",
   "C-a C-c  send C-c to the guest",
@@ -50,6 +51,9 @@ export class EscapeFilter {
         break;
       case "d":
         this.#command("core");
+        break;
+      case "p":
+        this.#command("screen");
         break;
       case "c":
       case "h":

@@ -1,14 +1,14 @@
 import { isatty } from "node:tty";
 import type { ConsoleBackend } from "../../core/backends.ts";
-import { ESCAPE_HELP, EscapeFilter } from "./escape.ts";
+import { ESCAPE_HELP, type EscapeCommand, EscapeFilter } from "./escape.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 import { mayBeTerminal, StandardInput } from "./standard-input.ts";
 import { STDOUT, type StandardOutput } from "./standard-output.ts";
 
 export interface StdioConsoleOptions {
   readonly output: StandardOutput;
-  /** Called when the user asks for the end, or for a core. */
-  readonly asked: (command: "quit" | "interrupt" | "core") => void;
+  /** Called when the user asks for the end, for a core or a picture of the screen. */
+  readonly asked: (command: Exclude<EscapeCommand, "help">) => void;
   /** Shows the user some lines about the keys. */
   readonly help: (text: string) => void;
   /** Called when nobody reads the output any more. */

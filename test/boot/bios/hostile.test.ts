@@ -14,6 +14,7 @@ describe("guests that ask for anything", () => {
     const disk = (): OverlayDisk => new OverlayDisk(new MemorySource(new Uint8Array(700_000)));
     const rig = new BiosRig({
       drives: [floppyDrive(0, disk()), hardDisk(0x80, disk()), cdDrive(0xe0, disk())],
+      display: true,
     });
     const random = new SeededRandom(1);
     const word = (): number => random.pick([0, 1, 0xffff, random.below(0x1_0000)]);

@@ -8,7 +8,7 @@ import { VirtualClock } from "../../../src/core/clock.ts";
 import type { Registers } from "../../../src/core/cpu.ts";
 import { GuestMemory } from "../../../src/core/guest-memory.ts";
 import { CopiedRegisters } from "../../../src/core/register-access.ts";
-import { gpa, SECOND } from "../../../src/core/units.ts";
+import { gpa, MIB, SECOND } from "../../../src/core/units.ts";
 import { Board } from "../../../src/machine/board.ts";
 import { FakeConsole } from "../../support/fake-console.ts";
 
@@ -20,7 +20,7 @@ type Name = Parameters<BiosCall["get"]>[0];
 
 /** The BIOS on a board, with registers in the place of a processor. */
 export class BiosRig {
-  readonly memory = new GuestMemory(new ArrayBuffer(64 * 1024 * 1024));
+  readonly memory: GuestMemory;
   readonly clock = new VirtualClock(WALL * SECOND);
   readonly console = new FakeConsole();
   readonly board: Board;
@@ -28,14 +28,21 @@ export class BiosRig {
   registers: Registers;
   scrolls = 0;
   readonly graphics: number[] = [];
+  readonly modes: string[] = [];
+  vbeMissed = 0;
 
-  constructor(media: { drives?: readonly Drive[]; cd?: ElToritoBoot } = {}) {
+  constructor(media: { drives?: readonly Drive[]; cd?: ElToritoBoot; display?: boolean } = {}) {
+    const [ram, video] = [64 * MIB, media.display === true ? 16 * MIB : 0];
+    const buffer = new ArrayBuffer(ram + video);
+    const behind = video === 0 ? undefined : { address: ram, length: video };
+    this.memory = new GuestMemory(buffer, 0, ram, behind);
     const { memory, clock, console } = this;
     this.board = new Board({
       ...{ memory, clock, console, nets: [], blocks: [] },
       report: () => {},
       onEnd: () => {},
       onReset: () => {},
+      onMode: (...mode) => this.modes.push(mode.join("x")),
       onInterrupt: () => {},
     });
     this.bios = new Bios({
@@ -46,6 +53,9 @@ export class BiosRig {
         this.scrolls++;
       },
       onGraphics: (mode) => this.graphics.push(mode),
+      onVbeMissed: () => {
+        this.vbeMissed++;
+      },
     });
     this.registers = this.bios.start();
     this.trap();

@@ -94,7 +94,12 @@ describe("INT 10h, video", () => {
   });
 
   it("leaves what it does not know as it is", () => {
-    expect(rig.int(0x10, { ax: 0x4f00 }).get("ax")).toBe(0x4f00);
+    expect(rig.int(0x10, { ax: 0xfe00 }).get("ax")).toBe(0xfe00);
+  });
+
+  it("has no VBE without a display, and tells once", () => {
+    for (let i = 0; i < 2; i++) expect(rig.int(0x10, { ax: 0x4f00 }).get("ax")).toBe(0x4f00);
+    expect(rig.vbeMissed).toBe(1);
   });
 });
 

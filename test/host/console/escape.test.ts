@@ -17,6 +17,10 @@ describe("the escape key", () => {
     expect(typed("\x01c\x01h")).toEqual({ guest: "", commands: ["help", "help"] });
   });
 
+  it("asks for a core and for a picture", () => {
+    expect(typed("\x01d\x01p")).toEqual({ guest: "", commands: ["core", "screen"] });
+  });
+
   it("is sent to the guest when typed twice, or with a", () => {
     expect(typed("\x01\x01")).toEqual({ guest: "\x01", commands: [] });
     expect(typed("\x01a")).toEqual({ guest: "\x01", commands: [] });

@@ -1,0 +1,72 @@
+/** Portable Network Graphics (W3C, third edition). */
+
+import { deflateSync } from "node:zlib";
+import { HostError } from "../core/errors.ts";
+import type { Picture } from "../core/picture.ts";
+import { errnoOf } from "./errno.ts";
+import { replaceFile } from "./replace-file.ts";
+
+const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] as const;
+const BITS = 8;
+const TRUECOLOUR = 2;
+/** CRC of ISO 3309, lowest bit first (annex D). */
+const POLYNOMIAL = 0xedb8_8320;
+const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let remainder = byte;
+  for (let bit = 0; bit < 8; bit++) {
+    remainder = (remainder >>> 1) ^ ((remainder & 1) === 0 ? 0 : POLYNOMIAL);
+  }
+  return remainder;
+});
+
+/**
+ * Writes a picture, in place of what has its name.
+ * @throws HostError
+ */
+export function writePng(path: string, picture: Picture): void {
+  try {
+    replaceFile(path, encodePng(picture));
+  } catch (cause) {
+    throw new HostError(`cannot write the screen to ${path}`, {
+      errno: errnoOf(cause),
+      remedy: "name a file that you may write, in a folder that exists",
+      cause,
+    });
+  }
+}
+
+export function encodePng({ width, height, pixels }: Picture): Uint8Array {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([BITS, TRUECOLOUR], 8);
+  // Before each line is its filter: none.
+  const line = 3 * width;
+  const lines = new Uint8Array((line + 1) * height);
+  for (let y = 0; y < height; y++) {
+    lines.set(pixels.subarray(y * line, (y + 1) * line), y * (line + 1) + 1);
+  }
+  return Buffer.concat([
+    Uint8Array.from(SIGNATURE),
+    chunk("IHDR", header),
+    chunk("IDAT", deflateSync(lines)),
+    chunk("IEND", new Uint8Array(0)),
+  ]);
+}
+
+function chunk(type: string, data: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(data.length + 12);
+  bytes.writeUInt32BE(data.length, 0);
+  bytes.write(type, 4, "latin1");
+  bytes.set(data, 8);
+  bytes.writeUInt32BE(crc(bytes.subarray(4, 8 + data.length)), 8 + data.length);
+  return bytes;
+}
+
+function crc(bytes: Uint8Array): number {
+  let remainder = 0xffff_ffff;
+  for (const byte of bytes) {
+    remainder = (remainder >>> 8) ^ (REMAINDERS[(remainder ^ byte) & 0xff] as number);
+  }
+  return ~remainder >>> 0;
+}

@@ -2,57 +2,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
 import { VGA_PALETTE } from "../../src/boot/bios/palette.ts";
-import { buildElf, multibootHeader } from "../support/elf-builder.ts";
 import { describeOnEach, image, run } from "../support/monitor.ts";
-import { multiboot2Header } from "../support/multiboot2-header.ts";
+import { multiboot1Painter, multiboot2Painter, PAINTED } from "../support/painters.ts";
 import { decodePng } from "../support/png.ts";
 import { temporaryFolder } from "../support/temporary.ts";
-import { exit, tinyGuest } from "../support/tiny-guest.ts";
+import { tinyGuest } from "../support/tiny-guest.ts";
 
-const [WIDTH, HEIGHT] = [640, 480];
-const VIDEO_MODE = 1 << 2;
-const FRAMEBUFFER_TAG = 5;
-const LOAD = 0x10_0000;
-const CODE = 0x100;
-
-/** A kernel that fills the screen: each pixel's value is its number. */
-function painter(header: Uint8Array, findFramebuffer: readonly number[]): string {
-  const code = [
-    ...findFramebuffer, // edi = its address
-    ...[0xb9, 0x00, 0xb0, 0x04, 0x00], // mov ecx, 640 * 480
-    ...[0x31, 0xc0], // xor eax, eax
-    ...[0xab, 0x40, 0xe2, 0xfc], // next: stosd; inc eax; loop next
-    ...exit(0),
-  ];
-  const data = new Uint8Array(CODE + code.length);
-  data.set(header);
-  data.set(code, CODE);
-  const segments = [{ physicalAddress: LOAD, data, alignment: 0x1000 }];
-  const path = join(temporaryFolder(), "painter.elf");
-  writeFileSync(path, buildElf({ class: 32, entry: LOAD + CODE, segments }));
-  return path;
-}
-
-function multiboot1(): string {
-  const header = new Uint8Array(48);
-  header.set(multibootHeader(VIDEO_MODE));
-  new DataView(header.buffer).setUint32(36, WIDTH, true);
-  new DataView(header.buffer).setUint32(40, HEIGHT, true);
-  new DataView(header.buffer).setUint32(44, 32, true);
-  return painter(header, [0x8b, 0x7b, 0x58]); // mov edi, [ebx + 88]
-}
-
-const multiboot2 = (): string =>
-  painter(multiboot2Header([{ type: FRAMEBUFFER_TAG, words: [WIDTH, HEIGHT, 32] }]), [
-    ...[0x8d, 0x73, 0x08], // lea esi, [ebx + 8]
-    ...[0x83, 0x3e, 0x08], // again: cmp dword [esi], 8
-    ...[0x74, 0x0b], // je found
-    ...[0x03, 0x76, 0x04], // add esi, [esi + 4]
-    ...[0x83, 0xc6, 0x07], // add esi, 7
-    ...[0x83, 0xe6, 0xf8], // and esi, -8
-    ...[0xeb, 0xf0], // jmp again
-    ...[0x8b, 0x7e, 0x08], // found: mov edi, [esi + 8]
-  ]);
+const [WIDTH, HEIGHT] = PAINTED;
 
 /** A boot sector that fills five banks of 64 KiB, each with its number. */
 function banks(): string {
@@ -81,8 +37,8 @@ const shown = (): ReturnType<typeof decodePng> => decodePng(readFileSync(screen)
 
 describeOnEach("the screen of a guest that paints", () => {
   it.each([
-    ["1", multiboot1],
-    ["2", multiboot2],
+    ["1", multiboot1Painter],
+    ["2", multiboot2Painter],
   ])("is that of a Multiboot %s kernel that asks for graphics", async (_version, kernel) => {
     const ended = await run([kernel(), "--net", "none", "--screen", screen, "-m", "17"]);
     expect(ended.stderr).toBe(
@@ -112,7 +68,7 @@ describeOnEach("the screen of a guest that paints", () => {
 });
 
 it("a kernel that asks for graphics without --screen has text, and a line tells", async () => {
-  const ended = await run([multiboot1(), "--net", "none", "--accel", "emu"]);
+  const ended = await run([multiboot1Painter(), "--net", "none", "--accel", "emu"]);
   expect(ended.stderr).toBe(
     "solo5-kvm: the kernel asks for a graphics mode: --screen gives it a display\n",
   );
@@ -129,7 +85,15 @@ it("text is no picture", async () => {
 
 it("a picture that cannot be written is told, and the guest's status counts", async () => {
   const nowhere = join(temporaryFolder(), "none", "screen.png");
-  const ended = await run([multiboot1(), "--net", "none", "--screen", nowhere, "--accel", "emu"]);
+  const ended = await run([
+    multiboot1Painter(),
+    "--net",
+    "none",
+    "--screen",
+    nowhere,
+    "--accel",
+    "emu",
+  ]);
   expect(ended.stderr).toMatch(/cannot write the screen to .*none.screen\.png \(ENOENT\)/);
   expect(ended.status).toBe(0);
 });

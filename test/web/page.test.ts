@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ROOT } from "../support/monitor.ts";
+import { multiboot1Painter, PAINTED } from "../support/painters.ts";
 import { CHROMIUM, missing } from "../support/requirements.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { exit, print, spin, tinyGuest } from "../support/tiny-guest.ts";
@@ -102,6 +103,23 @@ describe.skipIf(missing("chromium"))("the page", () => {
     await page.keyboard.type("many keysq");
     await ends("ended: exit 3");
     await shows("echo:many keys");
+  });
+
+  it("shows what a guest paints", async () => {
+    await start(multiboot1Painter());
+    await ends("ended: exit 0");
+    const [width, height] = PAINTED;
+    const [x, y] = [600, 400];
+    const pixel = (): Promise<unknown> =>
+      page.evaluate(
+        `[...document.querySelector("canvas").getContext("2d").getImageData(${x}, ${y}, 1, 1).data]`,
+      );
+    // Each pixel's value is its number.
+    const [red, green, blue] = [16, 8, 0].map((shift) => ((y * width + x) >> shift) & 0xff);
+    await expect.poll(pixel).toEqual([red, green, blue, 0xff]);
+    expect(await page.locator("canvas").isVisible()).toBe(true);
+    const [displayed] = await page.locator("canvas").all();
+    expect(await displayed?.getAttribute("height")).toBe(String(height));
   });
 
   it("translates what is hot", async () => {

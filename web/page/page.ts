@@ -3,6 +3,7 @@
 import { Terminal } from "@xterm/xterm";
 import "@xterm/xterm/css/xterm.css";
 import type { BootMode } from "../../src/boot/boot-plan.ts";
+import type { Picture } from "../../src/core/picture.ts";
 import type { Guest, ToPage, ToWorker } from "../messages.ts";
 import "./page.css";
 
@@ -29,10 +30,11 @@ const startButton = element("start", HTMLButtonElement);
 const pingButton = element("ping", HTMLButtonElement);
 const stopButton = element("stop", HTMLButtonElement);
 const state = element("state", HTMLOutputElement);
+const display = element("display", HTMLCanvasElement);
 const statistics = element("statistics", HTMLPreElement);
 
 const terminal = new Terminal({ cols: COLUMNS, rows: ROWS, convertEol: true, scrollback: 5000 });
-terminal.open(element("terminal", HTMLElement));
+terminal.open(element("terminal", HTMLDivElement));
 const encoder = new TextEncoder();
 terminal.onData((text) => tell({ kind: "input", bytes: encoder.encode(text) }));
 // Of keys that have no text, such as those of mice.
@@ -89,6 +91,7 @@ function show(running: boolean, text: string): void {
 async function start(): Promise<void> {
   show(true, "starting");
   statistics.hidden = true;
+  display.hidden = true;
   terminal.reset();
   try {
     const guest = await chosenGuest();
@@ -108,6 +111,10 @@ function hear(message: ToPage): void {
     case "output":
       terminal.write(message.bytes, () => tell({ kind: "shown", count: message.bytes.length }));
       break;
+    case "picture":
+      paint(message.picture);
+      tell({ kind: "painted" });
+      break;
     case "notice":
       terminal.writeln(`\x1b[2m${message.line}\x1b[m`);
       break;
@@ -117,6 +124,22 @@ function hear(message: ToPage): void {
       end(`ended: ${message.how}`);
       break;
   }
+}
+
+function paint(picture: Picture | undefined): void {
+  display.hidden = picture === undefined;
+  if (picture === undefined) return;
+  const { width, height, pixels } = picture;
+  if (display.width !== width || display.height !== height) {
+    display.width = width;
+    display.height = height;
+  }
+  const image = new ImageData(width, height);
+  image.data.fill(0xff);
+  for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) {
+    image.data.set(pixels.subarray(from, from + 3), to);
+  }
+  display.getContext("2d")?.putImageData(image, 0, 0);
 }
 
 function end(how: string): void {

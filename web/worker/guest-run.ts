@@ -16,6 +16,7 @@ import { BlobSource } from "./blob-source.ts";
 import { BrowserClock } from "./clock.ts";
 import { BrowserEventLoop } from "./event-loop.ts";
 import { PageConsole } from "./page-console.ts";
+import { PageScreen } from "./page-screen.ts";
 
 const PINGS = 5;
 
@@ -32,6 +33,7 @@ export class GuestRun {
   readonly #eventLoop = new BrowserEventLoop(this.#clock);
   readonly #networks: UserNetwork[] = [];
   readonly #machine: Machine;
+  readonly #screen: PageScreen;
 
   /** @throws GuestError, HostError when it cannot run */
   constructor(guest: Guest, interpreters: Interpreters, send: (message: ToPage) => void) {
@@ -40,6 +42,7 @@ export class GuestRun {
     this.#send = send;
     this.#console = new PageConsole((bytes) => send({ kind: "output", bytes }));
     this.#machine = this.#assemble(interpreters);
+    this.#screen = new PageScreen(() => this.#machine.picture(), send);
   }
 
   /** Runs it to its end, and tells of that. */
@@ -47,6 +50,7 @@ export class GuestRun {
     try {
       const outcome = await this.#machine.run();
       this.#console.flush();
+      this.#screen.close();
       this.#tellOf(outcome);
     } finally {
       this.#machine.cpu.close();
@@ -61,6 +65,10 @@ export class GuestRun {
 
   shown(count: number): void {
     this.#console.shown(count);
+  }
+
+  painted(): void {
+    this.#screen.painted();
   }
 
   stop(): void {
@@ -95,6 +103,7 @@ export class GuestRun {
         explain: notice,
         report: limitedReports(notice),
         timed: true,
+        display: true,
         connect: (manifest) => this.#connect(manifest),
       },
       {

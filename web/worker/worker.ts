@@ -60,6 +60,9 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     case "shown":
       run?.shown(data.count);
       break;
+    case "painted":
+      run?.painted();
+      break;
     case "ping":
       run?.ping();
       break;

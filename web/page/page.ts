@@ -156,6 +156,7 @@ form.onsubmit = (event) => {
   event.preventDefault();
   void start();
 };
+display.onclick = () => terminal.focus();
 pingButton.onclick = () => {
   tell({ kind: "ping" });
   terminal.focus();

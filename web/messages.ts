@@ -19,6 +19,8 @@ export type ToWorker =
   | { readonly kind: "start"; readonly guest: Guest }
   /** What was typed. */
   | { readonly kind: "input"; readonly bytes: Uint8Array }
+  /** Counts to the right and up, and the buttons that are pressed: see `Ps2Mouse.move`. */
+  | { readonly kind: "mouse"; readonly x: number; readonly y: number; readonly buttons: number }
   /** So many bytes of output are on the screen. */
   | { readonly kind: "shown"; readonly count: number }
   /** The last picture is on the screen. */

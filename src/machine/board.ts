@@ -170,6 +170,7 @@ export class Board implements MachineBoard {
   /** Where there is no RAM. */
   readonly mmio = new Bus("memory");
   readonly interrupts: InterruptRouter;
+  readonly moveMouse: I8042["moveMouse"];
   readonly nets: readonly VirtioNet[];
   readonly blocks: readonly VirtioBlock[];
   readonly screen: TextScreen;
@@ -204,6 +205,7 @@ export class Board implements MachineBoard {
       irq: this.#wire(IRQ.KEYBOARD),
       mouseIrq: this.#wire(IRQ.MOUSE),
     });
+    this.moveMouse = (...movement) => keyboard.moveMouse(...movement);
     const uart: Uart16550 = new Uart16550({
       irq: this.#wire(IRQ.COM1),
       console: {

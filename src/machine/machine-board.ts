@@ -38,6 +38,8 @@ export interface MachineBoard {
   finish(): void;
   /** What its screen shows, but for text. */
   picture(): Picture | undefined;
+  /** Of a PC, which has a mouse: see `Ps2Mouse.move`. */
+  readonly moveMouse?: (x: number, y: number, buttons: number) => void;
   /** Every device back to power-on, then what firmware does. */
   reset(): void;
 }

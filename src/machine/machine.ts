@@ -126,6 +126,11 @@ export class Machine {
     return this.#options.memory;
   }
 
+  /** Somebody moves the guest's mouse, or presses its buttons: see `Ps2Mouse.move`. */
+  moveMouse(x: number, y: number, buttons: number): void {
+    this.board.moveMouse?.(x, y, buttons);
+  }
+
   get statistics(): RunStatistics {
     return this.#loop.statistics;
   }

@@ -156,7 +156,17 @@ form.onsubmit = (event) => {
   event.preventDefault();
   void start();
 };
-display.onclick = () => terminal.focus();
+display.onclick = () => {
+  terminal.focus();
+  if (document.pointerLockElement !== display) display.requestPointerLock();
+};
+for (const event of ["mousemove", "mousedown", "mouseup"] as const) {
+  display.addEventListener(event, ({ movementX, movementY, buttons }) => {
+    if (document.pointerLockElement !== display) return;
+    const [x, y] = event === "mousemove" ? [movementX, -movementY] : [0, 0];
+    tell({ kind: "mouse", x, y, buttons });
+  });
+}
 pingButton.onclick = () => {
   tell({ kind: "ping" });
   terminal.focus();

@@ -63,6 +63,10 @@ export class GuestRun {
     this.#eventLoop.wake();
   }
 
+  moveMouse(x: number, y: number, buttons: number): void {
+    this.#machine.moveMouse(x, y, buttons);
+  }
+
   shown(count: number): void {
     this.#console.shown(count);
   }

@@ -57,6 +57,9 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     case "input":
       run?.type(data.bytes);
       break;
+    case "mouse":
+      run?.moveMouse(data.x, data.y, data.buttons);
+      break;
     case "shown":
       run?.shown(data.count);
       break;

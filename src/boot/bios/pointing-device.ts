@@ -1,7 +1,7 @@
 /**
  * INT 15h AH=C2h, the pointing device (IBM PS/2 and PC BIOS Interface Technical Reference, "Interrupt
- * 15h"). It is a mouse that nobody moves, so what programs set is remembered for them, and the routine
- * that they want called is never called.
+ * 15h"). For who asks here it is a mouse that nobody moves: what programs set is remembered for them, and the
+ * routine that they want called is never called.
  */
 
 import type { Resettable } from "../../core/device.ts";

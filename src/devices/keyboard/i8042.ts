@@ -77,8 +77,8 @@ export class I8042 implements Resettable {
   readonly #memory = new Uint8Array(MEMORY_MASK + 1);
   /** Answers of the controller's own that are still to be read. */
   #answers: OutputByte[] = [];
-  /** The mouse's to its last command, which come only while it is not disabled. */
-  #mouseAnswers: readonly number[] = [];
+  /** The mouse's answers to its last command, or a report: they come only while it is not disabled. */
+  #mouseBytes: OutputByte[] = [];
   /** What port 0x60 reads; kept after it has been read. */
   #output: OutputByte = { value: 0, from: "controller" };
   #full = false;
@@ -112,12 +112,18 @@ export class I8042 implements Resettable {
     return this.#used;
   }
 
+  /** Somebody moves the mouse: see {@link Ps2Mouse.move}. */
+  moveMouse(x: number, y: number, buttons: number): void {
+    this.#mouse.move(x, y, buttons);
+    this.#fill();
+  }
+
   /** As a BIOS leaves it after its tests. */
   reset(): void {
     this.#memory.fill(0);
     this.#mode = MODE_TRANSLATE | MODE_SYSTEM | MODE_KEYBOARD_INTERRUPT;
     this.#answers = [];
-    this.#mouseAnswers = [];
+    this.#mouseBytes = [];
     this.#mouse.reset();
     this.#full = false;
     this.#used = false;
@@ -173,9 +179,8 @@ export class I8042 implements Resettable {
 
   #takeMouse(): OutputByte | undefined {
     if ((this.#mode & MODE_AUX_DISABLED) !== 0) return undefined;
-    const [value, ...others] = this.#mouseAnswers;
-    this.#mouseAnswers = others;
-    return value === undefined ? undefined : { value, from: "mouse", isAnswer: true };
+    if (this.#mouseBytes.length === 0) this.#mouseBytes = mouseBytes(this.#mouse.take(), false);
+    return this.#mouseBytes.shift();
   }
 
   #takeKeyboard(): OutputByte | undefined {
@@ -197,7 +202,7 @@ export class I8042 implements Resettable {
       case WRITE_AUX:
         this.#mode &= ~MODE_AUX_DISABLED;
         this.#dropAnswer("mouse");
-        this.#mouseAnswers = this.#mouse.send(value);
+        this.#mouseBytes = mouseBytes(this.#mouse.send(value), true);
         this.#fill();
         break;
       case WRITE_KEYBOARD_BUFFER:
@@ -296,3 +301,6 @@ export class I8042 implements Resettable {
     this.#lowerLines();
   }
 }
+
+const mouseBytes = (values: readonly number[] = [], isAnswer: boolean): OutputByte[] =>
+  values.map((value) => ({ value, from: "mouse", isAnswer }));

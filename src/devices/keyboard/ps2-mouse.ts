@@ -26,8 +26,11 @@ const DEVICE_TYPE = 0x00;
 
 /** The first byte of STATUS REQUEST's answer. */
 const STATUS = { REMOTE: 1 << 6, ENABLED: 1 << 5, SCALING_2: 1 << 4 } as const;
-/** No button is pressed; this bit is always set. */
-const NO_MOVEMENT = [0x08, 0, 0] as const;
+/** The first byte of a report; buttons are its low three bits. */
+const REPORT = { ALWAYS: 1 << 3, X_NEGATIVE: 1 << 4, Y_NEGATIVE: 1 << 5 } as const;
+const BUTTONS = 0x07;
+/** What a report can tell of, in each direction. */
+const MAX_MOVEMENT = 255;
 
 interface Settings {
   remote: boolean;
@@ -44,18 +47,61 @@ const DEFAULTS: Readonly<Settings> = {
   ...{ resolution: 2, samplingRate: 100 },
 };
 
-/** A mouse with two buttons that nobody moves: systems look for it, some without an end. */
+/** A mouse with three buttons, which it may be that nobody moves: systems look for it, some without an end. */
 export class Ps2Mouse implements Resettable {
   #settings: Settings = { ...DEFAULTS };
   #echoes = false;
   #awaitingParameterOf: number | undefined;
   #last: readonly number[] = [];
+  /** What no report has told of yet, in counts: to the right, and up. */
+  #x = 0;
+  #y = 0;
+  #buttons = 0;
+  #changed = false;
 
   reset(): void {
     this.#settings = { ...DEFAULTS };
     this.#echoes = false;
     this.#awaitingParameterOf = undefined;
     this.#last = [];
+    this.#forget();
+  }
+
+  /**
+   * Somebody moves it, or presses buttons. While it does not report it forgets that.
+   * @param x counts to the right
+   * @param y counts up
+   * @param buttons bit 0 the left one, 1 the right one, 2 the middle one
+   */
+  move(x: number, y: number, buttons: number): void {
+    this.#x += x;
+    this.#y += y;
+    this.#buttons = buttons & BUTTONS;
+    this.#changed = true;
+    if (!this.#settings.enabled && !this.#settings.remote) this.#forget();
+  }
+
+  /** In stream mode: the next report, if there is anything to tell. */
+  take(): readonly number[] | undefined {
+    const { enabled, remote } = this.#settings;
+    if (!this.#changed || !enabled || remote || this.#echoes) return undefined;
+    return this.#report();
+  }
+
+  #forget(): void {
+    this.#x = 0;
+    this.#y = 0;
+    this.#changed = false;
+  }
+
+  #report(): readonly number[] {
+    const x = clamped(this.#x);
+    const y = clamped(this.#y);
+    this.#x -= x;
+    this.#y -= y;
+    this.#changed = this.#x !== 0 || this.#y !== 0;
+    const signs = (x < 0 ? REPORT.X_NEGATIVE : 0) | (y < 0 ? REPORT.Y_NEGATIVE : 0);
+    return [REPORT.ALWAYS | signs | this.#buttons, x & 0xff, y & 0xff];
   }
 
   /** A byte from the controller. @returns the answer */
@@ -90,7 +136,7 @@ export class Ps2Mouse implements Resettable {
         settings.remote = byte === SET_REMOTE_MODE;
         break;
       case READ_DATA:
-        return [ACKNOWLEDGE, ...NO_MOVEMENT];
+        return [ACKNOWLEDGE, ...this.#report()];
       case SET_WRAP_MODE:
       case RESET_WRAP_MODE:
         this.#echoes = byte === SET_WRAP_MODE;
@@ -122,3 +168,6 @@ export class Ps2Mouse implements Resettable {
     );
   }
 }
+
+const clamped = (movement: number): number =>
+  Math.max(-MAX_MOVEMENT, Math.min(MAX_MOVEMENT, Math.trunc(movement)));

@@ -139,6 +139,49 @@ describe("keyboard controller", () => {
     expect(answers()).toEqual([0xfe]);
   });
 
+  it("tells of the mouse's movements once it is to report", () => {
+    controller.moveMouse(5, 5, 1);
+    sendMouse(0xf4);
+    expect(answers()).toEqual([0xfa]);
+    command(0x60);
+    send(0x02);
+    controller.moveMouse(3, -2, 0);
+    expect(mouseIrq.level).toBe(true);
+    expect(status() & 0x21).toBe(0x21);
+    controller.moveMouse(300, 600, 4);
+    // The first report has left the mouse; then there is more to tell than goes into one.
+    expect(answers()).toEqual([0x28, 3, 0xfe, 0x0c, 255, 255, 0x0c, 45, 255, 0x0c, 0, 90]);
+    expect(mouseIrq.level).toBe(false);
+    controller.moveMouse(0, 0, 4);
+    expect(answers()).toEqual([0x0c, 0, 0]);
+  });
+
+  it("has the mouse tell of its movement when it is asked", () => {
+    sendMouse(0xf0);
+    expect(answers()).toEqual([0xfa]);
+    controller.moveMouse(-1, 1, 2);
+    expect(answers()).toEqual([]);
+    sendMouse(0xeb);
+    expect(answers()).toEqual([0xfa, 0x1a, 0xff, 1]);
+    sendMouse(0xeb);
+    expect(answers()).toEqual([0xfa, 0x0a, 0, 0]);
+  });
+
+  it("keeps a report back while the mouse is disabled, and drops it for a command", () => {
+    sendMouse(0xf4);
+    expect(answers()).toEqual([0xfa]);
+    command(0xa7);
+    controller.moveMouse(1, 1, 0);
+    expect(answers()).toEqual([]);
+    command(0xa8);
+    expect(answers()).toEqual([0x08, 1, 1]);
+    controller.moveMouse(1, 1, 0);
+    expect(answer()).toBe(0x08);
+    sendMouse(0xf5);
+    controller.moveMouse(1, 1, 0);
+    expect(answers().slice(-1)).toEqual([0xfa]);
+  });
+
   it("lets the mouse echo while that is wanted", () => {
     const said = [0xee, 0xf4, 0xfe, 0xec, 0xf4].flatMap((byte) => {
       sendMouse(byte);

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { buildHvtGuest } from "../support/hvt-guest.ts";
 import { ROOT } from "../support/monitor.ts";
 import { multiboot1Painter, PAINTED } from "../support/painters.ts";
 import { CHROMIUM, missing } from "../support/requirements.ts";
@@ -127,6 +128,19 @@ describe.skipIf(missing("chromium"))("the page", () => {
     await ends("ended: exit 0");
     expect(await page.locator("#statistics").innerText()).toMatch(/9\d\.\d % of them in regions/);
     expect(errors).toEqual([]);
+  });
+
+  it("runs a unikernel for a tender, with a disk, and leaves the disk's file alone", async () => {
+    const folder = temporaryFolder();
+    const disk = join(folder, "disk.img");
+    writeFileSync(disk, new Uint8Array(1024 * 1024));
+    await page.click("summary");
+    await page.setInputFiles("#disks", disk);
+    await page.fill("#arguments", "disk");
+    await start(buildHvtGuest(folder));
+    await ends("ended: exit 0");
+    await shows("write 0");
+    expect(readFileSync(disk).every((byte) => byte === 0)).toBe(true);
   });
 
   it("shows half a mebibyte of output to its end", async () => {

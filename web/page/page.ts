@@ -48,6 +48,9 @@ function tell(message: ToWorker): void {
   worker?.postMessage(message);
 }
 
+/** What an example is to be started with, unless something else is said. */
+const exampleArguments = (): string => example.selectedOptions[0]?.dataset.arguments ?? "";
+
 /** MiB. @throws Error when it is not a size that a PC has */
 function chosenMemory(): number {
   const { valueAsNumber, min, max, validity } = memory;
@@ -77,7 +80,9 @@ async function chosenGuest(): Promise<Guest> {
     disks: [...(disks.files ?? [])],
     memoryMib: chosenMemory(),
     bootMode: boot.value as BootMode,
-    guestArguments: guestArguments.value.split(" ").filter((word) => word !== ""),
+    guestArguments: (guestArguments.value || exampleArguments())
+      .split(" ")
+      .filter((word) => word !== ""),
   };
 }
 
@@ -150,7 +155,7 @@ function end(how: string): void {
 
 example.onchange = () => {
   own.hidden = example.value !== "";
-  guestArguments.value = example.selectedOptions[0]?.dataset.arguments ?? "";
+  guestArguments.placeholder = exampleArguments();
 };
 form.onsubmit = (event) => {
   event.preventDefault();

@@ -1,4 +1,5 @@
 import { OverlayDisk } from "../../src/boot/bios/overlay-disk.ts";
+import { identify } from "../../src/boot/image.ts";
 import type { Manifest } from "../../src/boot/solo5/manifest.ts";
 import { crashReport } from "../../src/debug/crash-report.ts";
 import { programsOf, SymbolTable } from "../../src/debug/symbols.ts";
@@ -107,7 +108,8 @@ export class GuestRun {
         explain: notice,
         report: limitedReports(notice),
         timed: true,
-        display: true,
+        // A tender's machine has none.
+        display: identify(this.#image).kind !== "tender",
         connect: (manifest) => this.#connect(manifest),
       },
       {

@@ -31,8 +31,8 @@ const NOT_VULNERABLE = {
   ITS_NO: 62,
 } as const;
 
-/** IBRS. */
-const SPEC_CTRL_BITS = 1n;
+/** IBRS; and STIBP, which may be set wherever there is IBRS: without a second thread it does nothing. */
+const SPEC_CTRL_BITS = 3n;
 /** IBPB. */
 const PRED_CMD_BITS = 1n;
 

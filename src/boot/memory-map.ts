@@ -18,7 +18,7 @@ export interface MemoryMapEntry {
 export const CONVENTIONAL_END = 0x9_fc00;
 const VIDEO_START = 0xa_0000;
 /** The firmware's tables and its code. */
-const BIOS_START = 0xe_0000;
+export const BIOS_START = 0xe_0000;
 /** Start of extended memory, where kernels are loaded. */
 export const EXTENDED_START = 0x10_0000;
 

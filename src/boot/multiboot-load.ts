@@ -12,8 +12,8 @@ import { flatGdt, multibootEntryState } from "./entry-state.ts";
 import { modeFor, type Screen } from "./framebuffer.ts";
 import { identify, refuse } from "./image.ts";
 import { copyFile, placeLow, writeSegments } from "./loading.ts";
-import { EXTENDED_START, memoryMap } from "./memory-map.ts";
-import { findMultibootHeader, kernelLayout } from "./multiboot.ts";
+import { BIOS_START, EXTENDED_START, memoryMap } from "./memory-map.ts";
+import { findMultibootHeader, kernelLayout, type LoadSegment } from "./multiboot.ts";
 import { buildInformation, informationSize, type ModuleInfo } from "./multiboot-info.ts";
 import { layoutSymbols, type SymbolLayout } from "./multiboot-symbols.ts";
 import { type Multiboot2Layout, multiboot2Layout, readMultiboot2Header } from "./multiboot2.ts";
@@ -64,7 +64,7 @@ export function loadMultiboot(request: MultibootRequest): {
   const { kernel, modules, memory, commandLine, fresh } = request;
   const placement = new Placement();
   const linked = layoutKernel(kernel, request.version);
-  const layout = relocate(linked, placement, memory.size);
+  const layout = withoutRom(relocate(linked, placement, memory.size));
   for (const segment of layout.segments) {
     placement.claim(segment.address, segment.memorySize, `${printable(kernel.name)}'s segment`);
   }
@@ -170,6 +170,29 @@ function layoutKernel(kernel: BootFile, version: 1 | 2 | undefined): VersionedLa
   if (identity.kind !== "multiboot") throw refuse(name, identity);
   throw new GuestError("image", `${printable(name)} has no header for Multiboot ${version}`);
 }
+
+/**
+ * What a kernel has where the firmware's ROM is gets lost with a loader that writes it there: the ELF
+ * headers, for kernels whose linker put these before the code at 1 MiB.
+ */
+function withoutRom(layout: VersionedLayout): VersionedLayout {
+  if (inRom(layout.entry)) return layout;
+  const segments = layout.segments.flatMap((segment): LoadSegment[] => {
+    const { address, fileOffset, fileSize, memorySize } = segment;
+    if (!inRom(address)) return [segment];
+    const lost = Math.min(EXTENDED_START - address, memorySize);
+    const rest = {
+      address: EXTENDED_START,
+      fileOffset: fileOffset + lost,
+      fileSize: Math.max(0, fileSize - lost),
+      memorySize: memorySize - lost,
+    };
+    return rest.memorySize > 0 ? [rest] : [];
+  });
+  return { ...layout, segments };
+}
+
+const inRom = (address: number): boolean => address >= BIOS_START && address < EXTENDED_START;
 
 /** Right after the kernel, or above everything where that place is not free. */
 function placeSymbols(

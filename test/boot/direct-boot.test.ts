@@ -218,6 +218,27 @@ describe("direct boot", () => {
     expect(memory.slice(gpa(2 * MIB), 0x100).every((byte) => byte === 0)).toBe(true);
   });
 
+  it("leaves out what a kernel has where the firmware's ROM is", () => {
+    const headers = new Uint8Array(0x100).fill(5);
+    const across = new Uint8Array(0x300).fill(6);
+    across.set(multibootHeader(0), 0x200);
+    const image = buildElf({
+      class: 32,
+      entry: MIB + 12,
+      segments: [
+        { physicalAddress: MIB - 0x1000, data: headers },
+        { physicalAddress: MIB - 0x200, data: across, memorySize: 0x400 },
+      ],
+    });
+    const { memory } = boot(image);
+    for (const address of [MIB - 0x1000, MIB - 0x200]) {
+      expect(memory.readU8(gpa(address))).toBe(0);
+    }
+    expect(memory.slice(gpa(MIB), 0x100)).toEqual(across.subarray(0x200));
+    expect(memory.readU8(gpa(MIB + 0x1ff))).toBe(0);
+    expect(memory.readU8(gpa(MIB + 0x200))).toBe(0xee);
+  });
+
   it("keeps boot information out of a kernel in low memory", () => {
     const data = new Uint8Array(0x2_0000).fill(7);
     data.set(multibootHeader(0));

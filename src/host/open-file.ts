@@ -32,21 +32,29 @@ export function openFile(
   what: string,
   remedies: Readonly<Record<string, string>> = {},
 ): OpenFile {
-  let fd: number;
-  try {
-    // Without waiting: a pipe would hold us up here, and is refused below.
-    const access = mode === "r" ? constants.O_RDONLY : constants.O_RDWR;
-    fd = openSync(path, access | constants.O_NONBLOCK);
-  } catch (cause) {
-    const errno = errnoOf(cause);
-    throw new HostError(`cannot open ${what} ${path}`, {
+  const refused = (errno?: string, cause?: unknown): HostError =>
+    new HostError(`cannot open ${what} ${path}`, {
       errno,
       remedy: remedies[errno ?? ""] ?? openRemedy(errno),
       cause,
     });
+  let fd: number;
+  try {
+    // Without O_CREAT only block devices know O_EXCL: what is mounted is not written (open(2)).
+    const access = mode === "r" ? constants.O_RDONLY : constants.O_RDWR | constants.O_EXCL;
+    // Without waiting: a pipe would hold us up here, and is refused below.
+    fd = openSync(path, access | constants.O_NONBLOCK);
+  } catch (cause) {
+    throw refused(errnoOf(cause), cause);
   }
   try {
-    return { fd, size: sizeOf(fstatSync(fd), path, what) };
+    const stats = fstatSync(fd);
+    const size = sizeOf(stats, path, what);
+    // Some drivers open read-only devices for writing, and then refuse each write.
+    if (mode === "r+" && stats.isBlockDevice() && deviceNumber(stats.rdev, "ro") !== 0) {
+      throw refused("EROFS");
+    }
+    return { fd, size };
   } catch (cause) {
     closeSync(fd);
     throw cause;
@@ -61,6 +69,8 @@ function openRemedy(errno: string | undefined): string | undefined {
       return "a part of the path is not a folder";
     case "EISDIR":
       return "it is a folder, not a file";
+    case "EBUSY":
+      return "it is mounted, or in use otherwise";
     case "EACCES":
     case "EPERM":
       return "no permission: see `ls -l`";
@@ -71,17 +81,26 @@ function openRemedy(errno: string | undefined): string | undefined {
 
 function sizeOf(stats: Stats, path: string, what: string): number {
   if (stats.isFile()) return stats.size;
-  if (stats.isBlockDevice()) return blockDeviceSize(stats.rdev);
+  if (stats.isBlockDevice()) return deviceNumber(stats.rdev, "size") * SYSFS_SECTOR;
   const kind = stats.isDirectory() ? "a folder" : "neither a file nor a block device";
   throw new HostError(`${what} ${path} is ${kind}`);
 }
 
-function blockDeviceSize(device: number): number {
+/** What the kernel tells of a block device. */
+function deviceNumber(device: number, attribute: "size" | "ro"): number {
   // Linux's encoding of device numbers in user space (glibc, sys/sysmacros.h).
   const major = ((device >>> 8) & 0xfff) | (Math.floor(device / 0x1_0000_0000) & ~0xfff);
   const minor = (device & 0xff) | ((device >>> 12) & 0xf_ff00);
-  const sectors = readFileSync(`/sys/dev/block/${major}:${minor}/size`, "utf8");
-  return Number(sectors) * SYSFS_SECTOR;
+  const path = `/sys/dev/block/${major}:${minor}/${attribute}`;
+  try {
+    return Number(readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw new HostError(`cannot read ${path}`, {
+      errno: errnoOf(cause),
+      remedy: "block devices need the host's /sys",
+      cause,
+    });
+  }
 }
 
 /** Fills `into` from byte `position`; fewer bytes only at the file's end. Returns how many. */

@@ -7,6 +7,7 @@ import { optionalAddon } from "../../src/host/addon.ts";
 export const BUSYBOX = "/bin/busybox";
 export const CHROMIUM = "/usr/bin/chromium";
 export const MEMTEST = "/boot/memtest86+x64.bin";
+const LOOP_CONTROL = "/dev/loop-control";
 
 /** The kernel of Linux that is installed, or was put where that would be. */
 export function linuxKernel(): string | undefined {
@@ -30,6 +31,8 @@ const REQUIREMENTS = {
   ip: () => runs("ip", "-V"),
   tshark: () => runs("tshark", "--version"),
   root: () => process.getuid?.() === 0 && runs("unshare", "--version"),
+  /** Block devices that are files. */
+  loop: () => process.getuid?.() === 0 && existsSync(LOOP_CONTROL) && runs("losetup", "--find"),
   xorriso: () => runs("xorriso", "-version"),
   isoinfo: () => runs("isoinfo", "-version"),
   /** A processor of the kind that we imitate: see `test/conformance`. */
@@ -65,11 +68,12 @@ const runs = (command: string, argument: string): boolean =>
 
 /**
  * Whether no package and no permission could bring a requirement: the kernel that runs here has no
- * KVM, as in a virtual machine without nested virtualisation. A KVM that is there and cannot be
- * opened is another matter.
+ * KVM, as in a virtual machine without nested virtualisation, or no loop devices. A KVM that is there
+ * and cannot be opened is another matter.
  */
 const unobtainable = (name: Requirement): boolean =>
-  name === "kvm" && !/^\s*\d+ kvm$/m.test(readFileSync("/proc/misc", "utf8"));
+  (name === "kvm" && !/^\s*\d+ kvm$/m.test(readFileSync("/proc/misc", "utf8"))) ||
+  (name === "loop" && !existsSync(LOOP_CONTROL));
 
 /** Whether to skip for want of a requirement; says so aloud. */
 export function missing(...requirements: readonly Requirement[]): boolean {

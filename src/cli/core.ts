@@ -1,10 +1,15 @@
 import { HostError } from "../core/errors.ts";
 import { coreFile, SIGNAL } from "../debug/core-file.ts";
-import { writeSparseFile } from "../host/sparse-file.ts";
+import { checkSparseFile, writeSparseFile } from "../host/sparse-file.ts";
 import { touchedPages } from "../host/touched-pages.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Outcome } from "../machine/outcome.ts";
 import { say } from "./messages.ts";
+
+const CORE = "core file";
+
+/** @throws HostError when a core could not be written there */
+export const checkCore = (path: string): void => checkSparseFile(path, CORE);
 
 /** Writes a core of the guest, which stands still, and says so; or says why there is none. */
 export function writeCore(path: string, { cpu, memory }: Machine, signal: number): void {
@@ -15,7 +20,7 @@ export function writeCore(path: string, { cpu, memory }: Machine, signal: number
     touched: touchedPages(memory),
   });
   try {
-    writeSparseFile(path, "core file", size, pieces);
+    writeSparseFile(path, CORE, size, pieces);
     say(`the guest's core is in ${path}`);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;

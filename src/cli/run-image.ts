@@ -14,7 +14,7 @@ import type { UserNetwork } from "../net/user-network.ts";
 import { checkOptions } from "./check-options.ts";
 import { Closers } from "./closers.ts";
 import { openConnections } from "./connections.ts";
-import { onQuit, writeCore } from "./core.ts";
+import { checkCore, onQuit, writeCore } from "./core.ts";
 import { reportCrash } from "./crash.ts";
 import { openDebugging } from "./debugging.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
@@ -41,6 +41,7 @@ export async function runImage(
   guestArguments: readonly string[],
 ): Promise<number> {
   checkOptions(path, options);
+  if (options.core !== undefined) checkCore(options.core);
   const closers = new Closers();
   let stop = (_reason: StopReason): void => {};
   let dump = (): void => say("say where with --core FILE, and then start the guest");

@@ -1,6 +1,36 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { HostError } from "../core/errors.ts";
 import { errnoOf } from "./errno.ts";
+
+/**
+ * Looks whether {@link writeSparseFile} can write there, and makes nothing yet: what is to be written at
+ * the end of a long run is not to fail only then. Neither folders nor pipes have places to write at.
+ * @throws HostError
+ */
+export function checkSparseFile(path: string, what: string): void {
+  let errno: string | undefined;
+  try {
+    const old = statSync(path, { throwIfNoEntry: false });
+    accessSync(old === undefined ? dirname(path) : path, constants.W_OK);
+    if (old?.isDirectory()) errno = "EISDIR";
+    if (old?.isFIFO() || old?.isSocket()) errno = "ESPIPE";
+    if (path === "") errno = "ENOENT";
+  } catch (cause) {
+    throw refused(path, what, cause);
+  }
+  if (errno !== undefined) throw refused(path, what, undefined, errno);
+}
 
 /**
  * Writes a file that is mostly holes, in place of what has its name.
@@ -34,8 +64,12 @@ export function writeSparseFile(
   closeSync(fd);
 }
 
-function refused(path: string, what: string, cause: unknown): HostError {
-  const errno = errnoOf(cause);
+function refused(
+  path: string,
+  what: string,
+  cause: unknown,
+  errno: string | undefined = errnoOf(cause),
+): HostError {
   const remedy =
     errno === "ENOSPC"
       ? "make room, or name a file on another disk"

@@ -69,14 +69,23 @@ describeOnEach.skipIf(missing("gdb"))("a core of the guest", () => {
 
 describe("a core that cannot be written", () => {
   it.each([
-    ["a folder that is not there", "/nowhere/core", /\(ENOENT\)/],
-    ["a full disk", "/dev/full", /\(ENOSPC\): make room/],
-  ])("%s is told in a line", async (_what, core, message) => {
-    const ended = await run([tinyGuest(CRASH), "--accel", "emu", "--core", core]);
+    ["into a folder that is not there", "nowhere/core", /\(ENOENT\): name a file/],
+    ["in place of a folder", ".", /\(EISDIR\): name a file/],
+    ["into a pipe that nobody reads", "pipe", /\(ESPIPE\): name a file/],
+  ])("is refused before the run: %s", async (_what, core, message) => {
+    const cwd = temporaryFolder();
+    execFileSync("mkfifo", ["pipe"], { cwd });
+    const ended = await run([tinyGuest(print("."), CRASH), "--core", core], { cwd });
+    expect(ended).toMatchObject({ status: 125, stdout: "" });
+    expect(ended.stderr).toMatch(/^solo5-kvm: cannot write the core file [^\n]+\n$/);
+    expect(ended.stderr).toMatch(message);
+  });
+
+  it("because the disk is full is told in a line", async () => {
+    const ended = await run([tinyGuest(CRASH), "--accel", "emu", "--core", "/dev/full"]);
     expect(ended.status).toBe(121);
     const [last = ""] = ended.stderr.trimEnd().split("\n").slice(-1);
-    expect(last).toMatch(/^solo5-kvm: cannot write the core file /);
-    expect(last).toMatch(message);
+    expect(last).toMatch(/^solo5-kvm: cannot write the core file .*\(ENOSPC\): make room/);
     expect(existsSync("/dev/full")).toBe(true);
   });
 

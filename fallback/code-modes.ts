@@ -1,13 +1,10 @@
-import type { SegmentTraits } from "./segment-traits.ts";
 import { CODE_MODES } from "./state.ts";
 
-/** What code outside 64-bit mode is translated for, besides its address. */
+/** The code segment that code outside 64-bit mode is translated for. */
 interface CodeMode {
   readonly size: 16 | 32;
-  /** Of the code segment. */
   readonly base: number;
   readonly limit: number;
-  readonly segments: SegmentTraits;
 }
 
 /** Of 64-bit mode, where nothing else counts. */
@@ -27,12 +24,9 @@ export class CodeModes {
     this.#onFull = onFull;
   }
 
-  numberOf(size: 16 | 32, base: number, limit: number, segments: SegmentTraits): number {
+  numberOf(size: 16 | 32, base: number, limit: number): number {
     const isIt = (mode: CodeMode | undefined): boolean =>
-      mode?.base === base &&
-      mode.size === size &&
-      mode.segments === segments &&
-      mode.limit === limit;
+      mode?.base === base && mode.size === size && mode.limit === limit;
     if (isIt(this.#modes[this.#last])) return this.#last + 1;
     this.#last = this.#modes.findIndex(isIt);
     if (this.#last < 0) {
@@ -40,7 +34,7 @@ export class CodeModes {
         this.#modes.length = 0;
         this.#onFull();
       }
-      this.#last = this.#modes.push({ size, base, limit, segments }) - 1;
+      this.#last = this.#modes.push({ size, base, limit }) - 1;
     }
     return this.#last + 1;
   }

@@ -2,11 +2,16 @@ import { CodeModes, MODE_64 } from "./code-modes.ts";
 import type { CodePlace } from "./interpreter/code-place.ts";
 import { readUnitControls } from "./interpreter/units.ts";
 import type { CodeSize, Processor } from "./processor.ts";
-import { type SegmentTraits, segmentTraits } from "./segment-traits.ts";
+import { segmentTraits } from "./segment-traits.ts";
 import {
   CODE_MODE,
   CODE_MODES,
+  CODE_SEGMENT,
+  CODE_SEGMENT_ENTRIES,
+  CODE_SEGMENTS,
+  CODE_TRAITS,
   GENERAL_REGISTERS_32,
+  PARAGRAPH_SHIFT,
   SEGMENT,
   SEGMENT_INDEX,
   STATE,
@@ -14,76 +19,92 @@ import {
 } from "./state.ts";
 
 const USER_LEVEL = 3;
-const CODE_SEGMENT = segmentOffset(SEGMENT_INDEX.cs);
+const BASE = segmentOffset(SEGMENT_INDEX.cs) + SEGMENT.BASE;
+const LIMIT = segmentOffset(SEGMENT_INDEX.cs) + SEGMENT.LIMIT;
 /** Of the upper half of a key. */
+const TRAITS_UNIT = Number(CODE_TRAITS >> 32n);
 const MODE_UNIT = Number(CODE_MODE >> 32n);
-const MODE_BITS = (2 * CODE_MODES - 1) * MODE_UNIT;
+const SEGMENT_BITS = (CODE_MODES + 1) * MODE_UNIT - TRAITS_UNIT;
 const LAST_ADDRESS = 0xffff_ffff_ffff_ffffn;
 
-/** What generated code knows of mode and segments, beside the addresses of code. */
+/**
+ * What generated code knows of mode and segments, beside the addresses of code. Outside 64-bit mode it
+ * keeps that up to date itself where it loads segments (`segment-loads.ts`).
+ */
 export class CodeState {
   readonly #p: Processor;
   readonly #onChange: () => void;
   readonly #modes: CodeModes;
-  #size: CodeSize = 16;
-  #base = 0;
-  #limit = 0;
-  #segments: SegmentTraits = 0;
   #unitControls = 0;
 
   /** @param onChange no address leads any more where it did */
   constructor(processor: Processor, onChange: () => void) {
     this.#p = processor;
     this.#onChange = onChange;
-    this.#modes = new CodeModes(onChange);
+    this.#modes = new CodeModes(() => {
+      const size = CODE_SEGMENT_ENTRIES * CODE_SEGMENT.ENTRY_SIZE;
+      new Uint8Array(processor.buffer, CODE_SEGMENTS, size).fill(0);
+      onChange();
+    });
   }
 
   get size(): CodeSize {
-    return this.#size;
+    return this.#p.codeSize;
   }
 
   /** Where RIP is. */
   get place(): CodePlace {
+    const { rip, cpl, codeSize, view } = this.#p;
+    const user = cpl === USER_LEVEL;
+    if (codeSize === 64) return { rip, base: 0n, codeSize, limit: LAST_ADDRESS, segments: 0, user };
     return {
-      rip: this.#p.rip,
-      base: BigInt(this.#base),
-      codeSize: this.#size,
-      limit: this.#size === 64 ? LAST_ADDRESS : BigInt(this.#limit),
-      segments: this.#segments,
-      user: this.#p.cpl === USER_LEVEL,
+      ...{ rip, base: BigInt(view.getUint32(BASE, true)), codeSize },
+      limit: BigInt(view.getUint32(LIMIT, true)),
+      segments: segmentTraits(this.#p, codeSize),
+      user,
     };
   }
 
   get linearRip(): bigint {
-    return BigInt.asUintN(this.#size === 64 ? 64 : 32, this.#p.rip + BigInt(this.#base));
+    const { rip, code64, view } = this.#p;
+    return code64 ? rip : BigInt.asUintN(32, rip + BigInt(view.getUint32(BASE, true)));
   }
 
   /** Brings what generated code reads up to date with mode and segments. */
   synchronise(): void {
-    const p = this.#p;
-    const { code64, view } = p;
+    const { codeSize, view } = this.#p;
     // Of all the rest nothing counts in 64-bit mode.
-    if (code64 && this.#size === 64) {
+    if (codeSize === 64 && view.getInt32(STATE.CODE64, true) !== 0) {
       this.#followUnits();
       return;
     }
-    view.setInt32(STATE.CODE64, code64 ? 1 : 0, true);
-    const size = code64 ? 64 : p.codeSize;
-    this.#size = size;
-    this.#base = code64 ? 0 : view.getUint32(CODE_SEGMENT + SEGMENT.BASE, true);
-    this.#limit = code64 ? 0 : view.getUint32(CODE_SEGMENT + SEGMENT.LIMIT, true);
-    this.#segments = segmentTraits(p, size);
-    const mode =
-      size === 64 ? MODE_64 : this.#modes.numberOf(size, this.#base, this.#limit, this.#segments);
-    const key = (mode * MODE_UNIT) | (view.getInt32(STATE.CODE_KEY + 4, true) & ~MODE_BITS);
-    view.setInt32(STATE.CODE_KEY + 4, key, true);
-    view.setUint32(STATE.CODE_BASE, this.#base, true);
+    view.setInt32(STATE.CODE64, codeSize === 64 ? 1 : 0, true);
+    const base = codeSize === 64 ? 0 : view.getUint32(BASE, true);
+    const segment = codeSize === 64 ? MODE_64 : this.#codeSegment(codeSize, base);
+    const traits = segmentTraits(this.#p, codeSize) * TRAITS_UNIT;
+    const others = view.getInt32(STATE.CODE_KEY + 4, true) & ~SEGMENT_BITS;
+    view.setInt32(STATE.CODE_KEY + 4, segment | traits | others, true);
+    view.setUint32(STATE.CODE_BASE, base, true);
     view.setInt32(STATE.CODE_BASE + 4, 0, true);
-    if (!code64) this.#clearUpperHalves();
+    if (codeSize !== 64) this.#clearUpperHalves();
     this.#followUnits();
-    const { stackSize } = p;
+    const { stackSize } = this.#p;
     view.setInt32(STATE.STACK_MASK, stackSize === 16 ? 0xffff : -1, true);
     view.setInt32(STATE.STACK_MASK + 4, stackSize === 64 ? -1 : 0, true);
+  }
+
+  /** What the upper half of a key has of the code segment, which generated code finds from now on. */
+  #codeSegment(size: 16 | 32, base: number): number {
+    const { view } = this.#p;
+    const limit = view.getUint32(LIMIT, true);
+    const mode = this.#modes.numberOf(size, base, limit) * MODE_UNIT;
+    const place = ((base >>> PARAGRAPH_SHIFT) ^ size) & (CODE_SEGMENT_ENTRIES - 1);
+    const entry = CODE_SEGMENTS + place * CODE_SEGMENT.ENTRY_SIZE;
+    view.setUint32(entry + CODE_SEGMENT.BASE, base, true);
+    view.setUint32(entry + CODE_SEGMENT.LIMIT, limit, true);
+    view.setInt32(entry + CODE_SEGMENT.SIZE, size, true);
+    view.setInt32(entry + CODE_SEGMENT.MODE, mode, true);
+    return mode;
   }
 
   #followUnits(): void {

@@ -85,6 +85,7 @@ export function engineHost(parts: EngineSurroundings): EngineHost {
       return true;
     },
     jit: jitHost(parts, scratch),
+    synchronise: () => code.synchronise(),
     goesOn: (resumes) => parts.goesOn(resumes),
     settleShadow: (budget) => processor.settleShadow(budget),
     keepShadow: (budget) => processor.keepShadow(budget),

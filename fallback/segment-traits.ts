@@ -7,8 +7,12 @@ import { SEGMENT, SEGMENT_INDEX, segmentOffset } from "./state.ts";
  */
 export type SegmentTraits = number;
 
-/** The stack pointer is ESP. */
-export const WIDE_STACK = 1 << 8;
+/** The stack pointer is ESP. In the place of CS, which the mode itself says all of. */
+export const WIDE_STACK = 1 << SEGMENT_INDEX.cs;
+
+/** Whether a segment is known to be flat. */
+export const knowsFlat = (traits: SegmentTraits, segment: number): boolean =>
+  segment !== SEGMENT_INDEX.cs && (traits & (1 << segment)) !== 0;
 
 const FLAT_LIMIT = 0xffff_ffff;
 const { es, ss, ds } = SEGMENT_INDEX;

@@ -120,7 +120,10 @@ export const STATE = {
   CODE64: 0x3e0,
   /** i32: header of the block under way. */
   BLOCK: 0x3e4,
-  /** i64: what linear addresses in the jump cache are combined with: {@link USER_CODE}, {@link CODE_MODE}. */
+  /**
+   * i64: what linear addresses in the jump cache are combined with: {@link USER_CODE},
+   * {@link CODE_TRAITS}, {@link CODE_MODE}.
+   */
   CODE_KEY: 0x3d8,
   /** i32: whether an interrupt or an NMI is to be taken as soon as that is permitted. */
   EVENTS_WAIT: 0x3c0,
@@ -225,11 +228,29 @@ export const JUMP_CACHE_ENTRY_SIZE = 4;
  */
 export const USER_CODE = 1n << 62n;
 /**
- * The same for what code is translated for: {@link CODE_MODES} numbers from this bit on, zero in 64-bit
- * mode. Other modes' addresses have 32 bits.
+ * The same for what code is translated for outside 64-bit mode, where addresses have 32 bits: four bits
+ * of `SegmentTraits` from this one on, and a number from 1 to {@link CODE_MODES} for the code segment.
  */
-export const CODE_MODE = 1n << 48n;
-export const CODE_MODES = 1024;
+export const CODE_TRAITS = 1n << 48n;
+export const CODE_MODE = 1n << 52n;
+export const CODE_MODES = 1023;
+
+/** Bases of segments in real and virtual-8086 mode are selectors shifted by this. */
+export const PARAGRAPH_SHIFT = 4;
+
+/** Numbers of code segments that are known here, direct-mapped by their bases in paragraphs and sizes. */
+export const CODE_SEGMENTS = 0x9000;
+export const CODE_SEGMENT_ENTRIES = 64;
+export const CODE_SEGMENT = {
+  /** u32 each: base and limit. */
+  BASE: 0,
+  LIMIT: 4,
+  /** i32: 16 or 32; 0 without an entry. */
+  SIZE: 8,
+  /** i32: what the upper half of a key has of the number. */
+  MODE: 12,
+  ENTRY_SIZE: 16,
+} as const;
 
 /** Tables and results of the decoder: see `interpreter/decoding.ts`. */
 export const DECODING_AREA = 0x4_0000;

@@ -1,5 +1,13 @@
 import { TLB_HASH_SHIFT } from "../memory/tlb.ts";
-import { STATE, TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_SIZE } from "../state.ts";
+import {
+  RAM_BASE,
+  STATE,
+  TLB,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  TLB_ENTRY_SIZE,
+  windowOffset,
+} from "../state.ts";
 import { type I32, i32, i64 } from "../wasm/expression.ts";
 import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
 
@@ -38,4 +46,29 @@ export function throughTlb(
     () => hit(i32.add(i32.wrap(address), i32.load(entry, table + TLB_ENTRY.DISTANCE))),
     miss,
   );
+}
+
+/**
+ * Memory offset of what is in a window or one page that the TLB has, all of it.
+ * @param bytes 16 at most
+ * @param otherwise leaves the code
+ */
+export function plainPlace(
+  fn: FunctionBuilder,
+  address: Local<"i64">,
+  bytes: number,
+  access: "read" | "write",
+  otherwise: () => void,
+): Local<"i32"> {
+  const zero = i32.const(0);
+  const window = windowOffset("general", access);
+  const place = fn.local("i32");
+  const at = i64.sub(address, i64.load(zero, window));
+  fn.if(
+    i64.ltU(at, i64.load(zero, window + 8)),
+    () => fn.set(place, i32.add(i32.wrap(address), i32.const(RAM_BASE))),
+    () =>
+      throughTlb(fn, address, bytes, access === "write", (host) => fn.set(place, host), otherwise),
+  );
+  return place;
 }

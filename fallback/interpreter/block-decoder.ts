@@ -328,6 +328,11 @@ class BlockDecoder {
     // REX says nothing about MMX registers.
     const mmx = i32.and(number, i32.const(7));
     fn.if(equals(kind, OPERAND.MMX), () => fn.set(slot, wide(STATE.X87_REGISTERS, mmx)));
+    fn.if(equals(source, OPERAND.SEGMENT), () => {
+      const segment = i32.and(i32.shrU(this.#instruction.modRm, i32.const(3)), i32.const(7));
+      const offset = i32.mul(segment, i32.const(SEGMENT_SIZE));
+      fn.set(slot, i32.add(offset, i32.const(STATE.SEGMENTS)));
+    });
     return slot;
   }
 
@@ -337,6 +342,10 @@ class BlockDecoder {
       this.#instruction.immediates,
       () => {
         fn.store(this.#record, this.#instruction.immediate, RECORD.IMMEDIATE);
+        const { farSelector } = this.#instruction;
+        fn.if(farSelector, () =>
+          fn.storeNarrow(16, this.#record, u64(farSelector), RECORD.FAR_SELECTOR),
+        );
         fn.if(i32.eqz(this.#instruction.hasAddress), () =>
           fn.store(this.#record, this.#next, RECORD.DISPLACEMENT),
         );

@@ -1,5 +1,6 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
+import { interpreted } from "../isa/instruction.ts";
 import { type OpcodeMap, opcodeNumber } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
@@ -325,7 +326,7 @@ export const isWithout = (
   { form: { instruction }, addressSize }: DecodedInstruction,
   codeSize: 16 | 32 | 64,
 ): boolean =>
-  instruction.meaning === undefined ||
+  interpreted(instruction) === undefined ||
   (instruction.only64 === true && (codeSize !== 64 || addressSize !== 64));
 
 export const isRelative = ({ form }: DecodedInstruction): boolean => form.relative;

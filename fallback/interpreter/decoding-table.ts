@@ -1,5 +1,6 @@
 import type { Form } from "../isa/form.ts";
 import { OPCODE_COUNT } from "../isa/form-index.ts";
+import { interpreted } from "../isa/instruction.ts";
 import { type Candidate, candidatesOf, opcodeNumber } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 
@@ -102,6 +103,8 @@ export const OPERAND = {
   RM_REGISTER: 3,
   OPCODE: 4,
   FIXED: 5,
+  /** ModRM.reg, of the segment registers. */
+  SEGMENT: 6,
   KIND_SHIFT: 3,
   KIND: 0b11,
   GENERAL: 0,
@@ -169,7 +172,7 @@ const forbidden = ({ code64, rexW, register, noB }: Candidate): number =>
 
 function traitsOf(form: Form): number {
   const { instruction, sizes, operands } = form;
-  const hasMeaning = instruction.meaning !== undefined;
+  const hasMeaning = interpreted(instruction) !== undefined;
   const destination = operands[0]?.place;
   const has: Record<keyof typeof TRAIT, boolean> = {
     MODRM: form.hasModRm,
@@ -233,6 +236,8 @@ function operandOf({ opcode }: Form, spec: OperandSpec): number | undefined {
       return code(OPERAND.OPCODE, opcode & 7);
     case "fixed":
       return code(OPERAND.FIXED, register);
+    case "segment":
+      return code(OPERAND.SEGMENT);
     default:
       return undefined;
   }

@@ -94,6 +94,7 @@ export class Engine {
         this.#attempt(() => host.store(low, high, bytes)) ? 1 : 0,
       findBlock: () => this.#findBlock(),
       procedure: (record: number) => this.#procedure(record),
+      synchronise: () => host.synchronise(),
       checkSegment: (limit: number, offset: number, length: number) =>
         this.#attempt(() => {
           const { index, write } = segmentLimit(limit);

@@ -1,5 +1,6 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
+import { interpreted } from "../isa/instruction.ts";
 import { type Variant, variantKey, variantsOf } from "../isa/variant.ts";
 import { type MemoryAccess, parseAccess } from "./memory-access.ts";
 
@@ -58,7 +59,7 @@ export class HandlerTable {
    */
   constructor(forms: readonly Form[], inline: boolean) {
     this.forms = forms;
-    const withCode = forms.filter(({ instruction }) => instruction.meaning !== undefined);
+    const withCode = forms.filter(({ instruction }) => interpreted(instruction) !== undefined);
     const uses = withCode.flatMap((form) =>
       variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),
     );

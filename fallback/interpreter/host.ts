@@ -37,6 +37,8 @@ export interface EngineHost extends CodeSource {
    * @returns whether nothing else has to be looked at before the next instruction
    */
   goesOn(resumes: boolean): boolean;
+  /** Brings what code is translated for up to date. */
+  synchronise(): void;
   /** As `Processor.settleShadow` and `keepShadow`. */
   settleShadow(budget: number): void;
   keepShadow(budget: number): void;

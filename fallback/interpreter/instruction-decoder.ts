@@ -73,6 +73,8 @@ export class InstructionDecoder {
   readonly ripRelative: Local<"i32">;
   readonly immediates: Local<"i32">;
   readonly immediate: Local<"i64">;
+  /** Of a far pointer, else 0. */
+  readonly farSelector: Local<"i32">;
 
   /** @param code where the code's parameters are; `readSigned` as `addReadSigned` makes it */
   constructor(fn: FunctionBuilder, code: CodeParameters, readSigned: number) {
@@ -101,6 +103,7 @@ export class InstructionDecoder {
     this.ripRelative = fn.local("i32");
     this.immediates = fn.local("i32");
     this.immediate = fn.local("i64");
+    this.farSelector = fn.local("i32");
   }
 
   /** Leaves what it finds in variables; branches if there is no instruction, or not all of one. */
@@ -388,6 +391,7 @@ export class InstructionDecoder {
   #readImmediates(fail: Label): void {
     const fn = this.#fn;
     fn.set(this.immediate, i64.const(1));
+    fn.set(this.farSelector, zero);
     fn.set(this.immediates, i32.load8U(this.candidate, CANDIDATE.IMMEDIATES));
     fn.if(this.immediates, () => {
       const kind = fn.let(i32.and(this.immediates, i32.const(0xf)));
@@ -398,6 +402,7 @@ export class InstructionDecoder {
           this.#readInto(this.immediate, bytes, fail);
           this.zeroExtend(this.immediate, bytes);
           this.#skip(i32.const(2), fail);
+          fn.set(this.farSelector, i32.load16U(i32.sub(this.at, i32.const(2))));
         },
         () => {
           fn.if(i32.ne(kind, i32.const(IMMEDIATE.ONE)), () =>

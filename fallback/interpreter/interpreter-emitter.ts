@@ -5,16 +5,17 @@ import {
   type SlowAccess,
   type VectorBits,
 } from "../emission/guest-access.ts";
-import type { MemoryBits } from "../isa/emitter.ts";
+import type { MemoryBits, SystemEmitter } from "../isa/emitter.ts";
 import { FlagEmitter, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import { flagsInMemory } from "../jit/flag-kinds.ts";
 import { STATE } from "../state.ts";
 import { unsignedLeb } from "../wasm/encoding.ts";
 import { type I32, type I64, i32, i64, operation, type V128 } from "../wasm/expression.ts";
-import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
+import { callResult, type FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import { RECORD } from "./record.ts";
+import type { SegmentLoads } from "./segment-loads.ts";
 
 /** How a handler's code leaves it. */
 export interface HandlerExits {
@@ -37,7 +38,7 @@ export interface HandlerVariant {
 const ABOVE_MMX = 8;
 
 /** Emits handlers whose operands come from the record and whose registers are in memory. */
-export class InterpreterEmitter extends CodeEmitter {
+export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
   readonly bits: MemoryBits;
   readonly long: boolean;
   readonly flags: FlagEmitter;
@@ -46,6 +47,7 @@ export class InterpreterEmitter extends CodeEmitter {
   readonly #record: Local<"i32">;
   readonly #variant: HandlerVariant;
   readonly #exits: HandlerExits;
+  readonly #segments: SegmentLoads;
 
   constructor(
     fn: FunctionBuilder,
@@ -53,8 +55,10 @@ export class InterpreterEmitter extends CodeEmitter {
     variant: HandlerVariant,
     slow: SlowAccess,
     exits: HandlerExits,
+    segments: SegmentLoads,
   ) {
     super(fn, slow);
+    this.#segments = segments;
     this.#record = record;
     this.#variant = variant;
     this.#exits = exits;
@@ -87,6 +91,27 @@ export class InterpreterEmitter extends CodeEmitter {
 
   jump(target: I64): void {
     this.fn.store(i32.const(STATE.RIP), target);
+    this.#exits.jump();
+  }
+
+  loadSegment(register: Operand, selector: I64): I32 {
+    return callResult("i32", this.#segments.load, this.#slot(register), i32.wrap(selector));
+  }
+
+  farJump(): I32 {
+    const selector = i32.load16U(this.#record, RECORD.FAR_SELECTOR);
+    return callResult("i32", this.#segments.jump, selector, this.immediate());
+  }
+
+  interrupt(vector: I64): I32 {
+    return callResult("i32", this.#segments.interrupt, i32.wrap(vector), this.nextRip());
+  }
+
+  interruptReturn(): I32 {
+    return callResult("i32", this.#segments.interruptReturn[this.bits === 16 ? 16 : 32]);
+  }
+
+  leaveBlock(): void {
     this.#exits.jump();
   }
 

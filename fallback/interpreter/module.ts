@@ -21,12 +21,17 @@ import { ModuleBuilder } from "../wasm/module-builder.ts";
 import { addBlockDecoder } from "./block-decoder.ts";
 import { DECODING_SECTION, serialiseDecoding } from "./decoding-table.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
-import { type HandlerExits, InterpreterEmitter } from "./interpreter-emitter.ts";
+import {
+  type HandlerExits,
+  type HandlerVariant,
+  InterpreterEmitter,
+} from "./interpreter-emitter.ts";
 import { cachedHeader, leadsTo } from "./jump-lookup.ts";
 import { ACCESSES_SECTION, type MemoryAccess, serialiseAccesses } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 import { buildRepetitions } from "./repetitions.ts";
+import { buildSegmentLoads, type SegmentLoads } from "./segment-loads.ts";
 
 const WASM_PAGE = 65536;
 /** Of handlers that are no part of the dispatch loop; before it is that of the regions. */
@@ -49,7 +54,7 @@ export function buildInterpreter(
   module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared === true);
   module.importTable("cpu", "regions");
   const one = ["i32"] as const;
-  const imports = {
+  const imported = {
     load: module.importFunction("cpu", "load", {
       parameters: ["i32", "i32", "i32", "i32"],
       results: [],
@@ -64,20 +69,24 @@ export function buildInterpreter(
       parameters: ["i32", "i32", "i32"],
       results: one,
     }),
+    synchronise: module.importFunction("cpu", "synchronise", { parameters: [], results: [] }),
   };
-  const slow = buildSlowAccess(module, imports);
+  const slow = buildSlowAccess(module, imported);
+  const functions = { ...imported, segments: buildSegmentLoads(module, imported.synchronise) };
   const settleFlags = buildSettleFlags(module);
   const accesses = new Map<Variant, MemoryAccess | undefined>();
   const emit = (emitter: InterpreterEmitter, variant: Variant): void => {
-    emitMeaning(emitter, variant.instruction.meaning, variant.operands);
+    const { meaning, interpretation } = variant.instruction;
+    if (interpretation === undefined) emitMeaning(emitter, meaning, variant.operands);
+    else interpretation(emitter, ...variant.operands);
     accesses.set(variant, emitter.accessed);
   };
   const cold = table.variants.slice(table.hotCount);
-  module.setTable(cold.map((variant) => defineHandler(module, variant, slow, imports, emit)));
+  module.setTable(cold.map((variant) => defineHandler(module, variant, slow, functions, emit)));
   const run = module.addFunction({ parameters: [], results: one });
   module.define(
     run,
-    new Dispatcher(module, table, slow, { ...imports, settleFlags }, emit).build(),
+    new Dispatcher(module, table, slow, { ...functions, settleFlags }, emit).build(),
   );
   module.exportFunction("run", run);
   module.exportFunction("decodeBlock", addBlockDecoder(module));
@@ -96,7 +105,7 @@ function defineHandler(
   module: ModuleBuilder,
   variant: Variant,
   slow: SlowAccess,
-  imports: Imports,
+  functions: Functions,
   emit: Emit,
 ): number {
   const index = module.addFunction({ parameters: ["i32"], results: ["i32"] });
@@ -105,9 +114,9 @@ function defineHandler(
   const exits = {
     fault: () => fn.return(i32.const(OUTCOME.LEAVE)),
     jump: () => fn.return(i32.const(OUTCOME.JUMP)),
-    fallback: () => fn.return(callResult("i32", imports.procedure, record)),
+    fallback: () => fn.return(callResult("i32", functions.procedure, record)),
   };
-  emit(new InterpreterEmitter(fn, record, variant, slow, exits), variant);
+  emit(new InterpreterEmitter(fn, record, variant, slow, exits, functions.segments), variant);
   fn.return(i32.const(OUTCOME.NEXT));
   fn.code.push(0x00);
   module.define(index, fn.finish());
@@ -116,10 +125,11 @@ function defineHandler(
 
 type Emit = (emitter: InterpreterEmitter, variant: Variant) => void;
 
-interface Imports {
+interface Functions {
   readonly findBlock: number;
   readonly procedure: number;
   readonly checkSegment: number;
+  readonly segments: SegmentLoads;
 }
 
 /** A function without parameters that makes pending flags known. */
@@ -133,7 +143,7 @@ class Dispatcher {
   readonly #module: ModuleBuilder;
   readonly #table: HandlerTable;
   readonly #slow: SlowAccess;
-  readonly #imports: Imports & Settling;
+  readonly #functions: Functions & Settling;
   readonly #emit: Emit;
   readonly #repetitions: StringRuns<number>;
   readonly #record: Local<"i32">;
@@ -150,7 +160,7 @@ class Dispatcher {
     module: ModuleBuilder,
     table: HandlerTable,
     slow: SlowAccess,
-    imports: Imports & Settling,
+    functions: Functions & Settling,
     emit: Emit,
   ) {
     this.#emit = emit;
@@ -158,7 +168,7 @@ class Dispatcher {
     this.#module = module;
     this.#table = table;
     this.#slow = slow;
-    this.#imports = imports;
+    this.#functions = functions;
     this.#record = this.#fn.local("i32");
     this.#key = this.#fn.local("i64");
     this.#last = this.#fn.local("i32");
@@ -194,10 +204,10 @@ class Dispatcher {
         leadsTo(this.#record, this.#key),
         () => fn.store(this.#last, this.#record, HEADER.LINK),
         () => {
-          fn.set(this.#record, callResult("i32", this.#imports.findBlock));
+          fn.set(this.#record, callResult("i32", this.#functions.findBlock));
           fn.if(i32.eqz(this.#record), () => {
             // The fault that follows may come behind a region, and shows the flags to its handler.
-            fn.call(this.#imports.settleFlags);
+            fn.call(this.#functions.settleFlags);
             fn.set(this.#result, i32.const(LEFT.NO_BLOCK));
             fn.branch(leave);
           });
@@ -207,7 +217,7 @@ class Dispatcher {
     fn.set(this.#last, this.#record);
     this.#enterRegion(leave, enter);
     fn.if(this.#pending, () => {
-      fn.call(this.#imports.settleFlags);
+      fn.call(this.#functions.settleFlags);
       fn.set(this.#pending, zero);
     });
     const heat = fn.let(i32.sub(i32.load(this.#record, HEADER.HEAT), i32.const(1)));
@@ -243,12 +253,12 @@ class Dispatcher {
       fn.store(zero, i64.add(i64.load(zero, STATE.IN_REGIONS), executed), STATE.IN_REGIONS);
       fn.set(this.#pending, i32.const(1));
       fn.if(i64.eq(next, i64.const(REGION_LEFT.STOP)), () => {
-        fn.call(this.#imports.settleFlags);
+        fn.call(this.#functions.settleFlags);
         fn.set(this.#result, i32.const(LEFT.IN_REGION));
         fn.branch(leave);
       });
       fn.if(i64.eq(next, i64.const(REGION_LEFT.LOOK)), () => {
-        fn.call(this.#imports.settleFlags);
+        fn.call(this.#functions.settleFlags);
         fn.set(this.#result, i32.const(LEFT.LOOK));
         fn.branch(leave);
       });
@@ -268,13 +278,13 @@ class Dispatcher {
       fault: () => this.#leaveInBlock(leave),
       jump: () => fn.branch(enter),
       fallback: () => {
-        this.#follow(callResult("i32", this.#imports.procedure, this.#record), leave, enter);
+        this.#follow(callResult("i32", this.#functions.procedure, this.#record), leave, enter);
         this.#moveOn(next);
       },
     };
     const cases: (() => void)[] = [
       () => {
-        const outcome = callResult("i32", this.#imports.procedure, this.#record);
+        const outcome = callResult("i32", this.#functions.procedure, this.#record);
         this.#follow(outcome, leave, enter);
       },
       () => {
@@ -285,7 +295,7 @@ class Dispatcher {
       () => this.#computeSegmentAddress(leave),
       () => {
         const variant = { bits: 32, long: false, operands: [] } as const;
-        const emitter = new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits);
+        const emitter = this.#emitter(variant, exits);
         emitter.beginMmx();
         fn.if(i32.load(this.#record, RECORD.IMMEDIATE), () => emitter.resetMmxTop());
       },
@@ -298,11 +308,16 @@ class Dispatcher {
       () => this.#repeat("move", leave, enter),
       () => this.#repeat("fill", leave, enter),
       ...hot.map((variant) => () => {
-        this.#emit(new InterpreterEmitter(fn, this.#record, variant, this.#slow, exits), variant);
+        this.#emit(this.#emitter(variant, exits), variant);
       }),
       () => this.#callHandler(leave, enter),
     ];
     this.#nest(cases, next, []);
+  }
+
+  #emitter(variant: HandlerVariant, exits: HandlerExits): InterpreterEmitter {
+    const { segments } = this.#functions;
+    return new InterpreterEmitter(this.#fn, this.#record, variant, this.#slow, exits, segments);
   }
 
   /**
@@ -349,7 +364,7 @@ class Dispatcher {
       fn.store(i32.const(STATE.RIP), i64.load(this.#record, RECORD.IMMEDIATE));
       fn.branch(enter);
     });
-    this.#follow(callResult("i32", this.#imports.procedure, this.#record), leave, enter);
+    this.#follow(callResult("i32", this.#functions.procedure, this.#record), leave, enter);
   }
 
   /** Goes where an outcome says; falls through for NEXT. */
@@ -392,7 +407,7 @@ class Dispatcher {
     fn.if(i64.gtS(last, limit), () => {
       const field = i32.load16U(this.#record, RECORD.ACCESS_LIMIT);
       const length = i32.load8U(this.#record, RECORD.ACCESS_LENGTH);
-      const { checkSegment } = this.#imports;
+      const { checkSegment } = this.#functions;
       const permitted = callResult("i32", checkSegment, field, i32.wrap(offset), length);
       fn.if(i32.eqz(permitted), () => this.#leaveInBlock(leave));
     });

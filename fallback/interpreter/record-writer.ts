@@ -1,3 +1,4 @@
+import { interpreted } from "../isa/instruction.ts";
 import { elementShift, repeatedBy } from "../isa/string-repetition.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import type { CodePlace, NextRip } from "./code-place.ts";
@@ -60,7 +61,7 @@ export class RecordWriter {
     const handler = run === undefined ? this.#handler(instruction, place, target) : microIndex(run);
     if (address !== undefined && this.#isDirect(instruction, place)) {
       this.#writeAddress(record, address);
-    } else if (address !== undefined && form.instruction.meaning !== undefined) {
+    } else if (address !== undefined && interpreted(form.instruction) !== undefined) {
       const access = place.codeSize === 64 ? undefined : this.#handlers.access(handler);
       if (access !== undefined && hasMmxOperand(instruction)) {
         this.#view.setUint16(record + RECORD.HANDLER, microIndex("mmx-access"), true);
@@ -144,12 +145,15 @@ export class RecordWriter {
     instruction: DecodedInstruction,
     target: bigint | undefined,
   ): void {
-    const [immediate] = instruction.immediates;
+    const [immediate, second] = instruction.immediates;
     if (immediate === undefined) {
       this.#next.store(this.#words, record + RECORD.IMMEDIATE);
       return;
     }
     this.#view.setBigInt64(record + RECORD.IMMEDIATE, target ?? immediate, true);
+    if (second !== undefined && instruction.form.immediates[0]?.place === "far-pointer") {
+      this.#view.setUint16(record + RECORD.FAR_SELECTOR, Number(second), true);
+    }
     if (instruction.address === undefined) {
       this.#next.store(this.#words, record + RECORD.DISPLACEMENT);
     }

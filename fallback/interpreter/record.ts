@@ -14,6 +14,8 @@ export const RECORD = {
   SCALE: 3,
   /** u16 each: offsets in the state of register operands, in order. */
   REGISTERS: [4, 6, 8],
+  /** u16: of a far pointer in the code, the selector; the offset is the immediate. */
+  FAR_SELECTOR: 4,
   /** u16: offsets in the state of an address's base and index. */
   BASE: 10,
   INDEX_REGISTER: 12,

@@ -1,11 +1,14 @@
 import type { OperandSpec } from "../isa/operand.ts";
-import { STATE } from "../state.ts";
+import { STATE, segmentOffset } from "../state.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 
 /** REX says nothing about MMX registers. */
 const mmxSlot = (register: number): number => STATE.X87_REGISTERS + 16 * (register & 7);
 
-/** Offset in the state of an operand that is a register; undefined for others. */
+/**
+ * Offset in the state of an operand that is a register, and plainly is a field there; undefined for
+ * others. Segment registers 6 and 7 do not exist: theirs are LDTR's and TR's.
+ */
 export function registerSlot(
   spec: OperandSpec,
   { modRm, rex, form }: Pick<DecodedInstruction, "modRm" | "rex" | "form">,
@@ -41,6 +44,8 @@ export function registerSlot(
       return modRm >= 0xc0 ? mmxSlot(rm) : undefined;
     case "mmx-rm-register":
       return mmxSlot(rm);
+    case "segment":
+      return segmentOffset((modRm >> 3) & 7);
     default:
       return undefined;
   }

@@ -1,4 +1,5 @@
 import { generalProtection } from "../exceptions.ts";
+import { interpreted } from "../isa/instruction.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
@@ -353,7 +354,7 @@ export class Translator {
 
 /** Without code of its own: the engine asks the block for the instruction. */
 const isProcedure = ({ form }: DecodedInstruction): boolean =>
-  form.instruction.meaning === undefined;
+  interpreted(form.instruction) === undefined;
 
 /** Ends a block, but its code leaves it to the next record to go on. */
 const goesOn = (last: DecodedInstruction | undefined): boolean =>

@@ -122,6 +122,22 @@ export interface RegionEmitter extends Emitter {
   setState(bits: 16 | 64, offset: number, value: I64): void;
 }
 
+/** Where what code is translated for may change: see `Instruction.interpretation`. */
+export interface SystemEmitter extends Emitter {
+  /**
+   * Loads a segment register, where that has no consequences beside those that generated code sees.
+   * @returns 0 if the procedure has to: then nothing is changed
+   */
+  loadSegment(register: Operand, selector: I64): I32;
+  /** Goes to the far pointer in the instruction; as {@link loadSegment}. */
+  farJump(): I32;
+  /** INT and IRET in real mode; as {@link loadSegment}. */
+  interrupt(vector: I64): I32;
+  interruptReturn(): I32;
+  /** Goes on where the processor's state says: the last statement. */
+  leaveBlock(): void;
+}
+
 /** What a string instruction with a repeat prefix is made of: see `emitRepetition`. */
 export interface RepetitionEmitter extends Pick<Emitter, "getRegister" | "setRegister"> {
   /** Calls a function of `StringRuns`. @param source, shift as it takes them */

@@ -9,6 +9,7 @@ import { farCall, farJump, farReturn } from "../system/far-transfer.ts";
 import { interruptReturn } from "../system/interrupt-return.ts";
 import { debugInstruction, interruptInstruction, softwareInterrupt } from "../system/interrupts.ts";
 import { loadSegment } from "../system/segments.ts";
+import { i32 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
 
 /** A far pointer in memory: the offset, and the selector behind it. */
@@ -47,6 +48,10 @@ export const farTransfers: Family = [
     mnemonic: "JMP",
     forms: ["EA Ap no64", "FF/5 Mp"],
     ends: true,
+    interpretation(e, pointer) {
+      e.fallbackUnless(pointer?.kind === "immediate" ? e.farJump() : i32.const(0));
+      e.leaveBlock();
+    },
     procedure(context) {
       const pointer = context.inMemory ? readPointer(context) : immediatePointer(context);
       const { processor, mmu, operandSize } = context;
@@ -77,12 +82,21 @@ export const farTransfers: Family = [
     name: "IRET",
     forms: ["CF v"],
     ends: true,
+    interpretation(e) {
+      e.fallbackUnless(e.interruptReturn());
+      e.leaveBlock();
+    },
     procedure: ({ processor, mmu, operandSize }) => interruptReturn(processor, mmu, operandSize),
   },
   {
     name: "INT",
     forms: ["CD Ib"],
     ends: true,
+    interpretation(e, vector) {
+      if (vector === undefined) return;
+      e.fallbackUnless(e.interrupt(e.read(vector)));
+      e.leaveBlock();
+    },
     procedure: ({ processor, mmu, instruction }) =>
       interruptInstruction(processor, mmu, Number((instruction.immediates[0] ?? 0n) & 0xffn)),
   },
@@ -125,6 +139,13 @@ export const farTransfers: Family = [
     mnemonic: "MOV",
     forms: ["8E Sw,Ew"],
     ends: true,
+    interpretation(e, segment, source) {
+      if (segment === undefined || source === undefined) return;
+      // A device that the procedure had to ask again would notice.
+      const isRegister = source.kind === "register";
+      e.fallbackUnless(isRegister ? e.loadSegment(segment, e.read(source)) : i32.const(0));
+      e.jump(e.nextRip());
+    },
     procedure(context) {
       const { processor, mmu } = context;
       const index = (context.instruction.modRm >> 3) & 7;

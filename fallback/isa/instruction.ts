@@ -1,7 +1,7 @@
 import type { StringRuns } from "../emission/string-runs.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import type { Emitter, RegionEmitter } from "./emitter.ts";
+import type { Emitter, RegionEmitter, SystemEmitter } from "./emitter.ts";
 import type { Operand } from "./operand.ts";
 
 export type Unit = "x87" | "mmx" | "sse";
@@ -64,6 +64,11 @@ export interface Instruction {
    */
   readonly translation?: (e: RegionEmitter, instruction: DecodedInstruction) => void;
   /**
+   * The meaning for the interpreter alone, of what changes what code is translated for: regions end
+   * before it.
+   */
+  readonly interpretation?: (e: SystemEmitter, ...operands: Operand[]) => void;
+  /**
    * Which function does a string instruction that is repeated, as far as that is quick: see
    * `repeatedBy`. The {@link procedure} does the rest.
    */
@@ -81,6 +86,12 @@ export interface Instruction {
    */
   readonly procedure?: (context: ProcedureContext) => void;
 }
+
+/** What the interpreter has code of; undefined for what is a procedure there. */
+export const interpreted = ({
+  meaning,
+  interpretation,
+}: Instruction): Instruction["interpretation"] => meaning ?? interpretation;
 
 /** A family of instructions: a file of `isa/`. */
 export type Family = readonly Instruction[];

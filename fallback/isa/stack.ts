@@ -1,5 +1,5 @@
 /** Stack operations beyond PUSH and POP of general registers (Intel SDM vol. 1 §7.3.1.4). */
-import { ARITHMETIC_FLAGS, RFLAGS } from "../bits.ts";
+import { RFLAGS } from "../bits.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { GPR, SHADOW } from "../processor.ts";
 import { SEGMENT_INDEX } from "../state.ts";
@@ -8,12 +8,9 @@ import { loadSegment } from "../system/segments.ts";
 import { moveNearStack, nearStack, Stack, slotBytes } from "../system/stack.ts";
 import { i32, i64 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
-import { mayChangeInterrupts } from "./interrupt-flag.ts";
+import { changedFlags, mayChangeFlags } from "./interrupt-flag.ts";
 
 const PUSHA_REGISTERS = [GPR.rax, GPR.rcx, GPR.rdx, GPR.rbx, GPR.rsp, GPR.rbp, GPR.rsi, GPR.rdi];
-
-/** Flags that POPF may take, at any level. */
-const ALL_FLAGS = 0x3f_ffff;
 
 function push(context: ProcedureContext, value: bigint): void {
   const stack = Stack.current(context.processor, context.mmu);
@@ -181,13 +178,8 @@ export const stack: Family = [
       const image = e.pop(e.bits, (value) => {
         const system = e.let(e.systemFlags());
         e.fallbackUnless(i32.eqz(i32.and(system, i32.const(RFLAGS.VM))));
-        // What is more than arithmetic flags may have consequences.
-        const others = ~ARITHMETIC_FLAGS & (e.bits === 16 ? 0xffff : ALL_FLAGS);
-        const differing = i32.and(i32.xor(i32.wrap(value), system), i32.const(others));
-        const changed = e.let(differing);
-        const isInterrupts = i32.eq(changed, i32.const(RFLAGS.IF));
-        const isPlain = i32.and(isInterrupts, mayChangeInterrupts(system));
-        e.fallbackUnless(i32.or(i32.eqz(changed), isPlain));
+        const changed = e.let(changedFlags(i32.wrap(value), system, e.bits));
+        e.fallbackUnless(mayChangeFlags(changed, system));
         e.setSystemFlags(i32.xor(system, changed));
       });
       e.flags.fromImage(e.let(i32.wrap(image)));

@@ -9,7 +9,7 @@ import type { MemoryBits, RegionEmitter, RepetitionEmitter } from "../isa/emitte
 import { zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import { DEFAULT_INEXACT, MODES } from "../isa/sse-exact.ts";
-import { type SegmentTraits, WIDE_STACK } from "../segment-traits.ts";
+import { knowsFlat, type SegmentTraits, WIDE_STACK } from "../segment-traits.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import {
   type Expression,
@@ -313,7 +313,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
     bytes: number,
     write: boolean,
   ): Local<"i64"> {
-    if (this.#mode.segments & (1 << segment)) return offset;
+    if (knowsFlat(this.#mode.segments, segment)) return offset;
     const zero = i32.const(0);
     const at = segmentOffset(segment);
     const last = i64.add(offset, i64.const(bytes - 1));

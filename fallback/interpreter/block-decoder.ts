@@ -305,9 +305,8 @@ class BlockDecoder {
     const fn = this.#fn;
     const bit = (bits: number, shift: number): I32 =>
       i32.shl(i32.and(this.#instruction.rex, i32.const(bits)), i32.const(shift));
-    const reg = either(
-      i32.and(i32.shrU(this.#instruction.modRm, i32.const(3)), i32.const(7)),
-      bit(4, 1),
+    const reg = fn.let(
+      either(i32.and(i32.shrU(this.#instruction.modRm, i32.const(3)), i32.const(7)), bit(4, 1)),
     );
     const rm = either(i32.and(this.#instruction.modRm, i32.const(7)), bit(1, 3));
     const named = i32.shrU(operand, i32.const(OPERAND.NUMBER_SHIFT));
@@ -328,6 +327,9 @@ class BlockDecoder {
     // REX says nothing about MMX registers.
     const mmx = i32.and(number, i32.const(7));
     fn.if(equals(kind, OPERAND.MMX), () => fn.set(slot, wide(STATE.X87_REGISTERS, mmx)));
+    fn.if(equals(source, OPERAND.CONTROL), () =>
+      fn.set(slot, select(i32.eqz(reg), i32.const(STATE.CR0), i32.const(STATE.ZERO))),
+    );
     fn.if(equals(source, OPERAND.SEGMENT), () => {
       const segment = i32.and(i32.shrU(this.#instruction.modRm, i32.const(3)), i32.const(7));
       const offset = i32.mul(segment, i32.const(SEGMENT_SIZE));

@@ -105,6 +105,8 @@ export const OPERAND = {
   FIXED: 5,
   /** ModRM.reg, of the segment registers. */
   SEGMENT: 6,
+  /** The same, of the control registers. */
+  CONTROL: 7,
   KIND_SHIFT: 3,
   KIND: 0b11,
   GENERAL: 0,
@@ -238,6 +240,8 @@ function operandOf({ opcode }: Form, spec: OperandSpec): number | undefined {
       return code(OPERAND.FIXED, register);
     case "segment":
       return code(OPERAND.SEGMENT);
+    case "control":
+      return code(OPERAND.CONTROL);
     default:
       return undefined;
   }

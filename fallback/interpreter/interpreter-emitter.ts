@@ -98,6 +98,10 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
     return callResult("i32", this.#segments.load, this.#slot(register), i32.wrap(selector));
   }
 
+  isCr0(register: Operand): I32 {
+    return i32.eq(this.#slot(register), i32.const(STATE.CR0));
+  }
+
   farJump(): I32 {
     const selector = i32.load16U(this.#record, RECORD.FAR_SELECTOR);
     return callResult("i32", this.#segments.jump, selector, this.immediate());

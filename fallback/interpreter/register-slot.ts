@@ -7,7 +7,8 @@ const mmxSlot = (register: number): number => STATE.X87_REGISTERS + 16 * (regist
 
 /**
  * Offset in the state of an operand that is a register, and plainly is a field there; undefined for
- * others. Segment registers 6 and 7 do not exist: theirs are LDTR's and TR's.
+ * others. Segment registers 6 and 7 do not exist: theirs are LDTR's and TR's. Of the
+ * control registers only CR0 has its own.
  */
 export function registerSlot(
   spec: OperandSpec,
@@ -46,6 +47,8 @@ export function registerSlot(
       return mmxSlot(rm);
     case "segment":
       return segmentOffset((modRm >> 3) & 7);
+    case "control":
+      return reg === 0 ? STATE.CR0 : STATE.ZERO;
     default:
       return undefined;
   }

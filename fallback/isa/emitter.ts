@@ -129,6 +129,8 @@ export interface SystemEmitter extends Emitter {
    * @returns 0 if the procedure has to: then nothing is changed
    */
   loadSegment(register: Operand, selector: I64): I32;
+  /** Whether a control register is CR0. */
+  isCr0(register: Operand): I32;
   /** Goes to the far pointer in the instruction; as {@link loadSegment}. */
   farJump(): I32;
   /** INT and IRET in real mode; as {@link loadSegment}. */

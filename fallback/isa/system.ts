@@ -1,5 +1,5 @@
 /** Instructions of operating systems, and those that ask the processor about itself. */
-import { RFLAGS } from "../bits.ts";
+import { CR0, RFLAGS } from "../bits.ts";
 import { undefinedOpcode } from "../exceptions.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
@@ -27,7 +27,7 @@ import { clearInterruptFlag, setAccessFlag, setInterruptFlag } from "../system/f
 import { rdmsr, wrmsr } from "../system/msr.ts";
 import { swapgs, syscall, sysenter, sysexit, sysret } from "../system/syscall.ts";
 import { rdtsc, rdtscp } from "../system/time-stamp.ts";
-import { i32 } from "../wasm/expression.ts";
+import { type I32, i32, i64 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import { isWithinIopl, mayChangeInterrupts } from "./interrupt-flag.ts";
 
@@ -69,6 +69,8 @@ const simple = (
   procedure: ({ processor, mmu }) => act(processor, mmu),
 });
 
+const isLevel0 = (): I32 => i32.eqz(i32.load(i32.const(0), STATE.CPL));
+
 const SYSTEM = { cpl: 0, ends: true } as const;
 
 export const system: Family = [
@@ -105,6 +107,11 @@ export const system: Family = [
     mnemonic: "MOV",
     forms: ["0F 20 Rq,Cq"],
     cpl: 0,
+    interpretation(e, destination, control) {
+      if (destination === undefined || control === undefined) return;
+      e.fallbackUnless(i32.and(e.isCr0(control), isLevel0()));
+      e.write(destination, i64.load32U(i32.const(0), STATE.CR0));
+    },
     procedure(context) {
       const value = readControlRegister(context.processor, context.reg);
       context.setRegister(context.rm, width(context), value);
@@ -115,6 +122,17 @@ export const system: Family = [
     mnemonic: "MOV",
     forms: ["0F 22 Cq,Rq"],
     ...SYSTEM,
+    interpretation(e, control, source) {
+      if (control === undefined || source === undefined) return;
+      e.fallbackUnless(i32.and(e.isCr0(control), isLevel0()));
+      // Without paging the change to protected mode and back changes nothing else.
+      const before = e.let(i64.load32U(i32.const(0), STATE.CR0));
+      const value = e.read(source);
+      const changed = i64.or(i64.xor(value, before), i64.and(before, i64.const(CR0.PG)));
+      e.fallbackUnless(i64.leU(changed, i64.const(CR0.PE)));
+      e.setField(STATE.CR0, i32.wrap(value));
+      e.jump(e.nextRip());
+    },
     procedure(context) {
       const value = context.getRegister(context.rm, width(context));
       writeControlRegister(context.processor, context.mmu, context.reg, value);

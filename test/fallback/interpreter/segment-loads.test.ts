@@ -28,6 +28,7 @@ const COMPARED: readonly (readonly [from: number, bytes: number])[] = [
   [STATE.GPR, 0x80],
   [STATE.RIP, 8],
   [STATE.SEGMENTS, STATE.GDTR_BASE - STATE.SEGMENTS],
+  [STATE.CR0, 8],
   [STATE.SHADOW_BUDGET, 8],
   [STATE.CODE_KEY, 8],
   [STATE.CODE64, 4],
@@ -145,10 +146,18 @@ const SELECTOR = (random: SeededRandom, isProtected: boolean): number =>
     ? 8 * random.below(DESCRIPTORS + 1) + (random.chance(80) ? 0 : random.below(8))
     : random.pick([0x1000, random.below(0x1000), random.below(0x1_0000)]);
 
-/** An instruction: MOV to a segment from AX or memory, JMP to another segment, INT or IRET. */
+/** MOV to a segment from AX or memory, MOV of CR0, JMP to another segment, INT or IRET. */
 function instruction(random: SeededRandom, isProtected: boolean): number[] {
   const prefix = random.chance(30) ? [0x66] : [];
-  const other = random.pick([0x8e, 0x8e, 0x8e, 0xea, ...(isProtected ? [0x8e] : [0xcd, 0xcf])]);
+  const other = random.pick([
+    0x8e,
+    0x8e,
+    0x8e,
+    0xea,
+    0x20,
+    0x22,
+    ...(isProtected ? [0x8e] : [0xcd, 0xcf]),
+  ]);
   const field = (random.chance(90) ? random.pick([0, 2, 3, 4, 5]) : random.below(8)) << 3;
   switch (other) {
     case 0x8e:
@@ -157,6 +166,9 @@ function instruction(random: SeededRandom, isProtected: boolean): number[] {
         0x8e,
         random.chance(90) ? 0xc0 | field : field | (random.chance(50) ? 7 : 3),
       ];
+    case 0x20:
+    case 0x22:
+      return [...prefix, 0x0f, other, random.chance(90) ? 0xc0 : random.pick([0xd8, 0xe0, 0xc8])];
     case 0xcd:
       return [0xcd, random.below(256)];
     case 0xcf:
@@ -191,7 +203,13 @@ function state(random: SeededRandom, isProtected: boolean): Partial<Registers> {
     ...{ ss: segment(), ds: segment(), es: segment(), fs: segment(), gs: segment() },
     gdtr: { base: BigInt(GDT), limit: 8 * DESCRIPTORS - 1 },
     idtr: { base: 0n, limit: isProtected ? 0 : random.pick([0x3ff, 0x3ff, 0x1ff]) },
-    rax: BigInt(random.chance(90) ? SELECTOR(random, isProtected) : random.next()),
+    rax: BigInt(
+      random.chance(40)
+        ? CR0.ET | random.below(4)
+        : random.chance(90)
+          ? SELECTOR(random, isProtected)
+          : random.next(),
+    ),
     rbx: BigInt(STACK + 2 * random.below(8)),
     rsp: BigInt(
       random.chance(90) ? STACK + random.below(8) : random.pick([0, 2, 4, 0xfffe, 0x1_0000]),

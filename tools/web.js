@@ -35,7 +35,12 @@ await bundler.rebuild();
 const serve = process.argv.indexOf("--serve");
 if (serve < 0) await bundler.dispose();
 else {
-  const port = Number(process.argv[serve + 1] ?? DEFAULT_PORT);
-  const server = await bundler.serve({ servedir: folder, host: "127.0.0.1", port });
-  console.log(`http://127.0.0.1:${server.port}/ (C-c ends it)`);
+  const port = process.argv[serve + 1] ?? DEFAULT_PORT;
+  try {
+    const server = await bundler.serve({ servedir: folder, host: "127.0.0.1", port: Number(port) });
+    console.log(`http://127.0.0.1:${server.port}/ (C-c ends it)`);
+  } catch (error) {
+    console.error(`cannot serve at port ${port}: ${error.message}`);
+    process.exit(1);
+  }
 }

@@ -86,7 +86,7 @@ export function addPack(module: ModuleBuilder): number {
   const index = module.addFunction({ parameters, results: ["i32"] });
   const fn = new FunctionBuilder(parameters);
   definePack(fn);
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }

@@ -33,7 +33,7 @@ export function buildSlowAccess(module: ModuleBuilder, imports: AccessImports): 
     throughTlb(fn, address, bits / 8, forWrite, (host) => fn.return(LOAD[bits](host)));
     fn.call(imports.load, ...halves(address), i32.const(bits / 8), i32.const(forWrite ? 1 : 0));
     fn.return(LOAD[bits](i32.const(0), STATE.SCRATCH));
-    fn.code.push(0x00);
+    fn.unreachable();
     module.define(index, fn.finish());
     return index;
   };
@@ -48,7 +48,7 @@ export function buildSlowAccess(module: ModuleBuilder, imports: AccessImports): 
     });
     fn.store(i32.const(STATE.SCRATCH), value);
     fn.return(callResult("i32", imports.store, ...halves(address), i32.const(bits / 8)));
-    fn.code.push(0x00);
+    fn.unreachable();
     module.define(index, fn.finish());
     return index;
   };
@@ -71,7 +71,7 @@ function vectorLoader(module: ModuleBuilder, imports: AccessImports): number {
   throughTlb(fn, address, 16, false, (host) => fn.return(v128.load(host)));
   fn.call(imports.load, ...halves(address), i32.const(16), i32.const(0));
   fn.return(v128.load(i32.const(0), STATE.SCRATCH));
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }
@@ -87,7 +87,7 @@ function vectorStorer(module: ModuleBuilder, imports: AccessImports): number {
   });
   fn.store(i32.const(STATE.SCRATCH), value);
   fn.return(callResult("i32", imports.store, ...halves(address), i32.const(16)));
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }

@@ -66,7 +66,7 @@ class Run {
       fn.set(this.#done, i64.add(this.#done, i64.extendU(bytes)));
       fn.branch(again);
     });
-    fn.code.push(0x00);
+    fn.unreachable();
     return fn.finish();
   }
 

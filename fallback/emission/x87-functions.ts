@@ -100,7 +100,7 @@ export function buildX87Functions(pages: number, shared: boolean): Uint8Array<Ar
     const index = module.addFunction(signature);
     const fn = new FunctionBuilder(signature.parameters);
     unit.define(name, fn);
-    fn.code.push(0x00);
+    fn.unreachable();
     module.define(index, fn.finish());
     module.exportFunction(name, index);
   }

@@ -88,7 +88,7 @@ class BlockDecoder {
     });
     fn.if(this.#count, () => this.#finish());
     fn.return(this.#count);
-    fn.code.push(0x00);
+    fn.unreachable();
     return fn.finish();
   }
 

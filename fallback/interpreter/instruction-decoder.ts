@@ -27,7 +27,7 @@ export function addReadSigned(module: ModuleBuilder): number {
   fn.if(equals(bytes, 2), () => fn.return(i64.extend16S(i64.load16U(at))));
   fn.if(equals(bytes, 4), () => fn.return(i64.load32S(at)));
   fn.return(i64.load(at));
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }

@@ -118,7 +118,7 @@ function defineHandler(
   };
   emit(new InterpreterEmitter(fn, record, variant, slow, exits, functions.segments), variant);
   fn.return(i32.const(OUTCOME.NEXT));
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }
@@ -187,7 +187,7 @@ class Dispatcher {
       });
     });
     fn.return(this.#result);
-    fn.code.push(0x00);
+    fn.unreachable();
     return fn.finish();
   }
 

@@ -9,7 +9,8 @@ import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import { type I32, i32, i64 } from "../wasm/expression.ts";
 import { FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
-import { isBeyondParagraph, isSet, moveSegment, type SegmentLoads } from "./segment-loads.ts";
+import { isBeyondParagraph, isSet, moveSegment } from "./real-segments.ts";
+import type { SegmentLoads } from "./segment-loads.ts";
 
 const ENTRY_BYTES = 4;
 /** What an interrupt clears (Intel SDM vol. 3A §20.1.4). */
@@ -62,7 +63,7 @@ function buildInterrupt(module: ModuleBuilder, enterCode: number): number {
   moveSegment(fn, i32.const(CS), selector);
   fn.call(enterCode, offset);
   fn.return(i32.const(1));
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }
@@ -88,7 +89,7 @@ function buildReturn(module: ModuleBuilder, enterCode: number, bytes: 2 | 4): nu
   moveSegment(fn, i32.const(CS), selector);
   fn.call(enterCode, offset);
   fn.return(i32.const(1));
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }

@@ -19,7 +19,7 @@ export function buildRepetitions(module: ModuleBuilder): StringRuns<number> {
     const fn = new FunctionBuilder(["i32"]);
     const shift = fn.let(i32.load8U(fn.parameter(0, "i32"), RECORD.SCALE));
     fn.return(emitRepetition(emitterOf(fn, runs), name, shift));
-    fn.code.push(0x00);
+    fn.unreachable();
     module.define(index, fn.finish());
     return index;
   };

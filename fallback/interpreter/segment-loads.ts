@@ -20,10 +20,11 @@ import {
   STATE,
   segmentOffset,
 } from "../state.ts";
-import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
+import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { buildRealInterrupts } from "./real-interrupts.ts";
+import { isBeyondParagraph, isSet, moveSegment } from "./real-segments.ts";
 
 /** Indices of functions. What they return is 0 where a procedure has to see: nothing is changed then. */
 export interface SegmentLoads {
@@ -50,9 +51,6 @@ const TRAITS_SHIFT = Math.log2(Number(CODE_TRAITS >> 32n));
 const CS = segmentOffset(SEGMENT_INDEX.cs);
 const SS = segmentOffset(SEGMENT_INDEX.ss);
 const zero = i32.const(0);
-
-export const isSet = (value: I32, bits: number): I32 =>
-  i32.ne(i32.and(value, i32.const(bits)), zero);
 
 /** @param synchronise index of a function: as `CodeState.synchronise` */
 export function buildSegmentLoads(module: ModuleBuilder, synchronise: number): SegmentLoads {
@@ -90,7 +88,7 @@ function buildDescriptor(module: ModuleBuilder): number {
   const dpl = i32.and(i32.shrU(attributes, i32.const(DPL_SHIFT)), i32.const(3));
   refuseIf(i32.gtU(i32.and(selector, i32.const(3)), dpl));
   fn.return(found);
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }
@@ -131,7 +129,7 @@ function buildLoad(module: ModuleBuilder, descriptorOf: number): number {
   );
   setTraits(fn, register, isStack);
   fn.return(i32.const(1));
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }
@@ -139,13 +137,6 @@ function buildLoad(module: ModuleBuilder, descriptorOf: number): number {
 /** RPL where a descriptor's attributes have DPL. */
 const levelBits = (selector: I32): I32 =>
   i32.shl(i32.and(selector, i32.const(3)), i32.const(DPL_SHIFT));
-
-/** In real mode: limit and rights stay. */
-export function moveSegment(fn: FunctionBuilder, register: I32, selector: I32): void {
-  fn.storeNarrow(16, register, i64.extendU(selector), SEGMENT.SELECTOR);
-  const base = i64.extendU(i32.shl(selector, i32.const(PARAGRAPH_SHIFT)));
-  fn.store(register, base, SEGMENT.BASE);
-}
 
 /** Of data that does not expand down, or code. */
 function setSegment(
@@ -272,14 +263,7 @@ function buildJump(module: ModuleBuilder, descriptorOf: number, enterCode: numbe
   );
   fn.call(enterCode, offset);
   fn.return(i32.const(1));
-  fn.code.push(0x00);
+  fn.unreachable();
   module.define(index, fn.finish());
   return index;
 }
-
-/** Unless code may be at an offset once CS has been moved. */
-export const isBeyondParagraph = (offset: I64): I32 =>
-  i32.or(
-    i32.eqz(isSet(i32.load16U(zero, CS + SEGMENT.ATTRIBUTES), PRESENT)),
-    i64.gtU(offset, i64.load32U(zero, CS + SEGMENT.LIMIT)),
-  );

@@ -75,7 +75,7 @@ export class RegionExits {
         const place = fn.let(i32.load(this.#link));
         fn.if(place, () => this.#goOn(place));
         fn.return(this.#rip);
-        fn.code.push(0x00);
+        fn.unreachable();
       },
     );
   }
@@ -255,6 +255,6 @@ export class RegionExits {
       fn.return(i64.const(REGION_LEFT.LOOK));
     });
     fn.return(this.#rip);
-    fn.code.push(0x00);
+    fn.unreachable();
   }
 }

@@ -96,7 +96,7 @@ export function supportCalls(module: ModuleBuilder): { index: number; body: Uint
     const operands = signature.parameters.map((type, n) => fn.parameter(n, type));
     const slot = i32.const(FIRST_SUPPORT_PLACE + number);
     fn.returnCall(REGION_TABLE, module.typeIndex(signature), slot, ...operands);
-    fn.code.push(0x00);
+    fn.unreachable();
     return { index, body: fn.finish() };
   });
 }

@@ -148,6 +148,11 @@ export class FunctionBuilder {
     this.code.push(0x0f);
   }
 
+  /** Nothing comes here: validation wants a value of what ends otherwise. */
+  unreachable(): void {
+    this.code.push(0x00);
+  }
+
   /** Returns what a function of a table returns, without a frame of its own meanwhile. @param signature its type */
   returnCall(
     table: number,

@@ -1,9 +1,9 @@
 /** The screen, as Multiboot's information describes it to a kernel (0.6.96 §3.3; 2.0 §3.6.12). */
 
 import type { VideoMemory } from "../core/guest-memory.ts";
+import { bytesPerPixel } from "../core/picture.ts";
 import { WINDOW_FUNCTION } from "./bios/rom.ts";
 import {
-  bytesPerPixel,
   COLOUR_FIELDS,
   controllerInformation,
   type GraphicsMode,

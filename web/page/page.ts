@@ -142,7 +142,7 @@ function paint(picture: Picture | undefined): void {
   const image = new ImageData(width, height);
   image.data.fill(0xff);
   for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) {
-    image.data.set(pixels.subarray(from, from + 3), to);
+    for (let part = 0; part < 3; part++) image.data[to + part] = pixels[from + part] as number;
   }
   display.getContext("2d")?.putImageData(image, 0, 0);
 }

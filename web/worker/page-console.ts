@@ -1,4 +1,5 @@
 import type { ConsoleBackend } from "../../src/core/backends.ts";
+import { OutputBuffer } from "../../src/core/output-buffer.ts";
 
 /** Bytes on the way to the page's terminal before the guest has to wait. */
 const MAX_UNSHOWN = 256 * 1024;
@@ -6,18 +7,21 @@ const MAX_UNSHOWN = 256 * 1024;
 /** The guest's console on the page's terminal. */
 export class PageConsole implements ConsoleBackend {
   readonly terminal = true;
-  readonly #send: (bytes: Uint8Array) => void;
-  #gathered: number[] = [];
+  readonly #output: OutputBuffer;
   #unshown = 0;
   #caughtUp = (): void => {};
   #receive = (_bytes: Uint8Array): void => {};
 
   constructor(send: (bytes: Uint8Array) => void) {
-    this.#send = send;
+    this.#output = new OutputBuffer((bytes) => {
+      this.#unshown += bytes.length;
+      // A message takes all of the buffer that its bytes are a part of.
+      send(bytes.slice());
+    });
   }
 
   transmit(byte: number): void {
-    this.#gathered.push(byte);
+    this.#output.put(byte);
   }
 
   connect(receive: (bytes: Uint8Array) => void): void {
@@ -36,11 +40,7 @@ export class PageConsole implements ConsoleBackend {
   }
 
   flush(): Promise<void> | undefined {
-    if (this.#gathered.length > 0) {
-      this.#unshown += this.#gathered.length;
-      this.#send(Uint8Array.from(this.#gathered));
-      this.#gathered = [];
-    }
+    this.#output.flush();
     if (this.#unshown <= MAX_UNSHOWN) return undefined;
     return new Promise((resolve) => {
       this.#caughtUp = resolve;
@@ -48,6 +48,6 @@ export class PageConsole implements ConsoleBackend {
   }
 
   close(): void {
-    this.flush();
+    this.#output.flush();
   }
 }

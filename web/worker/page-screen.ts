@@ -44,5 +44,6 @@ export class PageScreen {
 function isSame(one: Picture | undefined, other: Picture | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;
   if (one.width !== other.width || one.height !== other.height) return false;
-  return one.pixels.every((byte, i) => byte === other.pixels[i]);
+  for (let i = 0; i < one.pixels.length; i++) if (one.pixels[i] !== other.pixels[i]) return false;
+  return true;
 }

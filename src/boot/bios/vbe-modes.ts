@@ -1,6 +1,7 @@
 /** Graphics modes by their VBE numbers, and what VBE says about one. */
 
 import type { VideoMemory } from "../../core/guest-memory.ts";
+import { bytesPerPixel, DEPTHS, type Depth } from "../../core/picture.ts";
 import { KIB } from "../../core/units.ts";
 import { viewOf } from "../data-view.ts";
 import { encodeUtf8 } from "../text.ts";
@@ -11,7 +12,7 @@ export const INFORMATION_SIZE = 256;
 export interface GraphicsMode {
   readonly width: number;
   readonly height: number;
-  readonly depth: 8 | 15 | 16 | 24 | 32;
+  readonly depth: Depth;
 }
 
 export interface VbeMode extends GraphicsMode {
@@ -48,7 +49,6 @@ const SIZES: readonly (readonly [
 export const LINEAR = 1 << 14;
 
 export const LARGEST_PICTURE = { width: 1920, height: 1200 } as const;
-const DEPTHS = [8, 15, 16, 24, 32] as const;
 
 /** In the order of their numbers. */
 const VBE_MODES: readonly VbeMode[] = SIZES.flatMap(([width, height, numbers]) =>
@@ -58,8 +58,6 @@ const VBE_MODES: readonly VbeMode[] = SIZES.flatMap(([width, height, numbers]) =
   }),
 ).sort((a, b) => a.number - b.number);
 
-export const bytesPerPixel = (depth: GraphicsMode["depth"]): number => Math.ceil(depth / 8);
-
 /** Those whose pictures video memory has room for. */
 export const modesOf = (video: VideoMemory): readonly VbeMode[] =>
   VBE_MODES.filter(
@@ -67,7 +65,7 @@ export const modesOf = (video: VideoMemory): readonly VbeMode[] =>
   );
 
 /** Red, green, blue and nothing: the size of each in bits, and where the lowest is. */
-export const COLOUR_FIELDS: Readonly<Record<GraphicsMode["depth"], readonly number[]>> = {
+export const COLOUR_FIELDS: Readonly<Record<Depth, readonly number[]>> = {
   8: [0, 0, 0, 0, 0, 0, 0, 0],
   15: [5, 10, 5, 5, 5, 0, 1, 15],
   16: [5, 11, 6, 5, 5, 0, 0, 0],

@@ -6,12 +6,12 @@
 
 import type { BusDevice } from "../../core/device.ts";
 import type { GuestMemory, VideoMemory } from "../../core/guest-memory.ts";
+import { bytesPerPixel } from "../../core/picture.ts";
 import { gpa } from "../../core/units.ts";
 import { type BiosCall, linear } from "./call.ts";
 import { REGISTER, readDisplay, showGraphics, WIDE_DAC, writeDisplay } from "./display.ts";
 import { WINDOW_FUNCTION } from "./rom.ts";
 import {
-  bytesPerPixel,
   controllerInformation,
   LINEAR,
   modeInformation,

@@ -1,8 +1,8 @@
 import type { AccessSize, BusDevice, Resettable } from "../../core/device.ts";
 import type { GuestMemory, VideoMemory } from "../../core/guest-memory.ts";
-import type { Picture } from "../../core/picture.ts";
+import { bytesPerPixel, type Depth, type Picture } from "../../core/picture.ts";
 import { gpa, KIB } from "../../core/units.ts";
-import { bytesPerPixel, type Depth, isDepth, type Palette, pixelReader } from "./pixel-formats.ts";
+import { isDepth, type Palette, pixelReader } from "./pixel-formats.ts";
 
 /** Registers behind the index port (Bochs, "VBE DISPI"; QEMU's `docs/specs/standard-vga`). */
 const ID = 0;

@@ -1,13 +1,9 @@
 /** How pixels lie in video memory (VESA BIOS Extension 3.0, "Return VBE Mode Information"). */
 
-/** Bits of a pixel that stand for anything; 8 are an entry of the palette. */
-export const DEPTHS = [8, 15, 16, 24, 32] as const;
-export type Depth = (typeof DEPTHS)[number];
+import { DEPTHS, type Depth } from "../../core/picture.ts";
 
 export const isDepth = (bits: number): bits is Depth =>
   (DEPTHS as readonly number[]).includes(bits);
-
-export const bytesPerPixel = (depth: Depth): number => Math.ceil(depth / 8);
 
 /** Of 256 colours, red, green and blue, eight bits each. */
 export type Palette = Uint8Array;
@@ -24,7 +20,7 @@ export function pixelReader(
     case 8:
       return (from, into, at) => {
         const entry = 3 * (memory[from] as number);
-        into.set(palette.subarray(entry, entry + 3), at);
+        for (let part = 0; part < 3; part++) into[at + part] = palette[entry + part] as number;
       };
     case 15:
       return (from, into, at) => {

@@ -1,9 +1,9 @@
 import { closeSync, writeSync } from "node:fs";
 import type { ConsoleBackend } from "../../core/backends.ts";
 import { HostError } from "../../core/errors.ts";
+import { OutputBuffer } from "../../core/output-buffer.ts";
 import { errnoOf } from "../errno.ts";
 import type { OutputFile } from "../output-files.ts";
-import { OutputBuffer } from "./output-buffer.ts";
 
 /** Writes what the guest prints to a file; nothing is ever typed. */
 export class FileConsole implements ConsoleBackend {

@@ -1,7 +1,7 @@
 import { isatty } from "node:tty";
 import type { ConsoleBackend } from "../../core/backends.ts";
+import { OutputBuffer } from "../../core/output-buffer.ts";
 import { ESCAPE_HELP, type EscapeCommand, EscapeFilter } from "./escape.ts";
-import { OutputBuffer } from "./output-buffer.ts";
 import { mayBeTerminal, StandardInput } from "./standard-input.ts";
 import { STDOUT, type StandardOutput } from "./standard-output.ts";
 

@@ -2,8 +2,8 @@ import { openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import type { HostError } from "../../../src/core/errors.ts";
+import { OutputBuffer } from "../../../src/core/output-buffer.ts";
 import { FileConsole } from "../../../src/host/console/file-console.ts";
-import { OutputBuffer } from "../../../src/host/console/output-buffer.ts";
 import { temporaryFolder } from "../../support/temporary.ts";
 
 const open = (path: string, failed: (error: HostError) => void): FileConsole =>

@@ -1,5 +1,6 @@
 /** Portable Network Graphics (W3C, third edition). */
 
+import { closeSync, constants, openSync, statSync } from "node:fs";
 import { deflateSync } from "node:zlib";
 import { HostError } from "../core/errors.ts";
 import type { Picture } from "../core/picture.ts";
@@ -24,7 +25,12 @@ const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
  * @throws HostError
  */
 export function writePng(path: string, picture: Picture): void {
+  let pipe: number | undefined;
   try {
+    // Opening a pipe that nobody reads waits for ever. Kept open: its reader would take a close for the end.
+    if (statSync(path, { throwIfNoEntry: false })?.isFIFO()) {
+      pipe = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    }
     replaceFile(path, encodePng(picture));
   } catch (cause) {
     throw new HostError(`cannot write the screen to ${path}`, {
@@ -32,6 +38,8 @@ export function writePng(path: string, picture: Picture): void {
       remedy: "name a file that you may write, in a folder that exists",
       cause,
     });
+  } finally {
+    if (pipe !== undefined) closeSync(pipe);
   }
 }
 

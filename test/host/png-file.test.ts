@@ -1,6 +1,8 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { writePng } from "../../src/host/png-file.ts";
 import { decodePng } from "../support/png.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -24,4 +26,17 @@ it("says what is in the way, and leaves what is there", () => {
   );
   mkdirSync(join(folder, "taken"));
   expect(() => writePng(join(folder, "taken"), picture)).toThrow(/EISDIR/);
+});
+
+it("does not wait for somebody to read a pipe, and writes to one that is read", async () => {
+  const folder = temporaryFolder();
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  expect(() => writePng(pipe, picture)).toThrow(/ENXIO/);
+  const copy = join(folder, "copy.png");
+  const reader = spawn("sh", ["-c", 'cat "$0" > "$1"', pipe, copy]);
+  const ended = once(reader, "exit");
+  await vi.waitFor(() => writePng(pipe, picture), 5000);
+  await ended;
+  expect(decodePng(readFileSync(copy))).toEqual(picture);
 });

@@ -7,6 +7,7 @@ import { buildInterpreter, type InterpreterOptions } from "./interpreter/module.
 import { section } from "./interpreter/sections.ts";
 import { COMMON_FAMILIES } from "./isa/common.ts";
 import { FORMS_SECTION, FormIndex } from "./isa/form-index.ts";
+import { LATE_FAMILIES } from "./isa/late.ts";
 import { OpcodeMap } from "./isa/opcode-map.ts";
 import { RARE_FAMILIES } from "./isa/rare.ts";
 import { FAMILIES } from "./isa/table.ts";
@@ -51,7 +52,12 @@ function interpreterFor(
   };
   const interpreter = compile(false);
   table ??= new OpcodeMap(
-    new FormIndex(section(interpreter, FORMS_SECTION), COMMON_FAMILIES, () => RARE_FAMILIES),
+    new FormIndex(
+      section(interpreter, FORMS_SECTION),
+      COMMON_FAMILIES,
+      () => RARE_FAMILIES,
+      () => LATE_FAMILIES,
+    ),
   );
   return {
     map: table,

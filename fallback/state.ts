@@ -145,11 +145,13 @@ export const STATE = {
   /** Eleven fixed-range registers, then eight pairs of base and mask. */
   MTRR_FIXED: 0x600,
   MTRR_VARIABLE: 0x660,
+  /** Upper halves of sixteen YMM registers, 16 bytes each. */
+  YMM_UPPER: 0x700,
 } as const;
 
 /** Behind the last field of the x87, MMX and SSE state, and of all state. */
 export const FX_AREA_END = STATE.MTRR_FIXED;
-export const STATE_BYTES = 0x700;
+export const STATE_BYTES = 0x800;
 
 /**
  * What is accessed: code of the JIT has windows of its own for static data and for the stack, which

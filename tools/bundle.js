@@ -41,6 +41,7 @@ const BUNDLES = {
     "fallback/jit/region-code.ts",
   ],
   "fallback.text": ["fallback/disassembler/disassembler.ts", "fallback/disassembler/operands.ts"],
+  "fallback.late": ["fallback/interpreter/late-handlers.ts", "fallback/isa/late.ts"],
   "fallback.later": [
     "fallback/cross-check/checked-cpu.ts",
     "fallback/interpreter/module.ts",

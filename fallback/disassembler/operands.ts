@@ -1,5 +1,6 @@
 /** Operands as text: registers, immediates, addresses. */
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
+import { immediateRegister } from "../interpreter/register-slot.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
@@ -30,6 +31,7 @@ const POINTERS: Readonly<Record<number, string>> = {
   64: "qword ptr ",
   80: "tbyte ptr ",
   128: "xmmword ptr ",
+  256: "ymmword ptr ",
 };
 
 const BP = 5;
@@ -89,8 +91,9 @@ function immediateText(
 /** Number of the register that an operand is; undefined for others. */
 export function operandRegister(
   { place, register }: OperandSpec,
-  { modRm, rex, form }: Pick<DecodedInstruction, "modRm" | "rex" | "form">,
+  instruction: Pick<DecodedInstruction, "modRm" | "rex" | "form" | "vvvv" | "immediates">,
 ): number | undefined {
+  const { modRm, rex, form, vvvv, immediates } = instruction;
   const reg = ((modRm >> 3) & 7) | ((rex & 4) << 1);
   const rm = (modRm & 7) | ((rex & 1) << 3);
   switch (place) {
@@ -112,6 +115,11 @@ export function operandRegister(
       return rm;
     case "mmx-rm-register":
       return rm & 7;
+    case "vvvv":
+    case "xmm-vvvv":
+      return vvvv;
+    case "xmm-immediate":
+      return immediateRegister(immediates);
     case "opcode-register":
       return (form.opcode & 7) | ((rex & 1) << 3);
     case "fixed":
@@ -141,7 +149,9 @@ function registerText(
     case "xmm-reg":
     case "xmm-rm":
     case "xmm-rm-register":
-      return `xmm${number}`;
+    case "xmm-vvvv":
+    case "xmm-immediate":
+      return `${spec.width === 256 ? "ymm" : "xmm"}${number}`;
     case "fixed":
       if (spec.width === 128) return `xmm${number}`;
   }

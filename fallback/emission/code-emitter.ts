@@ -14,7 +14,7 @@ import {
   type ValueType,
 } from "../wasm/expression.ts";
 import { type FunctionBuilder, isVariable, type Local } from "../wasm/function-builder.ts";
-import { i64x2 } from "../wasm/simd.ts";
+import { i64x2, v128 } from "../wasm/simd.ts";
 import {
   type FoundMemory,
   GuestAccess,
@@ -64,6 +64,8 @@ export abstract class CodeEmitter implements Emitter {
   /** Vector registers: zeros above the operand's width; all of an XMM register. */
   protected abstract readVectorRegister(operand: Operand): V128;
   protected abstract writeVectorRegister(operand: Operand, value: V128): void;
+  /** Where the upper half of a YMM register is, as a place and what is added to it. */
+  protected abstract upperHalf(operand: Operand): readonly [place: I32, offset: number];
 
   abstract getRegister(register: number, bits: MemoryBits): I64;
   abstract setRegister(register: number, bits: MemoryBits, value: I64): void;
@@ -153,6 +155,44 @@ export abstract class CodeEmitter implements Emitter {
     const address = this.place(operand, true);
     if (alignment === undefined) this.#checkAligned(address);
     this.access.storeVector(address, value);
+  }
+
+  readHalves(operand: Operand, alignment?: "aligned"): readonly Local<"v128">[] {
+    const { bits } = operand;
+    const narrow = { ...operand, bits: Math.min(bits, 128) };
+    if (operand.kind !== "memory") {
+      const lower = this.let(this.readVectorRegister(narrow));
+      if (bits <= 128) return [lower];
+      const [place, offset] = this.upperHalf(operand);
+      return [lower, this.let(v128.load(place, offset))];
+    }
+    const address = this.place(operand, false);
+    if (alignment !== undefined) this.#checkAligned(address, bits);
+    const lower = this.access.loadVector(address, narrow.bits as VectorBits);
+    if (bits <= 128) return [lower];
+    return [lower, this.access.loadVector(this.let(i64.add(address, i64.const(16))), 128)];
+  }
+
+  writeHalves(operand: Operand, halves: readonly V128[], alignment?: "aligned"): void {
+    const { kind, bits } = operand;
+    const [lower = i64x2.const(0), upper = i64x2.const(0)] = halves;
+    if (kind !== "memory") {
+      const values = [this.let(lower), this.let(upper)] as const;
+      this.writeVectorRegister({ ...operand, bits: 128 }, values[0]);
+      const [place, offset] = this.upperHalf(operand);
+      this.fn.store(place, values[1], offset);
+      return;
+    }
+    const address = this.place(operand, true);
+    if (alignment !== undefined) this.#checkAligned(address, bits);
+    if (bits === 128) this.access.storeVector(address, lower);
+    else this.access.storeHalves(address, lower, upper);
+  }
+
+  clearUpperHalves(): void {
+    for (let at = 0; at < 16 * 16; at += 16) {
+      this.fn.store(i32.const(0), i64x2.const(0), STATE.YMM_UPPER + at);
+    }
   }
 
   mxcsr(): I32 {
@@ -251,8 +291,8 @@ export abstract class CodeEmitter implements Emitter {
     this.if(condition, () => this.fault(vector, errorCode));
   }
 
-  #checkAligned(address: Local<"i64">): void {
-    const low = i32.and(i32.wrap(address), i32.const(15));
+  #checkAligned(address: Local<"i64">, bits = 128): void {
+    const low = i32.and(i32.wrap(address), i32.const(bits / 8 - 1));
     this.faultIf(low, VECTOR.GP, 0);
   }
 

@@ -157,6 +157,23 @@ export class GuestAccess {
     );
   }
 
+  /** 256 bits, of which none is written unless all may be. */
+  storeHalves(address: Local<"i64">, lower: V128, upper: V128): void {
+    const first = variableOf(this.#fn, lower);
+    const second = variableOf(this.#fn, upper);
+    const plain = ({ base, offset }: Place) => {
+      this.#fn.store(base, first, offset);
+      this.#fn.store(base, second, offset + 16);
+    };
+    this.#reach("write", address, 256, plain, () => {
+      const behind = (bytes: number) => this.#fn.let(i64.add(address, i64.const(bytes)));
+      this.loadForWrite(behind(16), 64);
+      this.loadForWrite(behind(24), 64);
+      this.storeVector(address, first);
+      this.storeVector(behind(16), second);
+    });
+  }
+
   /** @param limit, offset, length as `SlowAccess.checkSegment` has them */
   checkSegment(limit: I32, offset: I32, length: I32): void {
     if (this.#slow === undefined) this.#fail();

@@ -3,7 +3,7 @@ import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { ACCESSES, DECODED, HANDLERS, MAX_INSTRUCTIONS } from "./decoding.ts";
-import { CANDIDATE, OPERAND, TRAIT } from "./decoding-table.ts";
+import { CANDIDATE, OPERAND, TRAIT, UNIT_FAULT } from "./decoding-table.ts";
 import { MICRO_OPERATIONS, microIndex, NO_HANDLER, VARIANTS_PER_FORM } from "./handlers.ts";
 import {
   addReadSigned,
@@ -122,7 +122,7 @@ class BlockDecoder {
     const fn = this.#fn;
     this.#setNext(i32.sub(this.#instruction.at, this.#bytes));
     const unit = i32.load8U(this.#instruction.candidate, CANDIDATE.UNIT);
-    const fault = fn.let(i32.and(i32.shrU(this.#faults, unit), i32.const(0xff)));
+    const fault = fn.let(i32.and(i32.shrU(this.#faults, unit), i32.const(UNIT_FAULT)));
     fn.if(
       fault,
       () => {
@@ -309,10 +309,11 @@ class BlockDecoder {
       either(i32.and(i32.shrU(this.#instruction.modRm, i32.const(3)), i32.const(7)), bit(4, 1)),
     );
     const rm = either(i32.and(this.#instruction.modRm, i32.const(7)), bit(1, 3));
-    const named = i32.shrU(operand, i32.const(OPERAND.NUMBER_SHIFT));
+    const named = fn.let(i32.shrU(operand, i32.const(OPERAND.NUMBER_SHIFT)));
     const number = fn.let(select(equals(source, OPERAND.REG), reg, rm));
     fn.if(equals(source, OPERAND.OPCODE), () => fn.set(number, either(named, bit(1, 3))));
     fn.if(equals(source, OPERAND.FIXED), () => fn.set(number, named));
+    fn.if(equals(source, OPERAND.VVVV), () => fn.set(number, this.#instruction.vvvv));
     const kind = fn.let(
       i32.and(i32.shrU(operand, i32.const(OPERAND.KIND_SHIFT)), i32.const(OPERAND.KIND)),
     );
@@ -327,14 +328,17 @@ class BlockDecoder {
     // REX says nothing about MMX registers.
     const mmx = i32.and(number, i32.const(7));
     fn.if(equals(kind, OPERAND.MMX), () => fn.set(slot, wide(STATE.X87_REGISTERS, mmx)));
-    fn.if(equals(source, OPERAND.CONTROL), () =>
-      fn.set(slot, select(i32.eqz(reg), i32.const(STATE.CR0), i32.const(STATE.ZERO))),
+    fn.if(equals(source, OPERAND.SYSTEM), () =>
+      fn.if(
+        named,
+        () => fn.set(slot, select(i32.eqz(reg), i32.const(STATE.CR0), i32.const(STATE.ZERO))),
+        () => {
+          const segment = i32.and(i32.shrU(this.#instruction.modRm, i32.const(3)), i32.const(7));
+          const offset = i32.mul(segment, i32.const(SEGMENT_SIZE));
+          fn.set(slot, i32.add(offset, i32.const(STATE.SEGMENTS)));
+        },
+      ),
     );
-    fn.if(equals(source, OPERAND.SEGMENT), () => {
-      const segment = i32.and(i32.shrU(this.#instruction.modRm, i32.const(3)), i32.const(7));
-      const offset = i32.mul(segment, i32.const(SEGMENT_SIZE));
-      fn.set(slot, i32.add(offset, i32.const(STATE.SEGMENTS)));
-    });
     return slot;
   }
 

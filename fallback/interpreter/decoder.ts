@@ -1,11 +1,11 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
 import { interpreted } from "../isa/instruction.ts";
-import { type OpcodeMap, opcodeNumber } from "../isa/opcode-map.ts";
+import { NO_VEX, type OpcodeMap, opcodeNumber } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
 import { SEGMENT_INDEX } from "../state.ts";
-import { MAX_INSTRUCTION_LENGTH } from "./decoding.ts";
+import { MAX_INSTRUCTION_LENGTH, REX, SHORT_VEX, VEX_2, VEX_3 } from "./decoding.ts";
 
 /** The address that ModRM and SIB name. Registers are numbers, or -1 for none. */
 export interface Address {
@@ -27,7 +27,10 @@ export interface DecodedInstruction {
   readonly lock: boolean;
   /** F3, F2, or none: a repeat prefix. */
   readonly repeat: 0xf3 | 0xf2 | undefined;
+  /** The byte, or what a VEX prefix says instead; 0 without either. */
   readonly rex: number;
+  /** Of a VEX prefix, as the number of a register; 0 without one. */
+  readonly vvvv: number;
   /** -1 without one. */
   readonly modRm: number;
   readonly address: Address | undefined;
@@ -104,6 +107,9 @@ export class Decoder {
   #repeat: 0xf3 | 0xf2 | undefined;
   #segment: number | undefined;
   #rex = 0;
+  #vex = NO_VEX;
+  /** Of the VEX prefix, as an index into MANDATORY_PREFIXES. */
+  #vexPrefix: number | undefined;
 
   constructor(map: OpcodeMap) {
     this.#map = map;
@@ -121,10 +127,12 @@ export class Decoder {
     const code64 = codeSize === 64;
     this.#code64 = code64;
     this.#prefixes();
-    const opcode = this.#opcode();
+    const opcode = this.#opcode(codeSize);
     const rex = this.#rex;
     const modRm = this.#map.hasModRm(opcode) ? this.#peek() : NO_MODRM;
-    const form = this.#map.find(opcode, this.#mandatoryPrefix(), code64, rex, modRm);
+    const form = this.#map.find(
+      ...([opcode, this.#mandatoryPrefix(), code64, rex, modRm, this.#vex] as const),
+    );
     if (form === undefined) throw new InvalidOpcode();
     if (form.hasModRm) this.#at++;
     const operandSize = this.#operandSize(form, codeSize);
@@ -141,6 +149,7 @@ export class Decoder {
       lock: this.#lock,
       repeat: this.#repeat,
       rex,
+      vvvv: this.#vex.vvvv,
       modRm,
       address,
       segment: segmentOf(this.#segment, address),
@@ -169,6 +178,8 @@ export class Decoder {
     this.#repeat = undefined;
     this.#segment = undefined;
     this.#rex = 0;
+    this.#vex = NO_VEX;
+    this.#vexPrefix = undefined;
     for (;;) {
       const byte = this.#peek();
       if (this.#code64 && byte >= 0x40 && byte <= 0x4f) {
@@ -192,8 +203,10 @@ export class Decoder {
   }
 
   /** As {@link OpcodeMap} numbers them. */
-  #opcode(): number {
+  #opcode(codeSize: number): number {
     const first = this.#next();
+    if ((first === VEX_2 || first === VEX_3) && this.#isVex(codeSize))
+      return this.#vexOpcode(first);
     if (first !== 0x0f) return first;
     const second = this.#next();
     if (second === 0x38) return opcodeNumber(2, this.#next());
@@ -201,8 +214,36 @@ export class Decoder {
     return opcodeNumber(1, second);
   }
 
+  /**
+   * Whether C4 or C5 is a prefix: outside 64-bit mode, only where LES and LDS would have a register for
+   * their memory. 16-bit code is real mode's or virtual-8086 mode's, which have none; that of 16-bit
+   * protected mode, which has, nobody writes.
+   */
+  #isVex(codeSize: number): boolean {
+    return codeSize === 64 || (codeSize === 32 && this.#peek() >= 0xc0);
+  }
+
+  /** Behind C4 or C5 (Intel SDM vol. 2A §2.3.5). @returns as {@link OpcodeMap} numbers them */
+  #vexOpcode(first: number): number {
+    if (this.#rex !== 0 || this.#narrowOperand || this.#lock || this.#repeat !== undefined) {
+      throw new InvalidOpcode();
+    }
+    const second = this.#next();
+    const third = first === VEX_3 ? this.#next() : second & 0x7f;
+    const inverted = first === VEX_3 ? second : (second & 0x80) | SHORT_VEX;
+    const map = inverted & 0x1f;
+    if (map < 1 || map > 3) throw new InvalidOpcode();
+    const rxb = this.#code64 ? (~inverted >> 5) & 7 : 0;
+    this.#rex = REX | ((third >> 7) << 3) | rxb;
+    const vvvv = (~third >> 3) & (this.#code64 ? 0xf : 7);
+    this.#vex = { l: (third & 4) === 0 ? 0 : 1, vvvv };
+    this.#vexPrefix = third & 3;
+    return opcodeNumber((map + 3) as 4 | 5 | 6, this.#next());
+  }
+
   /** One that may be part of the opcode. */
   #mandatoryPrefix(): number {
+    if (this.#vexPrefix !== undefined) return this.#vexPrefix;
     if (this.#repeat === 0xf3) return PREFIX_INDEX.f3;
     if (this.#repeat === 0xf2) return PREFIX_INDEX.f2;
     return this.#narrowOperand ? PREFIX_INDEX[66] : PREFIX_INDEX.none;
@@ -275,6 +316,7 @@ export class Decoder {
   }
 
   #immediate(spec: OperandSpec, operandSize: MemoryBits): bigint {
+    if (spec.place === "xmm-immediate") return this.#unsigned(1) & (this.#code64 ? 0xffn : 0x7fn);
     const bits = operandBits(spec, operandSize);
     // Only MOV to a register takes eight bytes of immediate (v); others sign-extend four.
     return this.#signed(spec.width === "z" && bits === 64 ? 4 : bits / 8);

@@ -18,8 +18,8 @@ export const CANDIDATE_SIZE = 16;
 export const CANDIDATE = {
   /** u8: a bit for each index of `MANDATORY_PREFIXES` with which it is meant. */
   PREFIXES: 0,
-  /** u8: {@link FACT}s with which it is not. */
-  FORBIDDEN: 1,
+  /** u8: more {@link TRAIT}s, the higher ones. */
+  MORE_TRAITS: 1,
   /** u8 each: bits of ModRM that count, and what they are. */
   MODRM_MASK: 2,
   MODRM_VALUE: 3,
@@ -31,8 +31,8 @@ export const CANDIDATE = {
   UNIT: 8,
   /** u8: {@link IMMEDIATE}s, the second in the upper four bits. */
   IMMEDIATES: 9,
-  /** u8: more {@link TRAIT}s, the higher ones. */
-  MORE_TRAITS: 10,
+  /** u16: {@link FACT}s with which it is not meant. */
+  FORBIDDEN: 10,
   /** u8 each: {@link OPERAND}s that are registers, in order; 0 behind the last. */
   OPERANDS: 12,
 } as const;
@@ -46,6 +46,11 @@ export const FACT = {
   /** ModRM.rm is a register, or in memory. */
   REGISTER: 32,
   MEMORY: 64,
+  /** VEX.L, which is 0 without such a prefix. */
+  VEX_L: 128,
+  NO_VEX_L: 256,
+  /** VEX.vvvv is not 1111b. */
+  VVVV: 512,
 } as const;
 
 /** Bits of a u24. */
@@ -93,6 +98,8 @@ export const IMMEDIATE = {
   /** The constant 1. */
   ONE: 7,
   FAR_POINTER: 8,
+  /** A byte that names a register. */
+  REGISTER: 9,
 } as const;
 
 export const OPERAND = {
@@ -103,22 +110,22 @@ export const OPERAND = {
   RM_REGISTER: 3,
   OPCODE: 4,
   FIXED: 5,
-  /** ModRM.reg, of the segment registers. */
-  SEGMENT: 6,
-  /** The same, of the control registers. */
-  CONTROL: 7,
+  /** ModRM.reg, of the segment registers, or with the number 1 of the control registers. */
+  SYSTEM: 6,
+  VVVV: 7,
   KIND_SHIFT: 3,
   KIND: 0b11,
   GENERAL: 0,
   BYTE: 1,
   XMM: 2,
   MMX: 3,
-  /** Of OPCODE and FIXED: the register's low three bits. */
+  /** Of OPCODE and FIXED: the register's low three bits; of SYSTEM see there. */
   NUMBER_SHIFT: 5,
 } as const;
 
 /** Shifts of units' fault vectors in one number; where there is no unit, there is no fault. */
-export const UNIT_SHIFT = { none: 0, x87: 8, mmx: 16, sse: 24 } as const;
+export const UNIT_SHIFT = { none: 0, x87: 4, mmx: 8, sse: 12, avx: 16 } as const;
+export const UNIT_FAULT = 0xf;
 
 /** For {@link DECODING_SECTION}. @param forms all of the table, by ordinal */
 export function serialiseDecoding(forms: readonly Form[]): Uint8Array {
@@ -144,7 +151,7 @@ const DIGIT_MASK = 0x38;
 function writeCandidate(view: DataView, candidate: Candidate): void {
   const { form, prefix, modRm, digit } = candidate;
   view.setUint8(CANDIDATE.PREFIXES, prefix === undefined ? ANY_PREFIX : 1 << prefix);
-  view.setUint8(CANDIDATE.FORBIDDEN, forbidden(candidate));
+  view.setUint16(CANDIDATE.FORBIDDEN, forbidden(candidate), true);
   if (modRm !== undefined || digit !== undefined) {
     view.setUint8(CANDIDATE.MODRM_MASK, modRm === undefined ? DIGIT_MASK : 0xff);
     view.setUint8(CANDIDATE.MODRM_VALUE, modRm ?? (digit ?? 0) << 3);
@@ -166,10 +173,12 @@ function writeCandidate(view: DataView, candidate: Candidate): void {
 const unless = (need: boolean | undefined, yes: number, no: number): number =>
   need === undefined ? 0 : need ? no : yes;
 
-const forbidden = ({ code64, rexW, register, noB }: Candidate): number =>
+const forbidden = ({ code64, rexW, register, noB, vexL, noVvvv }: Candidate): number =>
   unless(code64, FACT.CODE64, FACT.LEGACY) |
   unless(rexW, FACT.REX_W, FACT.NO_REX_W) |
   unless(register, FACT.REGISTER, FACT.MEMORY) |
+  unless(vexL === undefined ? undefined : vexL === 1, FACT.VEX_L, FACT.NO_VEX_L) |
+  (noVvvv ? FACT.VVVV : 0) |
   (noB ? FACT.REX_B : 0);
 
 function traitsOf(form: Form): number {
@@ -210,6 +219,7 @@ function traitsOf(form: Form): number {
 function immediateOf({ place, width }: OperandSpec): number {
   if (place === "one") return IMMEDIATE.ONE;
   if (place === "far-pointer") return IMMEDIATE.FAR_POINTER;
+  if (place === "xmm-immediate") return IMMEDIATE.REGISTER;
   if (width === "z") return IMMEDIATE.Z;
   if (width === "v") return IMMEDIATE.V;
   if (width === 8) return IMMEDIATE.BYTE;
@@ -238,10 +248,12 @@ function operandOf({ opcode }: Form, spec: OperandSpec): number | undefined {
       return code(OPERAND.OPCODE, opcode & 7);
     case "fixed":
       return code(OPERAND.FIXED, register);
+    case "vvvv":
+      return code(OPERAND.VVVV);
     case "segment":
-      return code(OPERAND.SEGMENT);
+      return code(OPERAND.SYSTEM);
     case "control":
-      return code(OPERAND.CONTROL);
+      return code(OPERAND.SYSTEM, 1);
     default:
       return undefined;
   }

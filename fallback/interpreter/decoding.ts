@@ -3,6 +3,12 @@ import { DECODING_AREA } from "../state.ts";
 
 /** Longest instruction (Intel SDM vol. 2A §2.3.11). */
 export const MAX_INSTRUCTION_LENGTH = 15;
+export const REX = 0x40;
+/** VEX prefixes of two and of three bytes (Intel SDM vol. 2A §2.3.5). */
+export const VEX_2 = 0xc5;
+export const VEX_3 = 0xc4;
+/** What the prefix of two bytes has no room for in the second of three: neither X nor B, map 0F. */
+export const SHORT_VEX = 0x61;
 /** Of a block. */
 export const MAX_INSTRUCTIONS = 48;
 

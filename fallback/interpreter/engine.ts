@@ -10,6 +10,8 @@ import { placeWith } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import type { DecodeBlock } from "./decoding.ts";
 import { type EngineHost, Leave, NonCanonical } from "./host.ts";
+import { type LateHandler, makeLateHandler } from "./late-handlers.ts";
+import type { MemoryAccess } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
 import { layDownTables, section } from "./sections.ts";
@@ -32,7 +34,13 @@ const WITH_CODE = 0x100;
 const THROWN = 0x200;
 
 interface Instance {
-  readonly exports: { run(): number; settleFlags(): void; readonly decodeBlock: DecodeBlock };
+  readonly exports: {
+    run(): number;
+    settleFlags(): void;
+    readonly decodeBlock: DecodeBlock;
+    /** Those of the handlers that are functions. */
+    readonly handlers: WebAssembly.Table;
+  };
 }
 
 export interface EngineOptions {
@@ -60,6 +68,8 @@ export class Engine {
   #module: WebAssembly.Module;
   /** Through which the interpreter calls the regions of the JIT. */
   #regions = newTable();
+  #handlers: WebAssembly.Table;
+  readonly #lateHandlers: unknown[] = [];
   #run: () => number;
   #settleFlags: () => void;
   readonly #makeException: (vector: number, errorCode?: number) => CpuException;
@@ -80,7 +90,7 @@ export class Engine {
     host: EngineHost,
     makeException: (vector: number, errorCode?: number) => CpuException,
   ) {
-    const { memory, interpreter: module, map } = options;
+    const { memory, interpreter: module, map, shared } = options;
     this.#view = new DataView(memory.buffer);
     this.#host = host;
     this.#makeException = makeException;
@@ -104,12 +114,14 @@ export class Engine {
           : 0,
     };
     this.#module = module;
-    const { run, settleFlags, decodeBlock } = this.#instantiate();
+    const { run, settleFlags, decodeBlock, handlers } = this.#instantiate();
     this.#run = run;
     this.#settleFlags = settleFlags;
-    const handlers = layDownTables(module, memory.buffer);
+    this.#handlers = handlers;
+    const index = layDownTables(module, memory.buffer);
+    index.onLate = (variant) => this.#addHandler(makeLateHandler(variant, this.#imports, shared));
     const { buffer } = memory;
-    this.#translator = new Translator(buffer, map, handlers, this.blocks, host, decodeBlock);
+    this.#translator = new Translator(buffer, map, index, this.blocks, host, decodeBlock);
     this.#translator.onBlock = (block) => this.jit?.added(block);
     this.#clearFault();
     if (options.jit !== undefined) this.jit = this.#makeJit(options, options.jit);
@@ -141,20 +153,31 @@ export class Engine {
    */
   use(module: WebAssembly.Module): void {
     this.#module = module;
-    this.#run = this.#instantiate().run;
+    const { run, handlers } = this.#instantiate();
+    this.#run = run;
+    this.#handlers = handlers;
   }
 
   #instantiate(): Instance["exports"] {
     const cpu = { ...this.#imports, regions: this.#regions };
-    return (new WebAssembly.Instance(this.#module, { cpu }) as unknown as Instance).exports;
+    const { exports } = new WebAssembly.Instance(this.#module, { cpu }) as unknown as Instance;
+    for (const handler of this.#lateHandlers) append(exports.handlers, handler);
+    return exports;
+  }
+
+  #addHandler({ handler, access }: LateHandler): MemoryAccess | undefined {
+    this.#lateHandlers.push(handler);
+    append(this.#handlers, handler);
+    return access;
   }
 
   /** With another table nothing may be left of the instance that has the old one. */
   #ties(renewed: boolean): RegionTies {
     if (renewed) {
       this.#regions = newTable();
-      const { run, settleFlags, decodeBlock } = this.#instantiate();
+      const { run, settleFlags, decodeBlock, handlers } = this.#instantiate();
       this.#run = run;
+      this.#handlers = handlers;
       this.#settleFlags = settleFlags;
       this.#translator.decodeBlock = decodeBlock;
     }
@@ -431,6 +454,11 @@ export class Engine {
     this.#view.setInt32(STATE.FAULT, NO_FAULT, true);
   }
 }
+
+const append = (table: WebAssembly.Table, value: unknown): void => {
+  table.grow(1);
+  table.set(table.length - 1, value);
+};
 
 const newTable = (): WebAssembly.Table => new WebAssembly.Table({ element: "anyfunc", initial: 1 });
 

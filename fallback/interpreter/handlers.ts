@@ -1,8 +1,8 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
 import { interpreted } from "../isa/instruction.ts";
-import { type Variant, variantKey, variantsOf } from "../isa/variant.ts";
-import { type MemoryAccess, parseAccess } from "./memory-access.ts";
+import { type Variant, variant, variantKey, variantsOf } from "../isa/variant.ts";
+import { type MemoryAccess, parseAccess, serialiseAccess } from "./memory-access.ts";
 
 /** Handlers that no instruction of the table has. */
 export const MICRO_OPERATIONS = [
@@ -59,7 +59,9 @@ export class HandlerTable {
    */
   constructor(forms: readonly Form[], inline: boolean) {
     this.forms = forms;
-    const withCode = forms.filter(({ instruction }) => interpreted(instruction) !== undefined);
+    const withCode = forms.filter(
+      ({ instruction }) => interpreted(instruction) !== undefined && instruction.late === undefined,
+    );
     const uses = withCode.flatMap((form) =>
       variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),
     );
@@ -87,20 +89,51 @@ export class HandlerTable {
   }
 }
 
-/** Which handler a form has in a variant, as {@link HandlerTable} laid it down in the module. */
+/**
+ * Which handler a form has in a variant: as {@link HandlerTable} laid it down in the module, and those
+ * that come later.
+ */
 export class HandlerIndex {
   readonly #indices: Uint16Array;
   readonly #accesses: Uint8Array;
+  /** By variant. */
+  readonly #late = new Map<string, number>();
+  #count: number;
+  /**
+   * Makes a handler for an instruction that is `late`, the next one in the table.
+   * @returns how it accesses memory
+   */
+  onLate: (variant: Variant) => MemoryAccess | undefined = ({ instruction }) => {
+    throw new Error(`no handler for ${instruction.name}`);
+  };
 
-  /** @param indices, accesses contents of {@link HANDLERS_SECTION} and `ACCESSES_SECTION` */
-  constructor(indices: ArrayBuffer, accesses: ArrayBuffer) {
-    this.#indices = new Uint16Array(indices);
-    this.#accesses = new Uint8Array(accesses);
+  /**
+   * @param indices contents of {@link HANDLERS_SECTION}
+   * @param accesses contents of `ACCESSES_SECTION`, with room behind
+   * @param count of handlers, micro-operations not among them
+   */
+  constructor(indices: Uint16Array, accesses: Uint8Array, count: number) {
+    this.#indices = indices;
+    this.#accesses = accesses;
+    this.#count = count;
   }
 
   index(form: Form, bits: MemoryBits, memory: boolean, long: boolean): number {
     const index = this.#indices[place(form, bits, memory, long)] ?? NO_HANDLER;
-    if (index === NO_HANDLER) throw new Error(`no handler for ${form.text}`);
+    return index === NO_HANDLER ? this.#makeLate(form, bits, memory, long) : index;
+  }
+
+  #makeLate(form: Form, bits: MemoryBits, memory: boolean, long: boolean): number {
+    const wanted = variant(form, bits, memory, long);
+    const key = variantKey(wanted);
+    const known = this.#late.get(key);
+    const index = known ?? MICRO_OPERATIONS.length + this.#count;
+    if (known === undefined) {
+      this.#accesses[this.#count] = serialiseAccess(this.onLate(wanted));
+      this.#late.set(key, index);
+      this.#count++;
+    }
+    this.#indices[place(form, bits, memory, long)] = index;
     return index;
   }
 

@@ -2,7 +2,7 @@ import { SEGMENT_INDEX } from "../state.ts";
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
-import { DECODING, MAX_INSTRUCTION_LENGTH } from "./decoding.ts";
+import { DECODING, MAX_INSTRUCTION_LENGTH, REX, SHORT_VEX, VEX_2, VEX_3 } from "./decoding.ts";
 import { CANDIDATE, CANDIDATE_SIZE, CANDIDATES, FACT, IMMEDIATE, TRAIT } from "./decoding-table.ts";
 
 /** No register, or no segment. */
@@ -58,7 +58,11 @@ export class InstructionDecoder {
   readonly repeat: Local<"i32">;
   /** Segment register, or -1. */
   readonly segment: Local<"i32">;
+  /** As {@link DecodedInstruction} has both. */
   readonly rex: Local<"i32">;
+  readonly vvvv: Local<"i32">;
+  /** {@link FACT}s. */
+  readonly #vexFacts: Local<"i32">;
   readonly candidate: Local<"i32">;
   readonly traits: Local<"i32">;
   readonly modRm: Local<"i32">;
@@ -90,6 +94,8 @@ export class InstructionDecoder {
     this.repeat = fn.local("i32");
     this.segment = fn.local("i32");
     this.rex = fn.local("i32");
+    this.vvvv = fn.local("i32");
+    this.#vexFacts = fn.local("i32");
     this.candidate = fn.local("i32");
     this.traits = fn.local("i32");
     this.modRm = fn.local("i32");
@@ -195,6 +201,14 @@ export class InstructionDecoder {
   #opcode(fail: Label): Local<"i32"> {
     const fn = this.#fn;
     const opcode = this.#nextByte(fail);
+    fn.set(this.vvvv, zero);
+    fn.set(this.#vexFacts, i32.const(FACT.NO_VEX_L));
+    fn.if(equals(i32.and(opcode, i32.const(~(VEX_2 ^ VEX_3))), VEX_3), () => {
+      this.#need(i32.const(1), fail);
+      const registers = i32.geU(i32.load8U(this.at), i32.const(0xc0));
+      const outside64 = both(equals(this.#code.codeSize, 32), registers);
+      fn.if(either(this.code64, outside64), () => this.#vexPrefix(opcode, fail));
+    });
     fn.if(equals(opcode, 0x0f), () => {
       fn.set(opcode, either(this.#nextByte(fail), i32.const(0x100)));
       for (const [second, map] of [
@@ -207,6 +221,35 @@ export class InstructionDecoder {
       }
     });
     return opcode;
+  }
+
+  /** Behind C4 or C5, which becomes the opcode: as `Decoder` does it. */
+  #vexPrefix(opcode: Local<"i32">, fail: Label): void {
+    const fn = this.#fn;
+    const others = [this.rex, this.#narrow, this.#lock, this.repeat];
+    fn.branchIf(others.reduce<I32>(either, zero), fail);
+    const second = this.#nextByte(fail);
+    const third = fn.let(i32.and(second, i32.const(0x7f)));
+    fn.if(
+      equals(opcode, VEX_3),
+      () => fn.set(third, this.#nextByte(fail)),
+      () => fn.set(second, either(i32.and(second, i32.const(0x80)), i32.const(SHORT_VEX))),
+    );
+    const map = fn.let(i32.and(second, i32.const(0x1f)));
+    fn.branchIf(i32.gtU(i32.sub(map, i32.const(1)), i32.const(2)), fail);
+    const inverted = (value: I32): I32 => i32.xor(value, i32.const(-1));
+    const rxb = i32.and(i32.shrU(inverted(second), i32.const(5)), i32.const(7));
+    const w = i32.shl(i32.shrU(third, i32.const(7)), i32.const(3));
+    fn.set(this.rex, either(either(i32.const(REX), w), select(this.code64, rxb, zero)));
+    const vvvv = i32.shrU(inverted(third), i32.const(3));
+    fn.set(this.vvvv, i32.and(vvvv, pick(this.code64, 0xf, 7)));
+    fn.set(this.#vexFacts, pick(isSet(third, 4), FACT.VEX_L, FACT.NO_VEX_L));
+    fn.if(this.vvvv, () => fn.set(this.#vexFacts, either(this.#vexFacts, i32.const(FACT.VVVV))));
+    const prefix = fn.let(i32.and(third, i32.const(3)));
+    fn.set(this.#narrow, equals(prefix, 1));
+    fn.set(this.repeat, select(i32.gtU(prefix, i32.const(1)), prefix, zero));
+    const number = i32.shl(i32.add(map, i32.const(3)), i32.const(8));
+    fn.set(opcode, either(number, this.#nextByte(fail)));
   }
 
   /** What conditions of forms are about. @returns {@link FACT}s */
@@ -225,7 +268,7 @@ export class InstructionDecoder {
       this.#need(i32.const(1), fail);
       fn.set(this.modRm, i32.load8U(this.at));
     });
-    const facts = fn.let(pick(this.code64, FACT.CODE64, FACT.LEGACY));
+    const facts = fn.let(either(pick(this.code64, FACT.CODE64, FACT.LEGACY), this.#vexFacts));
     const add = (condition: I32, yes: number, no: number): void =>
       fn.set(facts, either(facts, pick(condition, yes, no)));
     add(isSet(this.rex, 8), FACT.REX_W, FACT.NO_REX_W);
@@ -247,7 +290,7 @@ export class InstructionDecoder {
         const { PREFIXES, FORBIDDEN, MODRM_MASK, MODRM_VALUE } = CANDIDATE;
         const at = this.candidate;
         const meant = i32.and(i32.load8U(at, ofForm(PREFIXES)), prefix);
-        const against = i32.and(i32.load8U(at, ofForm(FORBIDDEN)), facts);
+        const against = i32.and(i32.load16U(at, ofForm(FORBIDDEN)), facts);
         const bits = i32.and(this.modRm, i32.load8U(at, ofForm(MODRM_MASK)));
         const same = i32.eq(bits, i32.load8U(at, ofForm(MODRM_VALUE)));
         fn.branchIf(both(both(i32.ne(meant, zero), i32.eqz(against)), same), found);
@@ -408,6 +451,10 @@ export class InstructionDecoder {
           fn.if(i32.ne(kind, i32.const(IMMEDIATE.ONE)), () =>
             this.#readInto(this.immediate, this.#immediateBytes(kind), fail),
           );
+          fn.if(equals(kind, IMMEDIATE.REGISTER), () => {
+            const bits = select(this.code64, i64.const(0xff), i64.const(0x7f));
+            fn.set(this.immediate, i64.and(this.immediate, bits));
+          });
         },
       );
       const second = fn.let(i32.shrU(this.immediates, i32.const(4)));
@@ -426,8 +473,9 @@ export class InstructionDecoder {
     const whole = i32.shrU(this.operandSize, i32.const(3));
     const z = pick(equals(this.operandSize, 16), 2, 4);
     const bySize = select(equals(kind, IMMEDIATE.Z), z, whole);
+    const bySizeOrByte = select(equals(kind, IMMEDIATE.REGISTER), i32.const(1), bySize);
     // BYTE and WORD are their own numbers of bytes.
-    return select(i32.ltU(kind, i32.const(IMMEDIATE.Z)), kind, bySize);
+    return select(i32.ltU(kind, i32.const(IMMEDIATE.Z)), kind, bySizeOrByte);
   }
 }
 

@@ -47,7 +47,7 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
   readonly #record: Local<"i32">;
   readonly #variant: HandlerVariant;
   readonly #exits: HandlerExits;
-  readonly #segments: SegmentLoads;
+  readonly #loads: SegmentLoads | undefined;
 
   constructor(
     fn: FunctionBuilder,
@@ -55,16 +55,22 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
     variant: HandlerVariant,
     slow: SlowAccess,
     exits: HandlerExits,
-    segments: SegmentLoads,
+    segments?: SegmentLoads,
   ) {
     super(fn, slow);
-    this.#segments = segments;
+    this.#loads = segments;
     this.#record = record;
     this.#variant = variant;
     this.#exits = exits;
     this.bits = variant.bits;
     this.long = variant.long;
     this.flags = new FlagEmitter(flagsInMemory(fn));
+  }
+
+  get #segments(): SegmentLoads {
+    if (this.#loads === undefined)
+      throw new Error("a handler without functions that load segments");
+    return this.#loads;
   }
 
   effectiveAddress(): I64 {
@@ -158,6 +164,10 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
     this.fn.store(this.#slot(operand), value);
   }
 
+  protected upperHalf(operand: Operand): readonly [I32, number] {
+    return [this.#slot(operand), STATE.YMM_UPPER - STATE.XMM];
+  }
+
   /**
    * Linear address of a memory operand: where a segment base or a narrower address size matters, a
    * micro-operation before this one computed it, and the record's base is its result.
@@ -170,6 +180,10 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
 
   /** Offset in the state of a register operand. */
   #slot(operand: Operand): I32 {
+    if (operand.byImmediate) {
+      const number = i32.and(i32.shrU(i32.wrap(this.immediate()), i32.const(4)), i32.const(0xf));
+      return i32.add(i32.const(STATE.XMM), i32.shl(number, i32.const(4)));
+    }
     const at = RECORD.REGISTERS[operand.field];
     if (at === undefined) throw new Error("too many register operands");
     return i32.load16U(this.#record, at);

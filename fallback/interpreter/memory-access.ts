@@ -11,11 +11,13 @@ export const ACCESSES_SECTION = "accesses";
 export const ACCESS_WRITES = 0x80;
 const NONE = 0;
 
-/** @param accesses of the handlers in order; undefined for those without, or that only name memory */
+/** @param access undefined without one, or where memory is only named */
+export const serialiseAccess = (access: MemoryAccess | undefined): number =>
+  access === undefined ? NONE : access.bytes | (access.write ? ACCESS_WRITES : 0);
+
+/** @param accesses of the handlers in order */
 export const serialiseAccesses = (accesses: readonly (MemoryAccess | undefined)[]): Uint8Array =>
-  Uint8Array.from(accesses, (access) =>
-    access === undefined ? NONE : access.bytes | (access.write ? ACCESS_WRITES : 0),
-  );
+  Uint8Array.from(accesses, serialiseAccess);
 
 export function parseAccess(byte: number | undefined): MemoryAccess | undefined {
   if (byte === undefined || byte === NONE) return undefined;

@@ -20,6 +20,13 @@ import {
 import { ModuleBuilder } from "../wasm/module-builder.ts";
 import { addBlockDecoder } from "./block-decoder.ts";
 import { DECODING_SECTION, serialiseDecoding } from "./decoding-table.ts";
+import {
+  defineHandler,
+  type Emit,
+  type HandlerFunctions,
+  importAccesses,
+  importProcedure,
+} from "./handler-code.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
 import {
   type HandlerExits,
@@ -55,20 +62,9 @@ export function buildInterpreter(
   module.importTable("cpu", "regions");
   const one = ["i32"] as const;
   const imported = {
-    load: module.importFunction("cpu", "load", {
-      parameters: ["i32", "i32", "i32", "i32"],
-      results: [],
-    }),
-    store: module.importFunction("cpu", "store", {
-      parameters: ["i32", "i32", "i32"],
-      results: one,
-    }),
+    ...importAccesses(module),
+    procedure: importProcedure(module),
     findBlock: module.importFunction("cpu", "findBlock", { parameters: [], results: one }),
-    procedure: module.importFunction("cpu", "procedure", { parameters: one, results: one }),
-    checkSegment: module.importFunction("cpu", "checkSegment", {
-      parameters: ["i32", "i32", "i32"],
-      results: one,
-    }),
     synchronise: module.importFunction("cpu", "synchronise", { parameters: [], results: [] }),
   };
   const slow = buildSlowAccess(module, imported);
@@ -88,6 +84,7 @@ export function buildInterpreter(
     run,
     new Dispatcher(module, table, slow, { ...functions, settleFlags }, emit).build(),
   );
+  module.exportTable("handlers", HANDLER_TABLE);
   module.exportFunction("run", run);
   module.exportFunction("decodeBlock", addBlockDecoder(module));
   module.exportFunction("settleFlags", settleFlags);
@@ -101,33 +98,8 @@ export function buildInterpreter(
   return module.finish();
 }
 
-function defineHandler(
-  module: ModuleBuilder,
-  variant: Variant,
-  slow: SlowAccess,
-  functions: Functions,
-  emit: Emit,
-): number {
-  const index = module.addFunction({ parameters: ["i32"], results: ["i32"] });
-  const fn = new FunctionBuilder(["i32"]);
-  const record = fn.parameter(0, "i32");
-  const exits = {
-    fault: () => fn.return(i32.const(OUTCOME.LEAVE)),
-    jump: () => fn.return(i32.const(OUTCOME.JUMP)),
-    fallback: () => fn.return(callResult("i32", functions.procedure, record)),
-  };
-  emit(new InterpreterEmitter(fn, record, variant, slow, exits, functions.segments), variant);
-  fn.return(i32.const(OUTCOME.NEXT));
-  fn.unreachable();
-  module.define(index, fn.finish());
-  return index;
-}
-
-type Emit = (emitter: InterpreterEmitter, variant: Variant) => void;
-
-interface Functions {
+interface Functions extends HandlerFunctions {
   readonly findBlock: number;
-  readonly procedure: number;
   readonly checkSegment: number;
   readonly segments: SegmentLoads;
 }

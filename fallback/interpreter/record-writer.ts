@@ -133,7 +133,7 @@ export class RecordWriter {
     let field = 0;
     for (const spec of instruction.form.operands) {
       const slot = registerSlot(spec, instruction);
-      if (slot === undefined) continue;
+      if (slot === undefined || spec.place === "xmm-immediate") continue;
       const at = RECORD.REGISTERS[field++];
       if (at !== undefined) this.#view.setUint16(record + at, slot, true);
     }

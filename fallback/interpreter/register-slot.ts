@@ -5,6 +5,10 @@ import type { DecodedInstruction } from "./decoder.ts";
 /** REX says nothing about MMX registers. */
 const mmxSlot = (register: number): number => STATE.X87_REGISTERS + 16 * (register & 7);
 
+/** In the upper four bits of the last immediate byte. */
+export const immediateRegister = (immediates: readonly bigint[]): number =>
+  Number((immediates.at(-1) ?? 0n) >> 4n) & 0xf;
+
 /**
  * Offset in the state of an operand that is a register, and plainly is a field there; undefined for
  * others. Segment registers 6 and 7 do not exist: theirs are LDTR's and TR's. Of the
@@ -12,8 +16,9 @@ const mmxSlot = (register: number): number => STATE.X87_REGISTERS + 16 * (regist
  */
 export function registerSlot(
   spec: OperandSpec,
-  { modRm, rex, form }: Pick<DecodedInstruction, "modRm" | "rex" | "form">,
+  instruction: Pick<DecodedInstruction, "modRm" | "rex" | "form" | "vvvv" | "immediates">,
 ): number | undefined {
+  const { modRm, rex, form, vvvv } = instruction;
   const reg = ((modRm >> 3) & 7) | ((rex & 4) << 1);
   const rm = (modRm & 7) | ((rex & 1) << 3);
   const byteWide = spec.width === 8;
@@ -39,6 +44,12 @@ export function registerSlot(
       return modRm >= 0xc0 ? STATE.XMM + 16 * rm : undefined;
     case "xmm-rm-register":
       return STATE.XMM + 16 * rm;
+    case "xmm-vvvv":
+      return STATE.XMM + 16 * vvvv;
+    case "xmm-immediate":
+      return STATE.XMM + 16 * immediateRegister(instruction.immediates);
+    case "vvvv":
+      return general(vvvv);
     case "mmx-reg":
       return mmxSlot(reg);
     case "mmx-rm":

@@ -12,7 +12,11 @@ export function layDownTables(module: WebAssembly.Module, buffer: ArrayBuffer): 
   bytes.set(new Uint8Array(handlers), HANDLERS);
   bytes.set(new Uint8Array(accesses), ACCESSES);
   bytes.set(new Uint8Array(section(module, DECODING_SECTION)), DECODING);
-  return new HandlerIndex(handlers, accesses);
+  return new HandlerIndex(
+    new Uint16Array(buffer, HANDLERS, handlers.byteLength / 2),
+    bytes.subarray(ACCESSES, DECODING),
+    accesses.byteLength,
+  );
 }
 
 /** Contents of a custom section. */

@@ -54,6 +54,18 @@ export interface Emitter {
    * @param alignment 128 bits of memory must be aligned, else #GP(0), if not said otherwise
    */
   readVector(operand: Operand, alignment?: "unaligned"): Local<"v128">;
+  /**
+   * The same, and of 256 bits the lower and the upper half.
+   * @param alignment memory must have that of its width, else #GP(0), if it is given
+   */
+  readHalves(operand: Operand, alignment?: "aligned"): readonly Local<"v128">[];
+  /**
+   * All of a YMM register, one half or both: the rest becomes zero. Or memory of 128 or 256 bits,
+   * all of which may be written before any is.
+   */
+  writeHalves(operand: Operand, halves: readonly V128[], alignment?: "aligned"): void;
+  /** The upper half of each YMM register becomes zero. */
+  clearUpperHalves(): void;
   /** The low bits of `value`; XMM registers keep what is above the operand's width. */
   writeVector(operand: Operand, value: V128, alignment?: "unaligned"): void;
   /** The control and status register of SSE. */

@@ -4,8 +4,8 @@ import type { Family, Instruction } from "./instruction.ts";
 /** Custom section of the interpreter's module that holds a {@link FormIndex}. */
 export const FORMS_SECTION = "forms";
 
-/** Opcodes of all four maps: `map * 256 + opcode`. */
-export const OPCODE_COUNT = 4 * 256;
+/** Opcodes of all maps: `map * 256 + opcode`. */
+export const OPCODE_COUNT = 7 * 256;
 
 /**
  * Which forms of the table each opcode has, without having parsed them: made when the package is
@@ -17,15 +17,19 @@ export const OPCODE_COUNT = 4 * 256;
  */
 export class FormIndex {
   readonly #words: Uint16Array;
-  readonly #common: readonly Instruction[];
-  readonly #rare: () => readonly Family[];
-  #whole: readonly Instruction[] | undefined;
+  readonly #others: (() => readonly Family[])[];
+  /** As much of the table as has been needed. */
+  #known: readonly Instruction[];
 
-  /** @param rare the families that follow the common ones in the table, called if one is needed */
-  constructor(section: ArrayBuffer, common: readonly Family[], rare: () => readonly Family[]) {
+  /** @param others the parts of the table behind the common one, each called when it is needed */
+  constructor(
+    section: ArrayBuffer,
+    common: readonly Family[],
+    ...others: (() => readonly Family[])[]
+  ) {
     this.#words = new Uint16Array(section);
-    this.#common = common.flat();
-    this.#rare = rare;
+    this.#known = common.flat();
+    this.#others = others;
   }
 
   /** Parses the forms of an opcode. */
@@ -50,9 +54,12 @@ export class FormIndex {
 
   /** @param number in the table */
   #instruction(number: number): Instruction {
-    if (number < this.#common.length) return this.#common[number] as Instruction;
-    this.#whole ??= [...this.#common, ...this.#rare().flat()];
-    return this.#whole[number] as Instruction;
+    const known = this.#known[number];
+    if (known !== undefined) return known;
+    const part = this.#others.shift();
+    if (part === undefined) throw new Error(`the table has no instruction ${number}`);
+    this.#known = [...this.#known, ...part().flat()];
+    return this.#instruction(number);
   }
 }
 

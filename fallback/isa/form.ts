@@ -9,8 +9,10 @@ export interface Form {
   ordinal: number;
   /** The form as the table has it. */
   readonly text: string;
-  /** 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A. */
-  readonly map: 0 | 1 | 2 | 3;
+  /** 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A; those three again behind a VEX prefix: 4 to 6. */
+  readonly map: 0 | 1 | 2 | 3 | 4 | 5 | 6;
+  /** VEX.L, where it belongs to the opcode. */
+  readonly vexL: 0 | 1 | undefined;
   readonly opcode: number;
   /** NP, 66, F3 or F2 if it belongs to the opcode. */
   readonly prefix: MandatoryPrefix | undefined;
@@ -36,6 +38,8 @@ export interface Form {
   readonly hasOffset: boolean;
   /** ModRM.rm may be in memory: with ModRM.mod other than 3. */
   readonly hasAddress: boolean;
+  /** An operand is named by VEX.vvvv, which has to be 1111b otherwise. */
+  readonly hasVvvv: boolean;
 }
 
 export const MANDATORY_PREFIXES = ["NP", "66", "F3", "F2"] as const;
@@ -47,7 +51,13 @@ const MODRM_PLACES = new Set(
   ]),
 );
 
-const IMMEDIATE_PLACES = new Set<OperandPlace>(["one", "far-pointer", "relative", "immediate"]);
+const IMMEDIATE_PLACES = new Set<OperandPlace>([
+  "one",
+  "far-pointer",
+  "relative",
+  "immediate",
+  "xmm-immediate",
+]);
 
 const TRAITS = new Set(["64", "no64", "d64", "f64", "W", "noW", "noB", "v", "mem", "reg"]);
 
@@ -65,11 +75,15 @@ export function parseForm(instruction: Instruction, text: string): Form {
   const words = text.split(" ");
   const traits = new Set<string>();
   while (TRAITS.has(words.at(-1) ?? "")) traits.add(words.pop() ?? "");
+  const vex = takeVex(words);
   const prefix = takePrefix(words);
-  const map = takeMap(words);
+  const map = takeMap(words, vex !== undefined);
   const [hex = "", digit] = (words.shift() ?? "").split("/");
   const second = /^[0-9A-F]{2}$/.test(words[0] ?? "") ? words.shift() : undefined;
-  const operands = words.length === 0 ? [] : (words[0] ?? "").split(",").map(parseOperand);
+  const operands =
+    words.length === 0
+      ? []
+      : (words[0] ?? "").split(",").map((code) => parseOperand(code, vex === 1 ? 256 : 128));
   const hasModRm =
     digit !== undefined ||
     second !== undefined ||
@@ -79,13 +93,14 @@ export function parseForm(instruction: Instruction, text: string): Form {
     ordinal: -1,
     text,
     map,
+    vexL: vex === "any" ? undefined : vex,
     opcode: Number.parseInt(hex, 16),
     prefix,
     digit: digit === undefined ? undefined : Number(digit),
     modRm: second === undefined ? undefined : Number.parseInt(second, 16),
     operands,
     hasModRm,
-    unit: instruction.unit ?? unitOf(operands),
+    unit: instruction.unit ?? unitOf(operands, vex !== undefined),
     traits,
     always64: traits.has("f64"),
     default64: traits.has("d64"),
@@ -95,6 +110,7 @@ export function parseForm(instruction: Instruction, text: string): Form {
     hasOffset: operands.some(({ place }) => place === "offset"),
     // MOV to and from control and debug registers take any ModRM.mod for 3.
     hasAddress: hasModRm && !operands.some(({ place }) => place === "control" || place === "debug"),
+    hasVvvv: operands.some(({ place }) => place === "vvvv" || place === "xmm-vvvv"),
   };
 }
 
@@ -110,10 +126,19 @@ function sizesOf(
   return widths.includes("y") ? [32, 64] : [32];
 }
 
-function unitOf(operands: readonly OperandSpec[]): Unit | undefined {
+function unitOf(operands: readonly OperandSpec[], vex: boolean): Unit | undefined {
   const has = (registers: "xmm" | "mmx") =>
     operands.some(({ place }) => place.startsWith(registers));
+  if (vex && has("xmm")) return "avx";
   return has("xmm") ? "sse" : has("mmx") ? "mmx" : undefined;
+}
+
+/** Of `VEX.0`, `VEX.1` and `VEX`: VEX.L, or that it does not matter. */
+function takeVex(words: string[]): 0 | 1 | "any" | undefined {
+  const vex = /^VEX(?:\.([01]))?$/.exec(words[0] ?? "");
+  if (vex === null) return undefined;
+  words.shift();
+  return vex[1] === undefined ? "any" : vex[1] === "0" ? 0 : 1;
 }
 
 function takePrefix(words: string[]): MandatoryPrefix | undefined {
@@ -123,11 +148,12 @@ function takePrefix(words: string[]): MandatoryPrefix | undefined {
   return prefix;
 }
 
-function takeMap(words: string[]): Form["map"] {
+function takeMap(words: string[], vex: boolean): Form["map"] {
   const [first, next] = words;
   if (first !== "0F") return 0;
   words.shift();
-  if (next !== "38" && next !== "3A") return 1;
+  if (next !== "38" && next !== "3A") return vex ? 4 : 1;
   words.shift();
-  return next === "38" ? 2 : 3;
+  if (next === "38") return vex ? 5 : 2;
+  return vex ? 6 : 3;
 }

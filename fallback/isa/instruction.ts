@@ -4,7 +4,7 @@ import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import type { Emitter, RegionEmitter, SystemEmitter } from "./emitter.ts";
 import type { Operand } from "./operand.ts";
 
-export type Unit = "x87" | "mmx" | "sse";
+export type Unit = "x87" | "mmx" | "sse" | "avx";
 
 /** Letters of the arithmetic flags: OF, SF, ZF, AF, PF, CF. */
 export interface FlagUse {
@@ -41,7 +41,7 @@ export interface Instruction {
   /** Execution does not go on with the next record: a branch, or a change of mode. */
   readonly ends?: true;
   /**
-   * The unit it belongs to, where no operand is an XMM register (SSE) or an MMX register: raises #UD
+   * The unit it belongs to, where no operand is an XMM register (SSE; AVX with a VEX prefix) or an MMX register: raises #UD
    * or #NM when CR0.EM, CR0.TS or CR4.OSFXSR say so.
    */
   readonly unit?: Unit;
@@ -56,6 +56,11 @@ export interface Instruction {
   readonly only64?: true;
   /** Frequent enough to be inline in the interpreter's dispatch loop. */
   readonly hot?: true;
+  /**
+   * The interpreter gets its code when it first comes to such an instruction, in a module of its own:
+   * what few guests execute would make every start longer.
+   */
+  readonly late?: true;
   /** The meaning over an emitter: both the interpreter and the JIT are made from it. */
   readonly meaning?: (e: Emitter, ...operands: Operand[]) => void;
   /**

@@ -13,7 +13,19 @@ export interface Candidate {
   /** Whether ModRM.rm is a register. */
   readonly register: boolean | undefined;
   readonly noB: boolean;
+  /** VEX.L. */
+  readonly vexL: 0 | 1 | undefined;
+  /** VEX.vvvv must name nothing. */
+  readonly noVvvv: boolean;
 }
+
+/** What a VEX prefix says besides what REX and the mandatory prefixes say. */
+export interface Vex {
+  readonly l: 0 | 1;
+  /** As the number of a register: 0 for 1111b. */
+  readonly vvvv: number;
+}
+export const NO_VEX: Vex = { l: 0, vvvv: 0 };
 
 /** One number of an opcode map, as in {@link Form.map}, and the opcode. */
 export const opcodeNumber = (map: Form["map"], opcode: number): number => map * 256 + opcode;
@@ -83,8 +95,12 @@ export class OpcodeMap {
     code64: boolean,
     rex: number,
     modRm: number,
+    vex: Vex = NO_VEX,
   ): Form | undefined {
     for (const candidate of this.#opcode(opcode).candidates) {
+      const { vexL, noVvvv } = candidate;
+      if (vexL !== undefined && vexL !== vex.l) continue;
+      if (noVvvv && vex.vvvv !== 0) continue;
       if (matches(candidate, prefix, code64, rex, modRm)) return candidate.form;
     }
     return undefined;
@@ -118,6 +134,8 @@ function candidateOf(form: Form): Candidate {
     digit,
     register: either("reg", "mem") ?? registerOnly(form),
     noB: traits.has("noB"),
+    vexL: form.vexL,
+    noVvvv: !form.hasVvvv,
   };
 }
 

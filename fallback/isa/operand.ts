@@ -23,10 +23,15 @@ export type OperandPlace =
   | "segment"
   | "control"
   | "debug"
-  /** XMM register by ModRM.reg (V), register or memory (W), register by ModRM.rm (U). */
+  /** XMM or YMM register by ModRM.reg (V), register or memory (W), register by ModRM.rm (U). */
   | "xmm-reg"
   | "xmm-rm"
   | "xmm-rm-register"
+  /** By VEX.vvvv (H), and by bits 7 to 4 of an immediate byte (L). */
+  | "xmm-vvvv"
+  | "xmm-immediate"
+  /** General register by VEX.vvvv (B). */
+  | "vvvv"
   /** MMX registers in the same roles (P, Q, N). */
   | "mmx-reg"
   | "mmx-rm"
@@ -40,7 +45,7 @@ export type OperandPlace =
  * Bits; or by the operand size: `v` 16, 32 or 64; `z` 16 or 32 (an immediate, sign-extended to 64);
  * `y` 32 or 64; `p` a far pointer.
  */
-export type OperandWidth = 8 | 16 | 32 | 64 | 80 | 128 | 0 | "v" | "z" | "y" | "p";
+export type OperandWidth = 8 | 16 | 32 | 64 | 80 | 128 | 256 | 0 | "v" | "z" | "y" | "p";
 
 /** An operand as the table has it. */
 export interface OperandSpec {
@@ -60,16 +65,21 @@ export interface Operand {
   readonly bits: number;
   /** Which of a record's register fields names it, counted among the register operands. */
   readonly field: number;
+  /** It is named by the immediate instead, and comes last. */
+  readonly byImmediate?: true;
 }
 
 const METHODS: Readonly<Record<string, OperandPlace>> = {
   A: "far-pointer",
+  B: "vvvv",
   C: "control",
   D: "debug",
   E: "rm",
   G: "reg",
+  H: "xmm-vvvv",
   I: "immediate",
   J: "relative",
+  L: "xmm-immediate",
   M: "memory",
   N: "mmx-rm-register",
   O: "offset",
@@ -83,7 +93,7 @@ const METHODS: Readonly<Record<string, OperandPlace>> = {
   Z: "opcode-register",
 };
 
-/** Types; those of vectors say only how wide the memory operand is. */
+/** Types; those of vectors say only how wide the memory operand is, or the register where VEX has one. */
 const WIDTHS: Readonly<Record<string, OperandWidth>> = {
   b: 8,
   bs: 8,
@@ -92,6 +102,7 @@ const WIDTHS: Readonly<Record<string, OperandWidth>> = {
   q: 64,
   t: 80,
   dq: 128,
+  qq: 256,
   x: 128,
   ps: 128,
   pd: 128,
@@ -116,12 +127,19 @@ const FIXED: Readonly<Record<string, OperandSpec>> = {
   "1": { code: "1", place: "one", width: 8 },
 };
 
-/** @param code for example `Ev`, `Ibs` (a byte, sign-extended) or `AL` */
-export function parseOperand(code: string): OperandSpec {
+/** As wide as VEX.L says: here without it. */
+const BY_LENGTH = new Set(["x", "ps", "pd"]);
+
+/**
+ * @param code for example `Ev`, `Ibs` (a byte, sign-extended) or `AL`
+ * @param vectorBits of what is as wide as VEX.L says
+ */
+export function parseOperand(code: string, vectorBits: 128 | 256 = 128): OperandSpec {
   const fixed = FIXED[code];
   if (fixed !== undefined) return fixed;
   const place = METHODS[code[0] ?? ""];
-  const width = WIDTHS[code.slice(1)];
+  const type = code.slice(1);
+  const width = BY_LENGTH.has(type) ? vectorBits : WIDTHS[type];
   if (place === undefined || width === undefined) throw new Error(`operand code ${code}`);
   return { code, place, width, ...(code === "Ibs" ? { signExtended: true } : {}) };
 }

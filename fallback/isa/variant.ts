@@ -66,7 +66,7 @@ export function variant(form: Form, bits: MemoryBits, memory: boolean, long: boo
     const isRegister = kind !== "memory" && kind !== "immediate";
     const operand = { kind, bits: operandBits(spec, bits), field: isRegister ? field : 0 };
     if (isRegister) field++;
-    return operand;
+    return spec.place === "xmm-immediate" ? { ...operand, byImmediate: true } : operand;
   });
   return { instruction: form.instruction, bits, long, operands };
 }
@@ -84,6 +84,8 @@ function operandKind({ place, width }: OperandSpec, memory: boolean): Operand["k
       return "memory";
     case "xmm-reg":
     case "xmm-rm-register":
+    case "xmm-vvvv":
+    case "xmm-immediate":
       return "xmm";
     case "mmx-reg":
     case "mmx-rm-register":

@@ -396,6 +396,11 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
     this.fn.set(this.#registers.changeVector(this.#vectorRegister(operand)), value);
   }
 
+  /** Not in variables: most code has none, and all ways out would have to store them. */
+  protected upperHalf(operand: Operand): readonly [I32, number] {
+    return [i32.const(0), this.#slot(operand) + STATE.YMM_UPPER - STATE.XMM];
+  }
+
   #vector(slot: number): Local<"v128"> {
     return this.#registers.vector((slot - STATE.XMM) >> 4);
   }

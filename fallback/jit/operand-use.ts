@@ -6,7 +6,7 @@ import type { BlockCode, Node } from "./node.ts";
 
 const GENERAL_REGISTERS = 16;
 /** Operand codes of floating point in XMM registers. */
-const FLOAT_CODE = /^[VWU][ps][sd]$/;
+const FLOAT_CODE = /^[VWUH][ps][sd]$/;
 
 /** Whether a loop has an instruction with a general register as its operand. */
 export function mayChange(loop: Node, register: number): boolean {

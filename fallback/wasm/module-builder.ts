@@ -92,6 +92,11 @@ export class ModuleBuilder {
     this.#exports.push([...asciiName(field), KIND_FUNCTION, ...unsignedLeb(index)]);
   }
 
+  /** @param index that of {@link setTable} comes behind those that are imported */
+  exportTable(field: string, index: number): void {
+    this.#exports.push([...asciiName(field), KIND_TABLE, ...unsignedLeb(index)]);
+  }
+
   /** The function table, for indirect calls. */
   setTable(functions: readonly number[]): void {
     this.#table = functions;

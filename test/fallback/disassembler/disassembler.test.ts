@@ -10,6 +10,7 @@ import { MemorySource } from "../../../src/boot/byte-source.ts";
 import { parseElf, readSections } from "../../../src/boot/elf.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { missing } from "../../support/requirements.ts";
+import { randomVexPrefix } from "../../support/vex-prefix.ts";
 import { objdump, plain } from "./objdump.ts";
 
 const map = new OpcodeMap(FAMILIES);
@@ -102,12 +103,18 @@ const DIFFERENCES: readonly (readonly [name: RegExp, theirs: RegExp])[] = [
 const isKnown = (form: Form, theirs: string): boolean =>
   DIFFERENCES.some(([name, text]) => name.test(form.instruction.name) && text.test(theirs));
 
-const ESCAPES = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]] as const;
+const ESCAPES: readonly (readonly number[])[] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 
 /** Random bytes that begin with an encoding of the form, prefixes included. */
 function encode(form: Form, codeSize: CodeSize, random: SeededRandom): number[] {
   const bytes: number[] = [];
   const branch = form.traits.has("f64");
+  if (form.map >= 4) {
+    const modRm = random.below(256) | (form.traits.has("reg") ? 0xc0 : 0);
+    bytes.push(...randomVexPrefix(form, codeSize === 64, random), form.opcode);
+    bytes.push(form.digit === undefined ? modRm : (modRm & 0xc7) | (form.digit << 3));
+    return [...bytes, ...Array.from({ length: 16 }, () => random.below(256))];
+  }
   if (form.prefix !== undefined && form.prefix !== "NP")
     bytes.push(Number.parseInt(form.prefix, 16));
   if (form.prefix === undefined && !branch && random.chance(15)) bytes.push(0x66);
@@ -116,7 +123,7 @@ function encode(form: Form, codeSize: CodeSize, random: SeededRandom): number[] 
   if (form.instruction.lock === true && random.chance(12)) bytes.push(0xf0);
   if (form.instruction.repeat === true && random.chance(50)) bytes.push(random.pick([0xf2, 0xf3]));
   if (codeSize === 64 && random.chance(50)) bytes.push(0x40 | random.below(16));
-  bytes.push(...ESCAPES[form.map], form.opcode);
+  bytes.push(...(ESCAPES[form.map] ?? []), form.opcode);
   if (form.modRm !== undefined) bytes.push(form.modRm);
   else if (form.hasModRm) {
     const modRm = random.below(256) | (form.traits.has("reg") ? 0xc0 : 0);

@@ -14,6 +14,7 @@ import { FAMILIES } from "../../../fallback/isa/table.ts";
 import type { CodePage } from "../../../fallback/memory/code-tlb.ts";
 import { RAM_BASE, RECORDS, RECORDS_END, STATE } from "../../../fallback/state.ts";
 import { SeededRandom } from "../../support/random.ts";
+import { randomVexPrefix } from "../../support/vex-prefix.ts";
 
 const PAGE = 4096;
 const CODE = 0x3000;
@@ -37,6 +38,7 @@ const instance = new WebAssembly.Instance(module, {
   },
 });
 const handlers = layDownTables(module, buffer);
+handlers.onLate = () => undefined;
 const { decodeBlock } = instance.exports as unknown as { decodeBlock: DecodeBlock };
 
 /** The page is where every linear page is. */
@@ -84,6 +86,12 @@ const byteOf = (random: SeededRandom): number => random.below(256);
 function encoding(random: SeededRandom, form: Form, long: boolean): number[] {
   const bytes: number[] = [];
   while (random.chance(25)) bytes.push(random.pick(PREFIXES));
+  if (form.map >= 4) {
+    const prefix = randomVexPrefix(form, random.chance(50), random);
+    const rest = Array.from({ length: 12 }, () => byteOf(random));
+    if (random.chance(10)) prefix[random.below(prefix.length)] = byteOf(random);
+    return [...bytes, ...prefix, form.opcode, ...rest];
+  }
   if (form.prefix === "66") bytes.push(0x66);
   if (form.prefix === "F3") bytes.push(0xf3);
   if (form.prefix === "F2") bytes.push(0xf2);
@@ -133,7 +141,8 @@ it("makes the same records as TypeScript does", () => {
     const codeSize = random.pick([16, 32, 64] as const);
     if (number % 50 === 0) fill(random, codeSize === 64);
     view.setUint32(STATE.CR0, random.pick([0, 0, 0, CR0.EM, CR0.TS, CR0.EM | CR0.TS]), true);
-    view.setUint32(STATE.CR4, random.chance(80) ? CR4.OSFXSR : 0, true);
+    view.setUint32(STATE.CR4, random.chance(80) ? CR4.OSFXSR | CR4.OSXSAVE : 0, true);
+    view.setUint32(STATE.XCR0, random.chance(80) ? 7 : 3, true);
     const place = somewhere(random, codeSize);
     const expected = decoded(place, nothing);
     const found = decoded(place, counting);

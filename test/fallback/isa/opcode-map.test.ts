@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { COMMON_FAMILIES } from "../../../fallback/isa/common.ts";
 import { FormIndex, serialiseForms } from "../../../fallback/isa/form-index.ts";
+import { LATE_FAMILIES } from "../../../fallback/isa/late.ts";
 import { OpcodeMap } from "../../../fallback/isa/opcode-map.ts";
 import { RARE_FAMILIES } from "../../../fallback/isa/rare.ts";
 import { FAMILIES } from "../../../fallback/isa/table.ts";
@@ -8,7 +9,8 @@ import { FAMILIES } from "../../../fallback/isa/table.ts";
 it("parsing the table as it is needed gives the same forms as parsing all of it", () => {
   const whole = new OpcodeMap(FAMILIES);
   const section = serialiseForms(whole.forms).buffer as ArrayBuffer;
-  const byNeed = new OpcodeMap(new FormIndex(section, COMMON_FAMILIES, () => RARE_FAMILIES));
+  const others = [() => RARE_FAMILIES, () => LATE_FAMILIES];
+  const byNeed = new OpcodeMap(new FormIndex(section, COMMON_FAMILIES, ...others));
   expect(whole.forms.length).toBeGreaterThan(900);
   expect(byNeed.forms).toEqual(whole.forms);
   expect(whole.forms.every(({ ordinal }, n) => ordinal === n)).toBe(true);

@@ -16,6 +16,8 @@ export interface AddressRequest {
   readonly target: bigint;
   /** Base of the segment that applies. */
   readonly segmentBase: bigint;
+  /** Bits of each index where the index register is a vector (Intel SDM vol. 2A §2.3.12). */
+  readonly indexBits?: 32 | 64 | undefined;
 }
 
 export interface EncodedAddress {
@@ -77,6 +79,8 @@ export function encodeAddress(
 
 function encode(state: CpuState, random: SeededRandom, request: AddressRequest): EncodedAddress {
   if (request.addressSize === 16) return encode16(state, random);
+  if (request.indexBits !== undefined)
+    return encodeVectorSib(state, random, request, request.indexBits);
   const long = request.mode === 64;
   const offset = request.target - request.segmentBase;
   const mod = random.below(3);
@@ -132,6 +136,42 @@ function encodeSib(
   const sib = (scale << 6) | (low << 3) | base;
   const bytes = [(mod << 6) | SIB, sib, ...littleEndian(shift, displacementBytes)];
   return { bytes, rexX, rexB, ripRelative: false, offset: offset - missed };
+}
+
+/** Elements lie around the target, now and then anywhere; where there is no base, too. */
+function encodeVectorSib(
+  state: CpuState,
+  random: SeededRandom,
+  request: AddressRequest,
+  indexBits: 32 | 64,
+): EncodedAddress {
+  const rexLimit = request.mode === 64 ? 2 : 1;
+  const [rexX, rexB] = [random.below(rexLimit), random.below(rexLimit)];
+  const [mod, scale, low, base] = [
+    random.below(3),
+    random.below(4),
+    random.below(8),
+    random.below(8),
+  ];
+  const offset = request.target - request.segmentBase;
+  const hasBase = !(mod === 0 && base === DISPLACEMENT_ONLY);
+  const displacementBytes = mod === 1 ? 1 : mod === 2 || !hasBase ? 4 : 0;
+  const shift = hasBase ? displacement(random, displacementBytes) : offset;
+  if (hasBase) {
+    setAddressRegister(state, random, request, base | (rexB << 3), offset - shift);
+  }
+  const index = low | (rexX << 3);
+  for (const half of [state.xmm(index), state.ymmUpper(index)]) {
+    const view = new DataView(half.buffer, half.byteOffset, half.byteLength);
+    for (let at = 0; at < half.length; at += indexBits / 8) {
+      const element = random.chance(2) ? integer(random) : BigInt(random.below(64) - 32);
+      if (indexBits === 32) view.setInt32(at, Number(BigInt.asIntN(32, element)), true);
+      else view.setBigInt64(at, element, true);
+    }
+  }
+  const sib = (scale << 6) | (low << 3) | base;
+  const bytes = [(mod << 6) | SIB, sib, ...littleEndian(shift, displacementBytes)];
+  return { bytes, rexX, rexB, ripRelative: false, offset };
 }
 
 /** By ModRM.rm; with ModRM.mod 0 and ModRM.rm 6 a displacement stands for BP (vol. 2A table 2-1). */

@@ -84,6 +84,9 @@ export function backgroundState(seed: number, bases = true): CpuState {
   for (let at = 0; at < DATA_SIZE; at += 8) {
     words.setBigUint64(at, values.integer(random), true);
   }
+  for (let register = 0; register < 16; register++) {
+    state.ymmUpper(register).set(values.vector(random, random.pick(kinds)));
+  }
   return state;
 }
 

@@ -92,6 +92,10 @@ export function compare(
     const same = sameVector(a.xmm(register), b.xmm(register), undefinedParts);
     check(`xmm${register}`, same, ({ state }) => describeBytes(state.xmm(register)));
   }
+  for (let register = 0; register < 16; register++) {
+    const same = sameVector(a.ymmUpper(register), b.ymmUpper(register), undefinedParts);
+    check(`ymm${register} above`, same, ({ state }) => describeBytes(state.ymmUpper(register)));
+  }
   check("mxcsr", a.mxcsr === b.mxcsr, ({ state }) => hex(state.mxcsr, 4));
   return [...differences, ...compareMemory(a, b, undefinedParts.memory)];
 }

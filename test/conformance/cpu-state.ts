@@ -23,16 +23,21 @@ export const IMAGE = {
   ST: 0xc0,
   XMM: 0x140,
   DATA: 0xa0 + FXSAVE_SIZE,
+  /** Bits 128 to 255 of the YMM registers. */
+  YMM_UPPER: 0xa0 + FXSAVE_SIZE + DATA_SIZE,
 } as const;
+
+const VECTOR_REGISTERS = 16;
+/** Half a YMM register. */
+const VECTOR_SIZE = 16;
 
 /** Everything before the data pages. */
 export const REGISTERS_SIZE = IMAGE.DATA;
-export const IMAGE_SIZE = IMAGE.DATA + DATA_SIZE;
+export const IMAGE_SIZE = IMAGE.YMM_UPPER + VECTOR_REGISTERS * VECTOR_SIZE;
 
 /** ST registers are 16 bytes apart in FXSAVE's image, of which ten are used. */
 const ST_STRIDE = 16;
 const ST_SIZE = 10;
-const XMM_SIZE = 16;
 
 const spare: CpuState[] = [];
 
@@ -52,7 +57,7 @@ export class CpuState {
   /** @param bytes IMAGE_SIZE bytes that become the state's own; zeros without it */
   constructor(bytes: Uint8Array<ArrayBuffer> = new Uint8Array(IMAGE_SIZE)) {
     this.bytes = bytes;
-    this.data = bytes.subarray(IMAGE.DATA);
+    this.data = bytes.subarray(IMAGE.DATA, IMAGE.YMM_UPPER);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -146,8 +151,19 @@ export class CpuState {
 
   /** The sixteen bytes of an XMM register, not a copy. */
   xmm(register: number): Uint8Array {
-    const at = IMAGE.XMM + register * XMM_SIZE;
-    return this.bytes.subarray(at, at + XMM_SIZE);
+    const at = IMAGE.XMM + register * VECTOR_SIZE;
+    return this.bytes.subarray(at, at + VECTOR_SIZE);
+  }
+
+  /** The sixteen bytes of a YMM register that are not the XMM register's, not a copy. */
+  ymmUpper(register: number): Uint8Array {
+    const at = IMAGE.YMM_UPPER + register * VECTOR_SIZE;
+    return this.bytes.subarray(at, at + VECTOR_SIZE);
+  }
+
+  /** All of those, not a copy. */
+  get ymmUppers(): Uint8Array {
+    return this.bytes.subarray(IMAGE.YMM_UPPER);
   }
 
   /** FXSAVE's image up to the last XMM register, not a copy. */

@@ -59,8 +59,9 @@ export const CR0 = 0x8001_0033n;
 export const CR4 = 0x5_0620n;
 /** LME, LMA, NXE; no SYSCALL. */
 export const EFER = 0xd00n;
-/** x87 and SSE. */
-export const XCR0 = 3n;
+/** x87, SSE and AVX. */
+export const XCR0 = 7n;
+export const XCR0_AVX = 4n;
 
 /** The status flags, DF, NT, AC and ID: what user code sees change, but for TF. */
 export const VISIBLE_FLAGS = 0x0024_4cd5n;

@@ -9,7 +9,7 @@ import type { Segment } from "../../src/core/cpu.ts";
 import { RAM_OFFSET } from "../../src/core/guest-memory.ts";
 import { type Gpa, gpa } from "../../src/core/units.ts";
 import { allocateMemory } from "../../src/machine/memory.ts";
-import { CpuState } from "./cpu-state.ts";
+import { CpuState, IMAGE, IMAGE_SIZE } from "./cpu-state.ts";
 import {
   type Mode,
   PAGE_FAULT,
@@ -67,6 +67,7 @@ export class Fallback implements SnippetCpu {
   readonly #code: Uint8Array;
   readonly #data: Uint8Array;
   readonly #stack: DataView;
+  readonly #ymmUppers: Uint8Array;
   readonly #root: Gpa;
   /** Guest physical address of {@link #code}. */
   readonly #codeAddress: Gpa;
@@ -95,6 +96,11 @@ export class Fallback implements SnippetCpu {
       keptInterpreter,
       jit: by === "jit" ? { threshold: 1 } : undefined,
     });
+    const state = new Uint8Array(this.#cpu.processor.buffer);
+    this.#ymmUppers = state.subarray(
+      STATE.YMM_UPPER,
+      STATE.YMM_UPPER + IMAGE_SIZE - IMAGE.YMM_UPPER,
+    );
     const tables = new PageTables(ram, PAGE);
     const place = (linear: number, size: number, flags: bigint): Uint8Array => {
       const address = tables.allocate(size / PAGE);
@@ -178,6 +184,7 @@ export class Fallback implements SnippetCpu {
     p.setField(FS_BASE, state.fsBase);
     p.setField(GS_BASE, state.gsBase);
     writeFxImage(p, state.fx);
+    this.#ymmUppers.set(state.ymmUppers);
   }
 
   #finish(fault: CpuException | undefined): SnippetResult {
@@ -189,6 +196,7 @@ export class Fallback implements SnippetCpu {
     state.fsBase = p.field(FS_BASE);
     state.gsBase = p.field(GS_BASE);
     state.fx.set(readFxImage(p));
+    state.ymmUppers.set(this.#ymmUppers);
     state.data.set(this.#data);
     if (fault === undefined) return p.cpl === 0 ? this.#inHandler(state) : { state };
     const { vector, errorCode } = fault;

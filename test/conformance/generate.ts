@@ -2,6 +2,7 @@ import type { Form } from "../../fallback/isa/form.ts";
 import type { OperandSpec } from "../../fallback/isa/operand.ts";
 import { operandBits } from "../../fallback/isa/variant.ts";
 import type { SeededRandom } from "../support/random.ts";
+import { vexPrefix } from "../support/vex-prefix.ts";
 import { encodeAddress } from "./addressing.ts";
 import type { Backgrounds } from "./backgrounds.ts";
 import type { CpuState } from "./cpu-state.ts";
@@ -27,6 +28,8 @@ export interface GeneratedTest {
 
 const LONGEST = 15;
 const REX = 0x40;
+/** Bits of the second of three bytes. */
+const VEX_MAP = 0x1f;
 const ESCAPES: readonly (readonly number[])[] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 
 /** An encoding of `form` at random, and a state for it. */
@@ -92,7 +95,9 @@ function encode(
   } else if (shape.memory && form.hasModRm) {
     const { mode, addressSize, override } = shape;
     const segmentBase = override === "fs" ? state.fsBase : override === "gs" ? state.gsBase : 0n;
-    const encoded = encodeAddress(state, random, { mode, addressSize, target, segmentBase });
+    const indexBits = vectorIndexBits(form);
+    const request = { mode, addressSize, target, segmentBase, indexBits };
+    const encoded = encodeAddress(state, random, request);
     ({ rexX, rexB, target: address } = encoded);
     operandBytes = encoded.bytes;
     operandBytes[0] = (operandBytes[0] ?? 0) | (shape.reg << 3);
@@ -100,13 +105,7 @@ function encode(
   } else if (form.hasModRm) {
     operandBytes = [0xc0 | (shape.reg << 3) | shape.rm];
   }
-  const rex = REX | (shape.rexW << 3) | (shape.rexR << 2) | (rexX << 1) | rexB;
-  const head = [
-    ...shape.prefixes,
-    ...(shape.mode === 64 && (rex !== REX || shape.plainRex) ? [rex] : []),
-    ...(ESCAPES[form.map] ?? []),
-    form.opcode,
-  ];
+  const head = [...shape.prefixes, ...prefix(form, shape, rexX, rexB), form.opcode];
   const start = head.length + operandBytes.length;
   const tail = immediates(form, shape, state, random, { start, target });
   const bytes = [...head, ...operandBytes, ...tail.bytes];
@@ -117,6 +116,28 @@ function encode(
     view.setInt32(at, (view.getInt32(at, true) - (CODE + code.length)) | 0, true);
   }
   return { code, immediate: tail.value, address };
+}
+
+const GATHER = /^VP?GATHER([DQ])/;
+
+/** Of what takes a vector of indices: how wide each is. */
+function vectorIndexBits({ instruction }: Form): 32 | 64 | undefined {
+  const [, type] = GATHER.exec(instruction.name) ?? [];
+  return type === undefined ? undefined : type === "D" ? 32 : 64;
+}
+
+/** REX and the opcode's escape bytes, or VEX. */
+function prefix(form: Form, shape: Shape, rexX: number, rexB: number): number[] {
+  const { mode, rexW, rexR, vex } = shape;
+  const rxb = (rexR << 2) | (rexX << 1) | rexB;
+  if (vex !== undefined) {
+    const bytes = vexPrefix(form, { ...vex, rxb: vex.ignoredB ? 1 : rxb }, vex.short);
+    if (vex.map !== undefined) bytes[1] = ((bytes[1] ?? 0) & ~VEX_MAP) | vex.map;
+    return vex.behindRex ? [REX, ...bytes] : bytes;
+  }
+  const rex = REX | (rexW << 3) | rxb;
+  const hasRex = mode === 64 && (rex !== REX || shape.plainRex);
+  return [...(hasRex ? [rex] : []), ...(ESCAPES[form.map] ?? [])];
 }
 
 interface Tail {
@@ -137,7 +158,10 @@ function immediates(
     for (let i = 0; i < size; i++) bytes.push(Number((number >> BigInt(i * 8)) & 0xffn));
   };
   for (const spec of form.operands) {
-    if (spec.place === "immediate") {
+    if (spec.place === "xmm-immediate") {
+      value = shape.vex?.immediate ?? 0;
+      push(BigInt(value), 1);
+    } else if (spec.place === "immediate") {
       const size = immediateBytes(spec, shape);
       const small = form.instruction.name === "ENTER" && random.chance(80);
       const number = small ? BigInt(random.below(40)) : values.integer(random);

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { Decoder, InvalidOpcode } from "../../fallback/interpreter/decoder.ts";
 import { parseForms } from "../../fallback/isa/form.ts";
+import { OpcodeMap } from "../../fallback/isa/opcode-map.ts";
 import { FAMILIES } from "../../fallback/isa/table.ts";
 import { SeededRandom } from "../support/random.ts";
 import { Backgrounds, plainState } from "./backgrounds.ts";
@@ -98,6 +100,36 @@ describe("generated tests", () => {
   });
 });
 
+describe.each([64, 32] as const)("generated VEX prefixes in %i-bit code", (mode) => {
+  const decoder = new Decoder(new OpcodeMap([HAND_WRITTEN]));
+  const vexForms = forms.filter(({ form }) => form.map >= 4);
+  const tests = Array.from({ length: 3000 }, (_, seed) => {
+    const random = new SeededRandom(seed);
+    return generate(random.pick(vexForms), mode, random, backgrounds);
+  });
+  const decoded = (code: Uint8Array): string | undefined => {
+    try {
+      return decoder.decode(code, mode).form.text;
+    } catch (problem) {
+      if (problem instanceof InvalidOpcode) return undefined;
+      throw problem;
+    }
+  };
+
+  test("mostly name the form that they were made for, and sometimes none", () => {
+    const found = tests.map(({ snippet }) => decoded(snippet.code));
+    const share = (what: (text: string | undefined, index: number) => boolean): number =>
+      found.filter(what).length / found.length;
+    expect(share((text, index) => text === tests[index]?.form.form.text)).toBeGreaterThan(0.95);
+    expect(share((text) => text === undefined)).toBeGreaterThan(0.01);
+  });
+
+  test("are of both lengths", () => {
+    const first = new Set(tests.map(({ snippet: { code } }) => code[0]));
+    expect([first.has(0xc4), first.has(0xc5)]).toEqual([true, true]);
+  });
+});
+
 describe("what is undefined", () => {
   const result: SnippetResult = { state: plainState() };
   const flagsOf = (name: string, text: string, count: number): bigint => {
@@ -130,6 +162,7 @@ describe("the comparison", () => {
     state.mxcsr = 0;
     state.statusWord = 1;
     state.xmm(3)[0] = 1;
+    state.ymmUpper(5)[15] = 1;
     state.st(2)[9] = 1;
     state.data.set([1, 2], 0x123);
     const differences = compare(expected, { state, fault: { vector: 6 } });
@@ -140,6 +173,7 @@ describe("the comparison", () => {
       "x87 status",
       "st2",
       "xmm3",
+      "ymm5 above",
       "mxcsr",
       "[0x20000123]",
     ]);

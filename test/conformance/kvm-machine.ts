@@ -46,11 +46,12 @@ export class KvmMachine {
   readonly #control: DataView;
   readonly #tables: PageTables;
 
-  constructor() {
+  /** @param avx whether there are upper halves of YMM registers */
+  constructor(avx: boolean) {
     const pages = { initial: MEMORY_SIZE / WASM_PAGE, maximum: MEMORY_SIZE / WASM_PAGE };
     this.memory = new GuestMemory(new WebAssembly.Memory(pages).buffer);
     this.#tables = new PageTables(this.memory, PAGE);
-    const runner = runnerProgram();
+    const runner = runnerProgram(avx);
     this.#mapEnvironment();
     this.#place(HARNESS.PROGRAM, runner.code, USER);
     this.#place(LANDING_PAGE, landingPage(runner.saver), USER);
@@ -60,7 +61,7 @@ export class KvmMachine {
     this.#control = new DataView(this.memory.buffer, control, PAGE);
     this.#writeFrame(CONTROL.START_FRAME, runner.start);
     this.#writeFrame(CONTROL.SAVER_FRAME, runner.saver);
-    this.#placeSystem();
+    this.#placeSystem(avx);
 
     const tablesToCome = 4;
     const used = this.#tables.allocate() + tablesToCome * PAGE;
@@ -127,7 +128,7 @@ export class KvmMachine {
     });
   }
 
-  #placeSystem(): void {
+  #placeSystem(avx: boolean): void {
     const page = systemPage({
       address: HARNESS.SYSTEM,
       stack: HARNESS.CURRENT + RECORD.FRAME_TOP,
@@ -136,7 +137,7 @@ export class KvmMachine {
     for (let vector = 0; vector < VECTORS; vector++) {
       page.set(handlerProgram(vector), handlerAddress(vector) - HARNESS.SYSTEM);
     }
-    page.set(bootProgram(), SYSTEM.BOOT);
+    page.set(bootProgram(avx), SYSTEM.BOOT);
     this.#place(HARNESS.SYSTEM, page, PTE.WRITABLE);
   }
 }

@@ -21,6 +21,7 @@ import {
   LONGEST_INSTRUCTION,
   PAGE,
   XCR0,
+  XCR0_AVX,
 } from "./environment.ts";
 import { CODE_SLOT, NO_FAULT, RECORD } from "./record.ts";
 
@@ -134,8 +135,29 @@ export interface HarnessProgram {
   readonly saver: number;
 }
 
-/** The runner and the saver. */
-export function runnerProgram(): HarnessProgram {
+const VECTOR_REGISTERS = 16;
+const HALF_VECTOR = 16;
+
+/** VEX prefix for 256 bits (Intel SDM vol. 2A §2.3.5) and opcode, with a YMM register and memory at RSI or RDI. */
+function vectorAt(p: Program, map: number, opcode: number, register: number, base: number): void {
+  const notR = register < 8 ? 0x80 : 0;
+  const PREFIX_66_LENGTH_256 = 0x7d;
+  const displacement = register * HALF_VECTOR;
+  p.emit(
+    0xc4,
+    notR | 0x60 | map,
+    PREFIX_66_LENGTH_256,
+    opcode,
+    0x80 | ((register & 7) << 3) | base,
+  );
+  p.emit32(displacement);
+}
+
+/**
+ * The runner and the saver.
+ * @param avx whether there are upper halves of YMM registers
+ */
+export function runnerProgram(avx: boolean): HarnessProgram {
   const p = new Program(HARNESS.PROGRAM);
   const start = p.here;
   p.emit(0xb8); // mov eax, imm32
@@ -148,6 +170,10 @@ export function runnerProgram(): HarnessProgram {
   p.emit(0xbf); // mov edi, imm32
   p.emit32(DATA);
   p.copy(DATA_SIZE);
+  // Into both halves: FXRSTOR loads the lower ones.
+  for (let register = 0; avx && register < VECTOR_REGISTERS; register++) {
+    vectorAt(p, 2, 0x1a, register, RSI); // vbroadcastf128 ymm, [rsi + 16 * register]
+  }
   p.address(RSI, current(RECORD.CODE));
   p.address(RDI, HARNESS.CODE_ALIAS + (CODE - CODE_PAGE));
   p.copy(CODE_SLOT);
@@ -183,6 +209,12 @@ export function runnerProgram(): HarnessProgram {
   p.emit(0xbe); // mov esi, imm32
   p.emit32(DATA);
   p.copy(DATA_SIZE);
+  for (let register = 0; avx && register < VECTOR_REGISTERS; register++) {
+    vectorAt(p, 3, 0x19, register, RDI); // vextractf128 [rdi + 16 * register], ymm, 1
+    p.emit(1);
+  }
+  p.emit(REX_W, 0x81, 0xc7); // add rdi, imm32
+  p.emit32(RECORD.SIZE - RECORD.YMM_UPPER);
   p.store(RDI, control(CONTROL.CURSOR));
   p.relative([REX_W, 0xff], 1, control(CONTROL.COUNT)); // dec qword
   p.emit(0x0f, 0x85); // jnz start
@@ -213,11 +245,11 @@ export function landingPage(saver: number): Uint8Array {
   return page;
 }
 
-/** First code of all, at level 0: enables SSE state for XSAVE and goes to the runner. */
-export function bootProgram(): Uint8Array {
+/** First code of all, at level 0: enables SSE and AVX state and goes to the runner. */
+export function bootProgram(avx: boolean): Uint8Array {
   const p = new Program(HARNESS.SYSTEM + SYSTEM.BOOT);
   p.emit(0x31, 0xc9, 0x31, 0xd2, 0xb8); // xor ecx, ecx; xor edx, edx; mov eax, imm32
-  p.emit32(Number(XCR0));
+  p.emit32(Number(avx ? XCR0 : XCR0 & ~XCR0_AVX));
   p.emit(0x0f, 0x01, 0xd1); // xsetbv
   p.address(RSP, control(CONTROL.START_FRAME));
   p.emit(REX_W, 0xcf); // iretq

@@ -6,6 +6,7 @@ import type { KvmAddon } from "../../src/kvm/addon.ts";
 import { KvmCpu } from "../../src/kvm/kvm-cpu.ts";
 import { plainState } from "./backgrounds.ts";
 import type { Judge, Mode, Snippet, SnippetCpu, SnippetResult } from "./driver.ts";
+import { judgeHas } from "./judge-features.ts";
 import { KvmMachine } from "./kvm-machine.ts";
 import { RECORD, readRecord, writeRecord } from "./record.ts";
 
@@ -21,7 +22,7 @@ export class KvmSilicon implements SnippetCpu, Judge {
   /** Where KVM emulates 32-bit code, only 64-bit code is the processor's own. */
   readonly modes: readonly Mode[];
   readonly #clock = new HostClock();
-  readonly #machine = new KvmMachine();
+  readonly #machine = new KvmMachine(judgeHas("avx"));
   readonly #cpu: KvmCpu;
   #booted = false;
 

@@ -14,6 +14,7 @@ import { type CampaignOptions, judgedTests } from "./campaign.ts";
 import { addCampaign } from "./coverage-document.ts";
 import { type TestForm, testForms } from "./forms.ts";
 import { HAND_WRITTEN } from "./hand-written-forms.ts";
+import { judgedForms } from "./judge-features.ts";
 import { inProcesses, partsOf, serve } from "./processes.ts";
 import { PROCESSORS } from "./processors.ts";
 import { Silicon } from "./silicon.ts";
@@ -48,9 +49,13 @@ function number(name: "count" | "seed" | "first" | "failures" | "jobs"): number 
 function campaign(silicon: Silicon): CampaignOptions {
   const pattern = new RegExp(options.forms);
   const all = testForms(options["hand-written"] ? [HAND_WRITTEN] : FAMILIES);
-  const forms = all.filter(({ name }) => pattern.test(name));
-  const wanted = options.mode === undefined ? [32, 64] : [Number(options.mode)];
-  const modes = silicon.modes.filter((mode) => wanted.includes(mode));
+  const wanted = all.filter(({ name }) => pattern.test(name));
+  const forms = judgedForms(wanted, (feature, count) => {
+    if (!options.serve)
+      console.log(`left out, as this processor has no ${feature}: ${count} forms`);
+  });
+  const mode = options.mode === undefined ? undefined : Number(options.mode);
+  const modes = silicon.modes.filter((candidate) => mode === undefined || candidate === mode);
   const seed = number("seed");
   return {
     ...{ forms, modes, seed, first: number("first"), count: number("count") },

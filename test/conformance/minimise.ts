@@ -17,7 +17,8 @@ function disagreements(test: GeneratedTest, judge: Judge, suspect: SnippetCpu): 
 type Part = readonly [at: number, length: number, least: number];
 
 const PARTS: readonly Part[] = [
-  [IMAGE.DATA, IMAGE_SIZE - IMAGE.DATA, 1],
+  [IMAGE.DATA, IMAGE.YMM_UPPER - IMAGE.DATA, 1],
+  [IMAGE.YMM_UPPER, IMAGE_SIZE - IMAGE.YMM_UPPER, 1],
   [IMAGE.XMM, IMAGE.DATA - IMAGE.XMM, 1],
   [IMAGE.ST, IMAGE.XMM - IMAGE.ST, 1],
   [IMAGE.FX, IMAGE.MXCSR - IMAGE.FX, IMAGE.MXCSR - IMAGE.FX],

@@ -41,7 +41,7 @@ function bytes64(value: bigint): Uint8Array {
 
 const isX87 = (form: Form): boolean => form.map === 0 && (form.opcode & 0xf8) === 0xd8;
 
-const TEXT_INSTRUCTION = /^PCMP[EI]STR/;
+const TEXT_INSTRUCTION = /^V?PCMP[EI]STR/;
 const INTEGER_X87 = /^FI|^FBLD/;
 
 /** What a vector operand is made of, by its operand type. */
@@ -73,11 +73,21 @@ export function prepareOperands(
   state.rflags = randomFlags(random);
   const reg = shape.reg | (shape.rexR << 3);
   const rm = shape.rm | (shape.rexB << 3);
+  const lastRegister = shape.mode === 64 ? 15 : 7;
+  const vvvv = (shape.vex?.vvvv ?? 0) & lastRegister;
   for (const spec of form.operands) {
     const { place } = spec;
     const vector = (): Uint8Array => values.vector(random, vectorKind(form, spec, random));
+    const setVector = (register: number): void => {
+      state.xmm(register).set(vector());
+      if (form.unit === "avx") state.ymmUpper(register).set(vector());
+    };
     if (place === "reg") setGpr(state, reg, values.integer(random));
-    else if (place === "xmm-reg") state.xmm(reg).set(vector());
+    else if (place === "xmm-reg") setVector(reg);
+    else if (place === "vvvv") setGpr(state, vvvv, values.integer(random));
+    else if (place === "xmm-vvvv") setVector(vvvv);
+    else if (place === "xmm-immediate")
+      setVector(((shape.vex?.immediate ?? 0) >> 4) & lastRegister);
     else if (place === "mmx-reg")
       state.st(shape.reg).set(values.vector(random, "integer").subarray(0, 8));
     else if (place === "opcode-register") {
@@ -85,7 +95,7 @@ export function prepareOperands(
     } else if (place === "fixed" && spec.code === "XMM0") state.xmm(0).set(vector());
     else if (shape.memory) poke(state, target, memoryOperand(form, spec, random, vector));
     else if (place === "rm" || place === "rm-register") setGpr(state, rm, values.integer(random));
-    else if (place.startsWith("xmm-rm")) state.xmm(rm).set(vector());
+    else if (place.startsWith("xmm-rm")) setVector(rm);
     else if (place.startsWith("mmx-rm")) {
       state.st(shape.rm).set(values.vector(random, "integer").subarray(0, 8));
     }
@@ -111,6 +121,7 @@ function memoryOperand(
   vector: () => Uint8Array,
 ): Uint8Array {
   if (isX87(form)) return x87Memory(form, random, typeof spec.width === "number" ? spec.width : 0);
+  if (spec.width === 256) return Buffer.concat([vector(), vector()]);
   if (spec.place === "xmm-rm" || spec.width === 128) return vector();
   const bytes = new Uint8Array(16);
   bytes.set(bytes64(values.integer(random)));
@@ -236,10 +247,10 @@ const PREPARATIONS: readonly (readonly [RegExp, Preparation])[] = [
   [/^CMPXCHG$/, compareExchange],
   [/^CMPXCHG(8|16)B$/, compareExchangeWide],
   [TEXT_INSTRUCTION, lengths],
-  [/^LDMXCSR$/, controlInMemory],
+  [/^V?LDMXCSR$/, controlInMemory],
   [/^FXRSTOR/, fxsaveImage],
   [/^XLAT/, table],
-  [/^MASKMOV/, implicitDestination],
+  [/^V?MASKMOV(Q|DQU)$/, implicitDestination],
 ];
 
 export function prepareState(

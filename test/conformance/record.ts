@@ -2,7 +2,7 @@
  * How a snippet and its result are laid out for the programs that run them natively: under KVM
  * (`kvm-program.ts`) and in a process of the host (`native/silicon.c`).
  */
-import { CpuState, IMAGE, REGISTERS_SIZE } from "./cpu-state.ts";
+import { CpuState, IMAGE, IMAGE_SIZE, REGISTERS_SIZE } from "./cpu-state.ts";
 import {
   BREAKPOINT,
   DEBUG,
@@ -26,7 +26,10 @@ import {
   VISIBLE_FLAGS,
 } from "./environment.ts";
 
-/** A record is the registers of a state's image, these fields, and the data pages. */
+/**
+ * A record is the registers of a state's image, these fields, and the rest of the image, of which the data
+ * pages are the first part.
+ */
 export const RECORD = {
   /** What IRETQ takes: RIP, CS, RFLAGS, RSP, SS. FXSAVE's image ends before it. */
   ENTRY_FRAME: 0x2c0,
@@ -40,7 +43,8 @@ export const RECORD = {
   /** Above a stack of a few entries for the runner. */
   STACK_TOP: 0x400,
   DATA: 0x400,
-  SIZE: 0x400 + DATA_SIZE,
+  YMM_UPPER: 0x400 + DATA_SIZE,
+  SIZE: 0x400 + IMAGE_SIZE - IMAGE.DATA,
 } as const;
 export const NO_FAULT = 0xffff_ffff;
 /** What the programs find there, and replace. */
@@ -58,13 +62,13 @@ export const FRAME = {
 /** RFLAGS: the bit that is always set, and IF, as level 3 finds it. */
 const FIXED_FLAGS = 0x202n;
 const REGISTERS_32 = 8;
-const XMM_REGISTERS_32 = 8;
+const VECTOR_REGISTERS_32 = 8;
 const HIGH_HALF = 0xffff_ffff_0000_0000n;
 
 export function writeRecord(record: Uint8Array<ArrayBuffer>, { mode, code, state }: Snippet): void {
   const view = new DataView(record.buffer, record.byteOffset, RECORD.DATA);
   record.set(state.bytes.subarray(0, REGISTERS_SIZE));
-  record.set(state.data, RECORD.DATA);
+  record.set(state.bytes.subarray(IMAGE.DATA), RECORD.DATA);
   const frame = [
     BigInt(CODE),
     BigInt(CODE_SELECTOR[mode]),
@@ -134,8 +138,9 @@ function narrow(result: CpuState, before: CpuState): void {
   for (let register = REGISTERS_32; register < 16; register++) {
     result.setGpr(register, before.gpr(register));
   }
-  for (let register = XMM_REGISTERS_32; register < 16; register++) {
+  for (let register = VECTOR_REGISTERS_32; register < 16; register++) {
     result.xmm(register).set(before.xmm(register));
+    result.ymmUpper(register).set(before.ymmUpper(register));
   }
 }
 

@@ -24,6 +24,7 @@ function describeState(state: CpuState): string[] {
   show("x87 tags", (s) => hex(s.tagWord, 2));
   for (let n = 0; n < 8; n++) show(`st${n}`, (s) => describeBytes(s.st(n)));
   for (let n = 0; n < 16; n++) show(`xmm${n}`, (s) => describeBytes(s.xmm(n)));
+  for (let n = 0; n < 16; n++) show(`ymm${n} above`, (s) => describeBytes(s.ymmUpper(n)));
   show("mxcsr", (s) => hex(s.mxcsr, 4));
   const LINE = 16;
   for (let at = 0; at < state.data.length; at += LINE) {

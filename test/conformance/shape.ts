@@ -2,6 +2,7 @@ import type { Form } from "../../fallback/isa/form.ts";
 import type { SeededRandom } from "../support/random.ts";
 import type { AddressSize } from "./addressing.ts";
 import type { Mode } from "./driver.ts";
+import { chooseFault, chooseVex, hasVex, type VexShape, WRONG_PREFIXES } from "./vex-shape.ts";
 
 /** All of an encoding that is free to choose, but for addresses and immediates. */
 export interface Shape {
@@ -22,6 +23,7 @@ export interface Shape {
   /** ModRM fields. */
   readonly reg: number;
   readonly rm: number;
+  readonly vex: VexShape | undefined;
 }
 
 const PREFIX = {
@@ -66,15 +68,28 @@ export function chooseShape(form: Form, mode: Mode, random: SeededRandom): Shape
   const { instruction, traits } = form;
   const long = mode === 64;
   const sized = isSized(form);
-  const memory = chooseMemory(form, random);
+  const fault = chooseFault(form, random);
+  const memory = chooseMemory(form, random) !== (fault === "mod");
   const addresses = memory || instruction.repeat === true;
   const bit = (): number => (long ? random.below(2) : 0);
 
-  const rexW = !long || traits.has("noW") ? 0 : traits.has("W") ? 1 : sized ? bit() : 0;
+  const vex = hasVex(form) ? chooseVex(form, mode, random, fault) : undefined;
+  const rexW =
+    vex !== undefined
+      ? Number(vex.w)
+      : !long || traits.has("noW")
+        ? 0
+        : traits.has("W")
+          ? 1
+          : sized
+            ? bit()
+            : 0;
   const prefixes: number[] = [];
-  const mandatory = MANDATORY[form.prefix ?? ""];
+  const mandatory = vex === undefined ? MANDATORY[form.prefix ?? ""] : undefined;
   if (mandatory !== undefined) prefixes.push(mandatory);
-  const mayNarrow = form.prefix === undefined || (form.prefix !== "NP" && mandatory !== 0x66);
+  const mayNarrow =
+    vex === undefined &&
+    (form.prefix === undefined || (form.prefix !== "NP" && mandatory !== 0x66));
   const narrowed = mayNarrow && random.chance(sized ? 25 : form.prefix === undefined ? 2 : 0);
   if (narrowed) prefixes.push(PREFIX.OPERAND_SIZE);
 
@@ -90,6 +105,8 @@ export function chooseShape(form: Form, mode: Mode, random: SeededRandom): Shape
     const either = COMPARING_STRING.test(instruction.name);
     prefixes.push(either && random.chance(50) ? PREFIX.REPNE : PREFIX.REP);
   }
+
+  if (fault === "prefix" && vex?.behindRex === false) prefixes.push(random.pick(WRONG_PREFIXES));
 
   const hasByteRegister = form.operands.some(
     ({ place, width }) => width === 8 && BYTE_REGISTERS.has(place),
@@ -108,6 +125,7 @@ export function chooseShape(form: Form, mode: Mode, random: SeededRandom): Shape
     memory,
     reg: chooseReg(form, random),
     rm: random.below(8),
+    vex,
   };
 }
 

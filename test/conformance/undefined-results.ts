@@ -50,7 +50,7 @@ const RSP = 4;
 const SHIFT = /^(SHL|SAL|SHR|SAR)$/;
 const ROTATE = /^(ROL|ROR|RCL|RCR)$/;
 const DOUBLE_SHIFT = /^SH[LR]D$/;
-const APPROXIMATION = /^R(CP|SQRT)[PS]S$/;
+const APPROXIMATION = /^V?R(CP|SQRT)[PS]S$/;
 /** Intel's bound for RCPPS and RSQRTPS, on either side. */
 const APPROXIMATION_ERROR = 2 * 1.5 * 2 ** -12;
 const TRANSCENDENTAL = /^(FSIN|FCOS|FSINCOS|FPTAN|FPATAN|F2XM1|FYL2X|FYL2XP1)$/;

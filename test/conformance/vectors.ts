@@ -17,7 +17,7 @@ export interface Vector {
   readonly undefinedParts: Undefined;
 }
 
-const MAGIC = new TextEncoder().encode("solo5-kvm vectors 1\n");
+const MAGIC = new TextEncoder().encode("solo5-kvm vectors 2\n");
 const NOTHING = 0;
 /** Of a relative error, which is a fraction. */
 const ERROR_SCALE = 2 ** 32;

@@ -137,6 +137,13 @@ function pointedAt(
   return BigInt.asUintN(mode, offset + (overridable ? base : 0n));
 }
 
+/** Where neither half can be written it tells of the first. */
+const isMaskedAtBothHalves = (test: GeneratedTest, { fault, state }: SnippetResult): boolean => {
+  const address = pointedAt(test, state, RDI, true);
+  const second = address + BigInt(VECTOR_HALF);
+  return isPageFaultAt(fault, address) && !isWritable(second, VECTOR_HALF);
+};
+
 const exponentOf = (extended: Uint8Array): number =>
   ((extended[9] ?? 0) & 0x7f) * 0x100 + (extended[8] ?? 0);
 const isZero = (extended: Uint8Array): boolean =>
@@ -184,12 +191,8 @@ const DIFFERENT: Readonly<
     const elements = [pointedAt(test, state, RSI, true), pointedAt(test, state, RDI, false)];
     return fault !== undefined && !elements.some((address) => isReadable(address, bytes));
   },
-  // Where neither half can be written it tells of the first.
-  MASKMOVDQU: (test, { fault, state }) => {
-    const address = pointedAt(test, state, RDI, true);
-    const second = address + BigInt(VECTOR_HALF);
-    return isPageFaultAt(fault, address) && !isWritable(second, VECTOR_HALF);
-  },
+  MASKMOVDQU: isMaskedAtBothHalves,
+  VMASKMOVDQU: isMaskedAtBothHalves,
   FXSAVE: isImageAround,
   FXRSTOR: isImageAround,
   FNSAVE: isImageAround,
@@ -249,9 +252,9 @@ export function undefinedHere(
     ...undefinedParts,
     pointers: undefinedParts.pointers || hidden,
     // Sums are made in another order, so that another of several NaNs comes first.
-    nans: name.startsWith("DPP"),
+    nans: /^V?DPP/.test(name),
     unjudged:
-      (misled && form.form.unit === "sse") ||
+      (misled && (form.form.unit === "sse" || form.form.unit === "avx")) ||
       memoryFirst ||
       DIFFERENT[name]?.(test, expected) === true ||
       isOffsetsFault(test, expected),

@@ -70,6 +70,7 @@ struct record {
     uint8_t code[CODE_SLOT];
     uint8_t stack[0xa0];
     uint8_t data[DATA_SIZE];
+    uint8_t ymm_upper[16][16];
 };
 
 _Static_assert(offsetof(struct record, fx) == 0xa0, "fx");
@@ -79,11 +80,14 @@ _Static_assert(offsetof(struct record, cr2) == 0x2f8, "cr2");
 _Static_assert(offsetof(struct record, error_code) == 0x310, "error_code");
 _Static_assert(offsetof(struct record, code) == 0x340, "code");
 _Static_assert(offsetof(struct record, data) == 0x400, "data");
+_Static_assert(offsetof(struct record, ymm_upper) == 0x2400, "ymm_upper");
 
 struct record current __attribute__((aligned(64)));
 uint64_t host_rsp, host_fs_base;
 /* Whether RDFSBASE and its like may be used. */
 uint32_t bases;
+/* Whether YMM registers have upper halves. */
+uint32_t avx;
 static volatile int running;
 /* Instructions run so far, and when the timer last expired. */
 static volatile uint64_t runs, runs_before;
@@ -93,6 +97,13 @@ static uint8_t *writable_code;
 void enter(void);
 /* Where code and faults go; stores the registers. */
 void saver(void);
+
+#define EACH_REGISTER(line) \
+    line(0) line(1) line(2) line(3) line(4) line(5) line(6) line(7) \
+    line(8) line(9) line(10) line(11) line(12) line(13) line(14) line(15)
+/* Into both halves: FXRSTOR loads the lower ones. */
+#define LOAD_UPPER(n) "  vbroadcastf128 current+0x2400+16*" #n "(%rip), %ymm" #n "\n"
+#define STORE_UPPER(n) "  vextractf128 $1, %ymm" #n ", current+0x2400+16*" #n "(%rip)\n"
 
 __asm__(
     ".text\n"
@@ -111,6 +122,8 @@ __asm__(
     "  cmpl $0, bases(%rip)\n  je 1f\n"
     "  mov current+0x90(%rip), %rax\n  wrfsbase %rax\n"
     "  mov current+0x98(%rip), %rax\n  wrgsbase %rax\n"
+    "1: cmpl $0, avx(%rip)\n  je 1f\n"
+    EACH_REGISTER(LOAD_UPPER)
     "1: fxrstor64 current+0xa0(%rip)\n"
     "  lea current+0x2c0(%rip), %rsp\n"
     "  mov current+0x00(%rip), %rax\n  mov current+0x08(%rip), %rcx\n"
@@ -135,6 +148,10 @@ __asm__(
     "  lea current+0x90(%rip), %rsp\n  pushfq\n"
     "  lea current+0x400(%rip), %rsp\n  push $2\n  popfq\n"
     "  fxsave64 current+0xa0(%rip)\n"
+    "  cmpl $0, avx(%rip)\n  je 1f\n"
+    EACH_REGISTER(STORE_UPPER)
+    "  vzeroupper\n"
+    "1:\n"
     "  cmpl $0, bases(%rip)\n  je 1f\n"
     "  rdfsbase %rax\n  mov %rax, current+0x90(%rip)\n"
     "  rdgsbase %rax\n  mov %rax, current+0x98(%rip)\n"
@@ -315,6 +332,7 @@ int main(int argc, char **argv)
     uint32_t range[2];
 
     bases = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+    avx = __builtin_cpu_supports("avx") != 0;
     records = map_records(count);
     map_environment();
     catch_faults();

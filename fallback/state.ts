@@ -149,6 +149,9 @@ export const STATE = {
   YMM_UPPER: 0x700,
 } as const;
 
+/** In STATE.FAULT. */
+export const NO_FAULT = -1;
+
 /** Behind the last field of the x87, MMX and SSE state, and of all state. */
 export const FX_AREA_END = STATE.MTRR_FIXED;
 export const STATE_BYTES = 0x800;

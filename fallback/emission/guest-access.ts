@@ -1,5 +1,5 @@
 import type { MemoryBits } from "../isa/emitter.ts";
-import { RAM_BASE, STATE, type WindowArea, windowOffset } from "../state.ts";
+import { NO_FAULT, RAM_BASE, STATE, type WindowArea, windowOffset } from "../state.ts";
 import { type Expression, type I32, type I64, i32, i64, type V128 } from "../wasm/expression.ts";
 import {
   type Callee,
@@ -44,8 +44,6 @@ export const LOAD_VECTOR = {
   128: v128.load,
 } as const;
 export type VectorBits = keyof typeof LOAD_VECTOR;
-
-const NO_FAULT = -1;
 
 /** An access outside the window that it should have been in. */
 export interface Miss {
@@ -167,8 +165,8 @@ export class GuestAccess {
     };
     this.#reach("write", address, 256, plain, () => {
       const behind = (bytes: number) => this.#fn.let(i64.add(address, i64.const(bytes)));
-      this.loadForWrite(behind(16), 64);
-      this.loadForWrite(behind(24), 64);
+      // In order: a fault has the address of the first byte that may not be written.
+      for (const at of [0, 8, 16, 24]) this.loadForWrite(behind(at), 64);
       this.storeVector(address, first);
       this.storeVector(behind(16), second);
     });

@@ -4,7 +4,7 @@ import { Jit, type JitOptions, type LoneRegion } from "../jit/jit.ts";
 import { REGION_LEFT } from "../jit/protocol.ts";
 import type { RegionTies } from "../jit/surroundings.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
-import { SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
+import { NO_FAULT, SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
 import { placeWith } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
@@ -28,7 +28,6 @@ export type Stop =
   | { readonly kind: "changed" };
 
 const WORD = 0x1_0000_0000;
-const NO_FAULT = -1;
 const WITH_CODE = 0x100;
 /** What FAULT holds while the fault itself is an object here. */
 const THROWN = 0x200;
@@ -293,7 +292,9 @@ export class Engine {
     this.#heldBack = 0;
     if (next === REGION_LEFT.STOP) return this.#leaveRegion();
     if (next === REGION_LEFT.INTERPRET || next === REGION_LEFT.LOOK) {
-      return isDone ? { kind: "budget" } : this.step();
+      if (isDone) return { kind: "budget" };
+      this.#clearFault();
+      return this.step();
     }
     this.#view.setBigUint64(STATE.RIP, BigInt.asUintN(64, next), true);
     return { kind: "budget" };

@@ -8,7 +8,7 @@ import { buildSettleFlags } from "../jit/flag-kinds.ts";
 import { MAX_CALL_DEPTH, REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "../jit/protocol.ts";
 import { buildSupport, buildX87 } from "../jit/support.ts";
 import { SUPPORT_SECTION, X87_SECTION } from "../jit/support-instance.ts";
-import { RAM_BASE, RECORDS, STATE } from "../state.ts";
+import { NO_FAULT, RAM_BASE, RECORDS, STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import {
   callResult,
@@ -236,7 +236,11 @@ class Dispatcher {
       });
       fn.if(
         i64.eq(next, i64.const(REGION_LEFT.INTERPRET)),
-        () => fn.set(this.#interpret, i32.const(1)),
+        () => {
+          fn.set(this.#interpret, i32.const(1));
+          // Of an access that the region has failed at: the interpreter makes it again.
+          fn.store(zero, i32.const(NO_FAULT), STATE.FAULT);
+        },
         () => fn.store(zero, next, STATE.RIP),
       );
       fn.branch(enter);

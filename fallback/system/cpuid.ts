@@ -168,7 +168,7 @@ function extendedStateLeaf(subleaf: number): Result {
 }
 
 /** State components that XCR0 may have: x87 and SSE. */
-export const XCR0_SUPPORTED = 0b11n;
+export const XCR0_SUPPORTED = 0b111n;
 
 function hypervisorLeaf(leaf: number): Result {
   if (leaf !== HYPERVISOR_BASE) return NOTHING;

@@ -38,6 +38,17 @@ static void fpu_init(void)
     __asm__ volatile("fxrstor %0" : : "m"(initial_fpu_state));
 }
 
+/* YMM registers, where there are any: they are zero after a reset. */
+static void avx_init(void)
+{
+    const uint32_t needed = CPUID_XSAVE | CPUID_AVX;
+
+    if ((cpu_features() & needed) != needed)
+        return;
+    write_cr4(read_cr4() | CR4_OSXSAVE);
+    xsetbv(XCR0_X87 | XCR0_SSE | XCR0_AVX);
+}
+
 /* The order: the banner first, so that something is seen whatever fails next;
  * interrupt vectors before anything that can go wrong; memory before whoever
  * allocates. No device is touched yet. */
@@ -48,6 +59,7 @@ _Noreturn void kernel_main(const struct boot_info *boot_info)
     kernel_command_line = boot_info->command_line;
     interrupts_init(boot_info);
     fpu_init();
+    avx_init();
     memory_init(boot_info);
     stack_guard_init();
     clock_init();

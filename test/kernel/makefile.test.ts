@@ -13,9 +13,9 @@ class Kernel {
     cpSync(join(ROOT, "kernel"), this.#folder, { recursive: true, preserveTimestamps: true });
   }
 
-  make(app: string): Promise<Ended> {
+  make(app: string, ...variables: string[]): Promise<Ended> {
     const iso = `ISO=${process.execPath} ${PROGRAM} iso`;
-    return execute(["make", "-C", this.#folder, iso, `APP=${app}`]);
+    return execute(["make", "-C", this.#folder, iso, `APP=${app}`, ...variables]);
   }
 
   /** Whether the image of a program has these characters in it. */
@@ -53,6 +53,23 @@ it("makes the program of the folder it is given, of two with one name too", asyn
   ] as const) {
     expect(await kernel.make(folder)).toMatchObject({ status: 0, stderr: "" });
     expect([kernel.has("app", is), kernel.has("app", isNot)]).toEqual([true, false]);
+  }
+});
+
+it("compiles a program with flags of its own, which it makes anew for others", async () => {
+  const kernel = new Kernel();
+  const folder = kernel.program("flags", {
+    "main.c": `#ifdef __AVX2__${says("with AVX2")}
+#else${says("without")}
+#endif
+`,
+  });
+  for (const [flags, text] of [
+    [["CFLAGS=-mavx2"], "with AVX2"],
+    [[], "without"],
+  ] as const) {
+    expect(await kernel.make(folder, ...flags)).toMatchObject({ status: 0, stderr: "" });
+    expect(kernel.has("flags", text)).toBe(true);
   }
 });
 

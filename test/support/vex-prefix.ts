@@ -21,10 +21,13 @@ export function vexPrefix({ map, prefix }: Form, fields: VexFields, short: boole
   return [0xc4, (inverted << 5) | (map - 3), (w ? 0x80 : 0) | last];
 }
 
-/** One that the form may have; outside 64-bit mode without the upper eight registers. */
-export function randomVexPrefix(form: Form, long: boolean, random: SeededRandom): number[] {
+/** What the form may have; outside 64-bit mode without the upper eight registers. */
+export function randomVex(form: Form, long: boolean, random: SeededRandom): VexFields {
   const w = form.traits.has("W") || (!form.traits.has("noW") && random.chance(50));
   const vvvv = form.hasVvvv ? random.below(long ? 16 : 8) : 0;
   const l = form.vexL ?? random.below(2);
-  return vexPrefix(form, { w, rxb: long ? random.below(8) : 0, vvvv, l }, random.chance(50));
+  return { w, rxb: long ? random.below(8) : 0, vvvv, l };
 }
+
+export const randomVexPrefix = (form: Form, long: boolean, random: SeededRandom): number[] =>
+  vexPrefix(form, randomVex(form, long, random), random.chance(50));

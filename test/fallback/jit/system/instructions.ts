@@ -38,6 +38,7 @@ export class SystemInstructions {
       () => this.#several(() => this.#units.x87()),
       () => this.#several(() => (random.chance(70) ? this.#units.mmx() : this.#units.x87())),
       () => this.#several(() => this.#units.sse()),
+      () => this.#several(() => this.#units.vex(this.#long)),
       () => this.#plain(),
       () => this.#plain(),
       () => this.#several(() => this.#numbers()),

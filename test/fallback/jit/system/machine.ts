@@ -9,7 +9,7 @@ import {
 import { OpcodeMap } from "../../../../fallback/isa/opcode-map.ts";
 import { FAMILIES } from "../../../../fallback/isa/table.ts";
 import type { JitOptions } from "../../../../fallback/jit/jit.ts";
-import { RECORDS } from "../../../../fallback/state.ts";
+import { RECORDS, STATE } from "../../../../fallback/state.ts";
 import { CountedClock } from "../../../../src/core/clock.ts";
 import type { Registers, Segment } from "../../../../src/core/cpu.ts";
 import { GuestMemory, RAM_OFFSET } from "../../../../src/core/guest-memory.ts";
@@ -168,6 +168,7 @@ export class SystemWorkshop {
       lengths[start + offset] = (program.boundaries[n + 1] as number) - offset;
     });
     ram.write(gpa(at.LENGTHS), lengths);
+    cpu.processor.setField(STATE.XCR0, 7n);
     cpu.writeRegisters({ ...cpu.readRegisters(), ...registersOf(mode, start) });
     return { cpu, clock, ram };
   }
@@ -280,7 +281,7 @@ function registersOf(mode: SystemMode, start: number): Partial<Registers> {
       idtr: { base: BigInt(at.IDT), limit: 0xfff },
     },
     ...{ cr0: 0x8001_0033n, cr3: BigInt(at.ROOT) },
-    cr4: pae ? 0x620n : 0x600n,
+    cr4: 0x4_0600n | (pae ? 0x20n : 0n),
     efer: bits === 64 ? 0xd00n : pae ? 0x800n : 0n,
   };
 }

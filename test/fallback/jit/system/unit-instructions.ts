@@ -1,8 +1,17 @@
+import { OpcodeMap } from "../../../../fallback/isa/opcode-map.ts";
+import { FAMILIES } from "../../../../fallback/isa/table.ts";
 import type { SeededRandom } from "../../../support/random.ts";
+import { randomVex, vexPrefix } from "../../../support/vex-prefix.ts";
 import * as at from "./layout.ts";
 import { type Operands, REGISTERS } from "./operands.ts";
 
-/** One instruction of the x87, MMX or SSE, or two that belong together. */
+/** These use memory that is not the data, or modes that are not among those there. */
+const ELSEWHERE = /^V(MASKMOVDQU|LDMXCSR|STMXCSR)$/;
+const VEX_FORMS = new OpcodeMap(FAMILIES).forms.filter(
+  ({ map, instruction }) => map >= 4 && !ELSEWHERE.test(instruction.name),
+);
+
+/** One instruction of the x87, MMX, SSE or AVX, or two that belong together. */
 export class UnitInstructions {
   readonly #random: SeededRandom;
   readonly #operands: Operands;
@@ -85,6 +94,27 @@ export class UnitInstructions {
       () => [0x0f, random.pick([0x2a, 0x2c]), ...operand()],
       () => [random.pick([0xf3, 0xf2]), 0x0f, 0xd6, 0xc0 | random.below(64)],
     ])();
+  }
+
+  /** Anything with a VEX prefix: also on general registers. */
+  vex(long: boolean): number[] {
+    const random = this.#random;
+    const form = random.pick(VEX_FORMS);
+    const fields = {
+      ...randomVex(form, long, random),
+      ...{ rxb: 0, vvvv: form.hasVvvv ? random.pick(REGISTERS) : 0 },
+    };
+    const reg = form.digit ?? random.pick(REGISTERS);
+    const register = !form.traits.has("mem") && (form.traits.has("reg") || random.chance(60));
+    const offset = random.chance(30) ? at.NUMBERS + 16 * random.below(12) : undefined;
+    const operands = register
+      ? [0xc0 | (reg << 3) | random.pick(REGISTERS)]
+      : this.#operands.memory(reg, offset);
+    return [
+      ...[...vexPrefix(form, fields, random.chance(50)), form.opcode],
+      ...(form.hasModRm ? operands : []),
+      ...form.immediates.map(() => random.below(256)),
+    ];
   }
 
   sse(): number[] {

@@ -35,6 +35,8 @@ interface Arithmetic {
   readonly ordinary: (kind: FloatKind, a: Vector, b: Vector, result: Vector) => V128;
   readonly isExact: (kind: FloatKind, e: Emitter, a: Vector, b: Vector, result: Vector) => V128;
   readonly exact: exact.BinaryOperation;
+  /** Of the second operand alone. */
+  readonly unary?: boolean;
 }
 
 const letOf = (e: Emitter) => (value: V128) => e.let(value);
@@ -96,7 +98,6 @@ const DIVIDE: Arithmetic = {
   exact: exact.divide,
 };
 
-/** Of the source alone. */
 const SQUARE_ROOT: Arithmetic = {
   quick: ({ lanes: { sqrt } }, _a, b) => sqrt(b),
   ordinary: (kind, _a, b, root) => {
@@ -105,6 +106,7 @@ const SQUARE_ROOT: Arithmetic = {
   },
   isExact: (kind, e, _a, b, root) => isProductOf(kind, e, root, root, b),
   exact: (ctx, format, _a, b) => exact.squareRoot(ctx, format, b),
+  unary: true,
 };
 
 /** Which elements meet, where it is not the ones in the same place. */
@@ -117,7 +119,7 @@ const computing =
   (kind: FloatKind, arithmetic: Arithmetic, arrangement?: Arrangement) =>
   (e: Emitter, destination: Operand, source: Operand): void => {
     let b = e.readVector(source);
-    let a = e.readVector(destination);
+    let a = arithmetic.unary ? b : e.readVector(destination);
     if (arrangement !== undefined) {
       const [first, second] = arrangement.vectors(a, b);
       a = e.let(first);
@@ -131,7 +133,7 @@ const computing =
       () => arithmetic.isExact(kind, e, a, b, result),
       {
         operands: [
-          ...(arithmetic === SQUARE_ROOT ? [] : [{ operand: destination, value: a }]),
+          ...(arithmetic.unary ? [] : [{ operand: destination, value: a }]),
           { operand: source, value: b },
         ],
         result,

@@ -77,7 +77,8 @@ export const compareUnordered = (ctx: FloatContext, format: Format, a: bigint, b
 
 /**
  * CMPSS and its like.
- * @param predicate 0 to 7: EQ, LT, LE, UNORD, NEQ, NLT, NLE, ORD
+ * @param predicate 0 to 7: EQ, LT, LE, UNORD, NEQ, NLT, NLE, ORD; 8 more: what is unordered the other
+ *   way; 16 more: complaining of quiet NaNs the other way (VCMPSS)
  */
 export function compareBy(
   ctx: FloatContext,
@@ -87,9 +88,10 @@ export function compareBy(
   predicate: number,
 ): boolean {
   const relation = predicate & 3;
-  const isQuiet = relation === 0 || relation === 3;
+  const isQuiet = (relation === 0 || relation === 3) !== (predicate & 16) > 0;
   const order = compare(ctx, element(ctx, format, a), element(ctx, format, b), isQuiet);
-  return holds(order, relation) !== (predicate & 4) > 0;
+  const inverting = order === UNORDERED ? (predicate >> 2) ^ (predicate >> 3) : predicate >> 2;
+  return holds(order, relation) !== (inverting & 1) > 0;
 }
 
 function holds(order: Order, relation: number): boolean {

@@ -47,6 +47,9 @@ export const isZero = ({ lanes }: FloatKind, a: Vector): V128 => lanes.eq(a, i64
 export const isPlain = (kind: FloatKind, a: Vector): V128 =>
   v128.or(kind.lanes.ge(kind.lanes.abs(a), minNormal(kind)), isZero(kind, a));
 
+export const bothPlain = (kind: FloatKind, a: Vector, b: Vector): V128 =>
+  v128.and(isPlain(kind, a), isPlain(kind, b));
+
 /**
  * Lanes that neither overflowed nor underflowed. The smallest normal number may have been rounded
  * up from below it, which is an underflow.

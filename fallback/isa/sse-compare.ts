@@ -6,57 +6,64 @@ import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { i32, select, type V128 } from "../wasm/expression.ts";
 import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
-import { FLOAT_KINDS, type FloatKind, isPlain, SD, SS } from "./float-kind.ts";
+import {
+  type Encoding,
+  firstOf,
+  immediate,
+  inAll,
+  inGeneral,
+  LEGACY,
+  readPairs,
+  secondOf,
+} from "./encoding.ts";
+import { bothPlain, FLOAT_KINDS, type FloatKind, SD, SS } from "./float-kind.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { countOf, elements, exactly, holds, joined, readAligned } from "./sse-exact.ts";
-import type { Vector } from "./vector.ts";
-
-const bothPlain = (kind: FloatKind, a: Vector, b: Vector): V128 =>
-  v128.and(isPlain(kind, a), isPlain(kind, b));
+import { exactly, holds } from "./sse-exact.ts";
 
 /** Predicates by two bits: EQ, LT, LE, UNORD; the third inverts. */
 const quickCompare =
-  (kind: FloatKind) =>
-  (e: Emitter, destination: Operand, source: Operand, control: Operand): void => {
-    const b = e.readVector(source);
-    const a = e.readVector(destination);
+  (encoding: Encoding, kind: FloatKind) =>
+  (e: Emitter, ...operands: Operand[]): void => {
+    const { roles, pairs } = readPairs(encoding, e, operands);
+    const [destination, first, , control] = roles;
     // Without NaNs and denormals MXCSR has no say, and nothing is unordered.
-    e.fallbackUnless(holds(kind, bothPlain(kind, a, b)));
-    const predicate = e.let(i32.wrap(e.read(control)));
+    e.fallbackUnless(holds(kind, inAll(pairs.map(([a, b]) => bothPlain(kind, a, b)))));
+    const predicate = immediate(e, control);
     const bit = (n: number) => i32.and(predicate, i32.const(n));
     const { eq, lt, le } = kind.lanes;
-    const even = select(bit(2), le(a, b), eq(a, b));
-    const odd = select(bit(2), i64x2.const(0), lt(a, b));
-    const inverted = select(bit(4), i64x2.const(-1), i64x2.const(0));
-    e.writeVector(destination, v128.xor(select(bit(1), odd, even), inverted));
+    const results = pairs.map(([a, b]) => {
+      const even = select(bit(2), le(a, b), eq(a, b));
+      const odd = select(bit(2), i64x2.const(0), lt(a, b));
+      const inverted = select(bit(4), i64x2.const(-1), i64x2.const(0));
+      return v128.xor(select(bit(1), odd, even), inverted);
+    });
+    encoding.write(e, destination, first, results);
   };
 
 const exactCompare =
-  (kind: FloatKind) =>
+  (encoding: Encoding, kind: FloatKind) =>
   (context: ProcedureContext): void => {
-    const count = countOf(kind);
-    const a = elements(context.read(0), kind.bits, count);
-    const b = elements(readAligned(context, 1), kind.bits, count);
-    const predicate = Number(context.immediate()) & 7;
+    const a = firstOf(encoding, context, kind);
+    const b = secondOf(encoding, context, kind);
+    const predicate = Number(context.immediate()) & encoding.predicates;
     const results = exactly(context, (ctx) =>
       a.map((value, at) => exact.compareBy(ctx, kind.format, value, b[at] ?? 0n, predicate)),
     );
-    context.write(
-      0,
-      joined(
-        results.map((holds) => (holds ? -1n : 0n)),
-        kind.bits,
-      ),
+    encoding.exact.write(
+      context,
+      results.map((holds) => (holds ? -1n : 0n)),
+      kind.bits,
     );
   };
 
-const comparisons: Instruction[] = FLOAT_KINDS.map((kind) => ({
-  name: `CMP${kind.suffix}`,
-  forms: [`${kind.prefix} 0F C2 V${kind.type},W${kind.type},Ib`],
-  meaning: quickCompare(kind),
-  procedure: exactCompare(kind),
-}));
+const comparisons = (encoding: Encoding): Instruction[] =>
+  FLOAT_KINDS.map((kind) => ({
+    name: `CMP${kind.suffix}`,
+    forms: encoding.forms(`${kind.prefix} 0F C2`, { type: kind.type, more: ",Ib" }),
+    meaning: quickCompare(encoding, kind),
+    procedure: exactCompare(encoding, kind),
+  }));
 
 const FLAGS_OF_ORDER: Readonly<Record<Order, number>> = {
   [GREATER]: 0,
@@ -67,13 +74,17 @@ const FLAGS_OF_ORDER: Readonly<Record<Order, number>> = {
 
 /** COMISS and its like: the result is in ZF, PF and CF. */
 const ordering = (
+  encoding: Encoding,
   name: string,
   opcode: string,
   compare: typeof exact.compareOrdered,
 ): Instruction[] =>
   [SS, SD].map((kind) => ({
     name: `${name}${kind.suffix}`,
-    forms: [`${kind === SS ? "NP" : "66"} 0F ${opcode} V${kind.type},W${kind.type}`],
+    forms: inGeneral(
+      encoding,
+      `${kind === SS ? "NP" : "66"} 0F ${opcode} V${kind.type},W${kind.type}`,
+    ),
     flags: { written: "OSZAPC" },
     hot: true,
     meaning(e, first: Operand, second: Operand) {
@@ -91,8 +102,11 @@ const ordering = (
     },
   }));
 
-export const sseCompare: Family = [
-  ...comparisons,
-  ...ordering("COMI", "2F", exact.compareOrdered),
-  ...ordering("UCOMI", "2E", exact.compareUnordered),
-];
+export const floatComparisons = (encoding: Encoding): Family =>
+  [
+    ...comparisons(encoding),
+    ...ordering(encoding, "COMI", "2F", exact.compareOrdered),
+    ...ordering(encoding, "UCOMI", "2E", exact.compareUnordered),
+  ].map(encoding.instruction);
+
+export const sseCompare = floatComparisons(LEGACY);

@@ -9,6 +9,7 @@ import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { type F64, type I32, type I64, i32, i64, type V128 } from "../wasm/expression.ts";
 import { f32, f32x4, f64, f64x2, i32x4, i64x2, truncSatF64S, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
+import { type Encoding, inAll, inGeneral, LEGACY } from "./encoding.ts";
 import {
   type FloatKind,
   isInRange,
@@ -32,7 +33,7 @@ import {
   unlessExact,
   unlessOrdinary,
 } from "./sse-exact.ts";
-import { type Meaning, mapping, type Vector } from "./vector.ts";
+import { lanes, type Meaning, type Vector } from "./vector.ts";
 
 /** One element into another, exactly. */
 type Conversion = (ctx: FloatContext, element: bigint) => bigint;
@@ -58,12 +59,15 @@ const convertAll = (
   source: readonly bigint[],
 ): bigint[] => exactly(context, (ctx) => source.map((element) => conversion(ctx, element)));
 
-/** Into the low elements of the destination, zeros above if it is wider. */
+/**
+ * Into the low elements of the destination, zeros above if it is wider.
+ * @param count elements in 128 bits of the wider format
+ */
 const converting =
-  (conversion: Conversion, from: number, to: number, count: number) =>
+  (encoding: Encoding, conversion: Conversion, from: number, to: number, count: number) =>
   (context: ProcedureContext): void => {
-    const source = elements(readAligned(context, 1), from, count);
-    context.write(0, joined(convertAll(context, conversion, source), to));
+    const source = encoding.exact.second(context, from, count);
+    encoding.exact.write(context, convertAll(context, conversion, source), to);
   };
 
 /** The scalar conversions to and from general registers, of 32 or 64 bits. */
@@ -73,11 +77,12 @@ const integerWidth = ({ instruction }: ProcedureContext): number =>
 const MAX_INTEGER = (1n << 63n) - 1n;
 
 /** CVTSI2SS, CVTSI2SD. */
-const integerToScalar = (kind: FloatKind): Instruction => ({
+const integerToScalar = (encoding: Encoding, kind: FloatKind): Instruction => ({
   name: `CVTSI2${kind.suffix}`,
-  forms: [`${kind.prefix} 0F 2A V${kind.type},Ey`],
+  forms: encoding.forms(`${kind.prefix} 0F 2A`, { type: kind.type, source: "Ey" }),
   ...(kind === SD ? { hot: true } : {}),
-  meaning(e, destination: Operand, source: Operand) {
+  meaning(e, ...operands: Operand[]) {
+    const [destination, first, source] = encoding.roles(operands);
     const value = e.readSigned(source);
     const result =
       kind === SD
@@ -90,12 +95,12 @@ const integerToScalar = (kind: FloatKind): Instruction => ({
       // The largest integer is what saturation gives for its neighbour.
       unlessExact(e, i32.and(i64.eq(back, value), i64.ltS(value, i64.const(MAX_INTEGER))));
     }
-    e.writeVector(destination, result);
+    encoding.write(e, destination, first, [result]);
   },
   procedure(context) {
     const width = integerWidth(context);
     const conversion = fromInteger(kind.format, width);
-    converting(conversion, width, kind.bits, 1)(context);
+    converting(encoding, conversion, width, kind.bits, 1)(context);
   },
 });
 
@@ -106,9 +111,9 @@ const isInside = (integer: I64, bits: number): I32 => {
 };
 
 /** CVTSS2SI and its like. */
-const scalarToInteger = (kind: FloatKind, truncates: boolean): Instruction => ({
+const scalarToInteger = (encoding: Encoding, kind: FloatKind, truncates: boolean): Instruction => ({
   name: `CVT${truncates ? "T" : ""}${kind.suffix}2SI`,
-  forms: [`${kind.prefix} 0F ${truncates ? "2C" : "2D"} Gy,W${kind.type}`],
+  forms: inGeneral(encoding, `${kind.prefix} 0F ${truncates ? "2C" : "2D"} Gy,W${kind.type}`),
   ...(kind === SD && truncates ? { hot: true } : {}),
   meaning(e, destination: Operand, source: Operand) {
     const vector = e.readVector(source);
@@ -125,85 +130,133 @@ const scalarToInteger = (kind: FloatKind, truncates: boolean): Instruction => ({
   procedure(context) {
     const width = integerWidth(context);
     const conversion = toInteger(kind.format, width, truncates);
-    converting(conversion, kind.bits, width, 1)(context);
+    context.write(0, joined(convertAll(context, conversion, [context.read(1)]), width));
   },
 });
+
+/** Of 64 bits, or of 128, the halves of which each make 128. */
+const halvesOf = (e: Emitter, encoding: Encoding, source: Operand): Vector[] =>
+  encoding.read(e, source).flatMap((value) => {
+    if (source.bits <= 64) return [value];
+    return [value, e.let(lanes(value, value, 8, [1]))];
+  });
 
 /** CVTSS2SD, CVTPS2PD: nothing is lost. */
-const widening = (kind: FloatKind, from: "SS" | "PS", source: string): Instruction => ({
+const widening = (encoding: Encoding, kind: FloatKind, from: "SS" | "PS"): Instruction => ({
   name: `CVT${from}2${kind.suffix}`,
-  forms: [`${from === "SS" ? "F3" : "NP"} 0F 5A V${kind.type},W${source}`],
-  meaning(e, destination: Operand, operand: Operand) {
-    const value = e.readVector(operand);
-    e.fallbackUnless(holds(from === "SS" ? SS : PS, isPlain(PS, value)));
-    e.writeVector(destination, f64x2.promoteLowF32x4(value));
+  forms: kind.scalar
+    ? encoding.forms("F3 0F 5A", { type: kind.type, source: "Wss" })
+    : encoding.either("NP 0F 5A Vpd,Wq", ["VEX.0 NP 0F 5A Vpd,Wq", "VEX.1 NP 0F 5A Vpd,Wdq"]),
+  meaning(e, ...operands: Operand[]) {
+    const [destination, first, second] = encoding.roles(operands);
+    const values = halvesOf(e, encoding, second);
+    const plain = inAll(values.map((value) => isPlain(PS, value)));
+    e.fallbackUnless(holds(from === "SS" ? SS : PS, plain));
+    encoding.write(e, destination, first, values.map(f64x2.promoteLowF32x4));
   },
-  procedure: converting(between(BINARY32, BINARY64), 32, 64, kind.scalar ? 1 : 2),
+  procedure: converting(encoding, between(BINARY32, BINARY64), 32, 64, kind.scalar ? 1 : 2),
 });
 
+/** Two vectors with two lanes of 32 bits each; or one, and zeros. */
+const together = (vectors: readonly V128[]): V128 =>
+  vectors.reduce((low, high) => lanes(low, high, 8, [0, 2]));
+
+/** Forms of VEX whose destination has half as many bits as the source. */
+const narrowed = (head: string): string[] => [`VEX.0 ${head} Vdq,Wpd`, `VEX.1 ${head} Vdq,Wpd`];
+
 /** CVTSD2SS, CVTPD2PS. */
-const narrowing = (kind: FloatKind, to: "SS" | "PS"): Instruction => ({
+const narrowing = (encoding: Encoding, kind: FloatKind, to: "SS" | "PS"): Instruction => ({
   name: `CVT${kind.suffix}2${to}`,
-  forms: [`${kind.prefix} 0F 5A V${to === "SS" ? "ss" : "x"},W${kind.type}`],
-  meaning(e, destination: Operand, operand: Operand) {
-    const value = e.readVector(operand);
-    const result = e.let(f32x4.demoteF64x2Zero(value));
-    const back = e.let(f64x2.promoteLowF32x4(result));
+  forms: kind.scalar
+    ? encoding.forms("F2 0F 5A", { type: "ss", source: "Wsd" })
+    : encoding.either("66 0F 5A Vx,Wpd", narrowed("66 0F 5A")),
+  meaning(e, ...operands: Operand[]) {
+    const [destination, first, second] = encoding.roles(operands);
+    const values = encoding.read(e, second).map((value) => {
+      const result = e.let(f32x4.demoteF64x2Zero(value));
+      return { value, result, back: e.let(f64x2.promoteLowF32x4(result)) };
+    });
     // Single precision's range, in lanes of double precision.
-    const inRange = i64x2.extendLowS(isInRange(PS, result));
-    const ordinary = v128.or(inRange, isZero(kind, value));
+    const ordinary = values.map(({ value, result }) =>
+      v128.or(i64x2.extendLowS(isInRange(PS, result)), isZero(kind, value)),
+    );
     unlessOrdinary(
       e,
       kind,
-      () => ordinary,
-      () => f64x2.eq(back, value),
+      () => inAll(ordinary),
+      () => inAll(values.map(({ value, back }) => f64x2.eq(back, value))),
     );
-    e.writeVector(destination, result);
+    encoding.write(e, destination, first, [together(values.map(({ result }) => result))]);
   },
-  procedure: converting(between(BINARY64, BINARY32), 64, 32, kind.scalar ? 1 : 2),
+  procedure: converting(encoding, between(BINARY64, BINARY32), 64, 32, kind.scalar ? 1 : 2),
 });
 
 /** Of packed elements to integers of 32 bits. */
 const packedToIntegers = (
+  encoding: Encoding,
   name: string,
-  form: string,
+  head: string,
   kind: FloatKind,
   truncates: boolean,
 ): Instruction => ({
   name,
-  forms: [form],
-  meaning(e, destination: Operand, source: Operand) {
-    const value = e.readVector(source);
+  forms:
+    kind === PS
+      ? encoding.forms(head, { type: "x", unary: true })
+      : encoding.either(`${head} Vx,Wx`, narrowed(head)),
+  meaning(e, ...operands: Operand[]) {
+    const [destination, first, second] = encoding.roles(operands);
     const { abs, lt, eq, nearest } = kind.lanes;
-    const rounded = truncates ? value : e.let(nearest(value));
     const single = kind === PS;
-    const result = e.let(single ? i32x4.truncSatF32x4(rounded) : i32x4.truncSatF64x2Zero(rounded));
-    const back = single ? f32x4.convertI32x4(result) : f64x2.convertLowI32x4(result);
+    const values = encoding.read(e, second).map((value) => {
+      const rounded = truncates ? value : e.let(nearest(value));
+      const result = e.let(
+        single ? i32x4.truncSatF32x4(rounded) : i32x4.truncSatF64x2Zero(rounded),
+      );
+      return { value, rounded, result };
+    });
+    const back = single ? f32x4.convertI32x4 : f64x2.convertLowI32x4;
     unlessOrdinary(
       e,
       kind,
-      () => lt(abs(rounded), twoTo31(kind)),
-      () => eq(back, value),
+      () => inAll(values.map(({ rounded }) => lt(abs(rounded), twoTo31(kind)))),
+      () => inAll(values.map(({ value, result }) => eq(back(result), value))),
     );
-    e.writeVector(destination, result);
+    const results = values.map(({ result }) => result);
+    encoding.write(e, destination, first, single ? results : [together(results)]);
   },
-  procedure: converting(toInteger(kind.format, 32, truncates), kind.bits, 32, 128 / kind.bits),
+  procedure: converting(
+    ...([encoding, toInteger(kind.format, 32, truncates)] as const),
+    ...([kind.bits, 32, 128 / kind.bits] as const),
+  ),
 });
 
-const integersToSingles: Meaning = (e: Emitter, destination: Operand, source: Operand) => {
-  const value: Vector = e.readVector(source);
-  const result = e.let(f32x4.convertI32x4(value));
-  const back = i32x4.truncSatF32x4(result);
-  const largest = i32x4.const(0x7fff_ffff);
-  const all = i32x4.const(-1);
-  unlessOrdinary(
-    e,
-    PS,
-    () => all,
-    () => v128.and(i32x4.eq(back, value), i32x4.gtS(largest, value)),
-  );
-  e.writeVector(destination, result);
-};
+const integersToSingles =
+  (encoding: Encoding): Meaning =>
+  (e: Emitter, ...operands: Operand[]) => {
+    const [destination, first, second] = encoding.roles(operands);
+    const values = encoding.read(e, second);
+    const results = values.map((value) => e.let(f32x4.convertI32x4(value)));
+    const isExact = (value: Vector, result: Vector): V128 => {
+      const back = i32x4.truncSatF32x4(result);
+      return v128.and(i32x4.eq(back, value), i32x4.gtS(i32x4.const(0x7fff_ffff), value));
+    };
+    unlessOrdinary(
+      e,
+      PS,
+      () => i32x4.const(-1),
+      () => inAll(values.map((value, n) => isExact(value, results[n] ?? value))),
+    );
+    encoding.write(e, destination, first, results);
+  };
+
+const integersToDoubles =
+  (encoding: Encoding): Meaning =>
+  (e: Emitter, ...operands: Operand[]) => {
+    const [destination, first, second] = encoding.roles(operands);
+    const values = halvesOf(e, encoding, second);
+    encoding.write(e, destination, first, values.map(f64x2.convertLowI32x4));
+  };
 
 /**
  * From an MMX register or 64 bits of memory to the low elements of an XMM register. The transition
@@ -216,7 +269,7 @@ const fromMmx =
       beginMmx(context.processor);
       endMmx(context.processor);
     }
-    converting(conversion, 32, to, 2)(context);
+    converting(LEGACY, conversion, 32, to, 2)(context);
   };
 
 const toMmx =
@@ -246,27 +299,33 @@ const withMmx: readonly Instruction[] = [
   { name: "CVTPD2PI", forms: ["66 0F 2D Pq,Wpd"], procedure: toMmx(BINARY64, 64, false) },
 ];
 
-export const sseConvert: Family = [
-  integerToScalar(SS),
-  integerToScalar(SD),
-  scalarToInteger(SS, true),
-  scalarToInteger(SS, false),
-  scalarToInteger(SD, true),
-  scalarToInteger(SD, false),
-  widening(SD, "SS", "ss"),
-  widening(PD, "PS", "q"),
-  narrowing(SD, "SS"),
-  narrowing(PD, "PS"),
-  {
-    name: "CVTDQ2PS",
-    forms: ["NP 0F 5B Vx,Wx"],
-    meaning: integersToSingles,
-    procedure: converting(fromInteger(BINARY32, 32), 32, 32, 4),
-  },
-  { name: "CVTDQ2PD", forms: ["F3 0F E6 Vx,Wq"], meaning: mapping(f64x2.convertLowI32x4) },
-  packedToIntegers("CVTPS2DQ", "66 0F 5B Vx,Wx", PS, false),
-  packedToIntegers("CVTTPS2DQ", "F3 0F 5B Vx,Wx", PS, true),
-  packedToIntegers("CVTPD2DQ", "F2 0F E6 Vx,Wx", PD, false),
-  packedToIntegers("CVTTPD2DQ", "66 0F E6 Vx,Wx", PD, true),
-  ...withMmx,
-];
+export const floatConversions = (encoding: Encoding): Family =>
+  [
+    integerToScalar(encoding, SS),
+    integerToScalar(encoding, SD),
+    scalarToInteger(encoding, SS, true),
+    scalarToInteger(encoding, SS, false),
+    scalarToInteger(encoding, SD, true),
+    scalarToInteger(encoding, SD, false),
+    widening(encoding, SD, "SS"),
+    widening(encoding, PD, "PS"),
+    narrowing(encoding, SD, "SS"),
+    narrowing(encoding, PD, "PS"),
+    {
+      name: "CVTDQ2PS",
+      forms: encoding.forms("NP 0F 5B", { type: "x", unary: true }),
+      meaning: integersToSingles(encoding),
+      procedure: converting(encoding, fromInteger(BINARY32, 32), 32, 32, 4),
+    },
+    {
+      name: "CVTDQ2PD",
+      forms: encoding.either("F3 0F E6 Vx,Wq", ["VEX.0 F3 0F E6 Vx,Wq", "VEX.1 F3 0F E6 Vx,Wdq"]),
+      meaning: integersToDoubles(encoding),
+    },
+    packedToIntegers(encoding, "CVTPS2DQ", "66 0F 5B", PS, false),
+    packedToIntegers(encoding, "CVTTPS2DQ", "F3 0F 5B", PS, true),
+    packedToIntegers(encoding, "CVTPD2DQ", "F2 0F E6", PD, false),
+    packedToIntegers(encoding, "CVTTPD2DQ", "66 0F E6", PD, true),
+  ].map(encoding.instruction);
+
+export const sseConvert: Family = [...floatConversions(LEGACY), ...withMmx];

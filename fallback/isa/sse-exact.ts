@@ -111,6 +111,3 @@ export const elements = (value: bigint, bits: number, count: number): bigint[] =
 /** Elements of `bits` each, the first one lowest. */
 export const joined = (values: readonly bigint[], bits: number): bigint =>
   values.reduceRight((all, value) => (all << BigInt(bits)) | BigInt.asUintN(bits, value), 0n);
-
-/** How many elements an instruction of this kind works on. */
-export const countOf = ({ scalar, bits }: FloatKind): number => (scalar ? 1 : 128 / bits);

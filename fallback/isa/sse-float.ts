@@ -4,7 +4,9 @@ import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import type { V128 } from "../wasm/expression.ts";
 import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
+import { countOf, type Encoding, firstOf, inAll, LEGACY, readPairs, secondOf } from "./encoding.ts";
 import {
+  bothPlain,
   FLOAT_KINDS,
   type FloatKind,
   isExactProduct,
@@ -17,15 +19,7 @@ import {
 } from "./float-kind.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import {
-  countOf,
-  elements,
-  exactly,
-  holds,
-  joined,
-  readAligned,
-  unlessOrdinary,
-} from "./sse-exact.ts";
+import { exactly, holds, unlessOrdinary } from "./sse-exact.ts";
 import { lanes, range, type Vector } from "./vector.ts";
 
 /** An operation of two operands, on lanes and on elements. */
@@ -40,9 +34,6 @@ interface Arithmetic {
 }
 
 const letOf = (e: Emitter) => (value: V128) => e.let(value);
-
-const bothPlain = (kind: FloatKind, a: Vector, b: Vector): V128 =>
-  v128.and(isPlain(kind, a), isPlain(kind, b));
 
 /** In range, or a zero that only zeros make. */
 const inRangeOr = (kind: FloatKind, result: Vector, isTrueZero: V128): V128 =>
@@ -112,69 +103,106 @@ const SQUARE_ROOT: Arithmetic = {
 /** Which elements meet, where it is not the ones in the same place. */
 interface Arrangement {
   readonly vectors: (a: Vector, b: Vector) => readonly [V128, V128];
+  /** Of both sources, as many as 128 bits have. */
   readonly elements: (a: bigint[], b: bigint[]) => readonly [bigint[], bigint[]];
 }
 
+/** What both sources have in one vector of 128 bits, and what is made of it. */
+interface Half {
+  readonly a: Vector;
+  readonly b: Vector;
+  readonly result: Vector;
+}
+
 const computing =
-  (kind: FloatKind, arithmetic: Arithmetic, arrangement?: Arrangement) =>
-  (e: Emitter, destination: Operand, source: Operand): void => {
-    let b = e.readVector(source);
-    let a = arithmetic.unary ? b : e.readVector(destination);
-    if (arrangement !== undefined) {
-      const [first, second] = arrangement.vectors(a, b);
-      a = e.let(first);
-      b = e.let(second);
-    }
-    const result = e.let(arithmetic.quick(kind, a, b));
+  (encoding: Encoding, kind: FloatKind, arithmetic: Arithmetic, arrangement?: Arrangement) =>
+  (e: Emitter, ...operands: Operand[]): void => {
+    const [destination, first, second] = encoding.roles(operands);
+    const sources = encoding.read(e, second);
+    const firsts = arithmetic.unary ? sources : encoding.read(e, first);
+    const halves = sources.map((source, n): Half => {
+      const [a, b] = arranged(e, firsts[n] ?? source, source, arrangement);
+      return { a, b, result: e.let(arithmetic.quick(kind, a, b)) };
+    });
+    const [only] = halves;
     unlessOrdinary(
       e,
       kind,
-      () => arithmetic.ordinary(kind, a, b, result),
-      () => arithmetic.isExact(kind, e, a, b, result),
-      {
+      () => inAll(halves.map(({ a, b, result }) => arithmetic.ordinary(kind, a, b, result))),
+      () => inAll(halves.map(({ a, b, result }) => arithmetic.isExact(kind, e, a, b, result))),
+      only && {
         operands: [
-          ...(arithmetic.unary ? [] : [{ operand: destination, value: a }]),
-          { operand: source, value: b },
+          ...(arithmetic.unary ? [] : [{ operand: first, value: only.a }]),
+          { operand: second, value: only.b },
         ],
-        result,
+        result: only.result,
       },
     );
-    e.writeVector(destination, result);
+    const results = halves.map(({ result }) => result);
+    encoding.write(e, destination, first, results);
     if (kind.scalar) e.assumeNormal(destination);
   };
+
+function arranged(
+  e: Emitter,
+  a: Vector,
+  b: Vector,
+  arrangement: Arrangement | undefined,
+): readonly [Vector, Vector] {
+  if (arrangement === undefined) return [a, b];
+  const [first, second] = arrangement.vectors(a, b);
+  return [e.let(first), e.let(second)];
+}
 
 /** @param operation by the element's place */
 const computingExactly =
   (
+    encoding: Encoding,
     kind: FloatKind,
     operation: (at: number) => exact.BinaryOperation,
     arrange: Arrangement["elements"] = (a, b) => [a, b],
   ) =>
   (context: ProcedureContext): void => {
-    const count = countOf(kind);
-    const [a, b] = arrange(
-      elements(context.read(0), kind.bits, count),
-      elements(readAligned(context, 1), kind.bits, count),
-    );
+    const firsts = firstOf(encoding, context, kind);
+    const seconds = secondOf(encoding, context, kind);
     const results = exactly(context, (ctx) =>
-      a.map((value, at) => operation(at)(ctx, kind.format, value, b[at] ?? 0n)),
+      inParts(countOf(kind), firsts, seconds).flatMap((part) => {
+        const [a, b] = arrange(...part);
+        return a.map((value, at) => operation(at)(ctx, kind.format, value, b[at] ?? 0n));
+      }),
     );
-    context.write(0, joined(results, kind.bits));
+    encoding.exact.write(context, results, kind.bits);
   };
+
+/** Elements of both sources, `count` at a time. */
+const inParts = (count: number, a: bigint[], b: bigint[]): (readonly [bigint[], bigint[]])[] =>
+  range(0, a.length / count).map((n) => {
+    const [from, to] = [n * count, (n + 1) * count];
+    return [a.slice(from, to), b.slice(from, to)];
+  });
 
 const FREQUENT = new Set(["ADDSD", "SUBSD", "MULSD", "DIVSD"]);
 
-const arithmetic = (name: string, opcode: string, operation: Arithmetic): Instruction[] =>
+const arithmetic = (
+  encoding: Encoding,
+  name: string,
+  opcode: string,
+  operation: Arithmetic,
+): Instruction[] =>
   FLOAT_KINDS.map((kind) => ({
     name: `${name}${kind.suffix}`,
-    forms: [`${kind.prefix} 0F ${opcode} V${kind.type},W${kind.type}`],
+    forms: encoding.forms(`${kind.prefix} 0F ${opcode}`, {
+      type: kind.type,
+      ...(operation.unary && !kind.scalar ? { unary: true } : {}),
+    }),
     ...(FREQUENT.has(`${name}${kind.suffix}`) ? { hot: true } : {}),
-    meaning: computing(kind, operation),
-    procedure: computingExactly(kind, () => operation.exact),
+    meaning: computing(encoding, kind, operation),
+    procedure: computingExactly(encoding, kind, () => operation.exact),
   }));
 
 /** MIN and MAX: the source unless the destination is certainly less, or greater. */
 const choosing = (
+  encoding: Encoding,
   name: string,
   opcode: string,
   choose: (kind: FloatKind, a: Vector, b: Vector) => V128,
@@ -182,15 +210,18 @@ const choosing = (
 ): Instruction[] =>
   FLOAT_KINDS.map((kind) => ({
     name: `${name}${kind.suffix}`,
-    forms: [`${kind.prefix} 0F ${opcode} V${kind.type},W${kind.type}`],
-    meaning(e, destination: Operand, source: Operand) {
-      const b = e.readVector(source);
-      const a = e.readVector(destination);
+    forms: encoding.forms(`${kind.prefix} 0F ${opcode}`, { type: kind.type }),
+    meaning(e, ...operands: Operand[]) {
+      const { roles, pairs } = readPairs(encoding, e, operands);
       // Without NaNs and denormals MXCSR has no say.
-      e.fallbackUnless(holds(kind, bothPlain(kind, a, b)));
-      e.writeVector(destination, choose(kind, a, b));
+      e.fallbackUnless(holds(kind, inAll(pairs.map(([a, b]) => bothPlain(kind, a, b)))));
+      const [destination, first] = roles;
+      encoding.write(
+        ...([e, destination, first] as const),
+        pairs.map(([a, b]) => choose(kind, a, b)),
+      );
     },
-    procedure: computingExactly(kind, () => exactly),
+    procedure: computingExactly(encoding, kind, () => exactly),
   }));
 
 /** Neighbours: of the destination, then of the source. */
@@ -207,38 +238,49 @@ const neighbours = ({ bits }: FloatKind): Arrangement => {
   };
 };
 
-const horizontal = (name: string, opcode: string, operation: Arithmetic): Instruction[] =>
+const horizontal = (
+  encoding: Encoding,
+  name: string,
+  opcode: string,
+  operation: Arithmetic,
+): Instruction[] =>
   ([PS, PD] as const).map((kind) => ({
     name: `${name}${kind.suffix}`,
-    forms: [`${kind === PS ? "F2" : "66"} 0F ${opcode} Vx,Wx`],
-    meaning: computing(kind, operation, neighbours(kind)),
-    procedure: computingExactly(kind, () => operation.exact, neighbours(kind).elements),
+    forms: encoding.forms(`${kind === PS ? "F2" : "66"} 0F ${opcode}`, { type: "x" }),
+    meaning: computing(encoding, kind, operation, neighbours(kind)),
+    procedure: computingExactly(encoding, kind, () => operation.exact, neighbours(kind).elements),
   }));
 
 /** Subtracts in even places, adds in odd ones: a sum with signs inverted. */
-const alternating: Instruction[] = ([PS, PD] as const).map((kind) => {
-  const signs = () =>
-    kind === PS ? i32x4.const(0x8000_0000, 0) : i64x2.const(0x8000_0000_0000_0000n, 0);
-  return {
-    name: `ADDSUB${kind.suffix}`,
-    forms: [`${kind === PS ? "F2" : "66"} 0F D0 Vx,Wx`],
-    meaning: computing(kind, ADD, {
-      vectors: (a, b) => [a, v128.xor(b, signs())],
-      elements: (a, b) => [a, b],
-    }),
-    procedure: computingExactly(kind, (at) => (at % 2 === 0 ? exact.subtract : exact.add)),
-  };
-});
+const alternating = (encoding: Encoding): Instruction[] =>
+  ([PS, PD] as const).map((kind) => {
+    const signs = () =>
+      kind === PS ? i32x4.const(0x8000_0000, 0) : i64x2.const(0x8000_0000_0000_0000n, 0);
+    return {
+      name: `ADDSUB${kind.suffix}`,
+      forms: encoding.forms(`${kind === PS ? "F2" : "66"} 0F D0`, { type: "x" }),
+      meaning: computing(encoding, kind, ADD, {
+        vectors: (a, b) => [a, v128.xor(b, signs())],
+        elements: (a, b) => [a, b],
+      }),
+      procedure: computingExactly(encoding, kind, (at) =>
+        at % 2 === 0 ? exact.subtract : exact.add,
+      ),
+    };
+  });
 
-export const sseFloat: Family = [
-  ...arithmetic("ADD", "58", ADD),
-  ...arithmetic("MUL", "59", MULTIPLY),
-  ...arithmetic("SUB", "5C", SUBTRACT),
-  ...arithmetic("DIV", "5E", DIVIDE),
-  ...arithmetic("SQRT", "51", SQUARE_ROOT),
-  ...choosing("MIN", "5D", ({ lanes: { pmin } }, a, b) => pmin(b, a), exact.minimum),
-  ...choosing("MAX", "5F", ({ lanes: { pmax } }, a, b) => pmax(b, a), exact.maximum),
-  ...horizontal("HADD", "7C", ADD),
-  ...horizontal("HSUB", "7D", SUBTRACT),
-  ...alternating,
-];
+export const floatArithmetic = (encoding: Encoding): Family =>
+  [
+    ...arithmetic(encoding, "ADD", "58", ADD),
+    ...arithmetic(encoding, "MUL", "59", MULTIPLY),
+    ...arithmetic(encoding, "SUB", "5C", SUBTRACT),
+    ...arithmetic(encoding, "DIV", "5E", DIVIDE),
+    ...arithmetic(encoding, "SQRT", "51", SQUARE_ROOT),
+    ...choosing(encoding, "MIN", "5D", ({ lanes: { pmin } }, a, b) => pmin(b, a), exact.minimum),
+    ...choosing(encoding, "MAX", "5F", ({ lanes: { pmax } }, a, b) => pmax(b, a), exact.maximum),
+    ...horizontal(encoding, "HADD", "7C", ADD),
+    ...horizontal(encoding, "HSUB", "7D", SUBTRACT),
+    ...alternating(encoding),
+  ].map(encoding.instruction);
+
+export const sseFloat = floatArithmetic(LEGACY);

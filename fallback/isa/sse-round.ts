@@ -4,58 +4,66 @@ import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { i32, select } from "../wasm/expression.ts";
 import { i32x4, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
+import { countOf, type Encoding, firstOf, immediate, inAll, LEGACY, secondOf } from "./encoding.ts";
 import { FLOAT_KINDS, type FloatKind, isPlain, PD, PS, SS } from "./float-kind.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { countOf, elements, exactly, joined, readAligned, unlessOrdinary } from "./sse-exact.ts";
+import { exactly, unlessOrdinary } from "./sse-exact.ts";
 
 /** Bits of ROUNDSS's immediate: MXCSR's mode rather than that of bits 1 and 0; not to tell inexact. */
 const USE_MXCSR = 4;
 const QUIET = 8;
 
 const quickRound =
-  (kind: FloatKind) =>
-  (e: Emitter, destination: Operand, source: Operand, control: Operand): void => {
-    const value = e.readVector(source);
-    const which = e.let(i32.wrap(e.read(control)));
+  (encoding: Encoding, kind: FloatKind) =>
+  (e: Emitter, ...operands: Operand[]): void => {
+    const [destination, first, second, control] = encoding.roles(operands);
+    const values = encoding.read(e, second);
+    const which = immediate(e, control);
     const bit = (n: number) => i32.and(which, i32.const(n));
     const { nearest, floor, ceil, trunc, eq } = kind.lanes;
-    const chosen = select(
-      bit(2),
-      select(bit(1), trunc(value), ceil(value)),
-      select(bit(1), floor(value), nearest(value)),
-    );
-    // The quick path is for MXCSR's usual mode only, which is to the nearest.
-    const result = e.let(select(bit(USE_MXCSR), nearest(value), chosen));
-    const quiet = i32x4.splat(i32.sub(i32.const(0), i32.shrU(bit(QUIET), i32.const(3))));
+    const results = values.map((value) => {
+      const chosen = select(
+        bit(2),
+        select(bit(1), trunc(value), ceil(value)),
+        select(bit(1), floor(value), nearest(value)),
+      );
+      // The quick path is for MXCSR's usual mode only, which is to the nearest.
+      return e.let(select(bit(USE_MXCSR), nearest(value), chosen));
+    });
+    const quiet = () => i32x4.splat(i32.sub(i32.const(0), i32.shrU(bit(QUIET), i32.const(3))));
     unlessOrdinary(
       e,
       kind,
-      () => isPlain(kind, value),
-      () => v128.or(eq(result, value), quiet),
+      () => inAll(values.map((value) => isPlain(kind, value))),
+      () => inAll(values.map((value, n) => v128.or(eq(results[n] ?? value, value), quiet()))),
     );
-    e.writeVector(destination, result);
+    encoding.write(e, destination, first, results);
   };
 
 const exactRound =
-  (kind: FloatKind) =>
+  (encoding: Encoding, kind: FloatKind) =>
   (context: ProcedureContext): void => {
-    const source = elements(readAligned(context, 1), kind.bits, countOf(kind));
+    const source = secondOf(encoding, context, kind);
     const control = Number(context.immediate() & 15n);
     const results = exactly(context, (ctx) =>
       source.map((value) => exact.roundElement(ctx, kind.format, value, control)),
     );
-    context.write(0, joined(results, kind.bits));
+    encoding.exact.write(context, results, kind.bits);
   };
 
 const OPCODES = { PS: "08", PD: "09", SS: "0A", SD: "0B" } as const;
 
-const rounding: Instruction[] = FLOAT_KINDS.map((kind) => ({
-  name: `ROUND${kind.suffix}`,
-  forms: [`66 0F 3A ${OPCODES[kind.suffix]} V${kind.type},W${kind.type},Ib`],
-  meaning: quickRound(kind),
-  procedure: exactRound(kind),
-}));
+const rounding = (encoding: Encoding): Instruction[] =>
+  FLOAT_KINDS.map((kind) => ({
+    name: `ROUND${kind.suffix}`,
+    forms: encoding.forms(`66 0F 3A ${OPCODES[kind.suffix]}`, {
+      ...{ type: kind.type, more: ",Ib" },
+      unary: !kind.scalar,
+    }),
+    meaning: quickRound(encoding, kind),
+    procedure: exactRound(encoding, kind),
+  }));
 
 /** Which elements the n-th sum of a step is of: the first one's NaN is the result's. */
 type Step = (n: number) => readonly [number, number];
@@ -69,16 +77,19 @@ const STEPS_OF_DOUBLES: readonly Step[] = [(n) => [n, n ^ 1]];
  * unmasked exception in any step ends the instruction.
  */
 const dotProduct =
-  (kind: FloatKind, steps: readonly Step[]) =>
+  (encoding: Encoding, kind: FloatKind, steps: readonly Step[]) =>
   (context: ProcedureContext): void => {
     const { format, bits } = kind;
     const count = countOf(kind);
-    const a = elements(context.read(0), bits, count);
-    const b = elements(readAligned(context, 1), bits, count);
+    const a = firstOf(encoding, context, kind);
+    const b = secondOf(encoding, context, kind);
     const control = Number(context.immediate());
+    /** Of an element: whether the immediate's bit for it is set. */
+    const isChosen = (at: number, from: number): boolean =>
+      ((control >> (from + (at % count))) & 1) > 0;
     let values = exactly(context, (ctx) =>
       a.map((value, at) =>
-        (control >> (4 + at)) & 1 ? exact.multiply(ctx, format, value, b[at] ?? 0n) : 0n,
+        isChosen(at, 4) ? exact.multiply(ctx, format, value, b[at] ?? 0n) : 0n,
       ),
     );
     for (const step of steps) {
@@ -90,8 +101,8 @@ const dotProduct =
         }),
       );
     }
-    const results = values.map((value, at) => ((control >> at) & 1 ? value : 0n));
-    context.write(0, joined(results, bits));
+    const results = values.map((value, at) => (isChosen(at, 0) ? value : 0n));
+    encoding.exact.write(context, results, bits);
   };
 
 const SIGN = 0x8000_0000;
@@ -143,24 +154,36 @@ function reciprocalSquareRoot(bits: number): number {
 }
 
 const approximating = (
+  encoding: Encoding,
   name: string,
   opcode: string,
   approximate: (bits: number) => number,
 ): Instruction[] =>
   [PS, SS].map((kind) => ({
     name: `${name}${kind.suffix}`,
-    forms: [`${kind.prefix} 0F ${opcode} V${kind.type},W${kind.type}`],
+    forms: encoding.forms(`${kind.prefix} 0F ${opcode}`, { type: kind.type, unary: !kind.scalar }),
     procedure(context) {
-      const source = elements(readAligned(context, 1), kind.bits, countOf(kind));
+      const source = secondOf(encoding, context, kind);
       const results = source.map((value) => BigInt(approximate(Number(value))));
-      context.write(0, joined(results, kind.bits));
+      encoding.exact.write(context, results, kind.bits);
     },
   }));
 
-export const sseRound: Family = [
-  ...rounding,
-  { name: "DPPS", forms: ["66 0F 3A 40 Vx,Wx,Ib"], procedure: dotProduct(PS, STEPS_OF_SINGLES) },
-  { name: "DPPD", forms: ["66 0F 3A 41 Vx,Wx,Ib"], procedure: dotProduct(PD, STEPS_OF_DOUBLES) },
-  ...approximating("RCP", "53", reciprocal),
-  ...approximating("RSQRT", "52", reciprocalSquareRoot),
-];
+export const floatRounding = (encoding: Encoding): Family =>
+  [
+    ...rounding(encoding),
+    {
+      name: "DPPS",
+      forms: encoding.forms("66 0F 3A 40", { type: "x", more: ",Ib" }),
+      procedure: dotProduct(encoding, PS, STEPS_OF_SINGLES),
+    },
+    {
+      name: "DPPD",
+      forms: encoding.either("66 0F 3A 41 Vx,Wx,Ib", ["VEX.0 66 0F 3A 41 Vx,Hx,Wx,Ib"]),
+      procedure: dotProduct(encoding, PD, STEPS_OF_DOUBLES),
+    },
+    ...approximating(encoding, "RCP", "53", reciprocal),
+    ...approximating(encoding, "RSQRT", "52", reciprocalSquareRoot),
+  ].map(encoding.instruction);
+
+export const sseRound = floatRounding(LEGACY);

@@ -1,0 +1,120 @@
+/**
+ * How instructions on vectors are encoded. What most of them mean does not depend on it: a destination
+ * is made of two sources, or of the second one alone.
+ */
+import type { ProcedureContext } from "../interpreter/procedure-context.ts";
+import { i32, type V128 } from "../wasm/expression.ts";
+import type { Local } from "../wasm/function-builder.ts";
+import { v128 } from "../wasm/simd.ts";
+import type { Emitter } from "./emitter.ts";
+import type { FloatKind } from "./float-kind.ts";
+import type { Instruction } from "./instruction.ts";
+import type { Operand } from "./operand.ts";
+import { elements, joined, readAligned } from "./sse-exact.ts";
+import type { Vector } from "./vector.ts";
+
+/** Destination, first and second source, and what else there is. */
+export type Roles = readonly [
+  destination: Operand,
+  first: Operand,
+  second: Operand,
+  ...more: Operand[],
+];
+
+/** What the operands of a form are, in the letters of `operand.ts`. */
+export interface FormOperands {
+  /** Type of the destination and of the first source. */
+  readonly type: string;
+  /** The second source, if it is no vector of the same type. */
+  readonly source?: string;
+  /** What follows the sources. */
+  readonly more?: string;
+  /** The second source makes the destination alone. */
+  readonly unary?: boolean;
+}
+
+export interface Encoding {
+  /** @param head mandatory prefix and opcode */
+  forms(head: string, operands: FormOperands): readonly string[];
+  /** One of both, where widths differ in other ways. */
+  either(legacy: string, vex: readonly string[]): readonly string[];
+  /** Of this encoding, made of SSE's. */
+  instruction(instruction: Instruction): Instruction;
+  roles(operands: readonly Operand[]): Roles;
+  /** Vectors of 128 bits, the lower one first; or one element. */
+  read(e: Emitter, operand: Operand): readonly Vector[];
+  /** @param first where an element has the upper ones of its register from */
+  write(e: Emitter, destination: Operand, first: Operand, values: readonly V128[]): void;
+  /** The same for procedures, which find their operands by what the form has. */
+  readonly exact: ExactOperands;
+  /** Bits of CMPPS's immediate that count. */
+  readonly predicates: number;
+}
+
+export interface ExactOperands {
+  /** How many vectors of 128 bits an operand has. */
+  halves(context: ProcedureContext): number;
+  /** Elements of `bits` each, as many as `count` in each 128 bits. */
+  first(context: ProcedureContext, bits: number, count: number): bigint[];
+  second(context: ProcedureContext, bits: number, count: number): bigint[];
+  write(context: ProcedureContext, values: readonly bigint[], bits: number): void;
+}
+
+/** SSE's own: the destination is the first source. */
+export const LEGACY: Encoding = {
+  forms: (head, { type, source = `W${type}`, more = "" }) => [`${head} V${type},${source}${more}`],
+  either: (legacy) => [legacy],
+  instruction: (instruction) => instruction,
+  roles([destination, source, ...more]) {
+    if (destination === undefined || source === undefined) throw new Error("no such operand");
+    return [destination, destination, source, ...more];
+  },
+  read: (e, operand) => [e.readVector(operand)],
+  write(e, destination, _first, [value]) {
+    if (value !== undefined) e.writeVector(destination, value);
+  },
+  exact: {
+    halves: () => 1,
+    first: (context, bits, count) => elements(context.read(0), bits, count),
+    second: (context, bits, count) => elements(readAligned(context, 1), bits, count),
+    write: (context, values, bits) => context.write(0, joined(values, bits)),
+  },
+  predicates: 7,
+};
+
+/** What holds of a lane holds of it in all of these. */
+export const inAll = (lanes: readonly V128[]): V128 => lanes.reduce((a, b) => v128.and(a, b));
+
+/** How many elements an operand of this kind has in each 128 bits. */
+export const countOf = ({ scalar, bits }: FloatKind): number => (scalar ? 1 : 128 / bits);
+
+export const firstOf = (encoding: Encoding, context: ProcedureContext, kind: FloatKind): bigint[] =>
+  encoding.exact.first(context, kind.bits, countOf(kind));
+
+export const secondOf = (
+  encoding: Encoding,
+  context: ProcedureContext,
+  kind: FloatKind,
+): bigint[] => encoding.exact.second(context, kind.bits, countOf(kind));
+
+/** Both sources, vector by vector. What reading the second one raises comes first. */
+export function readPairs(
+  encoding: Encoding,
+  e: Emitter,
+  operands: readonly Operand[],
+): { roles: Roles; pairs: readonly (readonly [a: Vector, b: Vector])[] } {
+  const roles = encoding.roles(operands);
+  const [, first, second] = roles;
+  const b = encoding.read(e, second);
+  const a = encoding.read(e, first);
+  return { roles, pairs: b.map((value, n) => [a[n] ?? value, value]) };
+}
+
+export function immediate(e: Emitter, control: Operand | undefined): Local<"i32"> {
+  if (control === undefined) throw new Error("no immediate");
+  return e.let(i32.wrap(e.read(control)));
+}
+
+/** A form whose destination is no vector: that of VEX has its operands, and VEX.L does not matter. */
+export const inGeneral = (encoding: Encoding, form: string): readonly string[] =>
+  encoding.either(form, [`VEX ${form}`]);

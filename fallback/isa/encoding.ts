@@ -11,7 +11,7 @@ import type { FloatKind } from "./float-kind.ts";
 import type { Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { elements, joined, readAligned } from "./sse-exact.ts";
-import type { Vector } from "./vector.ts";
+import type { Meaning, Vector } from "./vector.ts";
 
 /** Destination, first and second source, and what else there is. */
 export type Roles = readonly [
@@ -109,6 +109,33 @@ export function readPairs(
   const a = encoding.read(e, first);
   return { roles, pairs: b.map((value, n) => [a[n] ?? value, value]) };
 }
+
+/** A destination vector of two source vectors each. */
+export const pairwise =
+  (encoding: Encoding, combine: (a: Vector, b: Vector, e: Emitter) => V128): Meaning =>
+  (e, ...operands: Operand[]) => {
+    const { roles, pairs } = readPairs(encoding, e, operands);
+    const [destination, first] = roles;
+    encoding.write(
+      ...([e, destination, first] as const),
+      pairs.map(([a, b]) => combine(a, b, e)),
+    );
+  };
+
+/** As {@link pairwise}, by an immediate. @param half 1: for the upper half of 256 bits */
+export type Controlled = (e: Emitter, a: Vector, b: Vector, control: Operand, half: number) => V128;
+
+export const controlling =
+  (encoding: Encoding, combine: Controlled): Meaning =>
+  (e, ...operands: Operand[]) => {
+    const { roles, pairs } = readPairs(encoding, e, operands);
+    const [destination, first, , control] = roles;
+    if (control === undefined) throw new Error("no immediate");
+    encoding.write(
+      ...([e, destination, first] as const),
+      pairs.map(([a, b], half) => combine(e, a, b, control, half)),
+    );
+  };
 
 export function immediate(e: Emitter, control: Operand | undefined): Local<"i32"> {
   if (control === undefined) throw new Error("no immediate");

@@ -2,14 +2,21 @@
 import { type I32, i32, i64, select, type V128 } from "../wasm/expression.ts";
 import { i8x16, i16x8, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
+import {
+  type Controlled,
+  controlling,
+  type Encoding,
+  immediate,
+  LEGACY,
+  pairwise,
+  readPairs,
+} from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { atBits, combining, lanes, type Meaning, onBoth, range, type Vector } from "./vector.ts";
 
 const BYTES = range(0, 16);
 const zero = (): V128 => i64x2.const(0);
-
-const immediate = (e: Emitter, operand: Operand) => e.let(i32.wrap(e.read(operand)));
 
 /** Four selectors of two bits, each in a lane of its own: moved to bits 7 and 6, then down. */
 const selectors = (e: Emitter, control: Operand, width: 16 | 32): V128 => {
@@ -49,23 +56,34 @@ const shuffleWords =
     e.writeVector(destination, i8x16.swizzle(value, i16x8.add(chosen, i16x8.const(...base))));
   };
 
-/** Two lanes of the destination, then two of the source. */
-const shuffleSingles: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
-  const b = e.readVector(source);
-  const a = e.readVector(destination);
+/** Two lanes of the first source, then two of the second. */
+const shuffleSingles: Controlled = (e, a, b, control) => {
   const indices = e.let(doublewordIndices(e, control));
   const low = i8x16.swizzle(a, indices);
-  e.writeVector(destination, lanes(low, i8x16.swizzle(b, indices), 4, [0, 1, 6, 7]));
+  return lanes(low, i8x16.swizzle(b, indices), 4, [0, 1, 6, 7]);
 };
 
-const shuffleDoubles: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
-  const b = e.readVector(source);
-  const a = e.readVector(destination);
+const shuffleDoubles: Controlled = (e, a, b, control, half) => {
   const which = immediate(e, control);
-  const choose = (from: Vector, bit: number) =>
-    select(i32.and(which, i32.const(bit)), i64x2.extractLane(from, 1), i64x2.extractLane(from, 0));
-  e.writeVector(destination, i64x2.replaceLane(i64x2.splat(choose(a, 1)), 1, choose(b, 2)));
+  const choose = (from: Vector, bit: number) => {
+    const isHigh = i32.and(which, i32.const(bit << (2 * half)));
+    return select(isHigh, i64x2.extractLane(from, 1), i64x2.extractLane(from, 0));
+  };
+  return i64x2.replaceLane(i64x2.splat(choose(a, 1)), 1, choose(b, 2));
 };
+
+export const floatShuffles = (encoding: Encoding): Instruction[] => [
+  {
+    name: "SHUFPS",
+    forms: encoding.forms("NP 0F C6", { type: "x", more: ",Ib" }),
+    meaning: controlling(encoding, shuffleSingles),
+  },
+  {
+    name: "SHUFPD",
+    forms: encoding.forms("66 0F C6", { type: "x", more: ",Ib" }),
+    meaning: controlling(encoding, shuffleDoubles),
+  },
+];
 
 /** By index, or zero where the index's bit 7 is set. */
 const shuffleBytes = combining((a, indices, bits) =>
@@ -126,6 +144,20 @@ const xmm = (name: string, forms: readonly string[], combine: Parameters<typeof 
   meaning: combining(combine),
 });
 
+export const floatUnpacking = (encoding: Encoding): Instruction[] =>
+  (
+    [
+      ["UNPCKLPS", "NP 0F 14", interleave(4, false)],
+      ["UNPCKLPD", "66 0F 14", interleave(8, false)],
+      ["UNPCKHPS", "NP 0F 15", interleave(4, true)],
+      ["UNPCKHPD", "66 0F 15", interleave(8, true)],
+    ] as const
+  ).map(([name, head, combine]) => ({
+    name,
+    forms: encoding.forms(head, { type: "x" }),
+    meaning: pairwise(encoding, (a, b) => combine(a, b, 128)),
+  }));
+
 /** Narrows lanes of the destination, then of the source. */
 const packing = (narrow: (a: V128, b: V128) => V128) =>
   combining((a, b, bits, e) => {
@@ -141,22 +173,49 @@ const chosenLanes = (which: I32, width: 16 | 32): V128 => {
   return eq(v128.and(splat(which), constant(...bits)), constant(...bits));
 };
 
-const blending =
-  (mask: (which: I32) => V128): Meaning =>
-  (e, destination: Operand, source: Operand, control: Operand) => {
-    const b = e.readVector(source);
-    const a = e.readVector(destination);
-    e.writeVector(destination, v128.bitselect(b, a, mask(immediate(e, control))));
+/** @param step how many bits of the immediate are for 128 bits, if not all of them are for all */
+export const blending =
+  (mask: (which: I32) => V128, step: number): Controlled =>
+  (e, a, b, control, half) => {
+    const which = immediate(e, control);
+    const here = half === 0 ? which : i32.shrU(which, i32.const(half * step));
+    return v128.bitselect(b, a, mask(here));
   };
 
+export const floatBlends = (encoding: Encoding): Instruction[] => [
+  {
+    name: "BLENDPS",
+    forms: encoding.forms("66 0F 3A 0C", { type: "x", more: ",Ib" }),
+    meaning: controlling(
+      encoding,
+      blending((which) => chosenLanes(which, 32), 4),
+    ),
+  },
+  {
+    name: "BLENDPD",
+    forms: encoding.forms("66 0F 3A 0D", { type: "x", more: ",Ib" }),
+    // Each bit twice, for lanes of 64.
+    meaning: controlling(
+      encoding,
+      blending((which) => {
+        const halves = chosenLanes(which, 32);
+        return i8x16.shuffle(halves, zero(), [0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4]);
+      }, 2),
+    ),
+  },
+];
+
 /** Where the lanes of the third operand are negative. */
-const blendingBySign =
-  (gtS: (a: V128, b: V128) => V128): Meaning =>
-  (e, destination: Operand, source: Operand, control: Operand) => {
-    const b = e.readVector(source);
-    const a = e.readVector(destination);
-    const mask = gtS(zero(), e.readVector(control));
-    e.writeVector(destination, v128.bitselect(b, a, mask));
+export const blendingBySign =
+  (encoding: Encoding, gtS: (a: V128, b: V128) => V128): Meaning =>
+  (e, ...operands: Operand[]) => {
+    const { roles, pairs } = readPairs(encoding, e, operands);
+    const [destination, first, , control] = roles;
+    const controls = control === undefined ? [] : encoding.read(e, control);
+    const results = pairs.map(([a, b], n) =>
+      v128.bitselect(b, a, gtS(zero(), controls[n] ?? zero())),
+    );
+    encoding.write(e, destination, first, results);
   };
 
 const LANE_NUMBERS = {
@@ -219,27 +278,42 @@ const extracting =
   };
 
 /** One lane of the source (memory has but one) to any lane; then some lanes become zero. */
-const insertSingle: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
-  const which = immediate(e, control);
-  const field = (shift: number) => i32.and(i32.shrU(which, i32.const(shift)), i32.const(3));
-  let value: ReturnType<Emitter["read"]>;
-  if (source.kind === "memory") value = e.read(source);
-  else {
-    const from = e.let(i64.extendU(field(6)));
-    value = extractLane(e, e.readVector(atBits(source, 128)), from, 32);
-  }
-  const place = i32x4.eq(LANE_NUMBERS[32](), i32x4.splat(field(4)));
-  const inserted = v128.bitselect(splatLane(value, 32), e.readVector(destination), place);
-  e.writeVector(destination, v128.andnot(inserted, chosenLanes(which, 32)));
-};
+const insertSingle =
+  (encoding: Encoding): Meaning =>
+  (e, ...operands: Operand[]) => {
+    const [destination, first, source, control] = encoding.roles(operands);
+    const which = immediate(e, control);
+    const field = (shift: number) => i32.and(i32.shrU(which, i32.const(shift)), i32.const(3));
+    let value: ReturnType<Emitter["read"]>;
+    if (source.kind === "memory") value = e.read(source);
+    else {
+      const from = e.let(i64.extendU(field(6)));
+      value = extractLane(e, e.readVector(atBits(source, 128)), from, 32);
+    }
+    const place = i32x4.eq(LANE_NUMBERS[32](), i32x4.splat(field(4)));
+    const inserted = v128.bitselect(splatLane(value, 32), e.readVector(first), place);
+    encoding.write(e, destination, first, [v128.andnot(inserted, chosenLanes(which, 32))]);
+  };
+
+export const floatElements = (encoding: Encoding): Instruction[] => [
+  {
+    name: "EXTRACTPS",
+    forms: encoding.either("66 0F 3A 17 Ed,Vdq,Ib", ["VEX.0 66 0F 3A 17 Ed,Vdq,Ib"]),
+    meaning: extracting(),
+  },
+  {
+    name: "INSERTPS",
+    forms: encoding.either("66 0F 3A 21 Vdq,Wd,Ib", ["VEX.0 66 0F 3A 21 Vdq,Hdq,Wd,Ib"]),
+    meaning: insertSingle(encoding),
+  },
+];
 
 export const sseShuffle: Family = [
   { name: "PSHUFD", forms: ["66 0F 70 Vx,Wx,Ib"], meaning: shuffleDoublewords },
   { name: "PSHUFLW", forms: ["F2 0F 70 Vx,Wx,Ib"], meaning: shuffleWords(false) },
   { name: "PSHUFHW", forms: ["F3 0F 70 Vx,Wx,Ib"], meaning: shuffleWords(true) },
   { name: "PSHUFW", forms: ["NP 0F 70 Pq,Qq,Ib"], meaning: shuffleWords(false) },
-  { name: "SHUFPS", forms: ["NP 0F C6 Vx,Wx,Ib"], meaning: shuffleSingles },
-  { name: "SHUFPD", forms: ["66 0F C6 Vx,Wx,Ib"], meaning: shuffleDoubles },
+  ...floatShuffles(LEGACY),
   { name: "PSHUFB", forms: onBoth("38 00"), meaning: shuffleBytes },
   {
     name: "PALIGNR",
@@ -249,10 +323,7 @@ export const sseShuffle: Family = [
   ...unpacking,
   xmm("PUNPCKLQDQ", ["66 0F 6C Vx,Wx"], interleave(8, false)),
   xmm("PUNPCKHQDQ", ["66 0F 6D Vx,Wx"], interleave(8, true)),
-  xmm("UNPCKLPS", ["NP 0F 14 Vx,Wx"], interleave(4, false)),
-  xmm("UNPCKLPD", ["66 0F 14 Vx,Wx"], interleave(8, false)),
-  xmm("UNPCKHPS", ["NP 0F 15 Vx,Wx"], interleave(4, true)),
-  xmm("UNPCKHPD", ["66 0F 15 Vx,Wx"], interleave(8, true)),
+  ...floatUnpacking(LEGACY),
   { name: "PACKSSWB", forms: onBoth("63"), meaning: packing(i8x16.narrowS) },
   { name: "PACKUSWB", forms: onBoth("67"), meaning: packing(i8x16.narrowU) },
   { name: "PACKSSDW", forms: onBoth("6B"), meaning: packing(i16x8.narrowS) },
@@ -260,25 +331,27 @@ export const sseShuffle: Family = [
   {
     name: "PBLENDW",
     forms: ["66 0F 3A 0E Vx,Wx,Ib"],
-    meaning: blending((which) => chosenLanes(which, 16)),
+    meaning: controlling(
+      LEGACY,
+      blending((which) => chosenLanes(which, 16), 0),
+    ),
+  },
+  ...floatBlends(LEGACY),
+  {
+    name: "PBLENDVB",
+    forms: ["66 0F 38 10 Vx,Wx,XMM0"],
+    meaning: blendingBySign(LEGACY, i8x16.gtS),
   },
   {
-    name: "BLENDPS",
-    forms: ["66 0F 3A 0C Vx,Wx,Ib"],
-    meaning: blending((which) => chosenLanes(which, 32)),
+    name: "BLENDVPS",
+    forms: ["66 0F 38 14 Vx,Wx,XMM0"],
+    meaning: blendingBySign(LEGACY, i32x4.gtS),
   },
   {
-    name: "BLENDPD",
-    forms: ["66 0F 3A 0D Vx,Wx,Ib"],
-    // Each bit twice, for lanes of 64.
-    meaning: blending((which) => {
-      const halves = chosenLanes(which, 32);
-      return i8x16.shuffle(halves, zero(), [0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4]);
-    }),
+    name: "BLENDVPD",
+    forms: ["66 0F 38 15 Vx,Wx,XMM0"],
+    meaning: blendingBySign(LEGACY, i64x2.gtS),
   },
-  { name: "PBLENDVB", forms: ["66 0F 38 10 Vx,Wx,XMM0"], meaning: blendingBySign(i8x16.gtS) },
-  { name: "BLENDVPS", forms: ["66 0F 38 14 Vx,Wx,XMM0"], meaning: blendingBySign(i32x4.gtS) },
-  { name: "BLENDVPD", forms: ["66 0F 38 15 Vx,Wx,XMM0"], meaning: blendingBySign(i64x2.gtS) },
   {
     name: "PINSRB",
     forms: ["66 0F 3A 20 Vdq,Rd,Ib", "66 0F 3A 20 Vdq,Mb,Ib"],
@@ -307,6 +380,5 @@ export const sseShuffle: Family = [
     meaning: extracting(16),
   },
   { name: "PEXTRD", forms: ["66 0F 3A 16 Ey,Vdq,Ib"], meaning: extracting() },
-  { name: "EXTRACTPS", forms: ["66 0F 3A 17 Ed,Vdq,Ib"], meaning: extracting() },
-  { name: "INSERTPS", forms: ["66 0F 3A 21 Vdq,Wd,Ib"], meaning: insertSingle },
+  ...floatElements(LEGACY),
 ];

@@ -18,7 +18,7 @@ import {
   ZERO,
   zero,
 } from "./format.ts";
-import { invalid, noteDenormals, propagate, propagateOne } from "./nan.ts";
+import { invalid, noteDenormals, propagate, propagateOfThree, propagateOne } from "./nan.ts";
 import { round } from "./round.ts";
 
 /** With exponents further apart, the smaller operand only tells on which side of the larger we are. */
@@ -95,6 +95,45 @@ export function multiply(ctx: FloatContext, format: Format, a: Operand, b: Opera
   const scale = a.exponent + b.exponent - 126;
   const product = a.significand * b.significand;
   return round(ctx, format, sign, product, scale, precisionOf(ctx, format));
+}
+
+/**
+ * `a * b + c`, rounded once (SDM vol. 1 §14.5). The signs of the product and of `c` are handed over, since
+ * NaNs keep theirs.
+ */
+export function fusedMultiplyAdd(
+  ctx: FloatContext,
+  format: Format,
+  a: Operand,
+  b: Operand,
+  c: Operand,
+  signOfProduct: number,
+  signC: number,
+): Encoded {
+  if (isNan(a) || isNan(b) || isNan(c)) return propagateOfThree(ctx, format, a, b, c);
+  const isZero = a.kind === ZERO || b.kind === ZERO;
+  const isInfinite = a.kind === INFINITY || b.kind === INFINITY;
+  const isOpposed = c.kind === INFINITY && signOfProduct !== signC;
+  if (isInfinite && (isZero || isOpposed)) return invalid(ctx, format);
+  noteDenormals(ctx, a, b);
+  noteDenormals(ctx, c);
+  if (isInfinite) return infinity(format, signOfProduct);
+  if (c.kind === INFINITY) return infinity(format, signC);
+  if (isZero && c.kind === ZERO) {
+    return zero(signOfProduct === signC ? signC : signOfZeroSum(ctx));
+  }
+  const scaleOfProduct = a.exponent + b.exponent - 126;
+  const scaleC = c.exponent - 63;
+  const scale = isZero
+    ? scaleC
+    : c.kind === ZERO
+      ? scaleOfProduct
+      : Math.min(scaleOfProduct, scaleC);
+  const product = isZero ? 0n : (a.significand * b.significand) << BigInt(scaleOfProduct - scale);
+  const addend = c.kind === ZERO ? 0n : c.significand << BigInt(scaleC - scale);
+  const sum = (signOfProduct ? -product : product) + (signC ? -addend : addend);
+  if (sum === 0n) return zero(signOfZeroSum(ctx));
+  return round(ctx, format, sum < 0n ? 1 : 0, sum < 0n ? -sum : sum, scale);
 }
 
 /** `a / b` */

@@ -6,7 +6,7 @@ import { bitLength } from "./bits.ts";
 
 export interface Format {
   /** Bits of significand, the integer bit included. */
-  readonly precision: 24 | 53 | 64;
+  readonly precision: 11 | 24 | 53 | 64;
   readonly exponentBits: number;
   /** Also the largest exponent of a number. */
   readonly bias: number;
@@ -16,6 +16,14 @@ export interface Format {
   readonly alignment: bigint;
 }
 
+/** Only ever converted from and to. */
+export const BINARY16: Format = {
+  precision: 11,
+  exponentBits: 5,
+  bias: 15,
+  fractionBits: 10n,
+  alignment: 53n,
+};
 export const BINARY32: Format = {
   precision: 24,
   exponentBits: 8,
@@ -91,7 +99,7 @@ const WORD_MASK = (1n << 64n) - 1n;
 
 export const isNan = (operand: Operand): boolean => operand.kind >= QUIET_NAN;
 
-/** Takes 32 or 64 bits apart. */
+/** Takes 16, 32 or 64 bits apart. */
 export function unpack(format: Format, bits: bigint): Operand {
   const { fractionBits } = format;
   const high = Number(bits >> fractionBits);
@@ -137,7 +145,7 @@ function withoutIntegerBit(sign: number, exponent: number, significand: bigint):
   };
 }
 
-/** Puts 32 or 64 bits together. */
+/** Puts 16, 32 or 64 bits together. */
 export function pack(format: Format, { sign, exponent, significand }: Encoded): bigint {
   const { fractionBits } = format;
   const fraction = BigInt.asUintN(format.precision - 1, significand >> format.alignment);

@@ -38,6 +38,19 @@ export function propagate(ctx: FloatContext, format: Format, a: Operand, b: Oper
   return quieted(format, chosen);
 }
 
+/** The same of three operands. @param a, b the factors @param c the addend, which comes last */
+export function propagateOfThree(
+  ctx: FloatContext,
+  format: Format,
+  a: Operand,
+  b: Operand,
+  c: Operand,
+): Encoded {
+  const signalling = [a, b, c].some(({ kind }) => kind === SIGNALING_NAN);
+  if (signalling) ctx.flags |= INVALID;
+  return quieted(format, isNan(a) ? a : isNan(b) ? b : c);
+}
+
 /** A quiet NaN wins over a signalling one, then the larger significand, then the positive sign. */
 function x87Choice(a: Operand, b: Operand): Operand {
   if (!isNan(a)) return b;

@@ -6,6 +6,8 @@ import * as arithmetic from "./arithmetic.ts";
 import { compare, GREATER, LESS, type Order, UNORDERED } from "./compare.ts";
 import { type FloatContext, PRECISION, type Rounding } from "./context.ts";
 import {
+  BINARY16,
+  BINARY32,
   DENORMAL,
   type Encoded,
   type Format,
@@ -52,6 +54,23 @@ export const divide = onElements(arithmetic.divide);
 
 export const squareRoot = (ctx: FloatContext, format: Format, a: bigint): bigint =>
   pack(format, arithmetic.squareRoot(ctx, format, element(ctx, format, a)));
+
+/** `a * b + c` of FMA. @param negatesProduct, negatesAddend 1 if so */
+export function fusedMultiplyAdd(
+  ctx: FloatContext,
+  format: Format,
+  [a, b, c]: readonly [bigint, bigint, bigint],
+  negatesProduct: number,
+  negatesAddend: number,
+): bigint {
+  const [x, y, z] = [element(ctx, format, a), element(ctx, format, b), element(ctx, format, c)];
+  const signOfProduct = x.sign ^ y.sign ^ negatesProduct;
+  const sum = arithmetic.fusedMultiplyAdd(
+    ...([ctx, format, x, y, z] as const),
+    ...([signOfProduct, z.sign ^ negatesAddend] as const),
+  );
+  return pack(format, sum);
+}
 
 /** MINSS and its like: the source operand unless the destination operand is less. */
 export const minimum: BinaryOperation = (ctx, format, a, b) => choose(ctx, format, a, b, LESS);
@@ -115,6 +134,28 @@ export function convert(ctx: FloatContext, from: Format, to: Format, bits: bigin
   if (a.kind === INFINITY) return pack(to, infinity(to, a.sign));
   if (a.kind === ZERO) return pack(to, zero(a.sign));
   return pack(to, round(ctx, to, a.sign, a.significand, a.exponent - 63));
+}
+
+/** VCVTPH2PS: "denormals are zeros" is not for halves, and nobody hears of them. */
+export function convertFromHalf(ctx: FloatContext, bits: bigint): bigint {
+  const a = unpack(BINARY16, bits);
+  if (isNan(a)) return pack(BINARY32, propagateOne(ctx, BINARY32, a));
+  if (a.kind === INFINITY) return pack(BINARY32, infinity(BINARY32, a.sign));
+  if (a.kind === ZERO) return pack(BINARY32, zero(a.sign));
+  return pack(BINARY32, round(ctx, BINARY32, a.sign, a.significand, a.exponent - 63));
+}
+
+/**
+ * VCVTPS2PH: never flushed to zero.
+ * @param control the immediate byte: bits 0 and 1 are a rounding mode, bit 2 prefers MXCSR's
+ */
+export function convertToHalf(ctx: FloatContext, bits: bigint, control: number): bigint {
+  const mode = control & 4 ? ctx.rounding : ((control & 3) as Rounding);
+  const { flushToZero } = ctx;
+  ctx.flushToZero = false;
+  const half = withRounding(ctx, mode, () => convert(ctx, BINARY32, BINARY16, bits));
+  ctx.flushToZero = flushToZero;
+  return half;
 }
 
 /** CVTSI2SS and its like. */

@@ -83,6 +83,11 @@ export const isNormal = (kind: FloatKind, value: Vector): I32 => hasExponent(kin
 /** Whether it is a normal number, and none of the very smallest ones. */
 export const isInMiddle = (kind: FloatKind, value: Vector): I32 => hasExponent(kind, value, 2);
 
+/** Whether a product can be told from its low half: with this exponent, that one has no end. */
+export const hasSafeExponent = (value: Vector): I32 => hasExponent(PD, value, 6);
+/** The same of all lanes, but for infinities and NaNs. */
+export const isSafe = (value: Vector): V128 => f64x2.gt(f64x2.abs(value), small(PD));
+
 type Let = (value: V128) => Vector;
 
 /** Lanes where `sum` is what `a + b` is exactly (Knuth's TwoSum). */

@@ -41,6 +41,9 @@ const MASKS: Readonly<Record<number, bigint>> = Object.fromEntries(
   [8, 16, 32, 64, 80, 128].map((bits) => [bits, (1n << BigInt(bits)) - 1n]),
 );
 
+/** From an XMM register to what its YMM register has above it. */
+const TO_UPPER_HALF = STATE.YMM_UPPER - STATE.XMM;
+
 const mask = (bits: number): bigint => MASKS[bits] ?? (1n << BigInt(bits)) - 1n;
 
 /** Whether 16 bytes are two accesses of which the second cannot fail where the first has not. */
@@ -107,10 +110,21 @@ export class ProcedureContext {
     else this.writeMemory(this.address(), bits / 8, value);
   }
 
+  /** All 256 bits of the operand at `index`, which is a register. */
+  readWhole(index: number): bigint {
+    return this.#readSlot(this.#registerSlot(index), 256);
+  }
+
+  writeWhole(index: number, value: bigint): void {
+    const slot = this.#registerSlot(index);
+    this.#writeSlot(slot, 128, value);
+    this.#writeSlot(slot + TO_UPPER_HALF, 128, value >> 128n);
+  }
+
   /**
    * Memory, little endian.
    * @param offset in the segment, cut to the address size
-   * @param bytes up to 16
+   * @param bytes up to 32
    * @param segment index as in `SEGMENT_INDEX`; that of the memory operand if it is not given
    * @throws CpuException
    */
@@ -294,6 +308,12 @@ export class ProcedureContext {
     return spec;
   }
 
+  #registerSlot(index: number): number {
+    const slot = registerSlot(this.#spec(index), this.instruction);
+    if (slot === undefined) throw new Error("no register");
+    return slot;
+  }
+
   #sum({ base, index, scale, displacement, ripRelative }: Address): bigint {
     const register = (n: number): bigint => (n < 0 ? 0n : this.processor.gpr(n));
     const relative = ripRelative ? this.next : 0n;
@@ -305,6 +325,9 @@ export class ProcedureContext {
     if (bits === 8) return BigInt(view.getUint8(slot));
     if (bits === 16) return BigInt(view.getUint16(slot, true));
     if (bits === 32) return BigInt(view.getUint32(slot, true));
+    if (bits === 256) {
+      return this.#readSlot(slot, 128) | (this.#readSlot(slot + TO_UPPER_HALF, 128) << 128n);
+    }
     const low = view.getBigUint64(slot, true);
     return bits === 64 ? low : low | (view.getBigUint64(slot + 8, true) << 64n);
   }

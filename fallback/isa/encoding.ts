@@ -5,13 +5,13 @@
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { i32, type V128 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
-import { v128 } from "../wasm/simd.ts";
+import { f32x4, f64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import type { FloatKind } from "./float-kind.ts";
 import type { Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { elements, joined, readAligned } from "./sse-exact.ts";
-import type { Meaning, Vector } from "./vector.ts";
+import { atBits, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
 
 /** Destination, first and second source, and what else there is. */
 export type Roles = readonly [
@@ -52,8 +52,6 @@ export interface Encoding {
 }
 
 export interface ExactOperands {
-  /** How many vectors of 128 bits an operand has. */
-  halves(context: ProcedureContext): number;
   /** Elements of `bits` each, as many as `count` in each 128 bits. */
   first(context: ProcedureContext, bits: number, count: number): bigint[];
   second(context: ProcedureContext, bits: number, count: number): bigint[];
@@ -74,13 +72,64 @@ export const LEGACY: Encoding = {
     if (value !== undefined) e.writeVector(destination, value);
   },
   exact: {
-    halves: () => 1,
     first: (context, bits, count) => elements(context.read(0), bits, count),
     second: (context, bits, count) => elements(readAligned(context, 1), bits, count),
     write: (context, values, bits) => context.write(0, joined(values, bits)),
   },
   predicates: 7,
 };
+
+/** Of AVX: three operands, no alignment, and what is above the destination's vectors becomes zero. */
+export const VEX: Encoding = {
+  forms(head, { type, source = `W${type}`, more = "", unary }) {
+    const text = `${head} V${type},${unary ? "" : `H${type},`}${source}${more}`;
+    return type === "ss" || type === "sd" ? [`VEX ${text}`] : ofBothLengths(text);
+  },
+  either: (_legacy, vex) => vex,
+  instruction: ({ hot: _, name, ...others }) => ({ ...others, name: `V${name}`, late: true }),
+  roles([destination, first, second, ...more]) {
+    if (destination === undefined || first === undefined) throw new Error("no such operand");
+    if (second === undefined) return [destination, destination, first];
+    const isUnary = second.kind === "immediate";
+    return isUnary
+      ? [destination, destination, first, second]
+      : [destination, first, second, ...more];
+  },
+  read: (e, operand) => e.readHalves(operand),
+  write(e, destination, first, values) {
+    const [value] = values;
+    if (destination.bits >= 128 || value === undefined) e.writeHalves(destination, values);
+    else {
+      const merged = withLowest(e.readVector(atBits(first, 128)), value, destination.bits);
+      e.writeHalves(atBits(destination, 128), [merged]);
+    }
+  },
+  exact: {
+    first: (context, bits, count) => elements(context.read(1), bits, count * halvesOf(context)),
+    second(context, bits, count) {
+      const { hasVvvv } = context.instruction.form;
+      return elements(context.read(hasVvvv ? 2 : 1), bits, count * halvesOf(context));
+    },
+    write(context, values, bits) {
+      const [destination] = context.instruction.form.operands;
+      const value = joined(values, bits);
+      const kept =
+        destination?.width === bits ? (context.readWhole(1) >> BigInt(bits)) << BigInt(bits) : 0n;
+      context.writeWhole(0, BigInt.asUintN(128, kept) | value);
+    },
+  },
+  predicates: 31,
+};
+
+/** How many vectors of 128 bits there are. */
+const halvesOf = ({ instruction }: ProcedureContext): number =>
+  instruction.form.vexL === 1 ? 2 : 1;
+
+/** A vector with the lowest element of another. */
+function withLowest(into: V128, value: V128, bits: number): V128 {
+  if (bits === 64) return f64x2.replaceLane(into, 0, f64x2.extractLane(value, 0));
+  return f32x4.replaceLane(into, 0, f32x4.extractLane(value, 0));
+}
 
 /** What holds of a lane holds of it in all of these. */
 export const inAll = (lanes: readonly V128[]): V128 => lanes.reduce((a, b) => v128.and(a, b));

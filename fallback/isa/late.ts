@@ -1,5 +1,6 @@
+import { avxFloat } from "./avx-float.ts";
 import { avxInteger } from "./avx-integer.ts";
 import type { Family } from "./instruction.ts";
 
 /** What the interpreter has no code of until a guest executes it: see `Instruction.late`. */
-export const LATE_FAMILIES: readonly Family[] = [avxInteger];
+export const LATE_FAMILIES: readonly Family[] = [avxInteger, avxFloat];

@@ -55,7 +55,8 @@ export interface ExactOperands {
   /** Elements of `bits` each, as many as `count` in each 128 bits. */
   first(context: ProcedureContext, bits: number, count: number): bigint[];
   second(context: ProcedureContext, bits: number, count: number): bigint[];
-  write(context: ProcedureContext, values: readonly bigint[], bits: number): void;
+  /** @param first the operand that has the upper elements: the first source, if not given */
+  write(context: ProcedureContext, values: readonly bigint[], bits: number, first?: number): void;
 }
 
 /** SSE's own: the destination is the first source. */
@@ -110,11 +111,13 @@ export const VEX: Encoding = {
       const { hasVvvv } = context.instruction.form;
       return elements(context.read(hasVvvv ? 2 : 1), bits, count * halvesOf(context));
     },
-    write(context, values, bits) {
+    write(context, values, bits, first = 1) {
       const [destination] = context.instruction.form.operands;
       const value = joined(values, bits);
       const kept =
-        destination?.width === bits ? (context.readWhole(1) >> BigInt(bits)) << BigInt(bits) : 0n;
+        destination?.width === bits
+          ? (context.readWhole(first) >> BigInt(bits)) << BigInt(bits)
+          : 0n;
       context.writeWhole(0, BigInt.asUintN(128, kept) | value);
     },
   },

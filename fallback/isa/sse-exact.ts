@@ -30,6 +30,8 @@ export const holds = ({ scalar }: FloatKind, lanes: V128): I32 =>
 interface Scalars {
   readonly operands: readonly { readonly operand: Operand; readonly value: Vector }[];
   readonly result: Vector;
+  /** What has to be so besides. */
+  readonly conditions?: readonly I32[];
 }
 
 /**
@@ -57,12 +59,13 @@ export function unlessOrdinary(
     look();
     return;
   }
-  const { operands, result } = scalars;
+  const { operands, result, conditions: more = [] } = scalars;
   const unknown = operands.filter(({ operand }) => !e.isKnownNormal(operand));
   const conditions = [
     e.mxcsrIs(MODES, DEFAULT_INEXACT),
     isInMiddle(kind, result),
     ...unknown.map(({ value }) => isNormal(kind, value)),
+    ...more,
   ].filter(({ constant }) => constant !== 1n);
   e.ifRarely(i32.eqz(conditions.reduce((a, b) => i32.and(a, b))), look);
   for (const { operand } of unknown) e.assumeNormal(operand);

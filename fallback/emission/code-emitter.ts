@@ -190,9 +190,13 @@ export abstract class CodeEmitter implements Emitter {
   }
 
   clearUpperHalves(): void {
-    for (let at = 0; at < 16 * 16; at += 16) {
-      this.fn.store(i32.const(0), i64x2.const(0), STATE.YMM_UPPER + at);
-    }
+    const clear = (first: number): void => {
+      for (let register = first; register < first + 8; register++) {
+        this.fn.store(i32.const(0), i64x2.const(0), STATE.YMM_UPPER + 16 * register);
+      }
+    };
+    clear(0);
+    this.fn.if(i32.load(i32.const(0), STATE.CODE64), () => clear(8));
   }
 
   mxcsr(): I32 {

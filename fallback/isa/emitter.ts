@@ -64,7 +64,7 @@ export interface Emitter {
    * all of which may be written before any is.
    */
   writeHalves(operand: Operand, halves: readonly V128[], alignment?: "aligned"): void;
-  /** The upper half of each YMM register becomes zero. */
+  /** The upper half of each YMM register that the mode has becomes zero. */
   clearUpperHalves(): void;
   /** The low bits of `value`; XMM registers keep what is above the operand's width. */
   writeVector(operand: Operand, value: V128, alignment?: "unaligned"): void;

@@ -9,7 +9,7 @@ import { FX_IMAGE_SIZE, readFxImage, writeFxImage } from "../fx-image.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { GPR } from "../processor.ts";
 import { FXSAVE, STATE } from "../state.ts";
-import type { Family } from "./instruction.ts";
+import type { Family, Instruction } from "./instruction.ts";
 import { beginMmx, emptyMmx } from "./mmx-state.ts";
 
 const MXCSR_MASK = 0xffff;
@@ -162,9 +162,7 @@ function xrstor(context: ProcedureContext): void {
   writeFxImage(processor, image);
 }
 
-export const sseState: Family = [
-  { name: "FXSAVE", unit: "x87", forms: ["NP 0F AE/0 M mem"], procedure: fxsave },
-  { name: "FXRSTOR", unit: "x87", forms: ["NP 0F AE/1 M mem"], procedure: fxrstor },
+export const mxcsrMoves: readonly Instruction[] = [
   {
     name: "LDMXCSR",
     unit: "sse",
@@ -182,6 +180,12 @@ export const sseState: Family = [
       context.write(0, BigInt(context.processor.view.getUint32(STATE.MXCSR, true)));
     },
   },
+];
+
+export const sseState: Family = [
+  { name: "FXSAVE", unit: "x87", forms: ["NP 0F AE/0 M mem"], procedure: fxsave },
+  { name: "FXRSTOR", unit: "x87", forms: ["NP 0F AE/1 M mem"], procedure: fxrstor },
+  ...mxcsrMoves,
   { name: "XSAVE", forms: ["NP 0F AE/4 M mem"], procedure: xsave },
   // It may leave out what has not changed, and need not. For KVM's guests: CPUID does not offer it.
   { name: "XSAVEOPT", forms: ["NP 0F AE/6 M mem"], procedure: xsave },

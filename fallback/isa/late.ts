@@ -1,8 +1,17 @@
 import { avxFloat } from "./avx-float.ts";
 import { avxInteger } from "./avx-integer.ts";
+import { avxLanes } from "./avx-lanes.ts";
 import { avxMoves } from "./avx-moves.ts";
+import { avxShuffle } from "./avx-shuffle.ts";
 import { fma } from "./fma.ts";
 import type { Family } from "./instruction.ts";
 
 /** What the interpreter has no code of until a guest executes it: see `Instruction.late`. */
-export const LATE_FAMILIES: readonly Family[] = [avxInteger, avxFloat, avxMoves, fma];
+export const LATE_FAMILIES: readonly Family[] = [
+  avxInteger,
+  avxFloat,
+  avxMoves,
+  avxShuffle,
+  avxLanes,
+  fma,
+];

@@ -57,13 +57,13 @@ const shuffleWords =
   };
 
 /** Two lanes of the first source, then two of the second. */
-const shuffleSingles: Controlled = (e, a, b, control) => {
+export const shuffleSingles: Controlled = (e, a, b, control) => {
   const indices = e.let(doublewordIndices(e, control));
   const low = i8x16.swizzle(a, indices);
   return lanes(low, i8x16.swizzle(b, indices), 4, [0, 1, 6, 7]);
 };
 
-const shuffleDoubles: Controlled = (e, a, b, control, half) => {
+export const shuffleDoubles: Controlled = (e, a, b, control, half) => {
   const which = immediate(e, control);
   const choose = (from: Vector, bit: number) => {
     const isHigh = i32.and(which, i32.const(bit << (2 * half)));

@@ -14,6 +14,8 @@ const AMD = /^vendor_id\s*:\s*(AuthenticAMD|HygonGenuine)$/m;
 const OPERAND_SIZE = 0x66;
 const LEGACY_PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, OPERAND_SIZE, 0x67, 0xf0]);
 const REX_B = 1;
+const VEX_3 = 0xc4;
+const VEX_W = 0x80;
 const EXCEPTION_SUMMARY = 0x80;
 const INVALID_OPCODE = 6;
 const STACK_FAULT = 12;
@@ -56,6 +58,10 @@ export function differsByVendor({ form, snippet }: GeneratedTest): boolean {
   // PREFETCHW of a register.
   if (name === "NOP" && form.form.text.startsWith("0F 0D") && (code.at(-1) ?? 0) >= 0xc0)
     return true;
+  // They do not look at VEX.W of these.
+  if (/^VPERM(Q|PD)$/.test(name) && ((code[code.indexOf(VEX_3) + 2] ?? 0) & VEX_W) === 0) {
+    return true;
+  }
   if (snippet.mode !== 64) return false;
   // Near branches of 64-bit code obey the operand-size prefix there.
   if (form.form.traits.has("f64") && form.form.instruction.ends && hasPrefix(code, OPERAND_SIZE)) {

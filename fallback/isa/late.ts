@@ -3,6 +3,7 @@ import { avxInteger } from "./avx-integer.ts";
 import { avxLanes } from "./avx-lanes.ts";
 import { avxMoves } from "./avx-moves.ts";
 import { avxShuffle } from "./avx-shuffle.ts";
+import { f16c } from "./f16c.ts";
 import { fma } from "./fma.ts";
 import type { Family } from "./instruction.ts";
 
@@ -14,4 +15,5 @@ export const LATE_FAMILIES: readonly Family[] = [
   avxShuffle,
   avxLanes,
   fma,
+  f16c,
 ];

@@ -70,6 +70,7 @@ export const CR4 = {
   PCE: 1 << 8,
   OSFXSR: 1 << 9,
   OSXMMEXCPT: 1 << 10,
+  FSGSBASE: 1 << 16,
   OSXSAVE: 1 << 18,
   /** Only a guest of KVM's can set it. */
   SMAP: 1 << 21,

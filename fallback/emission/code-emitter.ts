@@ -279,7 +279,7 @@ export abstract class CodeEmitter implements Emitter {
     this.setField(STATE.RFLAGS, flags);
   }
 
-  setField(offset: number, value: I32): void {
+  setField(offset: number, value: I32 | I64): void {
     this.fn.store(i32.const(0), value, offset);
   }
 

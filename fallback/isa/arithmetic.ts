@@ -1,5 +1,5 @@
 /** Addition, subtraction, logic and comparison (Intel SDM vol. 1 §7.3.2 to §7.3.4). */
-import { type I64, i64 } from "../wasm/expression.ts";
+import { type I32, type I64, i32, i64 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import type { Emitter } from "./emitter.ts";
 import type { Family, FlagUse, Instruction } from "./instruction.ts";
@@ -131,6 +131,32 @@ function single(
   };
 }
 
+/** ADCX and ADOX: an addition with a carry flag of its own, which alone changes. */
+const addingWith = (
+  name: string,
+  prefix: string,
+  flag: "C" | "O",
+  setFlag: (e: Emitter, carry: I32) => void,
+): Instruction => ({
+  name,
+  forms: [`${prefix} 0F 38 F6 Gy,Ey`],
+  flags: { read: flag, written: flag },
+  meaning(e, destination, source) {
+    if (destination === undefined || source === undefined) return;
+    const b = e.read(source);
+    const a = e.read(destination);
+    const sum = e.let(i64.add(i64.add(a, b), i64.extendU(e.flags.get(flag))));
+    const inverted = i64.xor(sum, i64.const(-1));
+    const carry =
+      destination.bits === 32
+        ? i64.shrU(sum, i64.const(32))
+        : i64.shrU(i64.or(i64.and(a, b), i64.and(i64.or(a, b), inverted)), i64.const(63));
+    const out = e.let(i32.wrap(carry));
+    e.write(destination, sum);
+    setFlag(e, out);
+  },
+});
+
 const stepFlags = { written: "OSZAP" };
 
 export const arithmetic: Family = [
@@ -149,6 +175,10 @@ export const arithmetic: Family = [
     { read: "C", written: ALL },
     (a, b, carry) => i64.sub(i64.sub(a, b), carry()),
     setSubtract,
+  ),
+  addingWith("ADCX", "66", "C", (e, carry) => e.flags.carryOnly(carry)),
+  addingWith("ADOX", "F3", "O", (e, carry) =>
+    e.flags.overflowAndCarry(carry, e.let(e.flags.get("C"))),
   ),
   modifying("AND", 4, LOGIC, i64.and, setLogic),
   modifying("SUB", 5, { written: ALL }, i64.sub, setSubtract),

@@ -121,7 +121,6 @@ function bitScan(
 ): Instruction {
   return {
     name,
-    // TZCNT and LZCNT are these with a prefix, which processors without them ignore.
     forms: [`0F ${opcode} Gv,Ev`],
     flags: { written: "Z", undefined: "OSAPC" },
     meaning(e, destination, source) {
@@ -132,6 +131,24 @@ function bitScan(
     },
   };
 }
+
+/** TZCNT and LZCNT: of zero all bits are counted, which CF tells. */
+const countZeros = (
+  name: string,
+  opcode: string,
+  count: (value: I64, bits: number) => I64,
+): Instruction => ({
+  name,
+  forms: [`F3 0F ${opcode} Gv,Ev`],
+  flags: { written: "ZC", undefined: "OSAP" },
+  meaning(e, destination, source) {
+    if (destination === undefined || source === undefined) return;
+    const value = e.read(source);
+    const zeros = e.let(count(value, source.bits));
+    e.write(destination, zeros);
+    e.flags.zeroAndCarry(i64.eqz(zeros), i64.eqz(value));
+  },
+});
 
 /** CMPXCHG8B and CMPXCHG16B. */
 function compareExchangeTwice(context: ProcedureContext, width: 32 | 64): void {
@@ -168,6 +185,10 @@ export const bits: Family = [
   ...bitTests,
   bitScan("BSF", "BC", (value) => i64.ctz(value)),
   bitScan("BSR", "BD", (value) => i64.sub(i64.const(63), i64.clz(value))),
+  countZeros("TZCNT", "BC", (value, bits) =>
+    i64.ctz(bits === 64 ? value : i64.or(value, i64.const(1n << BigInt(bits)))),
+  ),
+  countZeros("LZCNT", "BD", (value, bits) => i64.sub(i64.clz(value), i64.const(64 - bits))),
   {
     name: "POPCNT",
     forms: ["F3 0F B8 Gv,Ev"],

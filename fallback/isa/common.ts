@@ -8,6 +8,7 @@ import { miscellaneous } from "./miscellaneous.ts";
 import { moves } from "./moves.ts";
 import { multiply } from "./multiply.ts";
 import { ports } from "./ports.ts";
+import { segmentBases } from "./segment-bases.ts";
 import { shifts } from "./shifts.ts";
 import { sseState } from "./sse-state.ts";
 import { stack } from "./stack.ts";
@@ -18,5 +19,5 @@ import { systemTables } from "./system-tables.ts";
 /** What every program uses, system programs included: a family a file. */
 export const COMMON_FAMILIES: readonly Family[] = [
   ...[arithmetic, moves, branches, shifts, multiply, bits, strings, flagControl, ports],
-  ...[stack, farTransfers, miscellaneous, system, systemTables, sseState],
+  ...[stack, farTransfers, miscellaneous, system, systemTables, segmentBases, sseState],
 ];

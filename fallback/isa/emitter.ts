@@ -107,8 +107,8 @@ export interface Emitter {
   /** All of RFLAGS but the arithmetic flags. */
   systemFlags(): I32;
   setSystemFlags(flags: I32): void;
-  /** Sets 32 bits of the processor's state. @param offset from `STATE` */
-  setField(offset: number, value: I32): void;
+  /** Sets 32 or 64 bits of the processor's state, by the value's type. @param offset from `STATE` */
+  setField(offset: number, value: I32 | I64): void;
   /** Instructions that the budget has behind the last of the block. */
   budget(): I32;
 

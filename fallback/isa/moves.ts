@@ -116,7 +116,18 @@ export const moves: Family = [
     name: "BSWAP",
     forms: ["0F C8 Zv"],
     meaning(e, operand) {
-      if (operand !== undefined) e.write(operand, swapBytes(e, e.read(operand), operand.bits));
+      if (operand === undefined) return;
+      const { bits } = operand;
+      // Of 16 bits it is undefined by the manual and gives zero in silicon.
+      e.write(operand, bits === 16 ? i64.const(0) : swapBytes(e, e.read(operand), bits));
+    },
+  },
+  {
+    name: "MOVBE",
+    forms: ["0F 38 F0 Gv,Mv", "0F 38 F1 Mv,Gv"],
+    meaning(e, destination, source) {
+      if (destination === undefined || source === undefined) return;
+      e.write(destination, swapBytes(e, e.read(source), destination.bits));
     },
   },
   {
@@ -191,9 +202,8 @@ export const moves: Family = [
   },
 ];
 
-/** Byte reversal of the low `bits`; 16 bits are undefined by the manual and give zero in silicon. */
+/** Byte reversal of the low `bits`. */
 function swapBytes(e: Emitter, value: ReturnType<Emitter["read"]>, bits: number) {
-  if (bits === 16) return i64.const(0);
   const mask = (m: bigint) => i64.const(m);
   const swap = (v: ReturnType<Emitter["read"]>, m: bigint, shift: number) =>
     e.let(
@@ -203,6 +213,7 @@ function swapBytes(e: Emitter, value: ReturnType<Emitter["read"]>, bits: number)
       ),
     );
   const bytes = swap(value, 0x00ff_00ff_00ff_00ffn, 8);
+  if (bits === 16) return bytes;
   const words = swap(bytes, 0x0000_ffff_0000_ffffn, 16);
   return bits === 32 ? zeroExtend(words, 32) : i64.rotl(words, i64.const(32));
 }

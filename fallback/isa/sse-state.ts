@@ -194,13 +194,20 @@ export const sseState: Family = [
   { name: "LFENCE", forms: ["NP 0F AE/5 reg"], meaning() {} },
   { name: "MFENCE", forms: ["NP 0F AE/6 reg"], meaning() {} },
   { name: "SFENCE", forms: ["NP 0F AE/7 reg"], meaning() {} },
-  {
-    name: "CLFLUSH",
-    forms: ["NP 0F AE/7 Mb"],
-    meaning(e, line) {
-      if (line !== undefined) e.read(line);
-    },
-  },
+  // There are no caches to write back, but the line has to be readable.
+  ...[
+    { name: "CLFLUSH", form: "NP 0F AE/7 Mb" },
+    { name: "CLFLUSHOPT", form: "66 0F AE/7 Mb" },
+    { name: "CLWB", form: "66 0F AE/6 Mb" },
+  ].map(
+    ({ name, form }): Instruction => ({
+      name,
+      forms: [form],
+      meaning(e, line) {
+        if (line !== undefined) e.read(line);
+      },
+    }),
+  ),
   {
     name: "EMMS",
     unit: "mmx",

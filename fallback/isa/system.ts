@@ -201,6 +201,13 @@ export const system: Family = [
     forms: ["0F 01 F9"],
     procedure: ({ processor, outside }) => rdtscp(processor, outside),
   },
+  {
+    name: "RDPID",
+    forms: ["F3 0F C7/7 Rq"],
+    meaning(e, destination) {
+      if (destination !== undefined) e.write(destination, i64.load32U(i32.const(0), STATE.TSC_AUX));
+    },
+  },
   simple("CPUID", "0F A2", cpuid),
   // Nothing is executed ahead of its turn.
   { name: "SERIALIZE", forms: ["NP 0F 01 E8"], meaning() {} },

@@ -18,6 +18,7 @@ const LEAF1_ECX = {
   CX16: 1 << 13,
   SSE4_1: 1 << 19,
   SSE4_2: 1 << 20,
+  MOVBE: 1 << 22,
   POPCNT: 1 << 23,
   XSAVE: 1 << 26,
   RDRAND: 1 << 30,
@@ -51,8 +52,19 @@ const LEAF1_EDX = {
 } as const;
 const LEAF1_EDX_APIC = 1 << 9;
 
-/** Leaf 7: x87's data pointer only follows exceptions, its segment selectors read as zero. */
-const LEAF7_EBX = { FDP_EXCPTN_ONLY: 1 << 6, NO_FCS_FDS: 1 << 13, RDSEED: 1 << 18 } as const;
+/** Leaf 7. */
+const LEAF7_EBX = {
+  FSGSBASE: 1 << 0,
+  /** x87's data pointer only follows exceptions, its segment selectors read as zero. */
+  FDP_EXCPTN_ONLY: 1 << 6,
+  NO_FCS_FDS: 1 << 13,
+  RDSEED: 1 << 18,
+  ADX: 1 << 19,
+  CLFLUSHOPT: 1 << 23,
+  CLWB: 1 << 24,
+} as const;
+
+const LEAF7_ECX = { RDPID: 1 << 22 } as const;
 
 /**
  * SERIALIZE: Linux returns from an interrupt to itself without it, 100,000 times as it boots.
@@ -60,7 +72,7 @@ const LEAF7_EBX = { FDP_EXCPTN_ONLY: 1 << 6, NO_FCS_FDS: 1 << 13, RDSEED: 1 << 1
  */
 const LEAF7_EDX = { SERIALIZE: 1 << 14, IBRS_IBPB: 1 << 26, ARCH_CAPABILITIES: 1 << 29 } as const;
 
-const EXTENDED_ECX = { LAHF: 1 << 0 } as const;
+const EXTENDED_ECX = { LAHF: 1 << 0, LZCNT: 1 << 5, PREFETCHW: 1 << 8 } as const;
 const EXTENDED_EDX = {
   NX: 1 << 20,
   PAGES_1_GIB: 1 << 26,
@@ -129,7 +141,7 @@ function basicLeaf(p: Processor, leaf: number, subleaf: number): Result {
     case 0x4:
       return cacheLeaf(subleaf);
     case 0x7:
-      return subleaf === 0 ? [0, allOf(LEAF7_EBX), 0, allOf(LEAF7_EDX)] : NOTHING;
+      return subleaf === 0 ? [0, allOf(LEAF7_EBX), allOf(LEAF7_ECX), allOf(LEAF7_EDX)] : NOTHING;
     case 0xd:
       return extendedStateLeaf(subleaf);
     case 0x15:

@@ -22,20 +22,16 @@ const KNOWN_COMPONENTS = 3n;
 export const savesAll = (name: string, inUse: bigint): boolean =>
   !/^(xsave|xrstor)/.test(name) || (inUse & ~KNOWN_COMPONENTS) === 0n;
 
-/** With F3 these are TZCNT and LZCNT, where the processor has them. */
-const BIT_SCANS: ReadonlySet<string> = new Set(["BSF", "BSR"]);
-
 /** Whether the fallback, while it helps, leaves an instruction to KVM. */
-export function leavesToKvm({ form, repeat, modRm }: DecodedInstruction): boolean {
+export function leavesToKvm({ form, modRm }: DecodedInstruction): boolean {
   const { name } = form.instruction;
   if (OF_KVM.has(name)) return true;
-  if (BIT_SCANS.has(name)) return repeat === 0xf3;
   // CR4 has bits of features that only KVM's processor may have.
   return form.operands[0]?.place === "control" && ((modRm >> 3) & 7) === 4;
 }
 
-/** VME, PVI, TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT and OSXSAVE. */
-const KNOWN_CR4 = 0x4_07ffn;
+/** VME, PVI, TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT, FSGSBASE and OSXSAVE. */
+const KNOWN_CR4 = 0x5_07ffn;
 
 /**
  * Whether the fallback is this processor in all that can be noticed. If not (protection keys,

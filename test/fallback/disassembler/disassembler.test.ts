@@ -92,7 +92,7 @@ const DIFFERENCES: readonly (readonly [name: RegExp, theirs: RegExp])[] = [
   [/^XCHG$/, /^xchg (ax,ax|eax,eax)$/],
   // Widths of operands: ours are those that are read and written.
   [/^(LAR|LSL|MOVSXD|ARPL|MOV to segment|MOVMSKPS|MOVMSKPD|PMOVMSKB|LDDQU|INVLPG|BOUND)$/, /./],
-  [/^(JMP far|CALL far|LSS|LFS|LGS)$/, /fword/],
+  [/^(JMP far|CALL far|LSS|LFS|LGS)$/, /[fd]word/],
   [/^MOV$/, /0x[0-9a-f]+(,|$)/],
   // An address alone, of a width that there is no word for.
   [/./, /^(?!j|call|loop).*[ ,:]0x[0-9a-f]+$/],

@@ -14,12 +14,14 @@ const HYPERVISOR = "solo5-kvm";
 /** CPUID leaf 1 (Intel SDM vol. 2A, CPUID, tables 3-10 and 3-11). */
 const LEAF1_ECX = {
   SSE3: 1 << 0,
+  PCLMULQDQ: 1 << 1,
   SSSE3: 1 << 9,
   CX16: 1 << 13,
   SSE4_1: 1 << 19,
   SSE4_2: 1 << 20,
   MOVBE: 1 << 22,
   POPCNT: 1 << 23,
+  AES: 1 << 25,
   XSAVE: 1 << 26,
   RDRAND: 1 << 30,
   HYPERVISOR: 1 << 31,
@@ -62,6 +64,7 @@ const LEAF7_EBX = {
   ADX: 1 << 19,
   CLFLUSHOPT: 1 << 23,
   CLWB: 1 << 24,
+  SHA: 1 << 29,
 } as const;
 
 const LEAF7_ECX = { RDPID: 1 << 22 } as const;

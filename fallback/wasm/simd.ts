@@ -105,6 +105,7 @@ export const i8x16 = {
   /** Lanes of both narrowed with saturation, those of `a` first. */
   narrowS: binary(101),
   narrowU: binary(102),
+  shrU: shift(109),
   add: binary(110),
   addSatS: binary(111),
   addSatU: binary(112),

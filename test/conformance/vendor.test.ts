@@ -46,6 +46,13 @@ describe("with an AMD processor as the judge", () => {
     expect(isJudged("BOUND", { vector: 5 }, details)).toBe(true);
   });
 
+  test("what SHA's instructions have in memory need not be aligned", () => {
+    const target = BigInt(DATA);
+    expect(isJudged("SHA256MSG1", undefined, { target: target + 8n })).toBe(false);
+    expect(isJudged("SHA256MSG1", undefined, { target })).toBe(true);
+    expect(isJudged("AESENC", undefined, { target: target + 8n })).toBe(true);
+  });
+
   test("MOVSXD of 16 bits reads 32", () => {
     expect(isJudged("MOVSXD", pageFault(END), { target: END - 2n, operandSize: 16 })).toBe(false);
     expect(isJudged("MOVSXD", pageFault(END), { target: END - 1n, operandSize: 16 })).toBe(true);

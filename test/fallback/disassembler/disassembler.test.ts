@@ -84,6 +84,8 @@ const DIFFERENCES: readonly (readonly [name: RegExp, theirs: RegExp])[] = [
   [/^WBINVD$/, /\(bad\)/],
   // Names of comparison predicates.
   [/^CMP[PS][SD]$/, /^cmp(eq|lt|le|unord|neq|nlt|nle|ord)/],
+  // Names of the halves that an immediate chooses.
+  [/PCLMULQDQ$/, /^v?pclmul[lh]q[lh]qdq/],
   // Hints that we take for the NOP that they are here.
   [
     /^NOP$/,

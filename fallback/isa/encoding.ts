@@ -162,16 +162,31 @@ export function readPairs(
   return { roles, pairs: b.map((value, n) => [a[n] ?? value, value]) };
 }
 
+/**
+ * What two vectors make. Those of MMX have zeros above their 64 `bits`, and nobody looks at the result's;
+ * others have 128.
+ */
+export type Combine = (a: Vector, b: Vector, e: Emitter, bits: number) => V128;
+
 /** A destination vector of two source vectors each. */
 export const pairwise =
-  (encoding: Encoding, combine: (a: Vector, b: Vector, e: Emitter) => V128): Meaning =>
+  (encoding: Encoding, combine: Combine): Meaning =>
   (e, ...operands: Operand[]) => {
     const { roles, pairs } = readPairs(encoding, e, operands);
     const [destination, first] = roles;
+    const bits = Math.min(destination.bits, 128);
     encoding.write(
       ...([e, destination, first] as const),
-      pairs.map(([a, b]) => combine(a, b, e)),
+      pairs.map(([a, b]) => combine(a, b, e, bits)),
     );
+  };
+
+/** A destination vector of one source vector each. */
+export const mapping =
+  (encoding: Encoding, map: (source: Vector, e: Emitter, control?: Operand) => V128): Meaning =>
+  (e, destination: Operand, source: Operand, control?: Operand) => {
+    const values = encoding.read(e, source).map((value) => map(value, e, control));
+    encoding.write(e, destination, destination, values);
   };
 
 /** As {@link pairwise}, by an immediate. @param half 1: for the upper half of 256 bits */
@@ -194,6 +209,19 @@ export function immediate(e: Emitter, control: Operand | undefined): Local<"i32"
   return e.let(i32.wrap(e.read(control)));
 }
 
+/** With a VEX prefix, of 128 and of 256 bits. @param text of a form, without what VEX.L is */
+export const ofBothLengths = (text: string): string[] => [`VEX.0 ${text}`, `VEX.1 ${text}`];
+
 /** A form whose destination is no vector: that of VEX has its operands, and VEX.L does not matter. */
 export const inGeneral = (encoding: Encoding, form: string): readonly string[] =>
   encoding.either(form, [`VEX ${form}`]);
+
+/** Forms on MMX registers, which only SSE has, and on vectors. @param opcode what follows 0F */
+export const onBoth = (
+  encoding: Encoding,
+  opcode: string,
+  operands: Partial<FormOperands> = {},
+): readonly string[] => [
+  ...encoding.either(`NP 0F ${opcode} Pq,Qq`, []),
+  ...encoding.forms(`66 0F ${opcode}`, { type: "x", ...operands }),
+];

@@ -1,24 +1,21 @@
 /** Integer arithmetic, logic and comparison of vectors (Intel SDM vol. 1 §9.4, §11.4.2, §12.6, §12.10). */
-import { type I64, i32, i64, select, type V128 } from "../wasm/expression.ts";
+import { type I32, type I64, i32, i64, select, type V128 } from "../wasm/expression.ts";
 import { i8x16, i16x8, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
+import {
+  type Combine,
+  type Controlled,
+  controlling,
+  type Encoding,
+  LEGACY,
+  mapping,
+  ofBothLengths,
+  onBoth,
+  pairwise,
+} from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { atBits, combining, lanes, mapping, onBoth, range, type Vector } from "./vector.ts";
-
-type Combine = (a: Vector, b: Vector, bits: number, e: Emitter) => V128;
-
-const both = (name: string, opcode: string, combine: Combine): Instruction => ({
-  name,
-  forms: onBoth(opcode),
-  meaning: combining(combine),
-});
-
-const xmmOnly = (name: string, opcode: string, combine: Combine): Instruction => ({
-  name,
-  forms: [`66 0F ${opcode} Vx,Wx`],
-  meaning: combining(combine),
-});
+import { atBits, lanes, type Meaning, range, type Vector } from "./vector.ts";
 
 const hot = (instruction: Instruction): Instruction => ({ ...instruction, hot: true });
 
@@ -30,7 +27,7 @@ const highWords = (low: V128, high: V128): V128 => lanes(low, high, 2, range(1, 
 /** Adds or subtracts neighbours: those of the destination, then those of the source. */
 const horizontal =
   (bytes: number, operation: (a: V128, b: V128) => V128): Combine =>
-  (a, b, bits) => {
+  (a, b, _e, bits) => {
     const half = bits / 8 / bytes / 2;
     const numbers = (odd: number) => [...range(odd, half, 2), ...range(16 / bytes + odd, half, 2)];
     return operation(lanes(a, b, bytes, numbers(0)), lanes(a, b, bytes, numbers(1)));
@@ -41,7 +38,7 @@ type Lanes = typeof i8x16 | typeof i16x8 | typeof i32x4;
 /** Negated where the source is negative, zero where it is zero. */
 const withSign =
   ({ gtS, sub, eq }: Lanes): Combine =>
-  (a, b, _bits, e) => {
+  (a, b, e) => {
     const negative = e.let(gtS(zero(), b));
     return v128.andnot(sub(v128.xor(a, negative), negative), eq(b, zero()));
   };
@@ -63,7 +60,7 @@ const multiplyRounding: Combine = (a, b) => {
   return v128.xor(i16x8.q15mulrSatS(a, b), overflow);
 };
 
-const sumOfDifferences: Combine = (a, b, _bits, e) => {
+const sumOfDifferences: Combine = (a, b, e) => {
   const difference = v128.or(i8x16.subSatU(a, b), i8x16.subSatU(b, a));
   const sums = e.let(i32x4.extaddPairwiseU(i16x8.extaddPairwiseU(difference)));
   return i64x2.add(v128.and(sums, i64x2.const(0xffff)), i64x2.shrU(sums, i32.const(32)));
@@ -94,11 +91,10 @@ function leastWord(source: Vector, e: Emitter): V128 {
   return i32x4.replaceLane(zero(), 0, result);
 }
 
-/** Eight sums of four absolute differences: one block of the source, eight of the destination. */
-function sumsOfDifferences(e: Emitter, destination: Operand, source: Operand, control: Operand) {
-  const b = e.readVector(source);
-  const a = e.readVector(destination);
-  const which = e.let(i32.wrap(e.read(control)));
+/** Eight sums of four absolute differences: one block of the second source, eight of the first. */
+const sumsOfDifferences: Controlled = (e, a, b, control, half) => {
+  const controls = i32.wrap(e.read(control));
+  const which = e.let(half === 0 ? controls : i32.shrU(controls, i32.const(3)));
   const from = e.let(i32.and(which, i32.const(4)));
   const block = e.let(i32.shl(i32.and(which, i32.const(3)), i32.const(2)));
   const sum = e.local("v128");
@@ -110,194 +106,289 @@ function sumsOfDifferences(e: Emitter, destination: Operand, source: Operand, co
     const y = e.let(i16x8.extendLowU(i8x16.swizzle(b, fixed)));
     e.set(sum, i16x8.add(sum, i16x8.abs(i16x8.sub(x, y))));
   }
-  e.writeVector(destination, sum);
-}
+  return sum;
+};
 
 /** All lanes by one count: the low 64 bits of a vector, or an immediate. */
 const shifting =
-  (width: number, shifted: (e: Emitter, value: Vector, count: I64, tooFar: I64) => V128) =>
-  (e: Emitter, destination: Operand, source: Operand): void => {
+  (
+    encoding: Encoding,
+    width: number,
+    shifted: (value: Vector, count: I64, tooFar: I64) => V128,
+  ): Meaning =>
+  (e, ...operands: Operand[]) => {
+    const [destination, first, source] = encoding.roles(operands);
     const count = e.local("i64");
     if (source.kind === "immediate") e.set(count, e.read(source));
-    else e.set(count, i64x2.extractLane(e.readVector(source), 0));
-    const value = e.readVector(destination);
+    else e.set(count, i64x2.extractLane(encoding.read(e, source)[0] as Vector, 0));
+    const values = encoding.read(e, first);
     const tooFar = i64.extendU(i64.geU(count, i64.const(width)));
-    e.writeVector(destination, shifted(e, value, count, tooFar));
+    const results = values.map((value) => shifted(value, count, tooFar));
+    encoding.write(e, destination, first, results);
   };
 
-type Shift = (value: V128, count: ReturnType<typeof i32.const>) => V128;
+type Shift = (value: V128, count: I32) => V128;
 
-const logical = (width: number, shift: Shift) =>
-  shifting(width, (_e, value, count, tooFar) =>
+const logical = (encoding: Encoding, width: number, shift: Shift) =>
+  shifting(encoding, width, (value, count, tooFar) =>
     select(i32.wrap(tooFar), zero(), shift(value, i32.wrap(count))),
   );
 
 /** Farther than the width, the sign fills everything. */
-const arithmetic = (width: number, shift: Shift) =>
-  shifting(width, (_e, value, count, tooFar) =>
+const arithmetic = (encoding: Encoding, width: number, shift: Shift) =>
+  shifting(encoding, width, (value, count, tooFar) =>
     shift(value, select(i32.wrap(tooFar), i32.const(width - 1), i32.wrap(count))),
   );
 
-const shiftForms = (opcode: string, immediate: string): string[] => [
-  ...onBoth(opcode),
-  `NP 0F ${immediate} Nq,Ib`,
-  `66 0F ${immediate} Ux,Ib`,
-];
-
 /** The whole register, by bytes. @param direction of the indices */
 const byteShift =
-  (direction: 1 | -1) =>
-  (e: Emitter, destination: Operand, source: Operand): void => {
+  (encoding: Encoding, direction: 1 | -1): Meaning =>
+  (e, ...operands: Operand[]) => {
+    const [destination, first, source] = encoding.roles(operands);
     const count = i8x16.splat(i32.wrap(e.read(source)));
     const own = i8x16.const(...range(0, 16));
     // Indices that are out of range give zero: more than 15, and less than 0.
     const from = direction > 0 ? i8x16.addSatU(own, count) : i8x16.sub(own, saturated(count));
-    e.writeVector(destination, i8x16.swizzle(e.readVector(destination), from));
+    const results = encoding.read(e, first).map((value) => i8x16.swizzle(value, from));
+    encoding.write(e, destination, first, results);
   };
 
 const saturated = (count: V128): V128 => i8x16.minU(count, i8x16.const(16));
 
-/** ZF: no common bits; CF: no bits of the source outside the destination. */
-function test(e: Emitter, first: Operand, second: Operand): void {
-  const b = e.readVector(second);
-  const a = e.readVector(first);
-  const common = v128.anyTrue(v128.and(a, b));
-  const outside = v128.anyTrue(v128.andnot(b, a));
-  e.flags.zeroAndCarry(i32.eqz(common), i32.eqz(outside));
-}
+const byImmediate = (encoding: Encoding, opcode: string): readonly string[] =>
+  encoding.either(`66 0F ${opcode} Ux,Ib`, ofBothLengths(`66 0F ${opcode} Hx,Ux,Ib`));
 
-const PSHIFTS: readonly Instruction[] = [
-  { name: "PSLLW", forms: shiftForms("F1", "71/6"), meaning: logical(16, i16x8.shl) },
-  { name: "PSLLD", forms: shiftForms("F2", "72/6"), meaning: logical(32, i32x4.shl) },
-  { name: "PSLLQ", forms: shiftForms("F3", "73/6"), meaning: logical(64, i64x2.shl) },
-  { name: "PSRLW", forms: shiftForms("D1", "71/2"), meaning: logical(16, i16x8.shrU) },
-  { name: "PSRLD", forms: shiftForms("D2", "72/2"), meaning: logical(32, i32x4.shrU) },
-  { name: "PSRLQ", forms: shiftForms("D3", "73/2"), meaning: logical(64, i64x2.shrU) },
-  { name: "PSRAW", forms: shiftForms("E1", "71/4"), meaning: arithmetic(16, i16x8.shrS) },
-  { name: "PSRAD", forms: shiftForms("E2", "72/4"), meaning: arithmetic(32, i32x4.shrS) },
-  { name: "PSLLDQ", forms: ["66 0F 73/7 Ux,Ib"], meaning: byteShift(-1) },
-  { name: "PSRLDQ", forms: ["66 0F 73/3 Ux,Ib"], meaning: byteShift(1) },
+const shiftForms = (encoding: Encoding, opcode: string, immediate: string): string[] => [
+  ...onBoth(encoding, opcode, { source: encoding.either("Wx", ["Wdq"])[0] as string }),
+  ...encoding.either(`NP 0F ${immediate} Nq,Ib`, []),
+  ...byImmediate(encoding, immediate),
 ];
+
+const shifts = (encoding: Encoding): Instruction[] => {
+  const by = (name: string, opcode: string, immediate: string, meaning: Meaning) => ({
+    name,
+    forms: shiftForms(encoding, opcode, immediate),
+    meaning,
+  });
+  return [
+    by("PSLLW", "F1", "71/6", logical(encoding, 16, i16x8.shl)),
+    by("PSLLD", "F2", "72/6", logical(encoding, 32, i32x4.shl)),
+    by("PSLLQ", "F3", "73/6", logical(encoding, 64, i64x2.shl)),
+    by("PSRLW", "D1", "71/2", logical(encoding, 16, i16x8.shrU)),
+    by("PSRLD", "D2", "72/2", logical(encoding, 32, i32x4.shrU)),
+    by("PSRLQ", "D3", "73/2", logical(encoding, 64, i64x2.shrU)),
+    by("PSRAW", "E1", "71/4", arithmetic(encoding, 16, i16x8.shrS)),
+    by("PSRAD", "E2", "72/4", arithmetic(encoding, 32, i32x4.shrS)),
+    {
+      name: "PSLLDQ",
+      forms: byImmediate(encoding, "73/7"),
+      meaning: byteShift(encoding, -1),
+    },
+    {
+      name: "PSRLDQ",
+      forms: byImmediate(encoding, "73/3"),
+      meaning: byteShift(encoding, 1),
+    },
+  ];
+};
+
+/** ZF: no common bits; CF: no bits of the second outside the first. */
+const test =
+  (encoding: Encoding): Meaning =>
+  (e, first: Operand, second: Operand) => {
+    const b = encoding.read(e, second);
+    const a = encoding.read(e, first);
+    const anywhere = (bits: (a: Vector, b: Vector) => V128): I32 =>
+      b.map((y, n) => v128.anyTrue(bits(a[n] as Vector, y))).reduce((x, y) => i32.or(x, y));
+    const common = anywhere(v128.and);
+    const outside = anywhere((x, y) => v128.andnot(y, x));
+    e.flags.zeroAndCarry(i32.eqz(common), i32.eqz(outside));
+  };
+
+/** By types of memory operands: one of twice as many elements. */
+const TWICE: Readonly<Record<string, string>> = { w: "d", d: "q", q: "dq" };
 
 /** Of different width: the source's low lanes, extended. */
-const extending = (name: string, opcode: string, type: string, extend: (a: V128) => V128) => ({
-  name,
-  forms: [`66 0F 38 ${opcode} Vx,W${type}`],
-  meaning: mapping(extend),
-});
+const extending = (
+  encoding: Encoding,
+  name: string,
+  opcode: string,
+  type: string,
+  extend: (a: V128) => V128,
+): Instruction => {
+  const head = `66 0F 38 ${opcode}`;
+  return {
+    name,
+    forms: encoding.either(`${head} Vx,W${type}`, [
+      `VEX.0 ${head} Vx,W${type}`,
+      `VEX.1 ${head} Vx,W${TWICE[type]}`,
+    ]),
+    meaning(e, destination: Operand, source: Operand) {
+      // Two bytes: an integer of 16 bits.
+      const value =
+        source.bits === 16 ? i64x2.splat(e.read(atBits(source, 16))) : e.readVector(source);
+      if (destination.bits === 128) {
+        encoding.write(e, destination, destination, [extend(value)]);
+        return;
+      }
+      const whole = e.let(value);
+      const upper = i8x16.shuffle(
+        whole,
+        whole,
+        range(source.bits / 16, 16).map((at) => at % 16),
+      );
+      encoding.write(e, destination, destination, [extend(whole), extend(upper)]);
+    },
+  };
+};
 
-const EXTENSIONS: readonly Instruction[] = [
-  extending("PMOVSXBW", "20", "q", i16x8.extendLowS),
-  extending("PMOVSXBD", "21", "d", (a) => i32x4.extendLowS(i16x8.extendLowS(a))),
-  extending("PMOVSXWD", "23", "q", i32x4.extendLowS),
-  extending("PMOVSXWQ", "24", "d", (a) => i64x2.extendLowS(i32x4.extendLowS(a))),
-  extending("PMOVSXDQ", "25", "q", i64x2.extendLowS),
-  extending("PMOVZXBW", "30", "q", i16x8.extendLowU),
-  extending("PMOVZXBD", "31", "d", (a) => i32x4.extendLowU(i16x8.extendLowU(a))),
-  extending("PMOVZXWD", "33", "q", i32x4.extendLowU),
-  extending("PMOVZXWQ", "34", "d", (a) => i64x2.extendLowU(i32x4.extendLowU(a))),
-  extending("PMOVZXDQ", "35", "q", i64x2.extendLowU),
-  ...(["S", "U"] as const).map((sign): Instruction => {
-    const wide = (a: V128): V128 => {
-      const words = i16x8[`extendLow${sign}`](a);
-      return i64x2[`extendLow${sign}`](i32x4[`extendLow${sign}`](words));
-    };
-    // Two bytes: an integer of 16 bits.
-    const meaning = (e: Emitter, destination: Operand, source: Operand): void => {
-      const bytes = e.read(atBits(source, 16));
-      e.writeVector(destination, wide(i64x2.splat(bytes)));
-    };
-    const name = sign === "S" ? "PMOVSXBQ" : "PMOVZXBQ";
-    return { name, forms: [`66 0F 38 ${sign === "S" ? "22" : "32"} Vx,Ww`], meaning };
-  }),
-];
+const extensions = (encoding: Encoding): Instruction[] =>
+  (["S", "U"] as const).flatMap((sign, upper) => {
+    const [fromBytes, fromWords, fromDoublewords] = [
+      i16x8[`extendLow${sign}`],
+      i32x4[`extendLow${sign}`],
+      i64x2[`extendLow${sign}`],
+    ];
+    const name = sign === "S" ? "PMOVSX" : "PMOVZX";
+    return [
+      extending(encoding, `${name}BW`, `${2 + upper}0`, "q", fromBytes),
+      extending(encoding, `${name}BD`, `${2 + upper}1`, "d", (a) => fromWords(fromBytes(a))),
+      extending(encoding, `${name}BQ`, `${2 + upper}2`, "w", (a) =>
+        fromDoublewords(fromWords(fromBytes(a))),
+      ),
+      extending(encoding, `${name}WD`, `${2 + upper}3`, "q", fromWords),
+      extending(encoding, `${name}WQ`, `${2 + upper}4`, "d", (a) => fromDoublewords(fromWords(a))),
+      extending(encoding, `${name}DQ`, `${2 + upper}5`, "q", fromDoublewords),
+    ];
+  });
 
-export const sseInteger: Family = [
-  both("PADDB", "FC", i8x16.add),
-  both("PADDW", "FD", i16x8.add),
-  hot(both("PADDD", "FE", i32x4.add)),
-  hot(both("PADDQ", "D4", i64x2.add)),
-  both("PADDSB", "EC", i8x16.addSatS),
-  both("PADDSW", "ED", i16x8.addSatS),
-  both("PADDUSB", "DC", i8x16.addSatU),
-  both("PADDUSW", "DD", i16x8.addSatU),
-  both("PSUBB", "F8", i8x16.sub),
-  both("PSUBW", "F9", i16x8.sub),
-  both("PSUBD", "FA", i32x4.sub),
-  both("PSUBQ", "FB", i64x2.sub),
-  both("PSUBSB", "E8", i8x16.subSatS),
-  both("PSUBSW", "E9", i16x8.subSatS),
-  both("PSUBUSB", "D8", i8x16.subSatU),
-  both("PSUBUSW", "D9", i16x8.subSatU),
-  both("PMULLW", "D5", i16x8.mul),
-  both("PMULHW", "E5", (a, b) => highWords(i32x4.extmulLowS(a, b), i32x4.extmulHighS(a, b))),
-  both("PMULHUW", "E4", (a, b) => highWords(i32x4.extmulLowU(a, b), i32x4.extmulHighU(a, b))),
-  both("PMADDWD", "F5", i32x4.dotS),
-  both("PMULUDQ", "F4", multiplyEven(i64x2.extmulLowU)),
-  both("PAVGB", "E0", i8x16.avgrU),
-  both("PAVGW", "E3", i16x8.avgrU),
-  both("PMINUB", "DA", i8x16.minU),
-  both("PMAXUB", "DE", i8x16.maxU),
-  both("PMINSW", "EA", i16x8.minS),
-  both("PMAXSW", "EE", i16x8.maxS),
-  both("PSADBW", "F6", sumOfDifferences),
-  hot(both("PCMPEQB", "74", i8x16.eq)),
-  both("PCMPEQW", "75", i16x8.eq),
-  both("PCMPEQD", "76", i32x4.eq),
-  both("PCMPGTB", "64", i8x16.gtS),
-  both("PCMPGTW", "65", i16x8.gtS),
-  both("PCMPGTD", "66", i32x4.gtS),
-  both("PAND", "DB", v128.and),
-  both("PANDN", "DF", (a, b) => v128.andnot(b, a)),
-  both("POR", "EB", v128.or),
-  hot(both("PXOR", "EF", v128.xor)),
-  { name: "ANDPS", forms: ["NP 0F 54 Vx,Wx", "66 0F 54 Vx,Wx"], meaning: combining(v128.and) },
-  {
-    name: "ANDNPS",
-    forms: ["NP 0F 55 Vx,Wx", "66 0F 55 Vx,Wx"],
-    meaning: combining((a, b) => v128.andnot(b, a)),
-  },
-  { name: "ORPS", forms: ["NP 0F 56 Vx,Wx", "66 0F 56 Vx,Wx"], meaning: combining(v128.or) },
-  {
-    name: "XORPS",
-    forms: ["NP 0F 57 Vx,Wx", "66 0F 57 Vx,Wx"],
-    hot: true,
-    meaning: combining(v128.xor),
-  },
-  both("PHADDW", "38 01", horizontal(2, i16x8.add)),
-  both("PHADDD", "38 02", horizontal(4, i32x4.add)),
-  both("PHADDSW", "38 03", horizontal(2, i16x8.addSatS)),
-  both("PHSUBW", "38 05", horizontal(2, i16x8.sub)),
-  both("PHSUBD", "38 06", horizontal(4, i32x4.sub)),
-  both("PHSUBSW", "38 07", horizontal(2, i16x8.subSatS)),
-  both("PMADDUBSW", "38 04", multiplyBytes),
-  both("PMULHRSW", "38 0B", multiplyRounding),
-  both("PSIGNB", "38 08", withSign(i8x16)),
-  both("PSIGNW", "38 09", withSign(i16x8)),
-  both("PSIGND", "38 0A", withSign(i32x4)),
-  { name: "PABSB", forms: onBoth("38 1C"), meaning: mapping(i8x16.abs) },
-  { name: "PABSW", forms: onBoth("38 1D"), meaning: mapping(i16x8.abs) },
-  { name: "PABSD", forms: onBoth("38 1E"), meaning: mapping(i32x4.abs) },
-  xmmOnly("PMINSB", "38 38", i8x16.minS),
-  xmmOnly("PMINSD", "38 39", i32x4.minS),
-  xmmOnly("PMINUW", "38 3A", i16x8.minU),
-  xmmOnly("PMINUD", "38 3B", i32x4.minU),
-  xmmOnly("PMAXSB", "38 3C", i8x16.maxS),
-  xmmOnly("PMAXSD", "38 3D", i32x4.maxS),
-  xmmOnly("PMAXUW", "38 3E", i16x8.maxU),
-  xmmOnly("PMAXUD", "38 3F", i32x4.maxU),
-  xmmOnly("PMULDQ", "38 28", multiplyEven(i64x2.extmulLowS)),
-  xmmOnly("PMULLD", "38 40", i32x4.mul),
-  xmmOnly("PCMPEQQ", "38 29", i64x2.eq),
-  xmmOnly("PCMPGTQ", "38 37", i64x2.gtS),
-  { name: "PHMINPOSUW", forms: ["66 0F 38 41 Vx,Wx"], meaning: mapping(leastWord) },
-  { name: "MPSADBW", forms: ["66 0F 3A 42 Vx,Wx,Ib"], meaning: sumsOfDifferences },
-  {
-    name: "PTEST",
-    forms: ["66 0F 38 17 Vx,Wx"],
-    flags: { written: "OSZAPC" },
-    meaning: test,
-  },
-  ...PSHIFTS,
-  ...EXTENSIONS,
-];
+/** Logic of floating point, which is that of bits. */
+export const floatLogic = (encoding: Encoding): Instruction[] =>
+  (
+    [
+      ["ANDPS", "54", v128.and],
+      ["ANDNPS", "55", (a, b) => v128.andnot(b, a)],
+      ["ORPS", "56", v128.or],
+      ["XORPS", "57", v128.xor],
+    ] satisfies [string, string, Combine][]
+  ).map(([name, opcode, combine]) => ({
+    name,
+    forms: ["NP", "66"].flatMap((prefix) =>
+      encoding.forms(`${prefix} 0F ${opcode}`, { type: "x" }),
+    ),
+    ...(name === "XORPS" ? { hot: true } : {}),
+    meaning: pairwise(encoding, combine),
+  }));
+
+export const integerArithmetic = (encoding: Encoding): Family => {
+  const both = (name: string, opcode: string, combine: Combine): Instruction => ({
+    name,
+    forms: onBoth(encoding, opcode),
+    meaning: pairwise(encoding, combine),
+  });
+  const xmmOnly = (name: string, opcode: string, combine: Combine): Instruction => ({
+    name,
+    forms: encoding.forms(`66 0F ${opcode}`, { type: "x" }),
+    meaning: pairwise(encoding, combine),
+  });
+  const instructions: readonly Instruction[] = [
+    both("PADDB", "FC", i8x16.add),
+    both("PADDW", "FD", i16x8.add),
+    hot(both("PADDD", "FE", i32x4.add)),
+    hot(both("PADDQ", "D4", i64x2.add)),
+    both("PADDSB", "EC", i8x16.addSatS),
+    both("PADDSW", "ED", i16x8.addSatS),
+    both("PADDUSB", "DC", i8x16.addSatU),
+    both("PADDUSW", "DD", i16x8.addSatU),
+    both("PSUBB", "F8", i8x16.sub),
+    both("PSUBW", "F9", i16x8.sub),
+    both("PSUBD", "FA", i32x4.sub),
+    both("PSUBQ", "FB", i64x2.sub),
+    both("PSUBSB", "E8", i8x16.subSatS),
+    both("PSUBSW", "E9", i16x8.subSatS),
+    both("PSUBUSB", "D8", i8x16.subSatU),
+    both("PSUBUSW", "D9", i16x8.subSatU),
+    both("PMULLW", "D5", i16x8.mul),
+    both("PMULHW", "E5", (a, b) => highWords(i32x4.extmulLowS(a, b), i32x4.extmulHighS(a, b))),
+    both("PMULHUW", "E4", (a, b) => highWords(i32x4.extmulLowU(a, b), i32x4.extmulHighU(a, b))),
+    both("PMADDWD", "F5", i32x4.dotS),
+    both("PMULUDQ", "F4", multiplyEven(i64x2.extmulLowU)),
+    both("PAVGB", "E0", i8x16.avgrU),
+    both("PAVGW", "E3", i16x8.avgrU),
+    both("PMINUB", "DA", i8x16.minU),
+    both("PMAXUB", "DE", i8x16.maxU),
+    both("PMINSW", "EA", i16x8.minS),
+    both("PMAXSW", "EE", i16x8.maxS),
+    both("PSADBW", "F6", sumOfDifferences),
+    hot(both("PCMPEQB", "74", i8x16.eq)),
+    both("PCMPEQW", "75", i16x8.eq),
+    both("PCMPEQD", "76", i32x4.eq),
+    both("PCMPGTB", "64", i8x16.gtS),
+    both("PCMPGTW", "65", i16x8.gtS),
+    both("PCMPGTD", "66", i32x4.gtS),
+    both("PAND", "DB", v128.and),
+    both("PANDN", "DF", (a, b) => v128.andnot(b, a)),
+    both("POR", "EB", v128.or),
+    hot(both("PXOR", "EF", v128.xor)),
+    ...floatLogic(encoding),
+    both("PHADDW", "38 01", horizontal(2, i16x8.add)),
+    both("PHADDD", "38 02", horizontal(4, i32x4.add)),
+    both("PHADDSW", "38 03", horizontal(2, i16x8.addSatS)),
+    both("PHSUBW", "38 05", horizontal(2, i16x8.sub)),
+    both("PHSUBD", "38 06", horizontal(4, i32x4.sub)),
+    both("PHSUBSW", "38 07", horizontal(2, i16x8.subSatS)),
+    both("PMADDUBSW", "38 04", multiplyBytes),
+    both("PMULHRSW", "38 0B", multiplyRounding),
+    both("PSIGNB", "38 08", withSign(i8x16)),
+    both("PSIGNW", "38 09", withSign(i16x8)),
+    both("PSIGND", "38 0A", withSign(i32x4)),
+    {
+      name: "PABSB",
+      forms: onBoth(encoding, "38 1C", { unary: true }),
+      meaning: mapping(encoding, i8x16.abs),
+    },
+    {
+      name: "PABSW",
+      forms: onBoth(encoding, "38 1D", { unary: true }),
+      meaning: mapping(encoding, i16x8.abs),
+    },
+    {
+      name: "PABSD",
+      forms: onBoth(encoding, "38 1E", { unary: true }),
+      meaning: mapping(encoding, i32x4.abs),
+    },
+    xmmOnly("PMINSB", "38 38", i8x16.minS),
+    xmmOnly("PMINSD", "38 39", i32x4.minS),
+    xmmOnly("PMINUW", "38 3A", i16x8.minU),
+    xmmOnly("PMINUD", "38 3B", i32x4.minU),
+    xmmOnly("PMAXSB", "38 3C", i8x16.maxS),
+    xmmOnly("PMAXSD", "38 3D", i32x4.maxS),
+    xmmOnly("PMAXUW", "38 3E", i16x8.maxU),
+    xmmOnly("PMAXUD", "38 3F", i32x4.maxU),
+    xmmOnly("PMULDQ", "38 28", multiplyEven(i64x2.extmulLowS)),
+    xmmOnly("PMULLD", "38 40", i32x4.mul),
+    xmmOnly("PCMPEQQ", "38 29", i64x2.eq),
+    xmmOnly("PCMPGTQ", "38 37", i64x2.gtS),
+    {
+      name: "PHMINPOSUW",
+      forms: encoding.either("66 0F 38 41 Vx,Wx", ["VEX.0 66 0F 38 41 Vx,Wx"]),
+      meaning: mapping(encoding, leastWord),
+    },
+    {
+      name: "MPSADBW",
+      forms: encoding.forms("66 0F 3A 42", { type: "x", more: ",Ib" }),
+      meaning: controlling(encoding, sumsOfDifferences),
+    },
+    {
+      name: "PTEST",
+      forms: encoding.forms("66 0F 38 17", { type: "x", unary: true }),
+      flags: { written: "OSZAPC" },
+      meaning: test(encoding),
+    },
+    ...shifts(encoding),
+    ...extensions(encoding),
+  ];
+  return instructions.map(encoding.instruction);
+};
+
+export const sseInteger = integerArithmetic(LEGACY);

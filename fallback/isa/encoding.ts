@@ -183,14 +183,21 @@ export const pairwise =
 
 /** A destination vector of one source vector each. */
 export const mapping =
-  (encoding: Encoding, map: (source: Vector, e: Emitter, control?: Operand) => V128): Meaning =>
-  (e, destination: Operand, source: Operand, control?: Operand) => {
+  (encoding: Encoding, map: (source: Vector, e: Emitter, control: Operand) => V128): Meaning =>
+  (e, destination: Operand, source: Operand, control: Operand) => {
     const values = encoding.read(e, source).map((value) => map(value, e, control));
     encoding.write(e, destination, destination, values);
   };
 
-/** As {@link pairwise}, by an immediate. @param half 1: for the upper half of 256 bits */
-export type Controlled = (e: Emitter, a: Vector, b: Vector, control: Operand, half: number) => V128;
+/** As {@link Combine}, by an immediate. @param half 1: for the upper half of 256 bits */
+export type Controlled = (
+  e: Emitter,
+  a: Vector,
+  b: Vector,
+  control: Operand,
+  half: number,
+  bits: number,
+) => V128;
 
 export const controlling =
   (encoding: Encoding, combine: Controlled): Meaning =>
@@ -198,9 +205,10 @@ export const controlling =
     const { roles, pairs } = readPairs(encoding, e, operands);
     const [destination, first, , control] = roles;
     if (control === undefined) throw new Error("no immediate");
+    const bits = Math.min(destination.bits, 128);
     encoding.write(
       ...([e, destination, first] as const),
-      pairs.map(([a, b], half) => combine(e, a, b, control, half)),
+      pairs.map(([a, b], half) => combine(e, a, b, control, half, bits)),
     );
   };
 

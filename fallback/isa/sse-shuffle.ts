@@ -3,17 +3,21 @@ import { type I32, i32, i64, select, type V128 } from "../wasm/expression.ts";
 import { i8x16, i16x8, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import {
+  type Combine,
   type Controlled,
   controlling,
   type Encoding,
   immediate,
   LEGACY,
+  mapping,
+  ofBothLengths,
+  onBoth,
   pairwise,
   readPairs,
 } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { atBits, combining, lanes, type Meaning, onBoth, range, type Vector } from "./vector.ts";
+import { atBits, lanes, type Meaning, range, type Vector } from "./vector.ts";
 
 const BYTES = range(0, 16);
 const zero = (): V128 => i64x2.const(0);
@@ -32,28 +36,20 @@ const doublewordIndices = (e: Emitter, control: Operand): V128 =>
     i32x4.const(0x0302_0100),
   );
 
-const shuffleDoublewords: Meaning = (
-  e,
-  destination: Operand,
-  source: Operand,
-  control: Operand,
-) => {
-  const value = e.readVector(source);
-  e.writeVector(destination, i8x16.swizzle(value, doublewordIndices(e, control)));
-};
+const shuffleDoublewords = (value: Vector, e: Emitter, control: Operand): V128 =>
+  i8x16.swizzle(value, doublewordIndices(e, control));
 
 /** Four words of one half, the others as they are. */
 const shuffleWords =
-  (high: boolean): Meaning =>
-  (e, destination: Operand, source: Operand, control: Operand) => {
-    const value = e.readVector(source);
+  (high: boolean) =>
+  (value: Vector, e: Emitter, control: Operand): V128 => {
     const each = high
       ? [0, 0, 0, 0, 0x0202, 0x0202, 0x0202, 0x0202]
       : [0x0202, 0x0202, 0x0202, 0x0202, 0, 0, 0, 0];
     const own = [0x0100, 0x0302, 0x0504, 0x0706, 0x0908, 0x0b0a, 0x0d0c, 0x0f0e];
     const base = own.map((index, lane) => (each[lane] === 0 ? index : high ? 0x0908 : 0x0100));
     const chosen = i16x8.mul(selectors(e, control, 16), i16x8.const(...each));
-    e.writeVector(destination, i8x16.swizzle(value, i16x8.add(chosen, i16x8.const(...base))));
+    return i8x16.swizzle(value, i16x8.add(chosen, i16x8.const(...base)));
   };
 
 /** Two lanes of the first source, then two of the second. */
@@ -86,28 +82,22 @@ export const floatShuffles = (encoding: Encoding): Instruction[] => [
 ];
 
 /** By index, or zero where the index's bit 7 is set. */
-const shuffleBytes = combining((a, indices, bits) =>
-  i8x16.swizzle(a, v128.and(indices, i8x16.const(bits === 64 ? 0x87 : 0x8f))),
-);
+const shuffleBytes: Combine = (a, indices, _e, bits) =>
+  i8x16.swizzle(a, v128.and(indices, i8x16.const(bits === 64 ? 0x87 : 0x8f)));
 
-/** Bytes of destination (high) and source (low) together, from an offset on. */
-const align: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
-  const b = e.readVector(source);
-  const a = e.readVector(destination);
+/** Bytes of the first source (high) and the second (low) together, from an offset on. */
+const align: Controlled = (e, a, b, control, _half, bits) => {
   // Indices over 15 give zero.
   const indices = e.let(i8x16.addSatU(i8x16.const(...BYTES), i8x16.splat(immediate(e, control))));
-  if (destination.bits === 64) {
-    e.writeVector(destination, i8x16.swizzle(lanes(b, a, 8, [0, 2]), indices));
-    return;
-  }
+  if (bits === 64) return i8x16.swizzle(lanes(b, a, 8, [0, 2]), indices);
   const high = i8x16.swizzle(a, i8x16.sub(indices, i8x16.const(16)));
-  e.writeVector(destination, v128.or(i8x16.swizzle(b, indices), high));
+  return v128.or(i8x16.swizzle(b, indices), high);
 };
 
 /** Lanes of both in turn. */
 const interleave =
-  (bytes: number, high: boolean) =>
-  (a: V128, b: V128, bits: number): V128 => {
+  (bytes: number, high: boolean): Combine =>
+  (a, b, _e, bits) => {
     const count = bits / 8 / bytes;
     const first = high ? count / 2 : 0;
     return lanes(
@@ -120,29 +110,27 @@ const interleave =
 
 const LETTERS = ["BW", "WD", "DQ"] as const;
 
-const unpacking: readonly Instruction[] = LETTERS.flatMap((letters, index) => {
-  const bytes = 1 << index;
-  const low = (0x60 + index).toString(16);
-  return [
-    {
-      name: `PUNPCKL${letters}`,
-      // Of memory MMX reads 32 bits only.
-      forms: [`NP 0F ${low} Pq,Qd`, `66 0F ${low} Vx,Wx`],
-      meaning: combining(interleave(bytes, false)),
-    },
-    {
-      name: `PUNPCKH${letters}`,
-      forms: onBoth((0x68 + index).toString(16).toUpperCase()),
-      meaning: combining(interleave(bytes, true)),
-    },
-  ];
-});
-
-const xmm = (name: string, forms: readonly string[], combine: Parameters<typeof combining>[0]) => ({
-  name,
-  forms,
-  meaning: combining(combine),
-});
+const unpacking = (encoding: Encoding): Instruction[] =>
+  LETTERS.flatMap((letters, index) => {
+    const bytes = 1 << index;
+    const low = (0x60 + index).toString(16);
+    return [
+      {
+        name: `PUNPCKL${letters}`,
+        // Of memory MMX reads 32 bits only.
+        forms: [
+          ...encoding.either(`NP 0F ${low} Pq,Qd`, []),
+          ...encoding.forms(`66 0F ${low}`, { type: "x" }),
+        ],
+        meaning: pairwise(encoding, interleave(bytes, false)),
+      },
+      {
+        name: `PUNPCKH${letters}`,
+        forms: onBoth(encoding, (0x68 + index).toString(16).toUpperCase()),
+        meaning: pairwise(encoding, interleave(bytes, true)),
+      },
+    ];
+  });
 
 export const floatUnpacking = (encoding: Encoding): Instruction[] =>
   (
@@ -155,16 +143,17 @@ export const floatUnpacking = (encoding: Encoding): Instruction[] =>
   ).map(([name, head, combine]) => ({
     name,
     forms: encoding.forms(head, { type: "x" }),
-    meaning: pairwise(encoding, (a, b) => combine(a, b, 128)),
+    meaning: pairwise(encoding, combine),
   }));
 
 /** Narrows lanes of the destination, then of the source. */
-const packing = (narrow: (a: V128, b: V128) => V128) =>
-  combining((a, b, bits, e) => {
+const packing =
+  (narrow: (a: V128, b: V128) => V128): Combine =>
+  (a, b, e, bits) => {
     if (bits === 128) return narrow(a, b);
     const both = e.let(narrow(a, b));
     return lanes(both, both, 4, [0, 2]);
-  });
+  };
 
 /** All ones in the lanes whose bit is set in the immediate. */
 const chosenLanes = (which: I32, width: 16 | 32): V128 => {
@@ -246,14 +235,17 @@ const laneNumber = (e: Emitter, control: Operand, total: number, bits: number) =
   e.let(i64.and(e.read(control), i64.const(total / bits - 1)));
 
 const inserting =
-  (laneBits?: 8 | 16): Meaning =>
-  (e, destination: Operand, source: Operand, control: Operand) => {
+  (encoding: Encoding, laneBits?: 8 | 16): Meaning =>
+  (e, ...operands: Operand[]) => {
+    const [destination, first, source, control] = encoding.roles(operands);
+    if (control === undefined) throw new Error("no immediate");
     const bits = (laneBits ?? source.bits) as LaneBits;
     const value = e.read(source);
     const lane = laneNumber(e, control, destination.bits, bits);
     const mask = equalLanes[bits](LANE_NUMBERS[bits](), splatLane(lane, bits));
-    const before = e.readVector(destination);
-    e.writeVector(destination, v128.bitselect(splatLane(value, bits), before, mask));
+    const before = e.readVector(first);
+    const inserted = v128.bitselect(splatLane(value, bits), before, mask);
+    encoding.write(e, destination, first, [inserted]);
   };
 
 /** A lane's value, zero-extended. */
@@ -308,40 +300,115 @@ export const floatElements = (encoding: Encoding): Instruction[] => [
   },
 ];
 
+/** Of a register's elements: VEX.L has to be 0. @param first what VEX names besides */
+const elementForms = (encoding: Encoding, ...forms: readonly string[]): string[] =>
+  forms.flatMap((form) =>
+    encoding.either(form, [`VEX.0 ${form.replace(/ Vdq,(?=[RME])/, " Vdq,Hdq,")}`]),
+  );
+
+const integerElements = (encoding: Encoding): Instruction[] => [
+  {
+    name: "PINSRB",
+    forms: elementForms(encoding, "66 0F 3A 20 Vdq,Rd,Ib", "66 0F 3A 20 Vdq,Mb,Ib"),
+    meaning: inserting(encoding, 8),
+  },
+  {
+    name: "PINSRW",
+    forms: [
+      ...["NP 0F C4 Pq,Rd,Ib", "NP 0F C4 Pq,Mw,Ib"].flatMap((form) => encoding.either(form, [])),
+      ...elementForms(encoding, "66 0F C4 Vdq,Rd,Ib", "66 0F C4 Vdq,Mw,Ib"),
+    ],
+    meaning: inserting(encoding, 16),
+  },
+  {
+    name: "PINSRD",
+    forms: elementForms(encoding, "66 0F 3A 22 Vdq,Ey,Ib"),
+    meaning: inserting(encoding),
+  },
+  {
+    name: "PEXTRB",
+    forms: elementForms(encoding, "66 0F 3A 14 Rd,Vdq,Ib", "66 0F 3A 14 Mb,Vdq,Ib"),
+    meaning: extracting(8),
+  },
+  {
+    name: "PEXTRW",
+    forms: [
+      ...encoding.either("NP 0F C5 Gd,Nq,Ib", []),
+      ...elementForms(encoding, "66 0F C5 Gd,Udq,Ib"),
+      ...elementForms(encoding, "66 0F 3A 15 Rd,Vdq,Ib", "66 0F 3A 15 Mw,Vdq,Ib"),
+    ],
+    meaning: extracting(16),
+  },
+  {
+    name: "PEXTRD",
+    forms: elementForms(encoding, "66 0F 3A 16 Ey,Vdq,Ib"),
+    meaning: extracting(),
+  },
+];
+
+export const integerShuffles = (encoding: Encoding): Family => {
+  const vectors = (name: string, opcode: string, combine: Combine): Instruction => ({
+    name,
+    forms: encoding.forms(`66 0F ${opcode}`, { type: "x" }),
+    meaning: pairwise(encoding, combine),
+  });
+  const both = (name: string, opcode: string, combine: Combine): Instruction => ({
+    name,
+    forms: onBoth(encoding, opcode),
+    meaning: pairwise(encoding, combine),
+  });
+  const chosen = (name: string, prefix: string, map: typeof shuffleDoublewords): Instruction => ({
+    name,
+    forms: encoding.forms(`${prefix} 0F 70`, { type: "x", more: ",Ib", unary: true }),
+    meaning: mapping(encoding, map),
+  });
+  const instructions: readonly Instruction[] = [
+    chosen("PSHUFD", "66", shuffleDoublewords),
+    chosen("PSHUFLW", "F2", shuffleWords(false)),
+    chosen("PSHUFHW", "F3", shuffleWords(true)),
+    both("PSHUFB", "38 00", shuffleBytes),
+    {
+      name: "PALIGNR",
+      forms: [
+        ...encoding.either("NP 0F 3A 0F Pq,Qq,Ib", []),
+        ...encoding.forms("66 0F 3A 0F", { type: "x", more: ",Ib" }),
+      ],
+      meaning: controlling(encoding, align),
+    },
+    ...unpacking(encoding),
+    vectors("PUNPCKLQDQ", "6C", interleave(8, false)),
+    vectors("PUNPCKHQDQ", "6D", interleave(8, true)),
+    both("PACKSSWB", "63", packing(i8x16.narrowS)),
+    both("PACKUSWB", "67", packing(i8x16.narrowU)),
+    both("PACKSSDW", "6B", packing(i16x8.narrowS)),
+    vectors("PACKUSDW", "38 2B", packing(i16x8.narrowU)),
+    {
+      name: "PBLENDW",
+      forms: encoding.forms("66 0F 3A 0E", { type: "x", more: ",Ib" }),
+      meaning: controlling(
+        encoding,
+        blending((which) => chosenLanes(which, 16), 0),
+      ),
+    },
+    {
+      name: "PBLENDVB",
+      forms: encoding.either(
+        "66 0F 38 10 Vx,Wx,XMM0",
+        ofBothLengths("66 0F 3A 4C Vx,Hx,Wx,Lx noW"),
+      ),
+      meaning: blendingBySign(encoding, i8x16.gtS),
+    },
+    ...integerElements(encoding),
+  ];
+  return instructions.map(encoding.instruction);
+};
+
 export const sseShuffle: Family = [
-  { name: "PSHUFD", forms: ["66 0F 70 Vx,Wx,Ib"], meaning: shuffleDoublewords },
-  { name: "PSHUFLW", forms: ["F2 0F 70 Vx,Wx,Ib"], meaning: shuffleWords(false) },
-  { name: "PSHUFHW", forms: ["F3 0F 70 Vx,Wx,Ib"], meaning: shuffleWords(true) },
-  { name: "PSHUFW", forms: ["NP 0F 70 Pq,Qq,Ib"], meaning: shuffleWords(false) },
+  ...integerShuffles(LEGACY),
+  { name: "PSHUFW", forms: ["NP 0F 70 Pq,Qq,Ib"], meaning: mapping(LEGACY, shuffleWords(false)) },
   ...floatShuffles(LEGACY),
-  { name: "PSHUFB", forms: onBoth("38 00"), meaning: shuffleBytes },
-  {
-    name: "PALIGNR",
-    forms: ["NP 0F 3A 0F Pq,Qq,Ib", "66 0F 3A 0F Vx,Wx,Ib"],
-    meaning: align,
-  },
-  ...unpacking,
-  xmm("PUNPCKLQDQ", ["66 0F 6C Vx,Wx"], interleave(8, false)),
-  xmm("PUNPCKHQDQ", ["66 0F 6D Vx,Wx"], interleave(8, true)),
   ...floatUnpacking(LEGACY),
-  { name: "PACKSSWB", forms: onBoth("63"), meaning: packing(i8x16.narrowS) },
-  { name: "PACKUSWB", forms: onBoth("67"), meaning: packing(i8x16.narrowU) },
-  { name: "PACKSSDW", forms: onBoth("6B"), meaning: packing(i16x8.narrowS) },
-  { name: "PACKUSDW", forms: ["66 0F 38 2B Vx,Wx"], meaning: packing(i16x8.narrowU) },
-  {
-    name: "PBLENDW",
-    forms: ["66 0F 3A 0E Vx,Wx,Ib"],
-    meaning: controlling(
-      LEGACY,
-      blending((which) => chosenLanes(which, 16), 0),
-    ),
-  },
   ...floatBlends(LEGACY),
-  {
-    name: "PBLENDVB",
-    forms: ["66 0F 38 10 Vx,Wx,XMM0"],
-    meaning: blendingBySign(LEGACY, i8x16.gtS),
-  },
   {
     name: "BLENDVPS",
     forms: ["66 0F 38 14 Vx,Wx,XMM0"],
@@ -352,33 +419,5 @@ export const sseShuffle: Family = [
     forms: ["66 0F 38 15 Vx,Wx,XMM0"],
     meaning: blendingBySign(LEGACY, i64x2.gtS),
   },
-  {
-    name: "PINSRB",
-    forms: ["66 0F 3A 20 Vdq,Rd,Ib", "66 0F 3A 20 Vdq,Mb,Ib"],
-    meaning: inserting(8),
-  },
-  {
-    name: "PINSRW",
-    forms: [
-      ...["NP 0F C4 Pq,Rd,Ib", "NP 0F C4 Pq,Mw,Ib"],
-      ...["66 0F C4 Vdq,Rd,Ib", "66 0F C4 Vdq,Mw,Ib"],
-    ],
-    meaning: inserting(16),
-  },
-  { name: "PINSRD", forms: ["66 0F 3A 22 Vdq,Ey,Ib"], meaning: inserting() },
-  {
-    name: "PEXTRB",
-    forms: ["66 0F 3A 14 Rd,Vdq,Ib", "66 0F 3A 14 Mb,Vdq,Ib"],
-    meaning: extracting(8),
-  },
-  {
-    name: "PEXTRW",
-    forms: [
-      ...["NP 0F C5 Gd,Nq,Ib", "66 0F C5 Gd,Udq,Ib"],
-      ...["66 0F 3A 15 Rd,Vdq,Ib", "66 0F 3A 15 Mw,Vdq,Ib"],
-    ],
-    meaning: extracting(16),
-  },
-  { name: "PEXTRD", forms: ["66 0F 3A 16 Ey,Vdq,Ib"], meaning: extracting() },
   ...floatElements(LEGACY),
 ];

@@ -10,9 +10,20 @@ import {
   type Substitution,
 } from "./aes-tables.ts";
 import type { Emitter } from "./emitter.ts";
-import type { Family } from "./instruction.ts";
+import {
+  type Combine,
+  type Controlled,
+  controlling,
+  type Encoding,
+  immediate,
+  LEGACY,
+  mapping,
+  pairwise,
+  VEX,
+} from "./encoding.ts";
+import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { combining, type Meaning, mapping, range, type Vector } from "./vector.ts";
+import { range, type Vector } from "./vector.ts";
 
 const BYTES = range(0, 16);
 
@@ -72,32 +83,29 @@ function unmixColumns(e: Emitter, state: V128): V128 {
 
 const affine = (bytes: V128): V128 => v128.xor(bytes, i8x16.const(AFFINE_CONSTANT));
 
-/** A round: what a state and a key make. */
-type Round = (state: Vector, key: Vector, bits: number, e: Emitter) => V128;
-
 // Columns of equal bytes are mixed to themselves.
-const encrypt: Round = (state, key, _bits, e) => {
+const encrypt: Combine = (state, key, e) => {
   const bytes = substitute(e, shiftRows(state, 1), SUBSTITUTION);
   return v128.xor(affine(mixColumns(e, bytes)), key);
 };
 
-const encryptLast: Round = (state, key, _bits, e) =>
+const encryptLast: Combine = (state, key, e) =>
   v128.xor(affine(substitute(e, shiftRows(state, 1), SUBSTITUTION)), key);
 
-const decrypt: Round = (state, key, _bits, e) => {
+const decrypt: Combine = (state, key, e) => {
   const bytes = substitute(e, shiftRows(state, -1), INVERSE_SUBSTITUTION);
   return v128.xor(unmixColumns(e, bytes), key);
 };
 
-const decryptLast: Round = (state, key, _bits, e) =>
+const decryptLast: Combine = (state, key, e) =>
   v128.xor(substitute(e, shiftRows(state, -1), INVERSE_SUBSTITUTION), key);
 
 /** The second and fourth words substituted, each also rotated and with the round's constant. */
-const assistKeys: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
-  const bytes = e.let(affine(substitute(e, e.readVector(source), SUBSTITUTION)));
+const assistKeys = (source: Vector, e: Emitter, control: Operand): V128 => {
+  const bytes = e.let(affine(substitute(e, source, SUBSTITUTION)));
   const words = [4, 5, 6, 7, 5, 6, 7, 4, 12, 13, 14, 15, 13, 14, 15, 12];
   const constants = i64x2.splat(i64.shl(e.read(control), i64.const(32)));
-  e.writeVector(destination, v128.xor(i8x16.shuffle(bytes, bytes, words), constants));
+  return v128.xor(i8x16.shuffle(bytes, bytes, words), constants);
 };
 
 /** Every fourth bit of 32: a product of two such numbers has sums of at most eight bits. */
@@ -120,8 +128,8 @@ function multiply32(e: Emitter, a: I64, b: I64): I64 {
 }
 
 /** Halves of both that the immediate chooses, multiplied as polynomials (after Karatsuba). */
-export function multiplyPolynomials(e: Emitter, a: Vector, b: Vector, control: I64): V128 {
-  const which = e.let(i32.wrap(control));
+const multiply: Controlled = (e, a, b, control) => {
+  const which = immediate(e, control);
   const half = (of: Vector, bit: number): I64 => {
     const isHigh = i32.and(which, i32.const(bit));
     return select(isHigh, i64x2.extractLane(of, 1), i64x2.extractLane(of, 0));
@@ -135,33 +143,46 @@ export function multiplyPolynomials(e: Emitter, a: Vector, b: Vector, control: I
   const middle = e.let(i64.xor(i64.xor(sums, lows), highs));
   const lower = i64.xor(lows, i64.shl(middle, i64.const(32)));
   return i64x2.replaceLane(i64x2.splat(lower), 1, i64.xor(highs, high(middle)));
-}
-
-const multiply: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
-  const b = e.readVector(source);
-  const a = e.readVector(destination);
-  e.writeVector(destination, multiplyPolynomials(e, a, b, e.read(control)));
 };
 
-/** By the opcode in map 0F 38. */
-export const ROUNDS: readonly (readonly [name: string, opcode: string, round: Round])[] = [
-  ["AESENC", "DC", encrypt],
-  ["AESENCLAST", "DD", encryptLast],
-  ["AESDEC", "DE", decrypt],
-  ["AESDECLAST", "DF", decryptLast],
-];
+const inEncoding = (encoding: Encoding): Instruction[] => {
+  // Only of 128 bits.
+  const ofKeys = (head: string, more: string) =>
+    encoding.either(`66 0F ${head} Vx,Wx${more}`, [`VEX.0 66 0F ${head} Vx,Wx${more}`]);
+  return [
+    ...(
+      [
+        ["AESENC", "DC", encrypt],
+        ["AESENCLAST", "DD", encryptLast],
+        ["AESDEC", "DE", decrypt],
+        ["AESDECLAST", "DF", decryptLast],
+      ] satisfies [string, string, Combine][]
+    ).map(([name, opcode, round]) => ({
+      name,
+      forms: encoding.forms(`66 0F 38 ${opcode}`, { type: "x" }),
+      meaning: pairwise(encoding, round),
+    })),
+    {
+      name: "AESIMC",
+      forms: ofKeys("38 DB", ""),
+      meaning: mapping(encoding, (keys, e) => unmixColumns(e, keys)),
+    },
+    {
+      name: "AESKEYGENASSIST",
+      forms: ofKeys("3A DF", ",Ib"),
+      meaning: mapping(encoding, assistKeys),
+    },
+    {
+      name: "PCLMULQDQ",
+      forms: encoding.forms("66 0F 3A 44", { type: "x", more: ",Ib" }),
+      meaning: controlling(encoding, multiply),
+    },
+  ];
+};
 
-export const aes: Family = [
-  ...ROUNDS.map(([name, opcode, round]) => ({
-    name,
-    forms: [`66 0F 38 ${opcode} Vx,Wx`],
-    meaning: combining(round),
+export const aes: Family = [LEGACY, VEX].flatMap((encoding) =>
+  inEncoding(encoding).map((instruction) => ({
+    ...encoding.instruction(instruction),
+    late: true,
   })),
-  {
-    name: "AESIMC",
-    forms: ["66 0F 38 DB Vx,Wx"],
-    meaning: mapping((keys, e) => unmixColumns(e, keys)),
-  },
-  { name: "AESKEYGENASSIST", forms: ["66 0F 3A DF Vx,Wx,Ib"], meaning: assistKeys },
-  { name: "PCLMULQDQ", forms: ["66 0F 3A 44 Vx,Wx,Ib"], meaning: multiply },
-];
+);

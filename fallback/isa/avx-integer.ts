@@ -1,38 +1,27 @@
-/** Integer vectors with VEX prefixes (Intel SDM vol. 1 §14.1, §14.6, §14.7). */
-import type { V128 } from "../wasm/expression.ts";
-import { i32x4, v128 } from "../wasm/simd.ts";
+/** Integer vectors with VEX prefixes (Intel SDM vol. 1 §14.1, §14.6, §14.7): all that SSE has. */
 import type { Emitter } from "./emitter.ts";
+import { VEX } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { ofBothLengths, type Vector, vexCombining } from "./vector.ts";
+import { integerArithmetic } from "./sse-integer.ts";
+import { integerShuffles } from "./sse-shuffle.ts";
+import { ofBothLengths } from "./vector.ts";
 
-const combined = (
-  name: string,
-  opcode: string,
-  combine: (a: Vector, b: Vector, bits: number, e: Emitter) => V128,
-): Instruction => ({
+const moving = (name: string, forms: readonly string[], alignment?: "aligned"): Instruction => ({
   name,
-  forms: ofBothLengths(`66 0F ${opcode} Vx,Hx,Wx`),
+  forms: forms.flatMap(ofBothLengths),
   late: true,
-  meaning: vexCombining(combine),
-});
-
-const move =
-  (alignment?: "aligned") =>
-  (e: Emitter, destination: Operand, source: Operand): void => {
+  meaning(e: Emitter, destination: Operand, source: Operand) {
     e.writeHalves(destination, e.readHalves(source, alignment), alignment);
-  };
-
-const moves = (name: string, prefix: string, alignment?: "aligned"): Instruction => ({
-  name,
-  forms: [`${prefix} 0F 6F Vx,Wx`, `${prefix} 0F 7F Wx,Vx`].flatMap(ofBothLengths),
-  late: true,
-  meaning: move(alignment),
+  },
 });
 
 export const avxInteger: Family = [
-  moves("VMOVDQA", "66", "aligned"),
-  moves("VMOVDQU", "F3"),
-  combined("VPADDD", "FE", i32x4.add),
-  combined("VPXOR", "EF", v128.xor),
+  moving("VMOVDQA", ["66 0F 6F Vx,Wx", "66 0F 7F Wx,Vx"], "aligned"),
+  moving("VMOVDQU", ["F3 0F 6F Vx,Wx", "F3 0F 7F Wx,Vx"]),
+  moving("VMOVNTDQ", ["66 0F E7 Mx,Vx"], "aligned"),
+  moving("VMOVNTDQA", ["66 0F 38 2A Vx,Mx"], "aligned"),
+  moving("VLDDQU", ["F2 0F F0 Vx,Mx"]),
+  ...integerArithmetic(VEX),
+  ...integerShuffles(VEX),
 ];

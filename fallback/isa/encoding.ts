@@ -217,9 +217,6 @@ export function immediate(e: Emitter, control: Operand | undefined): Local<"i32"
   return e.let(i32.wrap(e.read(control)));
 }
 
-/** With a VEX prefix, of 128 and of 256 bits. @param text of a form, without what VEX.L is */
-export const ofBothLengths = (text: string): string[] => [`VEX.0 ${text}`, `VEX.1 ${text}`];
-
 /** A form whose destination is no vector: that of VEX has its operands, and VEX.L does not matter. */
 export const inGeneral = (encoding: Encoding, form: string): readonly string[] =>
   encoding.either(form, [`VEX ${form}`]);

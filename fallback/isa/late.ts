@@ -1,3 +1,4 @@
+import { aes } from "./aes.ts";
 import { avxFloat } from "./avx-float.ts";
 import { avxInteger } from "./avx-integer.ts";
 import { avxLanes } from "./avx-lanes.ts";
@@ -6,9 +7,12 @@ import { avxShuffle } from "./avx-shuffle.ts";
 import { f16c } from "./f16c.ts";
 import { fma } from "./fma.ts";
 import type { Family } from "./instruction.ts";
+import { sha } from "./sha.ts";
 
 /** What the interpreter has no code of until a guest executes it: see `Instruction.late`. */
 export const LATE_FAMILIES: readonly Family[] = [
+  aes,
+  sha,
   avxInteger,
   avxFloat,
   avxMoves,

@@ -1,6 +1,4 @@
-import { aes } from "./aes.ts";
 import type { Family } from "./instruction.ts";
-import { sha } from "./sha.ts";
 import { sseCompare } from "./sse-compare.ts";
 import { sseConvert } from "./sse-convert.ts";
 import { sseFloat } from "./sse-float.ts";
@@ -18,6 +16,6 @@ import { x87Transcendental } from "./x87-transcendental.ts";
 /** What programs compute with besides integers; few do in their first milliseconds. */
 export const RARE_FAMILIES: readonly Family[] = [
   ...[sseMoves, sseInteger, sseShuffle, sseFloat, sseCompare, sseConvert, sseRound],
-  ...[sseStrings, aes, sha],
+  sseStrings,
   ...[x87Moves, x87Arithmetic, x87Compare, x87Transcendental, x87Control],
 ];

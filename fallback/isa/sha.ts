@@ -3,9 +3,10 @@ import { type I32, i32, select, type V128 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import { i32x4, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
+import { type Combine, LEGACY, pairwise } from "./encoding.ts";
 import type { Family } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { combining, lanes, type Meaning, range, type Vector } from "./vector.ts";
+import { lanes, type Meaning, range, type Vector } from "./vector.ts";
 
 type Word = Local<"i32">;
 
@@ -65,7 +66,7 @@ const nextE = (state: Vector, message: Vector): V128 => {
 const firstSchedule = (a: Vector, b: Vector): V128 => v128.xor(a, lanes(a, b, 4, [6, 7, 0, 1]));
 
 /** The last word depends on the first one. */
-const secondSchedule = (a: Vector, b: Vector, _bits: number, e: Emitter): V128 => {
+const secondSchedule = (a: Vector, b: Vector, e: Emitter): V128 => {
   const words = e.let(v128.xor(a, lanes(b, zero(), 4, [4, 0, 1, 2])));
   const rotated = e.let(rotateLeft(words, 1));
   const first = e.let(lanes(rotated, zero(), 4, [3, 4, 4, 4]));
@@ -97,22 +98,32 @@ const twoRounds: Meaning = (e, destination: Operand, source: Operand, message: O
   e.writeVector(destination, vectorOf([a, b, x, f]));
 };
 
-const firstSchedule256 = (a: Vector, b: Vector, _bits: number, e: Emitter): V128 =>
+const firstSchedule256 = (a: Vector, b: Vector, e: Emitter): V128 =>
   i32x4.add(a, small(e.let(lanes(a, b, 4, [1, 2, 3, 4])), 7, 18, 3));
 
 /** The upper two words depend on the lower ones. */
-const secondSchedule256 = (a: Vector, b: Vector, _bits: number, e: Emitter): V128 => {
+const secondSchedule256 = (a: Vector, b: Vector, e: Emitter): V128 => {
   const extended = (words: V128) => small(e.let(words), 17, 19, 10);
   const lower = e.let(i32x4.add(a, extended(lanes(b, zero(), 4, [2, 3, 4, 4]))));
   return i32x4.add(lower, extended(lanes(lower, zero(), 4, [4, 4, 0, 1])));
 };
 
-export const sha: Family = [
+const instructions: Family = [
   { name: "SHA1RNDS4", forms: ["NP 0F 3A CC Vx,Wx,Ib"], meaning: fourRounds },
-  { name: "SHA1NEXTE", forms: ["NP 0F 38 C8 Vx,Wx"], meaning: combining(nextE) },
-  { name: "SHA1MSG1", forms: ["NP 0F 38 C9 Vx,Wx"], meaning: combining(firstSchedule) },
-  { name: "SHA1MSG2", forms: ["NP 0F 38 CA Vx,Wx"], meaning: combining(secondSchedule) },
   { name: "SHA256RNDS2", forms: ["NP 0F 38 CB Vx,Wx,XMM0"], meaning: twoRounds },
-  { name: "SHA256MSG1", forms: ["NP 0F 38 CC Vx,Wx"], meaning: combining(firstSchedule256) },
-  { name: "SHA256MSG2", forms: ["NP 0F 38 CD Vx,Wx"], meaning: combining(secondSchedule256) },
+  ...(
+    [
+      ["SHA1NEXTE", "C8", nextE],
+      ["SHA1MSG1", "C9", firstSchedule],
+      ["SHA1MSG2", "CA", secondSchedule],
+      ["SHA256MSG1", "CC", firstSchedule256],
+      ["SHA256MSG2", "CD", secondSchedule256],
+    ] satisfies [string, string, Combine][]
+  ).map(([name, opcode, combine]) => ({
+    name,
+    forms: [`NP 0F 38 ${opcode} Vx,Wx`],
+    meaning: pairwise(LEGACY, combine),
+  })),
 ];
+
+export const sha: Family = instructions.map((instruction) => ({ ...instruction, late: true }));

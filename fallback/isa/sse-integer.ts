@@ -9,13 +9,12 @@ import {
   type Encoding,
   LEGACY,
   mapping,
-  ofBothLengths,
   onBoth,
   pairwise,
 } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { atBits, lanes, type Meaning, range, type Vector } from "./vector.ts";
+import { lanes, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
 const hot = (instruction: Instruction): Instruction => ({ ...instruction, hot: true });
 
@@ -109,6 +108,14 @@ const sumsOfDifferences: Controlled = (e, a, b, control, half) => {
   return sum;
 };
 
+/** Of shifts: the destination, what is shifted, and by what. */
+function shiftOperands(operands: readonly Operand[]): readonly [Operand, Operand, Operand] {
+  const [destination, ...others] = operands;
+  const count = others.pop();
+  if (destination === undefined || count === undefined) throw new Error("no such operand");
+  return [destination, others[0] ?? destination, count];
+}
+
 /** All lanes by one count: the low 64 bits of a vector, or an immediate. */
 const shifting =
   (
@@ -117,7 +124,7 @@ const shifting =
     shifted: (value: Vector, count: I64, tooFar: I64) => V128,
   ): Meaning =>
   (e, ...operands: Operand[]) => {
-    const [destination, first, source] = encoding.roles(operands);
+    const [destination, first, source] = shiftOperands(operands);
     const count = e.local("i64");
     if (source.kind === "immediate") e.set(count, e.read(source));
     else e.set(count, i64x2.extractLane(encoding.read(e, source)[0] as Vector, 0));
@@ -144,7 +151,7 @@ const arithmetic = (encoding: Encoding, width: number, shift: Shift) =>
 const byteShift =
   (encoding: Encoding, direction: 1 | -1): Meaning =>
   (e, ...operands: Operand[]) => {
-    const [destination, first, source] = encoding.roles(operands);
+    const [destination, first, source] = shiftOperands(operands);
     const count = i8x16.splat(i32.wrap(e.read(source)));
     const own = i8x16.const(...range(0, 16));
     // Indices that are out of range give zero: more than 15, and less than 0.
@@ -226,7 +233,7 @@ const extending = (
     meaning(e, destination: Operand, source: Operand) {
       // Two bytes: an integer of 16 bits.
       const value =
-        source.bits === 16 ? i64x2.splat(e.read(atBits(source, 16))) : e.readVector(source);
+        source.bits === 16 ? i64x2.splat(e.read(source)) : (encoding.read(e, source)[0] as Vector);
       if (destination.bits === 128) {
         encoding.write(e, destination, destination, [extend(value)]);
         return;
@@ -261,24 +268,6 @@ const extensions = (encoding: Encoding): Instruction[] =>
       extending(encoding, `${name}DQ`, `${2 + upper}5`, "q", fromDoublewords),
     ];
   });
-
-/** Logic of floating point, which is that of bits. */
-export const floatLogic = (encoding: Encoding): Instruction[] =>
-  (
-    [
-      ["ANDPS", "54", v128.and],
-      ["ANDNPS", "55", (a, b) => v128.andnot(b, a)],
-      ["ORPS", "56", v128.or],
-      ["XORPS", "57", v128.xor],
-    ] satisfies [string, string, Combine][]
-  ).map(([name, opcode, combine]) => ({
-    name,
-    forms: ["NP", "66"].flatMap((prefix) =>
-      encoding.forms(`${prefix} 0F ${opcode}`, { type: "x" }),
-    ),
-    ...(name === "XORPS" ? { hot: true } : {}),
-    meaning: pairwise(encoding, combine),
-  }));
 
 export const integerArithmetic = (encoding: Encoding): Family => {
   const both = (name: string, opcode: string, combine: Combine): Instruction => ({
@@ -330,7 +319,6 @@ export const integerArithmetic = (encoding: Encoding): Family => {
     both("PANDN", "DF", (a, b) => v128.andnot(b, a)),
     both("POR", "EB", v128.or),
     hot(both("PXOR", "EF", v128.xor)),
-    ...floatLogic(encoding),
     both("PHADDW", "38 01", horizontal(2, i16x8.add)),
     both("PHADDD", "38 02", horizontal(4, i32x4.add)),
     both("PHADDSW", "38 03", horizontal(2, i16x8.addSatS)),
@@ -391,4 +379,19 @@ export const integerArithmetic = (encoding: Encoding): Family => {
   return instructions.map(encoding.instruction);
 };
 
-export const sseInteger = integerArithmetic(LEGACY);
+/** Logic of floating point, which is that of bits. */
+const floatLogic: readonly Instruction[] = (
+  [
+    ["ANDPS", "54", v128.and],
+    ["ANDNPS", "55", (a, b) => v128.andnot(b, a)],
+    ["ORPS", "56", v128.or],
+    ["XORPS", "57", v128.xor],
+  ] satisfies [string, string, Combine][]
+).map(([name, opcode, combine]) => ({
+  name,
+  forms: [`NP 0F ${opcode} Vx,Wx`, `66 0F ${opcode} Vx,Wx`],
+  ...(name === "XORPS" ? { hot: true } : {}),
+  meaning: pairwise(LEGACY, combine),
+}));
+
+export const sseInteger: Family = [...integerArithmetic(LEGACY), ...floatLogic];

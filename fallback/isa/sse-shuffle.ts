@@ -10,14 +10,13 @@ import {
   immediate,
   LEGACY,
   mapping,
-  ofBothLengths,
   onBoth,
   pairwise,
   readPairs,
 } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { atBits, lanes, type Meaning, range, type Vector } from "./vector.ts";
+import { atBits, lanes, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
 const BYTES = range(0, 16);
 const zero = (): V128 => i64x2.const(0);

@@ -29,16 +29,6 @@ export const combining =
 /** With a VEX prefix, of 128 and of 256 bits. @param text of a form, without what VEX.L is */
 export const ofBothLengths = (text: string): string[] => [`VEX.0 ${text}`, `VEX.1 ${text}`];
 
-/** Two sources make a destination, each half by itself. */
-export const vexCombining =
-  (combine: (a: Vector, b: Vector, bits: number, e: Emitter) => V128) =>
-  (e: Emitter, destination: Operand, first: Operand, second: Operand): void => {
-    const b = e.readHalves(second);
-    const a = e.readHalves(first);
-    const halves = a.map((half, at) => combine(half, b[at] as Vector, 128, e));
-    e.writeHalves(destination, halves);
-  };
-
 /** The source makes the destination. */
 export const mapping =
   (map: (source: Vector, e: Emitter) => V128) =>

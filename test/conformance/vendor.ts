@@ -182,6 +182,9 @@ const sineUnderflows = (test: GeneratedTest): boolean => {
 const isMisaligned = ({ target }: GeneratedTest): boolean =>
   target !== undefined && target % 16n !== 0n;
 
+const isUndefinedOutside64 = ({ snippet }: GeneratedTest, { fault }: SnippetResult): boolean =>
+  snippet.mode === 32 && fault?.vector === INVALID_OPCODE;
+
 /** By an instruction's name: whether the judge is right to do otherwise altogether. */
 const DIFFERENT: Readonly<
   Record<string, (test: GeneratedTest, expected: SnippetResult) => boolean>
@@ -216,6 +219,9 @@ const DIFFERENT: Readonly<
   FSIN: sineUnderflows,
   FSINCOS: sineUnderflows,
   FPTAN: sineUnderflows,
+  // Outside 64-bit mode VEX.W is ignored here.
+  VPINSRD: isUndefinedOutside64,
+  VPEXTRD: isUndefinedOutside64,
   // Memory need not be aligned for these there.
   ...Object.fromEntries(
     [

@@ -239,6 +239,14 @@ export class ProcedureContext {
     return address === undefined ? 0n : (this.#sum(address) + BigInt(plus)) & mask(addressSize);
   }
 
+  /** The same with another index than the register that ModRM names. */
+  addressBy(index: bigint): bigint {
+    const { address, addressSize } = this.instruction;
+    if (address === undefined) return 0n;
+    const scaled = index << BigInt(address.scale);
+    return (this.#sum({ ...address, index: -1 }) + scaled) & mask(addressSize);
+  }
+
   /** Linear address of an offset in a segment. @param segment index as in `SEGMENT_INDEX` */
   linear(segment: number, offset: bigint): bigint {
     if (!this.processor.code64) {

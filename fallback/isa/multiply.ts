@@ -17,7 +17,7 @@ const DIVIDE_FLAGS: FlagUse = { undefined: "OSZAPC" };
 const LOW_HALF = 0xffff_ffffn;
 
 /** Bits 127 to 64 of an unsigned product, from four products of halves. */
-function highUnsigned(e: Emitter, a: Local<"i64">, b: Local<"i64">): Local<"i64"> {
+export function highUnsigned(e: Emitter, a: Local<"i64">, b: Local<"i64">): Local<"i64"> {
   const low = (v: Local<"i64">) => i64.and(v, i64.const(LOW_HALF));
   const high = (v: Local<"i64">) => i64.shrU(v, i64.const(32));
   const lowLow = e.let(i64.mul(low(a), low(b)));

@@ -155,7 +155,7 @@ const packing =
   };
 
 /** All ones in the lanes whose bit is set in the immediate. */
-const chosenLanes = (which: I32, width: 16 | 32): V128 => {
+export const chosenLanes = (which: I32, width: 16 | 32): V128 => {
   const { splat, eq, const: constant } = width === 16 ? i16x8 : i32x4;
   const bits = range(0, 128 / width).map((lane) => 1 << lane);
   return eq(v128.and(splat(which), constant(...bits)), constant(...bits));
@@ -214,7 +214,7 @@ const LANE_NUMBERS = {
 } as const;
 type LaneBits = keyof typeof LANE_NUMBERS;
 
-const splatLane = (value: ReturnType<Emitter["read"]>, bits: LaneBits): V128 => {
+export const splatLane = (value: ReturnType<Emitter["read"]>, bits: LaneBits): V128 => {
   switch (bits) {
     case 8:
       return i8x16.splat(i32.wrap(value));

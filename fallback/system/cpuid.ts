@@ -57,6 +57,8 @@ const LEAF1_EDX_APIC = 1 << 9;
 /** Leaf 7. */
 const LEAF7_EBX = {
   FSGSBASE: 1 << 0,
+  BMI1: 1 << 3,
+  BMI2: 1 << 8,
   /** x87's data pointer only follows exceptions, its segment selectors read as zero. */
   FDP_EXCPTN_ONLY: 1 << 6,
   NO_FCS_FDS: 1 << 13,

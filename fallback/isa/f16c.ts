@@ -1,5 +1,5 @@
 /** Conversions between single precision and halves of it (Intel SDM vol. 1 §14.4). */
-import * as exact from "../float/sse.ts";
+import { convertFromHalf, convertToHalf } from "../float/sse.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { i32, type V128 } from "../wasm/expression.ts";
 import { f32x4, i16x8, i32x4, i64x2, v128 } from "../wasm/simd.ts";
@@ -39,7 +39,7 @@ const widen: Meaning = (e, destination: Operand, source: Operand) => {
 function widenExactly(context: ProcedureContext): void {
   const { form } = context.instruction;
   const source = elements(context.read(1), HALF_BITS, form.vexL === 1 ? 8 : 4);
-  const results = exactly(context, (ctx) => source.map((bits) => exact.convertFromHalf(ctx, bits)));
+  const results = exactly(context, (ctx) => source.map((bits) => convertFromHalf(ctx, bits)));
   VEX.exact.write(context, results, 32);
 }
 
@@ -96,7 +96,7 @@ function narrowExactly(context: ProcedureContext): void {
   const control = Number(context.immediate());
   const source = elements(context.read(1), 32, count);
   const results = exactly(context, (ctx) =>
-    source.map((bits) => exact.convertToHalf(ctx, bits, control)),
+    source.map((bits) => convertToHalf(ctx, bits, control)),
   );
   const value = joined(results, HALF_BITS);
   if (context.inMemory) context.write(0, value);

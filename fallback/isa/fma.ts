@@ -1,5 +1,5 @@
 /** Fused multiply-add (Intel SDM vol. 1 §14.5). */
-import * as exact from "../float/sse.ts";
+import { fusedMultiplyAdd } from "../float/sse.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import type { V128 } from "../wasm/expression.ts";
 import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
@@ -98,7 +98,7 @@ const computingExactly =
     const results = exactly(context, (ctx) =>
       Array.from({ length: count }, (_, at) => {
         const operands = inOrder(places, (place) => values[place]?.[at] ?? 0n);
-        return exact.fusedMultiplyAdd(ctx, kind.format, operands, product, addend[at & 1] ?? 0);
+        return fusedMultiplyAdd(ctx, kind.format, operands, product, addend[at & 1] ?? 0);
       }),
     );
     VEX.exact.write(context, results, kind.bits, DESTINATION);

@@ -7,6 +7,7 @@ import {
   type Segment,
 } from "../src/core/cpu.ts";
 import { CR0, RFLAGS } from "./bits.ts";
+import { INITIAL_MXCSR, INITIAL_X87_CONTROL, YMM_UPPERS_SIZE } from "./extended-state.ts";
 import { ATTRIBUTE, attributesDpl, GPR, type Processor } from "./processor.ts";
 import { SEGMENT_INDEX, STATE } from "./state.ts";
 import { PROCESSOR_SIGNATURE } from "./system/cpuid.ts";
@@ -114,14 +115,7 @@ const PAT_AFTER_RESET = 0x0007_0406_0007_0406n;
 const MISC_ENABLE_AFTER_RESET = 0x1801n;
 const DR6_AFTER_RESET = 0xffff_0ff0n;
 const DR7_AFTER_RESET = 0x400n;
-const MXCSR_AFTER_RESET = 0x1f80;
-/**
- * As FNINIT leaves the unit, and as KVM and QEMU begin: guests that compute without having initialised
- * it work there. XRSTOR begins with the same (vol. 1 §13.6). The manual has 0040 after power-on, all exceptions
- * unmasked and all registers in use, which hardly any guest has ever seen.
- */
-const X87_CONTROL_AFTER_RESET = 0x037f;
-const STATE_END = STATE.MTRR_VARIABLE + 16 * 8;
+const STATE_END = STATE.YMM_UPPER + YMM_UPPERS_SIZE;
 
 /**
  * Power-on state (Intel SDM vol. 3A table 9-1). Translations and what generated code
@@ -158,6 +152,6 @@ export function resetProcessor(p: Processor): void {
   p.setField(STATE.PAT, PAT_AFTER_RESET);
   p.setField(STATE.MISC_ENABLE, MISC_ENABLE_AFTER_RESET);
   p.setField(STATE.SPEC_CTRL, 0n);
-  p.view.setUint32(STATE.MXCSR, MXCSR_AFTER_RESET, true);
-  p.view.setUint16(STATE.X87_CONTROL, X87_CONTROL_AFTER_RESET, true);
+  p.view.setUint32(STATE.MXCSR, INITIAL_MXCSR, true);
+  p.view.setUint16(STATE.X87_CONTROL, INITIAL_X87_CONTROL, true);
 }

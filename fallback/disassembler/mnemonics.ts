@@ -25,6 +25,7 @@ const WIDE_IMAGES: ReadonlySet<string> = new Set([
   "FXRSTOR",
   "XSAVE",
   "XSAVEOPT",
+  "XSAVEC",
   "XRSTOR",
 ]);
 /** With the prefix 66 these are the operations of packed doubles: the same bits. */

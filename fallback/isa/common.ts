@@ -15,9 +15,10 @@ import { stack } from "./stack.ts";
 import { strings } from "./strings.ts";
 import { system } from "./system.ts";
 import { systemTables } from "./system-tables.ts";
+import { xsave } from "./xsave.ts";
 
 /** What every program uses, system programs included: a family a file. */
 export const COMMON_FAMILIES: readonly Family[] = [
   ...[arithmetic, moves, branches, shifts, multiply, bits, strings, flagControl, ports],
-  ...[stack, farTransfers, miscellaneous, system, systemTables, segmentBases, sseState],
+  ...[stack, farTransfers, miscellaneous, system, systemTables, segmentBases, sseState, xsave],
 ];

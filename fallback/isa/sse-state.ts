@@ -1,13 +1,11 @@
 /**
- * The state of x87, MMX and SSE as a whole (Intel SDM vol. 1 §10.5, chapter 13), its control register,
- * and the order of memory accesses (vol. 1 §11.4.4).
+ * The state of x87, MMX and SSE as a whole (Intel SDM vol. 1 §10.5), SSE's control register, and the order
+ * of memory accesses (vol. 1 §11.4.4).
  */
-import { CR0, CR4 } from "../bits.ts";
-import { CpuException, generalProtection, undefinedOpcode, VECTOR } from "../exceptions.ts";
+import { generalProtection } from "../exceptions.ts";
 import { ALL_EXCEPTIONS } from "../float/context.ts";
 import { FX_IMAGE_SIZE, readFxImage, writeFxImage } from "../fx-image.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import { GPR } from "../processor.ts";
 import { FXSAVE, STATE } from "../state.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import { beginMmx, emptyMmx } from "./mmx-state.ts";
@@ -18,7 +16,6 @@ const OPCODE_MASK = 0x7ff;
 /** Only 64-bit mode has the registers behind. */
 const IMAGE_END_32 = FXSAVE.XMM + 8 * 16;
 const REX_W = 8;
-const INITIAL_CONTROL_WORD = 0x37f;
 /** The bits there are; and the reserved one that is always set. */
 const CONTROL_WORD_MASK = 0x1f3f;
 const CONTROL_WORD_ONES = 0x40;
@@ -28,17 +25,9 @@ const SUMMARY = 0x8080;
 /** Of the legacy region: silicon looks at it first. */
 const LAST_BYTE = 511;
 
-/** State components, as XCR0 has them. */
-const X87 = 1n;
-const SSE = 2n;
-/** The header behind the legacy region: which components it holds. Its other bytes must be zero. */
-const HEADER = 512;
-const HEADER_SIZE = 64;
-const COMPACTED_OR_RESERVED = [HEADER + 8, HEADER + 24] as const;
-
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset);
 
-const imageSize = ({ processor }: ProcedureContext): number =>
+export const imageSize = ({ processor }: ProcedureContext): number =>
   processor.code64 ? FX_IMAGE_SIZE : IMAGE_END_32;
 
 /** With REX.W pointers have 64 bits; without, 32 bits and a selector, which modern processors leave 0. */
@@ -46,7 +35,7 @@ const hasWidePointers = ({ instruction }: ProcedureContext): boolean =>
   (instruction.rex & REX_W) !== 0;
 
 /** The processor's state as the instruction stores it. */
-function storedImage(context: ProcedureContext): Uint8Array<ArrayBuffer> {
+export function storedImage(context: ProcedureContext): Uint8Array<ArrayBuffer> {
   const image = readFxImage(context.processor);
   const view = viewOf(image);
   view.setUint32(MXCSR_MASK_OFFSET, MXCSR_MASK, true);
@@ -58,13 +47,13 @@ function storedImage(context: ProcedureContext): Uint8Array<ArrayBuffer> {
 }
 
 /** @throws CpuException #GP(0) for bits that MXCSR does not have */
-function checkedMxcsr(value: number): number {
+export function checkedMxcsr(value: number): number {
   if ((value & ~MXCSR_MASK) !== 0) throw generalProtection();
   return value;
 }
 
 /** Makes an image from memory what the processor can hold. */
-function normalise(context: ProcedureContext, image: Uint8Array): void {
+export function normalise(context: ProcedureContext, image: Uint8Array): void {
   const view = viewOf(image);
   const control = view.getUint16(FXSAVE.CONTROL_WORD, true);
   view.setUint16(FXSAVE.CONTROL_WORD, (control & CONTROL_WORD_MASK) | CONTROL_WORD_ONES, true);
@@ -96,72 +85,6 @@ function fxrstor(context: ProcedureContext): void {
   writeFxImage(context.processor, image);
 }
 
-/** The components that an instruction is about. @throws CpuException #UD, #NM */
-function requestedComponents({ processor: p }: ProcedureContext): bigint {
-  if ((p.cr4 & CR4.OSXSAVE) === 0) throw undefinedOpcode();
-  if ((p.cr0 & CR0.TS) !== 0) throw new CpuException(VECTOR.NM);
-  const mask = (BigInt(p.gpr32(GPR.rdx)) << 32n) | BigInt(p.gpr32(GPR.rax));
-  return mask & p.field(STATE.XCR0);
-}
-
-/** Which bytes of an image belong to a component; MXCSR goes with SSE but is no part of either. */
-const X87_RANGES = [
-  [0, FXSAVE.MXCSR],
-  [FXSAVE.ST, FXSAVE.XMM],
-] as const;
-
-function xsave(context: ProcedureContext): void {
-  const components = requestedComponents(context);
-  const address = context.alignedAddress(64n);
-  const image = storedImage(context);
-  const parts: [number, number][] = [];
-  if (components & X87) parts.push(...X87_RANGES.map(([from, to]): [number, number] => [from, to]));
-  if (components & SSE) {
-    parts.push([FXSAVE.MXCSR, FXSAVE.MXCSR + 8], [FXSAVE.XMM, imageSize(context)]);
-  }
-  context.check(address, HEADER + HEADER_SIZE, "write");
-  for (const [from, to] of parts) {
-    context.writeBytes(address + BigInt(from), image.subarray(from, to));
-  }
-  const field = address + BigInt(HEADER);
-  // Components that there are none of here are in their initial state.
-  const others = context.readMemory(field, 8) & ~components;
-  context.writeMemory(field, 8, others | (components & (X87 | SSE)));
-}
-
-/** The components' initial state, but for MXCSR. */
-function initialImage(): Uint8Array<ArrayBuffer> {
-  const image = new Uint8Array(FX_IMAGE_SIZE);
-  viewOf(image).setUint16(FXSAVE.CONTROL_WORD, INITIAL_CONTROL_WORD, true);
-  return image;
-}
-
-function xrstor(context: ProcedureContext): void {
-  const components = requestedComponents(context);
-  const address = context.alignedAddress(64n);
-  const { processor } = context;
-  const area = context.readBytes(address, HEADER + HEADER_SIZE);
-  const inArea = viewOf(area).getBigUint64(HEADER, true);
-  const mustBeZero = area.subarray(...COMPACTED_OR_RESERVED);
-  if (inArea & ~processor.field(STATE.XCR0) || mustBeZero.some((byte) => byte !== 0)) {
-    throw generalProtection();
-  }
-  const source = inArea & X87 ? area : initialImage();
-  const vectors = inArea & SSE ? area : initialImage();
-  const image = readFxImage(processor);
-  if (components & X87) {
-    for (const [from, to] of X87_RANGES) image.set(source.subarray(from, to), from);
-  }
-  if (components & SSE) {
-    image.set(area.subarray(FXSAVE.MXCSR, FXSAVE.MXCSR + 4), FXSAVE.MXCSR);
-    checkedMxcsr(viewOf(image).getUint32(FXSAVE.MXCSR, true));
-    const end = imageSize(context);
-    image.set(vectors.subarray(FXSAVE.XMM, end), FXSAVE.XMM);
-  }
-  if (components & X87) normalise(context, image);
-  writeFxImage(processor, image);
-}
-
 export const mxcsrMoves: readonly Instruction[] = [
   {
     name: "LDMXCSR",
@@ -186,10 +109,6 @@ export const sseState: Family = [
   { name: "FXSAVE", unit: "x87", forms: ["NP 0F AE/0 M mem"], procedure: fxsave },
   { name: "FXRSTOR", unit: "x87", forms: ["NP 0F AE/1 M mem"], procedure: fxrstor },
   ...mxcsrMoves,
-  { name: "XSAVE", forms: ["NP 0F AE/4 M mem"], procedure: xsave },
-  // It may leave out what has not changed, and need not. For KVM's guests: CPUID does not offer it.
-  { name: "XSAVEOPT", forms: ["NP 0F AE/6 M mem"], procedure: xsave },
-  { name: "XRSTOR", forms: ["NP 0F AE/5 M mem"], procedure: xrstor },
   // One processor sees its own accesses in order.
   { name: "LFENCE", forms: ["NP 0F AE/5 reg"], meaning() {} },
   { name: "MFENCE", forms: ["NP 0F AE/6 reg"], meaning() {} },

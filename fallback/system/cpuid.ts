@@ -1,5 +1,6 @@
 import { apicEnabled } from "../../src/core/apic-base.ts";
 import { CR4, LINEAR_BITS, PHYSICAL_BITS } from "../bits.ts";
+import { areaSize, XCR0_SUPPORTED, XSAVE_AREA, YMM_UPPERS_SIZE } from "../extended-state.ts";
 import { GPR, type Processor } from "../processor.ts";
 import { STATE } from "../state.ts";
 
@@ -77,6 +78,9 @@ const LEAF7_ECX = { RDPID: 1 << 22 } as const;
  */
 const LEAF7_EDX = { SERIALIZE: 1 << 14, IBRS_IBPB: 1 << 26, ARCH_CAPABILITIES: 1 << 29 } as const;
 
+/** Leaf Dh, subleaf 1: XGETBV with ECX 1 is the last. */
+const XSAVE_EAX = { XSAVEOPT: 1 << 0, XSAVEC: 1 << 1, XINUSE: 1 << 2 } as const;
+
 const EXTENDED_ECX = { LAHF: 1 << 0, LZCNT: 1 << 5, PREFETCHW: 1 << 8 } as const;
 const EXTENDED_EDX = {
   NX: 1 << 20,
@@ -148,7 +152,7 @@ function basicLeaf(p: Processor, leaf: number, subleaf: number): Result {
     case 0x7:
       return subleaf === 0 ? [0, allOf(LEAF7_EBX), allOf(LEAF7_ECX), allOf(LEAF7_EDX)] : NOTHING;
     case 0xd:
-      return extendedStateLeaf(subleaf);
+      return extendedStateLeaf(p, subleaf);
     case 0x15:
       // The time stamp counter's ratio to the crystal clock, which the APIC's timer also counts.
       return [1, 1, CRYSTAL_HERTZ, 0];
@@ -178,14 +182,20 @@ function cacheLeaf(subleaf: number): Result {
   return [cache.type | (cache.level << 5) | selfInitialising, ebx, cache.sets - 1, 0];
 }
 
-/** XSAVE's area: x87 and SSE in the legacy region, and the header behind it. */
-function extendedStateLeaf(subleaf: number): Result {
-  const legacyAndHeader = 512 + 64;
-  return subleaf === 0 ? [Number(XCR0_SUPPORTED), legacyAndHeader, legacyAndHeader, 0] : NOTHING;
+/** XSAVE's area: x87 and SSE in the legacy region, and AVX behind its header. */
+function extendedStateLeaf(p: Processor, subleaf: number): Result {
+  const size = areaSize(p.field(STATE.XCR0));
+  switch (subleaf) {
+    case 0:
+      return [Number(XCR0_SUPPORTED), size, areaSize(XCR0_SUPPORTED), 0];
+    case 1:
+      return [allOf(XSAVE_EAX), size, 0, 0];
+    case 2:
+      return [YMM_UPPERS_SIZE, XSAVE_AREA.AVX, 0, 0];
+    default:
+      return NOTHING;
+  }
 }
-
-/** State components that XCR0 may have: x87 and SSE. */
-export const XCR0_SUPPORTED = 0b111n;
 
 function hypervisorLeaf(leaf: number): Result {
   if (leaf !== HYPERVISOR_BASE) return NOTHING;

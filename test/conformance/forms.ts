@@ -18,8 +18,6 @@ const NOT_COMPARABLE: ReadonlySet<string> = new Set([
   // Machine and time.
   ...["CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDRAND", "RDSEED", "RDPID", "XGETBV"],
   ...["SGDT", "SIDT", "SLDT", "STR", "SMSW", "LAR", "LSL", "VERR", "VERW"],
-  // The host's XCR0 may hold more than x87 and SSE, and user code sees that.
-  ...["XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR", "XRSTORS"],
   // Descriptor tables and gates of the host's making, or none.
   ...["SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT", "INT", "IRET", "IRETD", "IRETQ"],
   ...["CALLF", "JMPF", "RETF", "CALL far", "JMP far", "RET far", "LDS", "LES", "LFS", "LGS", "LSS"],

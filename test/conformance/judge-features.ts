@@ -32,6 +32,9 @@ const NEEDS: readonly (readonly [RegExp, string])[] = [
   [/^MOVBE$/, "movbe"],
   [/^CLFLUSHOPT$/, "clflushopt"],
   [/^CLWB$/, "clwb"],
+  [/^(XSAVE|XRSTOR)/, "avx"],
+  [/^XSAVEOPT$/, "xsaveopt"],
+  [/^XSAVEC$|^XRSTOR$/, "xsavec"],
   [/^VFN?M/, "fma"],
   [/^VCVT(PH2PS|PS2PH)$/, "f16c"],
 ];

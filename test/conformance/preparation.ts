@@ -227,6 +227,30 @@ const fxsaveImage: Preparation = ({ state, random, target }) => {
   if (random.chance(90)) poke(state, target, state.fx.slice());
 };
 
+/** The host's processor has more components than ours: instructions are about some of these. */
+const components: Preparation = ({ state, random }) => {
+  state.setGpr(RAX, BigInt(random.below(8)));
+  state.setGpr(RDX, 0n);
+};
+
+const LEGACY_REGION = 512;
+const XSAVE_HEADER = 64;
+const COMPACTED = 1n << 63n;
+
+const xsaveArea: Preparation = ({ state, random, target }) => {
+  poke(state, target, state.fx.slice());
+  const header = new Uint8Array(XSAVE_HEADER);
+  if (random.chance(4)) header[8 + random.below(56)] = 1 << random.below(8);
+  const view = new DataView(header.buffer);
+  const present = BigInt(random.below(random.chance(96) ? 8 : 16));
+  view.setBigUint64(0, present, true);
+  if (random.chance(40)) {
+    const room = BigInt(random.below(8)) | (random.chance(90) ? present : 0n);
+    view.setBigUint64(8, COMPACTED | room, true);
+  }
+  poke(state, target + BigInt(LEGACY_REGION), header);
+};
+
 const table: Preparation = ({ state, random }) => {
   if (random.chance(90)) state.setGpr(RBX, inData(random));
 };
@@ -249,6 +273,8 @@ const PREPARATIONS: readonly (readonly [RegExp, Preparation])[] = [
   [TEXT_INSTRUCTION, lengths],
   [/^V?LDMXCSR$/, controlInMemory],
   [/^FXRSTOR/, fxsaveImage],
+  [/^(XSAVE|XRSTOR)/, components],
+  [/^XRSTOR/, xsaveArea],
   [/^XLAT/, table],
   [/^V?MASKMOV(Q|DQU)$/, implicitDestination],
 ];

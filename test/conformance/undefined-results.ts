@@ -88,6 +88,12 @@ const isUndefinedDoubleShift = (test: GeneratedTest): boolean =>
 const isSegmentPush = ({ form }: GeneratedTest): boolean =>
   form.form.instruction.name.startsWith("PUSH") && /^(0E|06|16|1E|0F A[08])\b/.test(form.form.text);
 
+/** Pointers, and MXCSR's mask. */
+const XSAVE_HOLES = [
+  [6, 18],
+  [28, 4],
+] as const;
+
 /** Stretches of images that hold pointers, reserved bytes, or what depends on the model. */
 const IMAGE_HOLES: Readonly<
   Record<string, readonly (readonly [offset: number, length: number])[]>
@@ -97,6 +103,9 @@ const IMAGE_HOLES: Readonly<
     [28, 4],
     [416, 96],
   ],
+  XSAVE: XSAVE_HOLES,
+  XSAVEOPT: XSAVE_HOLES,
+  XSAVEC: XSAVE_HOLES,
 };
 const ENVIRONMENT = /^FN?ST?(ENV|AVE)$|^FN?SAVE$|^FN?STENV$/;
 

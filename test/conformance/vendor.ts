@@ -22,8 +22,8 @@ const STACK_FAULT = 12;
 const GENERAL_PROTECTION = 13;
 const FS = 0x64;
 const GS = 0x65;
-/** Bytes: FXSAVE's. */
-const WIDEST_ACCESS = 512n;
+/** Bytes: XSAVE's. */
+const WIDEST_ACCESS = 832n;
 const RCX = 1;
 const RSP = 4;
 const RBP = 5;
@@ -207,6 +207,10 @@ const DIFFERENT: Readonly<
   VMASKMOVDQU: isMaskedAtBothHalves,
   FXSAVE: isImageAround,
   FXRSTOR: isImageAround,
+  XSAVE: isImageAround,
+  XSAVEOPT: isImageAround,
+  XSAVEC: isImageAround,
+  XRSTOR: isImageAround,
   FNSAVE: isImageAround,
   FRSTOR: isImageAround,
   FNSTENV: isImageAround,

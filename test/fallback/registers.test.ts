@@ -28,6 +28,15 @@ describe("registers", () => {
     expect([p.cpl, p.virtual8086, p.paragraphSegments]).toEqual([3, true, true]);
   });
 
+  it("begin with YMM registers that are zero, and without their component in XCR0", () => {
+    const { p } = new Guest();
+    p.setField(STATE.XCR0, 7n);
+    for (const at of [0, 255]) p.view.setUint8(STATE.YMM_UPPER + at, 1);
+    resetProcessor(p);
+    expect([0, 255].map((at) => p.view.getUint8(STATE.YMM_UPPER + at))).toEqual([0, 0]);
+    expect(p.field(STATE.XCR0)).toBe(1n);
+  });
+
   it("begin with an x87 unit that computes: exceptions masked, no register in use", () => {
     const { p } = new Guest();
     p.view.setUint8(STATE.FX_AREA + FXSAVE.TAG_WORD, 0xff);

@@ -11,14 +11,17 @@ import { allocateMemory } from "../../../src/machine/memory.ts";
 const CODE = 0x1000;
 /** Where BX points. */
 const AREA = 0x2000;
-const XSAVE_SIZE = 576;
+const XSAVE_SIZE = 832;
 const HEADER = 512;
+const AVX_AT = 576;
 const GPR_BX = 3;
 
 const FXSAVE_BX = [0x0f, 0xae, 0x07];
 const FXRSTOR_BX = [0x0f, 0xae, 0x0f];
 const XSAVE_BX = [0x0f, 0xae, 0x27];
 const XRSTOR_BX = [0x0f, 0xae, 0x2f];
+const XSAVEOPT_BX = [0x0f, 0xae, 0x37];
+const XSAVEC_BX = [0x0f, 0xc7, 0x27];
 const LDMXCSR_BX = [0x0f, 0xae, 0x17];
 const PXOR = [0x66, 0x0f, 0xef, 0xc0];
 const MMX_PXOR = [0x0f, 0xef, 0xc0];
@@ -48,7 +51,7 @@ beforeEach(() => {
     cs: { ...registers.cs, selector: 0, base: 0n },
     cr4: BigInt(CR4.OSFXSR | CR4.OSXMMEXCPT | CR4.OSXSAVE),
   });
-  cpu.processor.setField(STATE.XCR0, 3n);
+  cpu.processor.setField(STATE.XCR0, 7n);
 });
 
 /** Executes one instruction with BX at AREA: the vector it raises. */
@@ -170,6 +173,8 @@ describe("FXSAVE and FXRSTOR", () => {
 describe("XSAVE and XRSTOR", () => {
   const X87 = 1n;
   const SSE = 2n;
+  const AVX = 4n;
+  const COMPACTED = 1n << 63n;
   const RAX = 0;
 
   function withMask(mask: bigint, code: readonly number[]): number | undefined {
@@ -177,21 +182,16 @@ describe("XSAVE and XRSTOR", () => {
     return execute(code);
   }
 
-  test("save components that there are none of as in their initial state", () => {
-    cpu.processor.setField(STATE.XCR0, 7n);
-    area().setBigUint64(HEADER, 6n, true);
-    expect(withMask(4n | SSE, XSAVE_BX)).toBeUndefined();
-    expect(area().getBigUint64(HEADER, true)).toBe(SSE);
-  });
-
   test.each([
     ["XSAVE", XSAVE_BX],
-    ["XSAVEOPT", [0x0f, 0xae, 0x37]],
+    ["XSAVEOPT", XSAVEOPT_BX],
   ])("save the components that are asked for and enabled: %s", (_name, save) => {
     cpu.processor.view.setUint8(STATE.XMM, 5);
     area().setUint16(FXSAVE.CONTROL_WORD, 0xabcd, true);
-    expect(withMask(SSE | 4n, save)).toBeUndefined();
-    expect(area().getBigUint64(HEADER, true)).toBe(SSE);
+    area().setBigUint64(HEADER, X87 | AVX, true);
+    cpu.processor.setField(STATE.XCR0, 3n);
+    expect(withMask(SSE | AVX, save)).toBeUndefined();
+    expect(area().getBigUint64(HEADER, true)).toBe(X87 | SSE | AVX);
     expect(area().getUint8(FXSAVE.XMM)).toBe(5);
     expect(area().getUint32(FXSAVE.MXCSR, true)).toBe(0x1f80);
     expect(area().getUint16(FXSAVE.CONTROL_WORD, true)).toBe(0xabcd);
@@ -210,12 +210,70 @@ describe("XSAVE and XRSTOR", () => {
   });
 
   test("what is reserved in the header raises #GP", () => {
+    const header = (present: bigint, format: bigint): number | undefined => {
+      area().setBigUint64(HEADER, present, true);
+      area().setBigUint64(HEADER + 8, format, true);
+      return withMask(SSE, XRSTOR_BX);
+    };
     area().setUint32(FXSAVE.MXCSR, 0x1f80, true);
-    area().setBigUint64(HEADER, 4n, true);
-    expect(withMask(SSE, XRSTOR_BX)).toBe(13);
-    area().setBigUint64(HEADER, SSE, true);
-    area().setBigUint64(HEADER + 8, 1n << 63n, true);
-    expect(withMask(SSE, XRSTOR_BX)).toBe(13);
+    expect(header(SSE, 0n)).toBeUndefined();
+    expect(header(8n, 0n)).toBe(13);
+    expect(header(SSE, SSE)).toBe(13);
+    expect(header(SSE, COMPACTED | SSE)).toBeUndefined();
+    expect(header(SSE, COMPACTED)).toBe(13);
+    expect(header(SSE, COMPACTED | SSE | 8n)).toBe(13);
+    cpu.processor.setField(STATE.XCR0, 3n);
+    expect(header(AVX, 0n)).toBe(13);
+    cpu.processor.setField(STATE.XCR0, 7n);
+    area().setUint8(HEADER + 24, 1);
+    expect(header(SSE, 0n)).toBeUndefined();
+    expect(header(SSE, COMPACTED | SSE)).toBe(13);
+  });
+
+  test("have the upper halves of YMM registers, eight of them outside 64-bit mode", () => {
+    const { view } = cpu.processor;
+    for (let n = 0; n < 16; n++) view.setUint8(STATE.YMM_UPPER + 16 * n, n + 1);
+    expect(withMask(AVX, XSAVE_BX)).toBeUndefined();
+    expect(area().getBigUint64(HEADER, true)).toBe(AVX);
+    expect(area().getUint32(FXSAVE.MXCSR, true)).toBe(0x1f80);
+    expect([7, 8].map((n) => area().getUint8(AVX_AT + 16 * n))).toEqual([8, 0]);
+    area().setUint8(AVX_AT, 99);
+    expect(withMask(AVX, XRSTOR_BX)).toBeUndefined();
+    expect([0, 7, 8].map((n) => view.getUint8(STATE.YMM_UPPER + 16 * n))).toEqual([99, 8, 9]);
+    area().setBigUint64(HEADER, 0n, true);
+    expect(withMask(AVX, XRSTOR_BX)).toBeUndefined();
+    expect([0, 7, 8].map((n) => view.getUint8(STATE.YMM_UPPER + 16 * n))).toEqual([0, 0, 9]);
+  });
+
+  test("leave out what is in its initial state, but for plain XSAVE", () => {
+    for (let at = 0; at < XSAVE_SIZE; at++) area().setUint8(at, at < HEADER ? 0xee : 0);
+    cpu.processor.view.setUint8(STATE.XMM, 5);
+    for (const save of [XSAVEOPT_BX, XSAVEC_BX]) {
+      expect(withMask(X87 | SSE | AVX, save)).toBeUndefined();
+      expect(area().getUint16(FXSAVE.CONTROL_WORD, true)).toBe(0xeeee);
+      expect(area().getBigUint64(HEADER, true)).toBe(SSE);
+      expect(area().getUint8(FXSAVE.XMM)).toBe(5);
+    }
+    expect(area().getBigUint64(HEADER + 8, true)).toBe(COMPACTED | X87 | SSE | AVX);
+    expect(withMask(X87, XSAVE_BX)).toBeUndefined();
+    expect(area().getUint16(FXSAVE.CONTROL_WORD, true)).toBe(0x37f);
+  });
+
+  test("MXCSR belongs to SSE in the compacted format, and to AVX as well in the other", () => {
+    const { view } = cpu.processor;
+    const mxcsr = (): number => view.getUint32(STATE.MXCSR, true);
+    view.setUint32(STATE.MXCSR, 0x1fa0, true);
+    expect(withMask(SSE, XSAVEC_BX)).toBeUndefined();
+    expect(area().getBigUint64(HEADER, true)).toBe(SSE);
+    expect(area().getUint32(FXSAVE.MXCSR, true)).toBe(0x1fa0);
+    area().setBigUint64(HEADER, 0n, true);
+    expect(withMask(SSE, XRSTOR_BX)).toBeUndefined();
+    expect(mxcsr()).toBe(0x1f80);
+    expect(withMask(AVX, XRSTOR_BX)).toBeUndefined();
+    expect(mxcsr()).toBe(0x1f80);
+    area().setBigUint64(HEADER + 8, 0n, true);
+    expect(withMask(AVX, XRSTOR_BX)).toBeUndefined();
+    expect(mxcsr()).toBe(0x1fa0);
   });
 
   test("are unknown without OSXSAVE", () => {

@@ -68,8 +68,12 @@ describe("CPUID", () => {
 
   it("describes XSAVE's area, and the clocks as nanoseconds", () => {
     const { p } = new Guest();
-    expect(cpuidLeaf(p, 0xd, 0)).toEqual([3, 576, 576, 0]);
-    expect(cpuidLeaf(p, 0xd, 2)).toEqual([0, 0, 0, 0]);
+    expect(cpuidLeaf(p, 0xd, 0)).toEqual([7, 576, 832, 0]);
+    p.setField(STATE.XCR0, 7n);
+    expect(cpuidLeaf(p, 0xd, 0)).toEqual([7, 832, 832, 0]);
+    expect(cpuidLeaf(p, 0xd, 1)).toEqual([7, 832, 0, 0]);
+    expect(cpuidLeaf(p, 0xd, 2)).toEqual([256, 576, 0, 0]);
+    expect(cpuidLeaf(p, 0xd, 3)).toEqual([0, 0, 0, 0]);
     const [denominator, numerator, crystal] = cpuidLeaf(p, 0x15, 0);
     expect((crystal * numerator) / denominator).toBe(1e9);
   });
@@ -94,16 +98,38 @@ describe("XGETBV and XSETBV", () => {
     const { p } = new Guest().longMode();
     expect(exceptionOf(() => xgetbv(p))).toBe("6");
     p.cr4 |= CR4.OSXSAVE;
-    p.setGpr(GPR.rdx, 0n);
-    p.setGpr(GPR.rax, 3n);
-    xsetbv(p);
-    p.setGpr(GPR.rax, 0n);
-    expect(exceptionOf(() => xsetbv(p))).toBe("13:0");
-    p.setGpr(GPR.rax, 7n);
-    expect(exceptionOf(() => xsetbv(p))).toBe("13:0");
+    const set = (value: bigint): string | undefined => {
+      p.setGpr(GPR.rax, value & 0xffff_ffffn);
+      p.setGpr(GPR.rdx, value >> 32n);
+      return exceptionOf(() => xsetbv(p));
+    };
+    for (const value of [1n, 7n, 3n]) expect(set(value)).toBeUndefined();
+    for (const value of [0n, 2n, 5n, 15n, 3n | (1n << 62n)]) expect(set(value)).toBe("13:0");
     xgetbv(p);
     expect([p.gpr(GPR.rax), p.gpr(GPR.rdx)]).toEqual([3n, 0n]);
     p.setGpr(GPR.rcx, 1n);
+    expect(set(3n)).toBe("13:0");
+    p.setGpr(GPR.rcx, 2n);
     expect(exceptionOf(() => xgetbv(p))).toBe("13:0");
+  });
+
+  it("tell which components are in use", () => {
+    const { p } = new Guest().longMode();
+    p.cr4 |= CR4.OSXSAVE;
+    p.setField(STATE.XCR0, 7n);
+    p.view.setUint16(STATE.X87_CONTROL, 0x37f, true);
+    p.setGpr(GPR.rcx, 1n);
+    const inUse = (): bigint => {
+      xgetbv(p);
+      return p.gpr(GPR.rax);
+    };
+    expect(inUse()).toBe(0n);
+    p.view.setUint8(STATE.YMM_UPPER + 255, 1);
+    expect(inUse()).toBe(4n);
+    p.view.setUint8(STATE.XMM, 1);
+    p.view.setUint8(STATE.X87_TAGS, 1);
+    expect(inUse()).toBe(7n);
+    p.setField(STATE.XCR0, 3n);
+    expect(inUse()).toBe(3n);
   });
 });

@@ -1,4 +1,5 @@
 /** The components of the state that XSAVE knows, as XCR0 has them (Intel SDM vol. 1 §13.1 to §13.6). */
+import { YMM_UPPERS_SIZE } from "../src/core/processor-state.ts";
 import { FX_IMAGE_SIZE, readFxImage } from "./fx-image.ts";
 import type { Processor } from "./processor.ts";
 import { FXSAVE, STATE } from "./state.ts";
@@ -10,7 +11,6 @@ export const XCR0_SUPPORTED = COMPONENT.X87 | COMPONENT.SSE | COMPONENT.AVX;
 
 /** Offsets in XSAVE's area, of either format: its last component is its first beyond the legacy region. */
 export const XSAVE_AREA = { HEADER: 512, AVX: 576 } as const;
-export const YMM_UPPERS_SIZE = 16 * 16;
 
 /** Bytes of an area for these components. */
 export const areaSize = (components: bigint): number =>

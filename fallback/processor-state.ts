@@ -1,5 +1,6 @@
 /** All of the processor's state in the form in which processors hand it to each other. */
 import { type ProcessorState, STATE_MSRS, type StateMsr } from "../src/core/processor-state.ts";
+import { ymmUppers } from "./extended-state.ts";
 import { readFxImage, writeFxImage } from "./fx-image.ts";
 import type { Mmu } from "./memory/mmu.ts";
 import { type Processor, SHADOW } from "./processor.ts";
@@ -29,6 +30,7 @@ export function readState(p: Processor, nmi: boolean): ProcessorState {
     apicBase: Number(p.field(STATE.APIC_BASE)),
     debugRegisters: DEBUG_REGISTERS.map((n) => p.dr(n)),
     fx: readFxImage(p),
+    ymmUppers: ymmUppers(p).slice(),
     xcr0: p.field(STATE.XCR0),
     msrs: Object.fromEntries(MSR_NAMES.map((name) => [name, p.field(MSR_FIELDS[name])])) as Record<
       StateMsr,
@@ -46,6 +48,7 @@ export function writeState(p: Processor, mmu: Mmu, state: ProcessorState): void 
   p.setField(STATE.APIC_BASE, BigInt(state.apicBase));
   for (const n of DEBUG_REGISTERS) p.setDr(n, state.debugRegisters[n] ?? 0n);
   writeFxImage(p, state.fx);
+  ymmUppers(p).set(state.ymmUppers);
   p.setField(STATE.XCR0, state.xcr0);
   for (const name of MSR_NAMES) p.setField(MSR_FIELDS[name], state.msrs[name]);
   const { shadow, nmiMasked } = state;

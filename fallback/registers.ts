@@ -6,8 +6,9 @@ import {
   SEGMENT_REGISTERS,
   type Segment,
 } from "../src/core/cpu.ts";
+import { YMM_UPPERS_SIZE } from "../src/core/processor-state.ts";
 import { CR0, RFLAGS } from "./bits.ts";
-import { INITIAL_MXCSR, INITIAL_X87_CONTROL, YMM_UPPERS_SIZE } from "./extended-state.ts";
+import { INITIAL_MXCSR, INITIAL_X87_CONTROL } from "./extended-state.ts";
 import { ATTRIBUTE, attributesDpl, GPR, type Processor } from "./processor.ts";
 import { SEGMENT_INDEX, STATE } from "./state.ts";
 import { PROCESSOR_SIGNATURE } from "./system/cpuid.ts";

@@ -1,4 +1,5 @@
 /** XSAVE and its kin (Intel SDM vol. 1 §13.7 to §13.10). */
+import { YMM_UPPERS_SIZE } from "../../src/core/processor-state.ts";
 import { CR0, CR4 } from "../bits.ts";
 import { CpuException, generalProtection, undefinedOpcode, VECTOR } from "../exceptions.ts";
 import {
@@ -9,7 +10,6 @@ import {
   initialFxImage,
   X87_RANGES,
   XSAVE_AREA,
-  YMM_UPPERS_SIZE,
   ymmUppers,
 } from "../extended-state.ts";
 import { readFxImage, writeFxImage } from "../fx-image.ts";

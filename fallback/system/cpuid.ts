@@ -1,6 +1,7 @@
 import { apicEnabled } from "../../src/core/apic-base.ts";
+import { YMM_UPPERS_SIZE } from "../../src/core/processor-state.ts";
 import { CR4, LINEAR_BITS, PHYSICAL_BITS } from "../bits.ts";
-import { areaSize, XCR0_SUPPORTED, XSAVE_AREA, YMM_UPPERS_SIZE } from "../extended-state.ts";
+import { areaSize, XCR0_SUPPORTED, XSAVE_AREA } from "../extended-state.ts";
 import { GPR, type Processor } from "../processor.ts";
 import { STATE } from "../state.ts";
 

@@ -10,12 +10,12 @@ const OF_KVM: ReadonlySet<string> = new Set([
   ...["CPUID", "RDMSR", "WRMSR", "XSETBV"],
   ...["XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR", "XRSTORS"],
 ]);
-/** XCR0: x87 and SSE. */
-const KNOWN_COMPONENTS = 3n;
+/** XCR0: x87, SSE and AVX. */
+const KNOWN_COMPONENTS = 7n;
 
 /**
  * Whether the fallback saves or restores all that a refused instruction is to: it has no registers of
- * AVX, which does not matter while nothing is in them.
+ * AVX-512 and what came later, which does not matter while nothing is in them.
  * @param name as assemblers have it
  * @param inUse components of the state, as XCR0 has them
  */

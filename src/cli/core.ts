@@ -14,9 +14,9 @@ export const checkCore = (path: string): void => checkSparseFile(path, CORE);
 /** Writes a core of the guest, which stands still, and says so; or says why there is none. */
 export function writeCore(path: string, { cpu, memory }: Machine, signal: number): void {
   const registers = cpu.readRegisters();
-  const fx = cpu.readState?.().fx;
+  const vectors = cpu.readState?.();
   const { size, pieces } = coreFile({
-    ...{ registers, fx, memory, signal },
+    ...{ registers, vectors, memory, signal },
     touched: touchedPages(memory),
   });
   try {

@@ -17,6 +17,8 @@ export type StateMsr = keyof typeof STATE_MSRS;
 
 /** Bytes of FXSAVE's image up to the last XMM register. */
 export const FX_IMAGE_SIZE = 0x1a0;
+/** Bytes of the upper halves of all YMM registers. */
+export const YMM_UPPERS_SIZE = 0x100;
 /** In the image: the mask of MXCSR's bits, which is the processor's and no state. */
 export const FX_MXCSR_MASK = 0x1c;
 
@@ -31,6 +33,8 @@ export interface ProcessorState {
   readonly debugRegisters: readonly bigint[];
   /** x87, MMX and SSE in FXSAVE's 64-bit format, {@link FX_IMAGE_SIZE} bytes. */
   readonly fx: Uint8Array<ArrayBuffer>;
+  /** Bits 128 to 255 of the YMM registers, {@link YMM_UPPERS_SIZE} bytes; zeros where there are none. */
+  readonly ymmUppers: Uint8Array<ArrayBuffer>;
   readonly xcr0: bigint;
   readonly msrs: Readonly<Record<StateMsr, bigint>>;
   /** What the last instruction holds off for one instruction (Intel SDM vol. 3A §6.8.3). */

@@ -6,12 +6,14 @@
 import { EM_X86_64, PT_LOAD, PT_NOTE } from "../boot/elf.ts";
 import type { GeneralRegister, Registers, SegmentRegister } from "../core/cpu.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
+import { type ProcessorState, YMM_UPPERS_SIZE } from "../core/processor-state.ts";
 import { type Gpa, gpa, PAGE_SIZE } from "../core/units.ts";
 import { type MappedRange, mappedRanges } from "./mapped-memory.ts";
 
 const ET_CORE = 4;
 const NT_PRSTATUS = 1;
 const NT_FPREGSET = 2;
+const NT_X86_XSTATE = 0x202;
 const PF = { X: 1, W: 2, R: 4 } as const;
 
 const ELF_HEADER = 64;
@@ -22,6 +24,10 @@ const MAX_SEGMENTS = 0xfff0;
 /** `struct elf_prstatus`: offsets of the signal and of the registers, and its size. */
 const PRSTATUS = { CURSIG: 12, PID: 32, REGISTERS: 112, FP_VALID: 328, SIZE: 336 } as const;
 const FP_SIZE = 512;
+/** An area of XSAVE (Intel SDM vol. 1 §13.4), with XCR0 where Linux puts it for debuggers. */
+const XSTATE = { XCR0: 464, HEADER: 512, AVX: 576, SIZE: 576 + YMM_UPPERS_SIZE } as const;
+/** XCR0: x87, SSE and AVX. */
+const COMPONENTS = 7n;
 
 /** `struct user_regs_struct`, 8 bytes each. */
 const REGISTER_ORDER: readonly (GeneralRegister | SegmentRegister | "rip" | "rflags" | Absent)[] = [
@@ -36,8 +42,8 @@ export const SIGNAL = { QUIT: 3, ILL: 4, ABRT: 6, SEGV: 11 } as const;
 
 export interface CoreContents {
   readonly registers: Registers;
-  /** FXSAVE's image, or as much of it as there is; undefined where it is not known. */
-  readonly fx: Uint8Array | undefined;
+  /** Undefined where they are not known. */
+  readonly vectors: Pick<ProcessorState, "fx" | "ymmUppers"> | undefined;
   readonly memory: GuestMemory;
   /** Whether the page at an address may be other than zero. */
   readonly touched: (address: Gpa) => boolean;
@@ -137,7 +143,7 @@ function writeSegment(view: DataView, index: number, segment: Segment): void {
   view.setBigUint64(at + 48, BigInt(segment.type === PT_LOAD ? PAGE_SIZE : 4), true);
 }
 
-function noteSegment({ registers, fx, signal }: CoreContents): Uint8Array {
+function noteSegment({ registers, vectors, signal }: CoreContents): Uint8Array {
   const status = new Uint8Array(PRSTATUS.SIZE);
   const view = new DataView(status.buffer);
   view.setInt32(0, signal, true);
@@ -146,16 +152,24 @@ function noteSegment({ registers, fx, signal }: CoreContents): Uint8Array {
   for (const [i, name] of REGISTER_ORDER.entries()) {
     view.setBigUint64(PRSTATUS.REGISTERS + 8 * i, registerValue(registers, name), true);
   }
-  if (fx === undefined) return note(NT_PRSTATUS, status);
+  if (vectors === undefined) return note("CORE", NT_PRSTATUS, status);
   view.setInt32(PRSTATUS.FP_VALID, 1, true);
-  const image = new Uint8Array(FP_SIZE);
-  image.set(fx.subarray(0, FP_SIZE));
-  const first = note(NT_PRSTATUS, status);
-  const second = note(NT_FPREGSET, image);
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
+  const area = extendedState(vectors);
+  return Uint8Array.of(
+    ...note("CORE", NT_PRSTATUS, status),
+    ...note("CORE", NT_FPREGSET, area.subarray(0, FP_SIZE)),
+    ...note("LINUX", NT_X86_XSTATE, area),
+  );
+}
+
+function extendedState({ fx, ymmUppers }: Pick<ProcessorState, "fx" | "ymmUppers">): Uint8Array {
+  const area = new Uint8Array(XSTATE.SIZE);
+  const view = new DataView(area.buffer);
+  area.set(fx);
+  view.setBigUint64(XSTATE.XCR0, COMPONENTS, true);
+  view.setBigUint64(XSTATE.HEADER, COMPONENTS, true);
+  area.set(ymmUppers, XSTATE.AVX);
+  return area;
 }
 
 function registerValue(registers: Registers, name: (typeof REGISTER_ORDER)[number]): bigint {
@@ -178,15 +192,18 @@ function registerValue(registers: Registers, name: (typeof REGISTER_ORDER)[numbe
   }
 }
 
-/** With the name that the kernel's notes have. */
-function note(type: number, description: Uint8Array): Uint8Array {
-  const name = [0x43, 0x4f, 0x52, 0x45, 0, 0, 0, 0];
-  const bytes = new Uint8Array(12 + name.length + description.length);
+/** @param name with its terminating zero, up to eight bytes */
+function note(name: string, type: number, description: Uint8Array): Uint8Array {
+  const NAME_SIZE = 8;
+  const bytes = new Uint8Array(12 + NAME_SIZE + description.length);
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, 5, true);
+  view.setUint32(0, name.length + 1, true);
   view.setUint32(4, description.length, true);
   view.setUint32(8, type, true);
-  bytes.set(name, 12);
-  bytes.set(description, 12 + name.length);
+  bytes.set(
+    [...name].map((letter) => letter.charCodeAt(0)),
+    12,
+  );
+  bytes.set(description, 12 + NAME_SIZE);
   return bytes;
 }

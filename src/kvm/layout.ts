@@ -127,6 +127,8 @@ export const MSRS = { entries: 8, data: 8 } as const;
 
 /** `struct kvm_xsave`: an XSAVE area (Intel SDM vol. 1 §13.4), whose header begins here. */
 export const XSAVE_HEADER = 512;
+/** And the component of AVX, on all processors. */
+export const XSAVE_AVX = 576;
 
 export const SIZE = {
   ...{ regs: 144, sregs: 312, xsave: 4096, xcrs: 392, debugregs: 128, events: 64 },

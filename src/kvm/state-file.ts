@@ -5,6 +5,7 @@ import {
   type ProcessorState,
   STATE_MSRS,
   type StateMsr,
+  YMM_UPPERS_SIZE,
 } from "../core/processor-state.ts";
 import type { KvmVm } from "./addon.ts";
 import {
@@ -16,12 +17,14 @@ import {
   SIZE,
   STATE,
   XCRS,
+  XSAVE_AVX,
   XSAVE_HEADER,
 } from "./layout.ts";
 
 const MSR_NAMES = Object.keys(STATE_MSRS) as StateMsr[];
 const IA32_TIME_STAMP_COUNTER = 0x10;
 const XSTATE_X87_AND_SSE = 3;
+const XSTATE_AVX = 4;
 
 type StateName = Exclude<keyof typeof STATE, "regs" | "sregs" | "guestDebug">;
 
@@ -101,6 +104,7 @@ export class StateFile {
         ...[0n, 0n, register(DEBUGREGS.dr6), register(DEBUGREGS.dr7)],
       ],
       fx: this.#xsave.bytes.slice(0, FX_IMAGE_SIZE),
+      ymmUppers: this.#readYmmUppers(),
       xcr0: this.#xcrs.view.getBigUint64(XCRS.value, true),
       msrs: Object.fromEntries(
         MSR_NAMES.map((name) => [name, this.#msr(STATE_MSRS[name])]),
@@ -113,12 +117,15 @@ export class StateFile {
 
   /** Sets what {@link read} has read, changed or not. */
   write(state: ProcessorState): void {
-    const { debugRegisters, fx, msrs } = state;
+    const { debugRegisters, fx, msrs, ymmUppers } = state;
     const mask = this.#xsave.bytes.slice(FX_MXCSR_MASK, FX_MXCSR_MASK + 4);
     this.#xsave.bytes.set(fx);
     this.#xsave.bytes.set(mask, FX_MXCSR_MASK);
-    // Components that this bitmap does not name are taken to be in their initial state.
-    this.#xsave.bytes[XSAVE_HEADER] = (this.#xsave.bytes[XSAVE_HEADER] ?? 0) | XSTATE_X87_AND_SSE;
+    this.#xsave.bytes.set(ymmUppers, XSAVE_AVX);
+    // Components that this bitmap does not name are taken to be in their initial state; KVM refuses to be
+    // told of one that its processor does not have.
+    const avx = ymmUppers.some((byte) => byte !== 0) ? XSTATE_AVX : 0;
+    this.#present |= XSTATE_X87_AND_SSE | avx;
     this.#xcrs.view.setBigUint64(XCRS.value, state.xcr0, true);
     const debug = this.#debug.view;
     debugRegisters.forEach((value, n) => {
@@ -131,6 +138,19 @@ export class StateFile {
       if (copy.changed) copy.store();
     }
     if (this.#msrs.changed) this.#storeMsrs();
+  }
+
+  /** The first byte of the bitmap of components that are not in their initial state. */
+  get #present(): number {
+    return this.#xsave.bytes[XSAVE_HEADER] ?? 0;
+  }
+  set #present(value: number) {
+    this.#xsave.bytes[XSAVE_HEADER] = value;
+  }
+
+  #readYmmUppers(): Uint8Array<ArrayBuffer> {
+    if ((this.#present & XSTATE_AVX) === 0) return new Uint8Array(YMM_UPPERS_SIZE);
+    return this.#xsave.bytes.slice(XSAVE_AVX, XSAVE_AVX + YMM_UPPERS_SIZE);
   }
 
   /** KVM stops at the first that it does not have: that one is never asked for again. */

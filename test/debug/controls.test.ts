@@ -6,6 +6,7 @@ import type { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa, MILLISECOND, nanos } from "../../src/core/units.ts";
 import { HostClock } from "../../src/host/clock.ts";
 import { allocateMemory } from "../../src/machine/memory.ts";
+import { judgeHas } from "../conformance/judge-features.ts";
 import { PROCESSORS } from "../support/monitor.ts";
 
 const CODE = 0x1000;
@@ -332,10 +333,13 @@ describe.each(PROCESSORS)("what a debugger stops at (%s)", (accelerator) => {
     const state = cpu.readState();
     const fx = state.fx.slice();
     fx[0xa0] = 0x77;
-    cpu.writeState({ ...state, fx, registers: { ...state.registers, rbx: 7n } });
+    const ymmUppers = state.ymmUppers.slice();
+    ymmUppers[0xff] = judgeHas("avx") ? 0x88 : 0;
+    cpu.writeState({ ...state, fx, ymmUppers, registers: { ...state.registers, rbx: 7n } });
     expect(await run(NO_STOPS)).toMatchObject({ kind: "halt" });
     const after = cpu.readState();
     expect(after.registers.rbx).toBe(7n);
     expect(after.fx[0xa0]).toBe(0x77);
+    expect(after.ymmUppers).toEqual(ymmUppers);
   });
 });

@@ -1,3 +1,6 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { GuestMemory } from "../../src/core/guest-memory.ts";
 import { gpa, PAGE_SIZE } from "../../src/core/units.ts";
@@ -6,6 +9,7 @@ import { touchedPages } from "../../src/host/touched-pages.ts";
 import { allocateMemory } from "../../src/machine/memory.ts";
 import { missing } from "../support/requirements.ts";
 import { stateAt } from "../support/scripted-cpu.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 
 const PAGES = 16;
 
@@ -17,7 +21,7 @@ describe("a core file", () => {
     const looked: number[] = [];
     const { size, pieces } = coreFile({
       registers: stateAt(0).registers,
-      fx: undefined,
+      vectors: undefined,
       memory,
       touched: (address) => {
         looked.push(address);
@@ -33,6 +37,28 @@ describe("a core file", () => {
       [7 * PAGE_SIZE, PAGE_SIZE],
     ]);
     expect(looked.length).toBe(PAGES);
+  });
+});
+
+describe.skipIf(missing("gdb"))("a core file's registers", () => {
+  it("are YMM registers, too", () => {
+    const memory = new GuestMemory(new ArrayBuffer(PAGE_SIZE));
+    const vectors = stateAt(0);
+    vectors.fx[0xa0 + 16 * 3] = 5;
+    vectors.ymmUppers[16 * 3 + 8] = 6;
+    const { registers } = vectors;
+    const { size, pieces } = coreFile({
+      ...{ registers, vectors, memory, signal: SIGNAL.ILL },
+      touched: () => true,
+    });
+    const file = new Uint8Array(size);
+    for (const { offset, bytes } of pieces) file.set(bytes, offset);
+    const path = join(temporaryFolder(), "core");
+    writeFileSync(path, file);
+    const commands = ["-ex", `core-file ${path}`, "-ex", "print $ymm3.v4_int64"];
+    const said = execFileSync("gdb", ["-batch", "-nx", ...commands], { encoding: "utf8" });
+    expect(said).toContain("SIGILL");
+    expect(said).toContain("{5, 0, 0, 6}");
   });
 });
 

@@ -15,6 +15,7 @@ import {
 } from "../support/monitor.ts";
 import { SeededRandom } from "../support/random.ts";
 import { missing } from "../support/requirements.ts";
+import { spin, tinyGuest } from "../support/tiny-guest.ts";
 
 const LOADER = join(ROOT, "kernel/build/boot/loader.elf");
 
@@ -183,6 +184,22 @@ describeOnEach.skipIf(missing("gdb"))("gdb", () => {
     );
     expect(said.exit).toContain("exited with code 07");
     expect((await guest.ended).status).toBe(7);
+  });
+
+  test("sees both halves of YMM registers, and sets them", async () => {
+    const socket = socketPath();
+    const guest = start([tinyGuest(spin), "--gdb", `unix:${socket}`, "-S"]);
+    await guest.said("in gdb: target remote");
+    const { stdout } = await gdb(
+      `target remote ${socket}`,
+      "set var $ymm9.v4_int64[3] = 0x123456789abcdef0",
+      "set var $xmm9.v2_int64[0] = 7",
+      "stepi",
+      "maintenance flush register-cache",
+      "print/x $ymm9.v4_int64",
+      "kill",
+    ).ended;
+    expect(stdout).toContain("{0x7, 0x0, 0x0, 0x123456789abcdef0}");
   });
 
   test("garbage harms neither guest nor monitor, and gdb comes in afterwards", async () => {

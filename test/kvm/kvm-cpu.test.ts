@@ -10,6 +10,7 @@ import { loadAddon } from "../../src/host/addon.ts";
 import { HostClock } from "../../src/host/clock.ts";
 import type { KvmAddon } from "../../src/kvm/addon.ts";
 import { KvmCpu } from "../../src/kvm/kvm-cpu.ts";
+import { judgeHas } from "../conformance/judge-features.ts";
 import { missing } from "../support/requirements.ts";
 
 const CODE = 0x1000;
@@ -308,6 +309,8 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
     const fx = before.fx.slice();
     fx.fill(0x5a, 0xa0, 0x1a0);
     new DataView(fx.buffer).setUint32(0x18, 0x3f80, true);
+    // KVM has no AVX where the host has none.
+    const ymmUppers = before.ymmUppers.slice().fill(judgeHas("avx") ? 0xa5 : 0);
     const changed = {
       ...before,
       registers: { ...before.registers, r15: 0x1234_5678_9abc_def0n },
@@ -316,9 +319,13 @@ describe.skipIf(missing("kvm"))("the Cpu over KVM", () => {
       shadow: { sti: true, movSs: false },
       nmiMasked: true,
       fx,
+      ymmUppers,
     };
     cpu.writeState(changed);
-    expect({ ...cpu.readState(), tsc: 0n }).toEqual({ ...changed, tsc: 0n, componentsInUse: 3n });
+    const componentsInUse = judgeHas("avx") ? 7n : 3n;
+    expect({ ...cpu.readState(), tsc: 0n }).toEqual({ ...changed, tsc: 0n, componentsInUse });
+    cpu.writeState({ ...changed, ymmUppers: before.ymmUppers });
+    expect(cpu.readState().ymmUppers).toEqual(before.ymmUppers);
   });
 
   test("is interruptible by the state it was given, before it has run", () => {

@@ -3,7 +3,12 @@ import type { Cpu, Registers, VmExit } from "../../src/core/cpu.ts";
 import { GENERAL_REGISTERS } from "../../src/core/cpu.ts";
 import { type DebugStops, NO_STOPS } from "../../src/core/debug.ts";
 import { assert } from "../../src/core/errors.ts";
-import { FX_IMAGE_SIZE, type ProcessorState, STATE_MSRS } from "../../src/core/processor-state.ts";
+import {
+  FX_IMAGE_SIZE,
+  type ProcessorState,
+  STATE_MSRS,
+  YMM_UPPERS_SIZE,
+} from "../../src/core/processor-state.ts";
 import type { Nanos } from "../../src/core/units.ts";
 
 /** What the guest does next; a function may first do something else. */
@@ -112,6 +117,7 @@ export const stateAt = (rip: number): ProcessorState => ({
   apicBase: APIC_BASE_AT_RESET,
   debugRegisters: Array.from({ length: 8 }, () => 0n),
   fx: new Uint8Array(FX_IMAGE_SIZE),
+  ymmUppers: new Uint8Array(YMM_UPPERS_SIZE),
   xcr0: 1n,
   msrs: Object.fromEntries(
     Object.keys(STATE_MSRS).map((name) => [name, 0n]),

@@ -104,6 +104,7 @@ const page = (first: bigint, n: number): bigint =>
 const sameBesidesRegisters = (a: ProcessorState, b: ProcessorState): boolean =>
   a.apicBase === b.apicBase &&
   a.fx.every((byte, at) => byte === b.fx[at]) &&
+  a.ymmUppers.every((byte, at) => byte === b.ymmUppers[at]) &&
   a.debugRegisters.every((value, n) => value === b.debugRegisters[n]) &&
   (Object.keys(a.msrs) as (keyof ProcessorState["msrs"])[]).every(
     (name) => a.msrs[name] === b.msrs[name],

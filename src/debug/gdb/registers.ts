@@ -1,6 +1,6 @@
 /**
- * The registers as debuggers see them, in the order of the `g` packet. The first three features are
- * GDB's own (GDB manual, appendix G.5.5), whose names and order are fixed; the fourth is ours.
+ * The registers as debuggers see them, in the order of the `g` packet. The first four features are
+ * GDB's own (GDB manual, appendix G.5.5), whose names and order are fixed; the fifth is ours.
  */
 import { GENERAL_REGISTERS, type Registers, SEGMENT_REGISTERS } from "../../core/cpu.ts";
 import { instructionAddress } from "../../core/debug.ts";
@@ -21,6 +21,7 @@ export const draftOf = (state: ProcessorState): StateDraft => ({
   registers: { ...state.registers },
   debugRegisters: [...state.debugRegisters],
   fx: state.fx.slice(),
+  ymmUppers: state.ymmUppers.slice(),
   msrs: { ...state.msrs },
 });
 
@@ -190,6 +191,21 @@ const sse: Feature = {
   ],
 };
 
+const avx: Feature = {
+  name: "org.gnu.gdb.i386.avx",
+  registers: numbers(16).map((n) =>
+    register(
+      `ymm${n}h`,
+      128,
+      "uint128",
+      ({ ymmUppers }) => fromLittleEndian(ymmUppers.subarray(16 * n, 16 * n + 16)),
+      ({ ymmUppers }, value) => {
+        ymmUppers.set(littleEndian(value, 16), 16 * n);
+      },
+    ),
+  ),
+};
+
 const segments: Feature = {
   name: "org.gnu.gdb.i386.segments",
   registers: [segmentBase("fs"), segmentBase("gs")],
@@ -270,7 +286,7 @@ const system: Feature = {
   ],
 };
 
-export const FEATURES: readonly Feature[] = [core, sse, segments, system];
+export const FEATURES: readonly Feature[] = [core, sse, avx, segments, system];
 
 /** By their numbers in packets. */
 export const REGISTERS: readonly RegisterSpec[] = FEATURES.flatMap(({ registers }) => registers);

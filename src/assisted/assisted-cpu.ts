@@ -7,11 +7,11 @@ import { MICROSECOND, MILLISECOND, type Nanos, nanos } from "../core/units.ts";
 import type { KvmCpu } from "../kvm/kvm-cpu.ts";
 import {
   fallbackKnowsMode,
+  hasRegistersOf,
   isLegacyPaging,
   isPaged,
   isPrivileged,
   isUnpaged,
-  savesAll,
 } from "./leaves.ts";
 
 /**
@@ -264,7 +264,7 @@ export class AssistedCpu implements Cpu {
   #executeRefused(): boolean {
     const fallback = this.#takeOver();
     const name = fallback.nextInstruction();
-    if (name === undefined || !savesAll(name, this.#componentsInUse)) {
+    if (name === undefined || !hasRegistersOf(name, this.#componentsInUse)) {
       this.#active = this.#kvm;
       return false;
     }
@@ -281,7 +281,7 @@ export class AssistedCpu implements Cpu {
     this.#tscAtEntry = { ticks: tsc, at: this.#options.clock.now() };
     fallback.writeState(state);
     fallback.stopAt(this.#stops);
-    this.#knowsMode = fallbackKnowsMode(state);
+    this.#knowsMode = fallbackKnowsMode(state, componentsInUse);
     this.#active = fallback;
     return fallback;
   }

@@ -10,17 +10,24 @@ const OF_KVM: ReadonlySet<string> = new Set([
   ...["CPUID", "RDMSR", "WRMSR", "XSETBV"],
   ...["XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR", "XRSTORS"],
 ]);
-/** XCR0: x87, SSE and AVX. */
+/** Components of the state, as XCR0 has them: x87, SSE and AVX; and AVX-512's upper halves of registers. */
 const KNOWN_COMPONENTS = 7n;
+const ZMM_HI256 = 1n << 6n;
+
+const SAVING = /^(xsave|xrstor)/;
+/** Those with VEX prefixes, which clear what is above their vectors. */
+const VECTOR = /^v(?!er[rw]$)/;
 
 /**
- * Whether the fallback saves or restores all that a refused instruction is to: it has no registers of
+ * Whether the fallback has all the registers that a refused instruction is about: it has none of
  * AVX-512 and what came later, which does not matter while nothing is in them.
  * @param name as assemblers have it
- * @param inUse components of the state, as XCR0 has them
+ * @param inUse components of the state
  */
-export const savesAll = (name: string, inUse: bigint): boolean =>
-  !/^(xsave|xrstor)/.test(name) || (inUse & ~KNOWN_COMPONENTS) === 0n;
+export function hasRegistersOf(name: string, inUse: bigint): boolean {
+  if (SAVING.test(name)) return (inUse & ~KNOWN_COMPONENTS) === 0n;
+  return !VECTOR.test(name) || (inUse & ZMM_HI256) === 0n;
+}
 
 /** Whether the fallback, while it helps, leaves an instruction to KVM. */
 export function leavesToKvm({ form, modRm }: DecodedInstruction): boolean {
@@ -35,10 +42,11 @@ const KNOWN_CR4 = 0x5_07ffn;
 
 /**
  * Whether the fallback is this processor in all that can be noticed. If not (protection keys,
- * SMEP, …), it executes the one instruction that KVM refused and no others.
+ * SMEP, registers of AVX-512 in use, …), it executes the one instruction that KVM refused and no others.
+ * @param inUse components of the state
  */
-export const fallbackKnowsMode = ({ registers }: ProcessorState): boolean =>
-  (registers.cr4 & ~KNOWN_CR4) === 0n;
+export const fallbackKnowsMode = ({ registers }: ProcessorState, inUse: bigint): boolean =>
+  (registers.cr4 & ~KNOWN_CR4) === 0n && (inUse & ZMM_HI256) === 0n;
 
 const CR0_PE = 1n << 0n;
 const CR0_PG = 1n << 31n;

@@ -18,6 +18,7 @@ import {
   immediate,
   LEGACY,
   mapping,
+  onlyNarrow,
   pairwise,
   VEX,
 } from "./encoding.ts";
@@ -145,40 +146,35 @@ const multiply: Controlled = (e, a, b, control) => {
   return i64x2.replaceLane(i64x2.splat(lower), 1, i64.xor(highs, high(middle)));
 };
 
-const inEncoding = (encoding: Encoding): Instruction[] => {
-  // Only of 128 bits.
-  const ofKeys = (head: string, more: string) =>
-    encoding.either(`66 0F ${head} Vx,Wx${more}`, [`VEX.0 66 0F ${head} Vx,Wx${more}`]);
-  return [
-    ...(
-      [
-        ["AESENC", "DC", encrypt],
-        ["AESENCLAST", "DD", encryptLast],
-        ["AESDEC", "DE", decrypt],
-        ["AESDECLAST", "DF", decryptLast],
-      ] satisfies [string, string, Combine][]
-    ).map(([name, opcode, round]) => ({
-      name,
-      forms: encoding.forms(`66 0F 38 ${opcode}`, { type: "x" }),
-      meaning: pairwise(encoding, round),
-    })),
-    {
-      name: "AESIMC",
-      forms: ofKeys("38 DB", ""),
-      meaning: mapping(encoding, (keys, e) => unmixColumns(e, keys)),
-    },
-    {
-      name: "AESKEYGENASSIST",
-      forms: ofKeys("3A DF", ",Ib"),
-      meaning: mapping(encoding, assistKeys),
-    },
-    {
-      name: "PCLMULQDQ",
-      forms: encoding.forms("66 0F 3A 44", { type: "x", more: ",Ib" }),
-      meaning: controlling(encoding, multiply),
-    },
-  ];
-};
+const inEncoding = (encoding: Encoding): Instruction[] => [
+  ...(
+    [
+      ["AESENC", "DC", encrypt],
+      ["AESENCLAST", "DD", encryptLast],
+      ["AESDEC", "DE", decrypt],
+      ["AESDECLAST", "DF", decryptLast],
+    ] satisfies [string, string, Combine][]
+  ).map(([name, opcode, round]) => ({
+    name,
+    forms: encoding.forms(`66 0F 38 ${opcode}`, { type: "x" }),
+    meaning: pairwise(encoding, round),
+  })),
+  {
+    name: "AESIMC",
+    forms: onlyNarrow(encoding, "66 0F 38 DB Vx,Wx"),
+    meaning: mapping(encoding, (keys, e) => unmixColumns(e, keys)),
+  },
+  {
+    name: "AESKEYGENASSIST",
+    forms: onlyNarrow(encoding, "66 0F 3A DF Vx,Wx,Ib"),
+    meaning: mapping(encoding, assistKeys),
+  },
+  {
+    name: "PCLMULQDQ",
+    forms: encoding.forms("66 0F 3A 44", { type: "x", more: ",Ib" }),
+    meaning: controlling(encoding, multiply),
+  },
+];
 
 export const aes: Family = [LEGACY, VEX].flatMap((encoding) =>
   inEncoding(encoding).map((instruction) => ({

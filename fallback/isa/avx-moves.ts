@@ -93,7 +93,7 @@ const duplicating =
   };
 
 /** The sign bits of the lanes. */
-const signs =
+export const signs =
   (bitmask: typeof i32x4.bitmask, count: number): Meaning =>
   (e: Emitter, destination: Operand, source: Operand) => {
     const [low, high] = e.readHalves(source).map(bitmask);

@@ -23,7 +23,7 @@ const permuting =
     const values = e.readHalves(source);
     e.writeHalves(
       destination,
-      values.map((value, half) => shuffle(e, value, value, control, half)),
+      values.map((value, half) => shuffle(e, value, value, control, half, 128)),
     );
   };
 

@@ -230,3 +230,7 @@ export const onBoth = (
   ...encoding.either(`NP 0F ${opcode} Pq,Qq`, []),
   ...encoding.forms(`66 0F ${opcode}`, { type: "x", ...operands }),
 ];
+
+/** A form that VEX has of 128 bits alone, with the same operands. */
+export const onlyNarrow = (encoding: Encoding, form: string): readonly string[] =>
+  encoding.either(form, [`VEX.0 ${form}`]);

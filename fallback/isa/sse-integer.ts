@@ -10,6 +10,7 @@ import {
   LEGACY,
   mapping,
   onBoth,
+  onlyNarrow,
   pairwise,
 } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
@@ -359,7 +360,7 @@ export const integerArithmetic = (encoding: Encoding): Family => {
     xmmOnly("PCMPGTQ", "38 37", i64x2.gtS),
     {
       name: "PHMINPOSUW",
-      forms: encoding.either("66 0F 38 41 Vx,Wx", ["VEX.0 66 0F 38 41 Vx,Wx"]),
+      forms: onlyNarrow(encoding, "66 0F 38 41 Vx,Wx"),
       meaning: mapping(encoding, leastWord),
     },
     {

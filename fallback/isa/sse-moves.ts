@@ -60,7 +60,7 @@ const signs =
   };
 
 /** Writes the bytes that the mask selects to where rDI points, in DS or an override. */
-function maskedMove(context: ProcedureContext): void {
+export function maskedMove(context: ProcedureContext): void {
   const [first] = context.instruction.form.operands;
   const isMmx = first?.place === "mmx-reg";
   if (isMmx) {

@@ -3,6 +3,7 @@ import { ARITHMETIC_FLAGS, RFLAGS } from "../bits.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { GPR } from "../processor.ts";
 import { STATE } from "../state.ts";
+import { type Encoding, LEGACY, onlyNarrow } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 
 /** Fields of the immediate. */
@@ -121,16 +122,20 @@ function writeMask(context: ProcedureContext, mask: number, count: number): void
   const { view } = context.processor;
   view.setBigUint64(STATE.XMM, BigInt.asUintN(64, value), true);
   view.setBigUint64(STATE.XMM + 8, value >> 64n, true);
+  if (context.instruction.form.vexL === undefined) return;
+  view.setBigUint64(STATE.YMM_UPPER, 0n, true);
+  view.setBigUint64(STATE.YMM_UPPER + 8, 0n, true);
 }
 
 const comparing = (
+  encoding: Encoding,
   name: string,
   opcode: string,
   hasLengths: boolean,
   write: typeof writeIndex,
 ): Instruction => ({
   name,
-  forms: [`66 0F 3A ${opcode} Vx,Wx,Ib${hasLengths ? " v" : ""}`],
+  forms: onlyNarrow(encoding, `66 0F 3A ${opcode} Vx,Wx,Ib${hasLengths ? " v" : ""}`),
   flags: { written: "OSZAPC" },
   procedure(context) {
     const control = Number(context.immediate());
@@ -144,9 +149,12 @@ const comparing = (
   },
 });
 
-export const sseStrings: Family = [
-  comparing("PCMPESTRM", "60", true, writeMask),
-  comparing("PCMPESTRI", "61", true, writeIndex),
-  comparing("PCMPISTRM", "62", false, writeMask),
-  comparing("PCMPISTRI", "63", false, writeIndex),
-];
+export const stringComparisons = (encoding: Encoding): Family =>
+  [
+    comparing(encoding, "PCMPESTRM", "60", true, writeMask),
+    comparing(encoding, "PCMPESTRI", "61", true, writeIndex),
+    comparing(encoding, "PCMPISTRM", "62", false, writeMask),
+    comparing(encoding, "PCMPISTRI", "63", false, writeIndex),
+  ].map(encoding.instruction);
+
+export const sseStrings = stringComparisons(LEGACY);

@@ -36,8 +36,8 @@ describe("CPUID", () => {
     for (const n of [11, 20, 26, 27, 29]) expect(bit(extended, n)).toBe(1);
     // MONITOR, FMA, PCID, x2APIC, AVX, F16C
     for (const n of [3, 12, 17, 21, 28, 29]) expect(bit(ecx, n)).toBe(0);
-    // FSGSBASE, what x87's pointers do not tell, RDSEED, ADX, CLFLUSHOPT, CLWB, SHA; RDPID.
-    const leaf7 = [0, 6, 13, 18, 19, 23, 24, 29].reduce((all, n) => all | (1 << n), 0);
+    // FSGSBASE, BMI1, BMI2, what x87's pointers do not tell, RDSEED, ADX, CLFLUSHOPT, CLWB, SHA; RDPID.
+    const leaf7 = [0, 3, 6, 8, 13, 18, 19, 23, 24, 29].reduce((all, n) => all | (1 << n), 0);
     // SERIALIZE, and registers about speculation.
     const others = (1 << 14) | (1 << 26) | (1 << 29);
     expect(cpuidLeaf(p, 7, 0)).toEqual([0, leaf7, 1 << 22, others]);

@@ -41,13 +41,13 @@ const BUNDLES = {
     "fallback/jit/region-code.ts",
   ],
   "fallback.text": ["fallback/disassembler/disassembler.ts", "fallback/disassembler/operands.ts"],
+  "fallback.rare": ["fallback/isa/rare.ts"],
+  "fallback.late": ["fallback/interpreter/late-handlers.ts", "fallback/isa/late.ts"],
   "fallback.later": [
     "fallback/cross-check/checked-cpu.ts",
     "fallback/interpreter/module.ts",
-    "fallback/isa/rare.ts",
     "fallback/isa/table.ts",
   ],
-  "fallback.late": ["fallback/interpreter/late-handlers.ts", "fallback/isa/late.ts"],
   "bundle.kvm": [
     "src/assisted/assisted-cpu.ts",
     "src/assisted/leaves.ts",

@@ -5,13 +5,16 @@
 import { undefinedOpcode } from "../exceptions.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { STATE } from "../state.ts";
+import { i32, i64 } from "../wasm/expression.ts";
+import type { Local } from "../wasm/function-builder.ts";
+import { i32x4, i64x2 } from "../wasm/simd.ts";
+import type { Emitter } from "./emitter.ts";
 import type { Family, Instruction } from "./instruction.ts";
+import type { Operand } from "./operand.ts";
 import { elements, joined } from "./sse-exact.ts";
-import { ofBothLengths, range } from "./vector.ts";
+import { type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
-/** Bits of an element, by VEX.W. */
-const elementBits = ({ instruction }: ProcedureContext): 32 | 64 =>
-  instruction.form.traits.has("W") ? 64 : 32;
+type ElementBits = 32 | 64;
 
 /** Numbers of the elements whose sign is set. */
 const selected = (mask: readonly bigint[], bits: number): number[] =>
@@ -24,25 +27,96 @@ const widthOf = ({ instruction }: ProcedureContext): 128 | 256 =>
 const readElements = (context: ProcedureContext, index: number, bits: number): bigint[] =>
   elements(context.readWhole(index), bits, widthOf(context) / bits);
 
-function load(context: ProcedureContext): void {
-  const bits = elementBits(context);
-  const mask = readElements(context, 1, bits);
-  const values = mask.map(() => 0n);
-  for (const at of selected(mask, bits)) {
-    values[at] = context.readMemory(context.address((at * bits) / 8), bits / 8);
+/** Each selected element of two vectors, with its place in its vector and its address. */
+function eachSelected(
+  e: Emitter,
+  bits: ElementBits,
+  masks: readonly Vector[],
+  addresses: readonly Local<"i64">[],
+  action: (half: number, at: number, address: Local<"i64">) => void,
+): void {
+  const count = 128 / bits;
+  for (const [half, mask] of masks.entries()) {
+    const signs = e.let(bits === 32 ? i32x4.bitmask(mask) : i64x2.bitmask(mask));
+    for (const at of range(0, count)) {
+      const address = addresses[half * count + at];
+      if (address === undefined) continue;
+      e.if(i32.and(signs, i32.const(1 << at)), () => action(half, at, address));
+    }
   }
-  context.writeWhole(0, joined(values, bits));
 }
 
-function store(context: ProcedureContext): void {
-  const bits = elementBits(context);
-  const mask = readElements(context, 1, bits);
-  const values = readElements(context, 2, bits);
-  const places = selected(mask, bits);
-  const address = (at: number): bigint => context.address((at * bits) / 8);
-  for (const at of places) context.check(address(at), bits / 8, "write");
-  for (const at of places) context.writeMemory(address(at), bits / 8, values[at] ?? 0n);
+/** Of all elements. @param write whether it is going to be written */
+function addressesOf(
+  e: Emitter,
+  operand: Operand,
+  bits: ElementBits,
+  write: boolean,
+): readonly Local<"i64">[] {
+  const address = e.address(operand, write);
+  return range(0, operand.bits / bits).map((at) =>
+    e.let(i64.add(address, i64.const((at * bits) / 8))),
+  );
 }
+
+const load =
+  (bits: ElementBits): Meaning =>
+  (e, destination: Operand, mask: Operand, source: Operand) => {
+    const masks = e.readHalves(mask);
+    const addresses = addressesOf(e, source, bits, false);
+    const results = masks.map(() => e.variable(i64x2.const(0)));
+    eachSelected(e, bits, masks, addresses, (half, at, address) => {
+      const value = e.load(address, bits);
+      const result = results[half];
+      if (result === undefined) return;
+      const changed =
+        bits === 32
+          ? i32x4.replaceLane(result, at, i32.wrap(value))
+          : i64x2.replaceLane(result, at, value);
+      e.set(result, changed);
+    });
+    e.writeHalves(destination, results);
+  };
+
+const store =
+  (bits: ElementBits): Meaning =>
+  (e, destination: Operand, mask: Operand, source: Operand) => {
+    const values = e.readHalves(source);
+    const masks = e.readHalves(mask);
+    const addresses = addressesOf(e, destination, bits, true);
+    eachSelected(e, bits, masks, addresses, (_half, _at, address) => {
+      e.loadForWrite(address, bits);
+    });
+    eachSelected(e, bits, masks, addresses, (half, at, address) => {
+      const value = values[half];
+      if (value === undefined) return;
+      const element =
+        bits === 32 ? i64.extendU(i32x4.extractLane(value, at)) : i64x2.extractLane(value, at);
+      e.store(address, bits, element);
+    });
+  };
+
+const loadExactly =
+  (bits: ElementBits) =>
+  (context: ProcedureContext): void => {
+    const mask = readElements(context, 1, bits);
+    const values = mask.map(() => 0n);
+    for (const at of selected(mask, bits)) {
+      values[at] = context.readMemory(context.address((at * bits) / 8), bits / 8);
+    }
+    context.writeWhole(0, joined(values, bits));
+  };
+
+const storeExactly =
+  (bits: ElementBits) =>
+  (context: ProcedureContext): void => {
+    const mask = readElements(context, 1, bits);
+    const values = readElements(context, 2, bits);
+    const places = selected(mask, bits);
+    const address = (at: number): bigint => context.address((at * bits) / 8);
+    for (const at of places) context.check(address(at), bits / 8, "write");
+    for (const at of places) context.writeMemory(address(at), bits / 8, values[at] ?? 0n);
+  };
 
 const SIB = 4;
 
@@ -63,9 +137,7 @@ function readRegister({ processor }: ProcedureContext, register: number): bigint
   return (lower ?? 0n) | ((upper ?? 0n) << 128n);
 }
 
-/** @param indexBits of an index */
-function gather(context: ProcedureContext, indexBits: 32 | 64): void {
-  const bits = elementBits(context);
+function gather(context: ProcedureContext, bits: ElementBits, indexBits: ElementBits): void {
   const register = indexRegister(context);
   const { vvvv } = context.instruction;
   if (new Set([context.reg, vvvv, register]).size < 3) throw undefinedOpcode();
@@ -96,38 +168,56 @@ function gather(context: ProcedureContext, indexBits: 32 | 64): void {
   write();
 }
 
-const gathers = (opcode: string, indexBits: 32 | 64): Instruction[] =>
-  (["noW", "W"] as const).map((trait) => {
-    const [letter, type] = trait === "W" ? ["Q", "q"] : ["D", "d"];
+/** @param names for elements of 32 and of 64 bits */
+const gathers = (
+  names: readonly [string, string],
+  opcode: string,
+  indexBits: ElementBits,
+): Instruction[] =>
+  ([32, 64] as const).map((bits, n) => {
     // Of indices that are wider than elements there are half as many.
-    const narrow = indexBits === 64 && trait === "noW";
-    const operands = narrow ? `Vdq,M${type},Hdq` : `Vx,M${type},Hx`;
+    const [type, vector] = [bits === 32 ? "d" : "q", indexBits > bits ? "dq" : "x"];
+    const operands = `V${vector},M${type},H${vector} ${bits === 32 ? "noW" : "W"}`;
     return {
-      name: `VPGATHER${indexBits === 32 ? "D" : "Q"}${letter}`,
-      forms: ofBothLengths(`66 0F 38 ${opcode} ${operands} ${trait}`),
-      procedure: (context) => gather(context, indexBits),
+      name: names[n] ?? "",
+      forms: ofBothLengths(`66 0F 38 ${opcode} ${operands}`),
+      procedure: (context) => gather(context, bits, indexBits),
     };
   });
 
-const masked = (name: string, trait: "noW" | "W"): Instruction[] => [
+const masked = (
+  name: string,
+  bits: ElementBits,
+  [loading, storing]: readonly [string, string],
+  trait: "noW" | "W",
+): Instruction[] => [
   {
     name,
-    forms: ofBothLengths(`66 0F 38 8C Vx,Hx,Mx ${trait}`),
-    procedure: load,
+    forms: ofBothLengths(`66 0F 38 ${loading} Vx,Hx,Mx ${trait}`),
+    // The limit of a segment counts for what is selected alone.
+    only64: true,
+    meaning: load(bits),
+    procedure: loadExactly(bits),
   },
   {
     name: `${name} store`,
     mnemonic: name,
-    forms: ofBothLengths(`66 0F 38 8E Mx,Hx,Vx ${trait}`),
-    procedure: store,
+    forms: ofBothLengths(`66 0F 38 ${storing} Mx,Hx,Vx ${trait}`),
+    only64: true,
+    meaning: store(bits),
+    procedure: storeExactly(bits),
   },
 ];
 
 const instructions: Family = [
-  ...masked("VPMASKMOVD", "noW"),
-  ...masked("VPMASKMOVQ", "W"),
-  ...gathers("90", 32),
-  ...gathers("91", 64),
+  ...masked("VPMASKMOVD", 32, ["8C", "8E"], "noW"),
+  ...masked("VPMASKMOVQ", 64, ["8C", "8E"], "W"),
+  ...masked("VMASKMOVPS", 32, ["2C", "2E"], "noW"),
+  ...masked("VMASKMOVPD", 64, ["2D", "2F"], "noW"),
+  ...gathers(["VPGATHERDD", "VPGATHERDQ"], "90", 32),
+  ...gathers(["VPGATHERQD", "VPGATHERQQ"], "91", 64),
+  ...gathers(["VGATHERDPS", "VGATHERDPD"], "92", 32),
+  ...gathers(["VGATHERQPS", "VGATHERQPD"], "93", 64),
 ];
 
 export const avxMasked: Family = instructions.map((instruction) => ({

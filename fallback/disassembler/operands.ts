@@ -187,13 +187,25 @@ function memoryText(spec: OperandSpec, { instruction, codeSize }: OperandContext
   const parts: string[] = [];
   if (ripRelative) parts.push(addressSize === 64 ? "rip" : "eip");
   if (base >= 0) parts.push(generalRegister(base, addressSize));
-  if (index >= 0) {
+  const vector = vectorIndex(instruction, index);
+  if (index >= 0 || vector !== undefined) {
     const factor = addressSize === 16 ? "" : `*${1 << scale}`;
-    parts.push(`${generalRegister(index, addressSize)}${factor}`);
+    parts.push(`${vector ?? generalRegister(index, addressSize)}${factor}`);
   }
   const sum = parts.join("+");
   const pointer = POINTERS[pointerBits(spec, instruction)] ?? "";
   return `${pointer}${override}[${sum}${displacementText(displacement, sum === "", addressSize)}]`;
+}
+
+const GATHER = /^VP?GATHER([DQ])/;
+
+/** What a gather has for an index register; what names none of others names XMM4. */
+function vectorIndex({ form }: DecodedInstruction, index: number): string | undefined {
+  const [, indices] = GATHER.exec(form.instruction.name) ?? [];
+  if (indices === undefined) return undefined;
+  const wideElements = form.operands.some(({ width }) => width === 64);
+  const isWide = form.vexL === 1 && !(indices === "D" && wideElements);
+  return `${isWide ? "ymm" : "xmm"}${index < 0 ? SP : index}`;
 }
 
 function displacementText(displacement: bigint, alone: boolean, addressSize: number): string {

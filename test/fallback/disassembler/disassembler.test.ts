@@ -48,7 +48,13 @@ describe("an instruction as text", () => {
     ["66 0f 57 c1", "xorpd xmm0, xmm1"],
     ["66 48 0f 6e c0", "movq xmm0, rax"],
     ["0f c7 c8", "(bad)"],
-    ["c5 f8 58 c0", "(bad)"],
+    ["c5 f8 58 c0", "vaddps xmm0, xmm0, xmm0"],
+    ["c4 e3 75 4c c2 30", "vpblendvb ymm0, ymm1, ymm2, ymm3"],
+    ["c4 e1 f9 6e c0", "vmovq xmm0, rax"],
+    ["c4 e2 6d 90 04 60", "vpgatherdd ymm0, dword ptr [rax+ymm4*2], ymm2"],
+    ["c4 e2 ed 90 44 88 10", "vpgatherdq ymm0, qword ptr [rax+xmm1*4+0x10], ymm2"],
+    ["c4 e2 78 f3 c9", "blsr eax, ecx"],
+    ["62 f1 7c 48 58 c0", "(bad)"],
     ["48", "(bad)"],
   ])("%s is %s", (hex, text) => expect(line(hex)).toBe(text));
 
@@ -83,9 +89,13 @@ const DIFFERENCES: readonly (readonly [name: RegExp, theirs: RegExp])[] = [
   [/^(MFENCE|SFENCE|LFENCE|CLFLUSH)$/, /\(bad\)/],
   [/^WBINVD$/, /\(bad\)/],
   // Names of comparison predicates.
-  [/^CMP[PS][SD]$/, /^cmp(eq|lt|le|unord|neq|nlt|nle|ord)/],
+  [/^V?CMP[PS][SD]$/, /^v?cmp(eq|lt|le|unord|neq|nlt|nle|ord|nge|ngt|false|ge|gt|true)/],
   // Names of the halves that an immediate chooses.
   [/PCLMULQDQ$/, /^v?pclmul[lh]q[lh]qdq/],
+  // Without SIB, or of equal registers: these raise #UD when they are executed.
+  [/^VP?GATHER/, /\(bad\)/],
+  // Scalars whatever VEX.L is.
+  [/^VMOVS[SD]$/, /^vmovs[sd] ymm/],
   // Hints that we take for the NOP that they are here.
   [
     /^NOP$/,
@@ -93,7 +103,7 @@ const DIFFERENCES: readonly (readonly [name: RegExp, theirs: RegExp])[] = [
   ],
   [/^XCHG$/, /^xchg (ax,ax|eax,eax)$/],
   // Widths of operands: ours are those that are read and written.
-  [/^(LAR|LSL|MOVSXD|ARPL|MOV to segment|MOVMSKPS|MOVMSKPD|PMOVMSKB|LDDQU|INVLPG|BOUND)$/, /./],
+  [/^(LAR|LSL|MOVSXD|ARPL|MOV to segment|V?(MOVMSKP[SD]|PMOVMSKB|LDDQU)|INVLPG|BOUND)$/, /./],
   [/^(JMP far|CALL far|LSS|LFS|LGS)$/, /[fd]word/],
   [/^MOV$/, /0x[0-9a-f]+(,|$)/],
   // An address alone, of a width that there is no word for.

@@ -5,7 +5,10 @@ import { areaSize, XCR0_SUPPORTED, XSAVE_AREA } from "../extended-state.ts";
 import { GPR, type Processor } from "../processor.ts";
 import { STATE } from "../state.ts";
 
-/** Family 6, model 26, stepping 3: the first processors of the x86-64-v2 level. */
+/**
+ * Family 6, model 26, stepping 3: the first processors of the x86-64-v2 level. Ours is of the next, which
+ * is told by bits: models after this one have registers of their own that systems ask for.
+ */
 export const PROCESSOR_SIGNATURE = 0x0001_06a3;
 
 const VENDOR = "GenuineIntel";
@@ -18,6 +21,7 @@ const LEAF1_ECX = {
   SSE3: 1 << 0,
   PCLMULQDQ: 1 << 1,
   SSSE3: 1 << 9,
+  FMA: 1 << 12,
   CX16: 1 << 13,
   SSE4_1: 1 << 19,
   SSE4_2: 1 << 20,
@@ -25,6 +29,8 @@ const LEAF1_ECX = {
   POPCNT: 1 << 23,
   AES: 1 << 25,
   XSAVE: 1 << 26,
+  AVX: 1 << 28,
+  F16C: 1 << 29,
   RDRAND: 1 << 30,
   HYPERVISOR: 1 << 31,
 } as const;
@@ -60,9 +66,10 @@ const LEAF1_EDX_APIC = 1 << 9;
 const LEAF7_EBX = {
   FSGSBASE: 1 << 0,
   BMI1: 1 << 3,
-  BMI2: 1 << 8,
+  AVX2: 1 << 5,
   /** x87's data pointer only follows exceptions, its segment selectors read as zero. */
   FDP_EXCPTN_ONLY: 1 << 6,
+  BMI2: 1 << 8,
   NO_FCS_FDS: 1 << 13,
   RDSEED: 1 << 18,
   ADX: 1 << 19,

@@ -83,7 +83,7 @@ block
           i32.wrap_i64
           i64.extend_i32_u
           local.tee 42
-          i64.const 4194289
+          i64.const 4194273
           i64.ge_u
           if
             i32.const 0
@@ -135,7 +135,7 @@ block
           i32.wrap_i64
           i64.extend_i32_u
           local.tee 45
-          i64.const 4194289
+          i64.const 4194273
           i64.ge_u
           if
             i32.const 0

@@ -66,7 +66,7 @@ block
           local.set 37
           local.get 4
           local.tee 41
-          i64.const 4194289
+          i64.const 4194273
           i64.ge_u
           if
             i32.const 0
@@ -99,7 +99,7 @@ block
           i32.wrap_i64
           i64.extend_i32_u
           local.tee 45
-          i64.const 4194289
+          i64.const 4194273
           i64.ge_u
           if
             i32.const 0

@@ -68,7 +68,7 @@ block
           local.tee 42
           i64.const 2097152
           i64.sub
-          i64.const 2097137
+          i64.const 2097121
           i64.ge_u
           if
             i32.const 0
@@ -124,7 +124,7 @@ block
           local.tee 46
           i64.const 2097152
           i64.sub
-          i64.const 2097137
+          i64.const 2097121
           i64.ge_u
           if
             i32.const 0

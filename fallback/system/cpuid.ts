@@ -78,7 +78,7 @@ const LEAF7_EBX = {
   SHA: 1 << 29,
 } as const;
 
-const LEAF7_ECX = { RDPID: 1 << 22 } as const;
+const LEAF7_ECX = { VAES: 1 << 9, VPCLMULQDQ: 1 << 10, RDPID: 1 << 22 } as const;
 
 /**
  * SERIALIZE: Linux returns from an interrupt to itself without it, 100,000 times as it boots.

@@ -2,6 +2,7 @@ import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import { Jit, type JitOptions, type LoneRegion } from "../jit/jit.ts";
 import { REGION_LEFT } from "../jit/protocol.ts";
+import { SUPPORT_SECTION } from "../jit/support-instance.ts";
 import type { RegionTies } from "../jit/surroundings.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { NO_FAULT, SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
@@ -10,7 +11,7 @@ import { placeWith } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
 import type { DecodeBlock } from "./decoding.ts";
 import { type EngineHost, Leave, NonCanonical } from "./host.ts";
-import { type LateHandler, makeLateHandler } from "./late-handlers.ts";
+import { type LateHandler, LateHandlers } from "./late-handlers.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
@@ -118,7 +119,11 @@ export class Engine {
     this.#settleFlags = settleFlags;
     this.#handlers = handlers;
     const index = layDownTables(module, memory.buffer);
-    index.onLate = (variant) => this.#addHandler(makeLateHandler(variant, this.#imports, shared));
+    let late: LateHandlers | undefined;
+    index.onLate = (variant) => {
+      late ??= new LateHandlers(this.#section(SUPPORT_SECTION), this.#imports, shared);
+      return this.#addHandler(late.make(variant));
+    };
     const { buffer } = memory;
     this.#translator = new Translator(buffer, map, index, this.blocks, host, decodeBlock);
     this.#translator.onBlock = (block) => this.jit?.added(block);
@@ -131,7 +136,7 @@ export class Engine {
     return new Jit(options, {
       ...{ memory, shared, host, now, executed, blocks: this.blocks },
       ties: (renewed) => this.#ties(renewed),
-      section: (name) => new Uint8Array(section(this.#module, name)),
+      section: (name) => this.#section(name),
       place: () => this.#host.place(),
       pageAt: (linear) => this.#host.probePage(linear),
       mayTranslateUnseen: () => !this.#host.breaks && !this.#host.leavesSome,
@@ -162,6 +167,10 @@ export class Engine {
     const { exports } = new WebAssembly.Instance(this.#module, { cpu }) as unknown as Instance;
     for (const handler of this.#lateHandlers) append(exports.handlers, handler);
     return exports;
+  }
+
+  #section(name: string): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(section(this.#module, name));
   }
 
   #addHandler({ handler, access }: LateHandler): MemoryAccess | undefined {

@@ -2,7 +2,7 @@ import type { SlowAccess } from "../emission/guest-access.ts";
 import type { AccessImports } from "../emission/slow-access.ts";
 import type { Variant } from "../isa/variant.ts";
 import { i32 } from "../wasm/expression.ts";
-import { callResult, FunctionBuilder } from "../wasm/function-builder.ts";
+import { type Callee, callResult, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { InterpreterEmitter } from "./interpreter-emitter.ts";
 import { OUTCOME } from "./outcomes.ts";
@@ -12,7 +12,7 @@ export type Emit = (emitter: InterpreterEmitter, variant: Variant) => void;
 
 /** What handlers call besides accesses to memory. */
 export interface HandlerFunctions {
-  readonly procedure: number;
+  readonly procedure: Callee;
   /** Undefined where no handler loads segments. */
   readonly segments?: SegmentLoads;
 }

@@ -1,9 +1,10 @@
+/** Handlers that the interpreter's own module leaves out: see `Instruction.late`. */
 import { emitMeaning } from "../emission/code-emitter.ts";
-import { buildSlowAccess } from "../emission/slow-access.ts";
 import type { Variant } from "../isa/variant.ts";
+import { importSupport } from "../jit/support.ts";
 import { RAM_BASE } from "../state.ts";
 import { ModuleBuilder } from "../wasm/module-builder.ts";
-import { defineHandler, importAccesses, importProcedure } from "./handler-code.ts";
+import { defineHandler } from "./handler-code.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 
 const WASM_PAGE = 65536;
@@ -15,26 +16,40 @@ export interface LateHandler {
 }
 
 /**
- * A module for one variant of an instruction that the interpreter's own module leaves out: see
- * `Instruction.late`.
- * @param cpu what the interpreter's module imports
+ * Makes a module for each. They import nothing of TypeScript, for V8 would compile a way out to it anew
+ * for every module: what they call is in one that is made before.
  */
-export function makeLateHandler(
-  variant: Variant,
-  cpu: Readonly<Record<string, unknown>>,
-  shared: boolean,
-): LateHandler {
-  const module = new ModuleBuilder();
-  module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared);
-  const accesses = importAccesses(module);
-  const procedure = importProcedure(module);
-  const slow = buildSlowAccess(module, accesses);
-  let access: MemoryAccess | undefined;
-  const index = defineHandler(module, variant, slow, { procedure }, (emitter) => {
-    emitMeaning(emitter, variant.instruction.meaning, variant.operands);
-    access = emitter.accessed;
-  });
-  module.exportFunction("handler", index);
-  const made = new WebAssembly.Module(module.finish());
-  return { handler: new WebAssembly.Instance(made, { cpu }).exports.handler, access };
+export class LateHandlers {
+  readonly #memory: unknown;
+  readonly #shared: boolean;
+  readonly #support: WebAssembly.Instance["exports"];
+
+  /**
+   * @param support of `buildSupport`
+   * @param cpu what the interpreter's module imports
+   */
+  constructor(
+    support: Uint8Array<ArrayBuffer>,
+    cpu: Readonly<Record<string, unknown>>,
+    shared: boolean,
+  ) {
+    this.#memory = cpu.memory;
+    this.#shared = shared;
+    this.#support = new WebAssembly.Instance(new WebAssembly.Module(support), { cpu }).exports;
+  }
+
+  make(variant: Variant): LateHandler {
+    const module = new ModuleBuilder();
+    module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, this.#shared);
+    const { slow, procedure } = importSupport(module, "support");
+    let access: MemoryAccess | undefined;
+    const index = defineHandler(module, variant, slow, { procedure }, (emitter) => {
+      emitMeaning(emitter, variant.instruction.meaning, variant.operands);
+      access = emitter.accessed;
+    });
+    module.exportFunction("handler", index);
+    const imports = { cpu: { memory: this.#memory }, support: this.#support };
+    const made = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), imports);
+    return { handler: made.exports.handler, access };
+  }
 }

@@ -114,24 +114,39 @@ export interface Support {
 export function supportOf(module: ModuleBuilder, calls: readonly number[]): Support {
   const callee = (wanted: string): Callee =>
     calls[FUNCTIONS.findIndex(([name]) => name === wanted)] as number;
+  return {
+    slow: slowOf(callee),
+    runs: { move: callee("move"), fill: callee("fill") },
+    procedure: callee("procedure"),
+    settleFlags: callee("settleFlags"),
+    x87: x87FunctionsOf(module),
+  };
+}
+
+/** Imports what handlers call of the functions: see `LateHandlers`. @param from the module's name */
+export function importSupport(
+  module: ModuleBuilder,
+  from: string,
+): { readonly slow: SlowAccess; readonly procedure: Callee } {
+  const signatures = new Map(FUNCTIONS);
+  const callee = (name: string): Callee =>
+    module.importFunction(from, name, signatures.get(name) as Signature);
+  return { slow: slowOf(callee), procedure: callee("procedure") };
+}
+
+function slowOf(callee: (name: string) => Callee): SlowAccess {
   const byWidth = (name: string) =>
     Object.fromEntries(WIDTHS.map((bits) => [bits, callee(`${name}${bits}`)])) as Record<
       MemoryBits,
       Callee
     >;
   return {
-    slow: {
-      load: byWidth("load"),
-      loadForWrite: byWidth("loadForWrite"),
-      store: byWidth("store"),
-      loadVector: callee("loadVector"),
-      storeVector: callee("storeVector"),
-      checkSegment: callee("checkSegment"),
-    },
-    runs: { move: callee("move"), fill: callee("fill") },
-    procedure: callee("procedure"),
-    settleFlags: callee("settleFlags"),
-    x87: x87FunctionsOf(module),
+    load: byWidth("load"),
+    loadForWrite: byWidth("loadForWrite"),
+    store: byWidth("store"),
+    loadVector: callee("loadVector"),
+    storeVector: callee("storeVector"),
+    checkSegment: callee("checkSegment"),
   };
 }
 

@@ -5,7 +5,7 @@ import { RAM_BASE, STATE, TLB, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../../fall
 import { writeControlRegister } from "../../../fallback/system/control-registers.ts";
 import { exceptionOf, Guest, PAGE_TABLES, RAM_SIZE } from "../support/guest.ts";
 
-const LENGTH_REDUCTION = 15;
+const LENGTH_REDUCTION = 31;
 const PAGE_TABLE = PAGE_TABLES + 0x3000;
 
 function windowOf(guest: Guest, kind: "READ" | "WRITE"): [number, number] {

@@ -26,14 +26,26 @@ export function bytesOf(text: string): Uint8Array {
 export const setXmm = (state: CpuState, register: number, text: string): void =>
   state.xmm(register).set(bytesOf(text));
 
+/** 256 bits in the same way: without the upper ones, these are zero. */
+export function setYmm(state: CpuState, register: number, text: string): void {
+  const digits = text.replaceAll(/[ _]/g, "").padStart(64, "0");
+  setXmm(state, register, digits.slice(32));
+  state.ymmUpper(register).set(bytesOf(digits.slice(0, 32)));
+}
+
 const hexOf = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
     .reverse()
     .join("");
 
+const inGroups = (digits: string): string => (digits.match(/.{8}/g) ?? []).join(" ");
+
 /** The highest first, in groups of eight digits. */
 export const xmm = ({ state }: SnippetResult, register: number): string =>
-  (hexOf(state.xmm(register)).match(/.{8}/g) ?? []).join(" ");
+  inGroups(hexOf(state.xmm(register)));
+
+export const ymm = ({ state }: SnippetResult, register: number): string =>
+  inGroups(hexOf(state.ymmUpper(register)) + hexOf(state.xmm(register)));
 
 /** The low 64 bits of a register at ST(n): MMn when the stack's top is 0. */
 export const mmx = ({ state }: SnippetResult, register: number): string =>

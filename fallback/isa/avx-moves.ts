@@ -134,11 +134,10 @@ export const avxMoves: Family = [
   { ...late("VZEROUPPER", ["VEX.0 NP 0F 77"], (e) => e.clearUpperHalves()), unit: "avx" },
   { name: "VZEROALL", forms: ["VEX.1 NP 0F 77"], late: true, unit: "avx", procedure: zeroAll },
   ...mxcsrMoves.map(
-    ({ name, forms, procedure }): Instruction => ({
-      name: `V${name}`,
-      forms: forms.map((form) => `VEX.0 ${form}`),
-      ...{ late: true, unit: "avx" },
-      ...(procedure && { procedure }),
+    (instruction): Instruction => ({
+      ...VEX.instruction(instruction),
+      forms: instruction.forms.map((form) => `VEX.0 ${form}`),
+      unit: "avx",
     }),
   ),
 ];

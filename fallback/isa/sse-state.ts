@@ -7,8 +7,10 @@ import { ALL_EXCEPTIONS } from "../float/context.ts";
 import { FX_IMAGE_SIZE, readFxImage, writeFxImage } from "../fx-image.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { FXSAVE, STATE } from "../state.ts";
+import { i64 } from "../wasm/expression.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import { beginMmx, emptyMmx } from "./mmx-state.ts";
+import type { Operand } from "./operand.ts";
 
 const MXCSR_MASK = 0xffff;
 const MXCSR_MASK_OFFSET = FXSAVE.MXCSR + 4;
@@ -99,8 +101,8 @@ export const mxcsrMoves: readonly Instruction[] = [
     name: "STMXCSR",
     unit: "sse",
     forms: ["NP 0F AE/3 Md"],
-    procedure(context) {
-      context.write(0, BigInt(context.processor.view.getUint32(STATE.MXCSR, true)));
+    meaning(e, destination: Operand) {
+      e.write(destination, i64.extendU(e.mxcsr()));
     },
   },
 ];

@@ -3,15 +3,17 @@
  * others): of the others not even a fault is seen.
  */
 import { undefinedOpcode } from "../exceptions.ts";
+import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import { STATE } from "../state.ts";
-import { i32, i64 } from "../wasm/expression.ts";
+import { SEGMENT_INDEX, STATE } from "../state.ts";
+import { type I64, i32, i64, type V128 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
-import { i32x4, i64x2 } from "../wasm/simd.ts";
-import type { Emitter } from "./emitter.ts";
+import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
+import type { Emitter, RegionEmitter } from "./emitter.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { elements, joined } from "./sse-exact.ts";
+import { variant } from "./variant.ts";
 import { type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
 type ElementBits = 32 | 64;
@@ -59,22 +61,33 @@ function addressesOf(
   );
 }
 
+/** Loads the selected elements into vectors. */
+function loadSelected(
+  e: Emitter,
+  bits: ElementBits,
+  masks: readonly Vector[],
+  addresses: readonly Local<"i64">[],
+  results: readonly Vector[],
+): void {
+  eachSelected(e, bits, masks, addresses, (half, at, address) => {
+    const value = e.load(address, bits);
+    const result = results[half];
+    if (result === undefined) return;
+    const changed =
+      bits === 32
+        ? i32x4.replaceLane(result, at, i32.wrap(value))
+        : i64x2.replaceLane(result, at, value);
+    e.set(result, changed);
+  });
+}
+
 const load =
   (bits: ElementBits): Meaning =>
   (e, destination: Operand, mask: Operand, source: Operand) => {
     const masks = e.readHalves(mask);
     const addresses = addressesOf(e, source, bits, false);
     const results = masks.map(() => e.variable(i64x2.const(0)));
-    eachSelected(e, bits, masks, addresses, (half, at, address) => {
-      const value = e.load(address, bits);
-      const result = results[half];
-      if (result === undefined) return;
-      const changed =
-        bits === 32
-          ? i32x4.replaceLane(result, at, i32.wrap(value))
-          : i64x2.replaceLane(result, at, value);
-      e.set(result, changed);
-    });
+    loadSelected(e, bits, masks, addresses, results);
     e.writeHalves(destination, results);
   };
 
@@ -120,12 +133,14 @@ const storeExactly =
 
 const SIB = 4;
 
-/** Number of the register that has indices. @throws CpuException #UD without one */
-function indexRegister({ instruction, rm }: ProcedureContext): number {
-  const { address, addressSize } = instruction;
-  if (address === undefined || addressSize === 16 || (rm & 7) !== SIB) throw undefinedOpcode();
+/** Number of the register that has indices; undefined, where that is #UD. */
+function indexRegister(instruction: DecodedInstruction): number | undefined {
+  const { address, addressSize, modRm, rex, vvvv } = instruction;
+  if (address === undefined || addressSize === 16 || (modRm & 7) !== SIB) return undefined;
   // What is no index of other addresses is one here.
-  return address.index < 0 ? SIB : address.index;
+  const register = address.index < 0 ? SIB : address.index;
+  const destination = ((modRm >> 3) & 7) | ((rex & 4) << 1);
+  return new Set([destination, vvvv, register]).size < 3 ? undefined : register;
 }
 
 /** All of a YMM register by number. */
@@ -138,9 +153,8 @@ function readRegister({ processor }: ProcedureContext, register: number): bigint
 }
 
 function gather(context: ProcedureContext, bits: ElementBits, indexBits: ElementBits): void {
-  const register = indexRegister(context);
-  const { vvvv } = context.instruction;
-  if (new Set([context.reg, vvvv, register]).size < 3) throw undefinedOpcode();
+  const register = indexRegister(context.instruction);
+  if (register === undefined) throw undefinedOpcode();
   const count = widthOf(context) / Math.max(bits, indexBits);
   const indices = elements(readRegister(context, register), indexBits, count);
   const all = 256 / bits;
@@ -168,6 +182,42 @@ function gather(context: ProcedureContext, bits: ElementBits, indexBits: Element
   write();
 }
 
+const laneOf = (vector: V128, at: number, bits: ElementBits): I64 =>
+  bits === 32 ? i64.extendS(i32x4.extractLane(vector, at)) : i64x2.extractLane(vector, at);
+
+/** Where addresses are plain: in 64-bit mode, and not by the base of a segment. */
+const translateGather =
+  (bits: ElementBits, indexBits: ElementBits) =>
+  (e: RegionEmitter, instruction: DecodedInstruction): void => {
+    const { form, address, addressSize, segment, operandSize } = instruction;
+    const register = indexRegister(instruction);
+    const isPlain = e.long && addressSize === 64 && segment < SEGMENT_INDEX.fs;
+    const [destination, , mask] = variant(form, operandSize, true, true).operands;
+    if (!isPlain || register === undefined || address === undefined || !destination || !mask) {
+      e.fallbackUnless(i32.const(0));
+      return;
+    }
+    const { base, scale, displacement } = address;
+    const start = base < 0 ? i64.const(0) : e.getRegister(base, 64);
+    const from = e.let(i64.add(start, i64.const(BigInt.asIntN(64, displacement))));
+    const indices = e.wholeVector(register);
+    const masks = e.readHalves(mask);
+    const results = e.readHalves(destination).map((value) => e.variable(value));
+    const perIndex = 128 / indexBits;
+    const count = (form.vexL === 1 ? 256 : 128) / Math.max(bits, indexBits);
+    const addresses = range(0, count).map((at) => {
+      const index = laneOf(indices[at < perIndex ? 0 : 1], at % perIndex, indexBits);
+      return e.let(i64.add(from, i64.shl(index, i64.const(scale))));
+    });
+    loadSelected(e, bits, masks, addresses, results);
+    const lower = count * bits < 128 ? i64x2.const(-1, 0) : i64x2.const(-1);
+    e.writeHalves(
+      destination,
+      results.map((result) => v128.and(result, lower)),
+    );
+    e.writeHalves(mask, []);
+  };
+
 /** @param names for elements of 32 and of 64 bits */
 const gathers = (
   names: readonly [string, string],
@@ -181,6 +231,7 @@ const gathers = (
     return {
       name: names[n] ?? "",
       forms: ofBothLengths(`66 0F 38 ${opcode} ${operands}`),
+      translation: translateGather(bits, indexBits),
       procedure: (context) => gather(context, bits, indexBits),
     };
   });

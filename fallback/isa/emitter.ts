@@ -126,6 +126,8 @@ export interface RegionEmitter extends Emitter {
    * @param bytes that are going to be accessed
    */
   pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64">;
+  /** Both halves of a YMM register by number. */
+  wholeVector(register: number): readonly [V128, V128];
   /** Linear address of the memory operand. @param bytes that are going to be accessed */
   operandAt(bytes: number, write: boolean): Local<"i64">;
   /** Calls a function of `X87Functions`. */

@@ -5,13 +5,13 @@
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { i32, type V128 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
-import { f32x4, f64x2, v128 } from "../wasm/simd.ts";
+import { v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import type { FloatKind } from "./float-kind.ts";
 import type { Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { elements, joined, readAligned } from "./sse-exact.ts";
-import { atBits, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
+import { atBits, type Meaning, ofBothLengths, type Vector, withLowest } from "./vector.ts";
 
 /** Destination, first and second source, and what else there is. */
 export type Roles = readonly [
@@ -127,12 +127,6 @@ export const VEX: Encoding = {
 /** How many vectors of 128 bits there are. */
 const halvesOf = ({ instruction }: ProcedureContext): number =>
   instruction.form.vexL === 1 ? 2 : 1;
-
-/** A vector with the lowest element of another. */
-function withLowest(into: V128, value: V128, bits: number): V128 {
-  if (bits === 64) return f64x2.replaceLane(into, 0, f64x2.extractLane(value, 0));
-  return f32x4.replaceLane(into, 0, f32x4.extractLane(value, 0));
-}
 
 /** What holds of a lane holds of it in all of these. */
 export const inAll = (lanes: readonly V128[]): V128 => lanes.reduce((a, b) => v128.and(a, b));

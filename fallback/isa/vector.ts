@@ -1,7 +1,7 @@
 /** What the families of vector instructions share. */
 import type { V128 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
-import { i8x16 } from "../wasm/simd.ts";
+import { f32x4, f64x2, i8x16 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import type { Operand } from "./operand.ts";
 
@@ -50,3 +50,10 @@ export const lanes = (a: V128, b: V128, bytes: number, numbers: readonly number[
 /** The numbers of the first `count` lanes from `first` on, `step` apart. */
 export const range = (first: number, count: number, step = 1): number[] =>
   Array.from({ length: count }, (_, at) => first + at * step);
+
+/** A vector with the lowest bits of another: 32, 64 or all. */
+export function withLowest(into: V128, value: V128, bits: number): V128 {
+  if (bits === 128) return value;
+  if (bits === 64) return f64x2.replaceLane(into, 0, f64x2.extractLane(value, 0));
+  return f32x4.replaceLane(into, 0, f32x4.extractLane(value, 0));
+}

@@ -9,7 +9,8 @@ import type { MemoryBits, RegionEmitter, RepetitionEmitter } from "../isa/emitte
 import { zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import { DEFAULT_INEXACT, MODES } from "../isa/sse-exact.ts";
-import { knowsFlat, type SegmentTraits, WIDE_STACK } from "../segment-traits.ts";
+import { withLowest } from "../isa/vector.ts";
+import { knowsFlat, WIDE_STACK } from "../segment-traits.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import {
   type Expression,
@@ -21,37 +22,11 @@ import {
   type ValueType,
 } from "../wasm/expression.ts";
 import { callResult, type FunctionBuilder, knownAs, type Local } from "../wasm/function-builder.ts";
-import { f32x4, f64x2, i32x4, i64x2, v128 } from "../wasm/simd.ts";
-import type { ExitReason } from "./exit-records.ts";
-import type { KnownWindows } from "./known-windows.ts";
+import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import type { RegionEnvironment } from "./region-environment.ts";
+import type { InstructionExits, RegionMode } from "./region-mode.ts";
 import { commonFacts, type RegisterFile } from "./register-file.ts";
-import type { StackFrame } from "./stack-frame.ts";
-
-/** How the code of an instruction leaves it. */
-export interface InstructionExits {
-  /** The instruction has to be interpreted: it faults, or an access needs TypeScript. */
-  interpret(reason: ExitReason, miss?: Miss): void;
-  /** @param target offset in the code segment */
-  jump(target: I64): void;
-  /** As `Emitter.budget` and `RegionEmitter.spend`. */
-  budget(): I32;
-  spend(work: I64): void;
-}
-
-/** What the code of a region is translated for. */
-export interface RegionMode {
-  readonly codeSize: 16 | 32 | 64;
-  /** The last offset in the code segment. */
-  readonly limit: bigint;
-  readonly segments: SegmentTraits;
-  /** MXCSR rounds and masks as usual, and a result has been inexact before. */
-  readonly usualModes: boolean;
-  readonly frame: StackFrame | undefined;
-  /** Undefined: windows are looked at for each access. */
-  readonly windows: KnownWindows | undefined;
-}
 
 /** What MMX writes above the 64 bits of a register is here. */
 const ABOVE_MMX = 8;
@@ -296,6 +271,11 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
     return this.#linear(segment, this.let(offset), bytes, write);
   }
 
+  wholeVector(register: number): readonly [V128, V128] {
+    const upper = v128.load(i32.const(0), STATE.YMM_UPPER + 16 * register);
+    return [this.#registers.vector(register), upper];
+  }
+
   #linear(segment: number, offset: Local<"i64">, bytes: number, write: boolean): Local<"i64"> {
     if (!this.long) return this.inSegment(segment, offset, bytes, write);
     if (segment < SEGMENT_INDEX.fs) return offset;
@@ -349,7 +329,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
       return;
     }
     const register = this.#registers.changeVector(this.#vectorRegister(operand));
-    this.fn.set(register, merged(register, value, operand.bits));
+    this.fn.set(register, withLowest(register, value, operand.bits));
   }
 
   protected readRegister(operand: Operand): I64 {
@@ -440,13 +420,6 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
     if (slot === undefined) throw new Error("an operand without a register");
     return slot;
   }
-}
-
-/** A vector with the lowest bits of another. */
-function merged(into: V128, value: V128, bits: number): V128 {
-  if (bits === 128) return value;
-  if (bits === 64) return f64x2.replaceLane(into, 0, f64x2.extractLane(value, 0));
-  return f32x4.replaceLane(into, 0, f32x4.extractLane(value, 0));
 }
 
 /** AH, CH, DH and BH are one byte up in their registers. */

@@ -1,36 +1,7 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { type Ended, execute, PROGRAM, ROOT } from "../support/monitor.ts";
-import { temporaryFolder } from "../support/temporary.ts";
-
-/** The kernel as it is built already, to build programs with. */
-class Kernel {
-  readonly root = temporaryFolder();
-  readonly #folder = join(this.root, "kernel");
-
-  constructor() {
-    cpSync(join(ROOT, "kernel"), this.#folder, { recursive: true, preserveTimestamps: true });
-  }
-
-  make(app: string, ...variables: string[]): Promise<Ended> {
-    const iso = `ISO=${process.execPath} ${PROGRAM} iso`;
-    return execute(["make", "-C", this.#folder, iso, `APP=${app}`, ...variables]);
-  }
-
-  /** Whether the image of a program has these characters in it. */
-  has(name: string, text: string): boolean {
-    return readFileSync(join(this.#folder, "build", `${name}.iso`)).includes(text);
-  }
-
-  /** A folder of C files, given by name and contents. @returns its path */
-  program(path: string, files: Readonly<Record<string, string>>): string {
-    const folder = join(this.root, path);
-    mkdirSync(folder, { recursive: true });
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-    return folder;
-  }
-}
+import { Kernel } from "../support/kernel.ts";
 
 const says = (text: string): string => `
   #include <solo5.h>

@@ -37,6 +37,8 @@ const REQUIREMENTS = {
   isoinfo: () => runs("isoinfo", "-version"),
   /** A processor of the kind that we imitate: see `test/conformance`. */
   silicon: () => process.platform === "linux" && process.arch === "x64" && runs("cc", "--version"),
+  /** A processor that executes programs compiled for x86-64-v3. */
+  "x86-64-v3": () => V3_FLAGS.every((flag) => cpuFlags().includes(flag)),
   gdb: () => runs("gdb", "--version"),
   lldb: () => runs("lldb", "--version"),
   objdump: () => runs("objdump", "--version"),
@@ -50,6 +52,15 @@ const REQUIREMENTS = {
 } as const;
 
 export type Requirement = keyof typeof REQUIREMENTS;
+
+/** As Linux calls what the level asks for and v2 does not. */
+const V3_FLAGS = ["abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"];
+
+function cpuFlags(): readonly string[] {
+  if (process.platform !== "linux") return [];
+  const [, flags = ""] = /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8")) ?? [];
+  return flags.trim().split(" ");
+}
 
 const staticBusybox = (): boolean =>
   existsSync(BUSYBOX) && !readFileSync(BUSYBOX).includes("/lib64/ld-linux-x86-64.so.2");
@@ -68,10 +79,11 @@ const runs = (command: string, argument: string): boolean =>
 
 /**
  * Whether no package and no permission could bring a requirement: the kernel that runs here has no
- * KVM, as in a virtual machine without nested virtualisation, or no loop devices. A KVM that is there
- * and cannot be opened is another matter.
+ * KVM, as in a virtual machine without nested virtualisation, or no loop devices; or the processor is
+ * older. A KVM that is there and cannot be opened is another matter.
  */
 const unobtainable = (name: Requirement): boolean =>
+  name === "x86-64-v3" ||
   (name === "kvm" && !/^\s*\d+ kvm$/m.test(readFileSync("/proc/misc", "utf8"))) ||
   (name === "loop" && !existsSync(LOOP_CONTROL));
 

@@ -50,6 +50,12 @@ export const isPlain = (kind: FloatKind, a: Vector): V128 =>
 export const bothPlain = (kind: FloatKind, a: Vector, b: Vector): V128 =>
   v128.and(isPlain(kind, a), isPlain(kind, b));
 
+/** Lanes where none is zero or denormal; of NaNs and infinities this may say anything. */
+export const areLarge = (kind: FloatKind, values: readonly Vector[]): V128 => {
+  const { abs, ge, pmin } = kind.lanes;
+  return ge(values.map((value) => abs(value)).reduce(pmin), minNormal(kind));
+};
+
 /**
  * Lanes that neither overflowed nor underflowed. The smallest normal number may have been rounded
  * up from below it, which is an underflow.
@@ -83,9 +89,7 @@ export const isNormal = (kind: FloatKind, value: Vector): I32 => hasExponent(kin
 /** Whether it is a normal number, and none of the very smallest ones. */
 export const isInMiddle = (kind: FloatKind, value: Vector): I32 => hasExponent(kind, value, 2);
 
-/** Whether a product can be told from its low half: with this exponent, that one has no end. */
-export const hasSafeExponent = (value: Vector): I32 => hasExponent(PD, value, 6);
-/** The same of all lanes, but for infinities and NaNs. */
+/** Lanes of which, as a product, no bits are below what a double can have. */
 export const isSafe = (value: Vector): V128 => f64x2.gt(f64x2.abs(value), small(PD));
 
 type Let = (value: V128) => Vector;

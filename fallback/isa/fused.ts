@@ -3,30 +3,21 @@
  * rounding has lost (Dekker, Knuth; Muller et al., Handbook of Floating-Point Arithmetic, §4.3, §4.4),
  * singles as doubles, in which their products are exact.
  */
-import type { I32, V128 } from "../wasm/expression.ts";
-import { f32x4, f64x2, i32x4, i64x2, v128 } from "../wasm/simd.ts";
+import type { V128 } from "../wasm/expression.ts";
+import { f32x4, f64x2, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
-import {
-  bothPlain,
-  type FloatKind,
-  hasSafeExponent,
-  isInRange,
-  isPlain,
-  isSafe,
-  isZero,
-  PD,
-} from "./float-kind.ts";
+import { bothPlain, type FloatKind, isInRange, isPlain, isSafe, isZero, PD } from "./float-kind.ts";
 import { lanes, type Vector } from "./vector.ts";
 
 /** A sum in each lane, and whether it is right. */
 export interface Fused {
   readonly result: Vector;
+  /** All ones if it is, where operands and results are normal numbers; rarely not. */
+  readonly usual: V128;
   /** Lanes where it is, and raised nothing but perhaps inexact. It may change the result's zeros. */
   ordinary(): V128;
   /** Lanes of those where nothing was lost. */
   isExact(): V128;
-  /** Of the lowest lane, if operands and result are known to be normal: whether it is right. */
-  readonly conditions: readonly I32[];
 }
 
 type Operands = readonly [a: Vector, b: Vector, c: Vector];
@@ -91,7 +82,7 @@ function fusedDoubles(e: Emitter, [a, b, c]: Operands): Fused {
       const all = lostBySum(e, sum, lost, result);
       return v128.and(eq(both, zero()), eq(all, zero()));
     },
-    conditions: [hasSafeExponent(product), i32x4.extractLane(isRight, 0)],
+    usual: v128.and(isSafe(product), isRight),
   };
 }
 
@@ -105,28 +96,25 @@ const HALFWAY = 0x1000_0000n;
 
 /** Two lanes of single precision as doubles, whose products are exact. */
 interface Wide {
+  readonly product: Vector;
+  readonly addend: Vector;
   readonly sum: Vector;
-  /** What the sum has lost. */
-  readonly lost: Vector;
   readonly result: Vector;
-  /** Whether rounding the sum once more gives what rounding it once would have: it is halfway by itself. */
-  readonly isRight: Vector;
+  /** Whether the sum is in the middle between two neighbours of single precision. */
+  readonly isHalfway: Vector;
 }
 
 function fusedWide(e: Emitter, a: V128, b: V128, c: V128): Wide {
-  const { add, mul, eq, promoteLowF32x4 } = f64x2;
+  const { add, mul, promoteLowF32x4 } = f64x2;
   const addend = e.let(promoteLowF32x4(c));
   const product = e.let(mul(promoteLowF32x4(a), promoteLowF32x4(b)));
   const sum = e.let(add(product, addend));
-  const lost = e.let(lostBySum(e, product, addend, sum));
-  const isHalfway = i64x2.eq(v128.and(sum, i64x2.const(DROPPED)), i64x2.const(HALFWAY));
-  const isRight = e.let(v128.or(v128.andnot(i64x2.const(-1), isHalfway), eq(lost, zero())));
-  return { sum, lost, result: e.let(f32x4.demoteF64x2Zero(sum)), isRight };
+  const dropped = v128.and(sum, i64x2.const(DROPPED));
+  const isHalfway = e.let(i64x2.eq(dropped, i64x2.const(HALFWAY)));
+  return { product, addend, sum, result: e.let(f32x4.demoteF64x2Zero(sum)), isHalfway };
 }
 
-/** Lanes of 32 bits instead of 64. */
-const narrow = (wide: readonly Wide[], lanesOf: (each: Wide) => V128): V128 =>
-  wide.map(lanesOf).reduce((low, high) => lanes(low, high, 4, [0, 2, 4, 6]));
+const not = (lanes: V128): V128 => v128.andnot(i64x2.const(-1), lanes);
 
 function fusedSingles(e: Emitter, kind: FloatKind, [a, b, c]: Operands): Fused {
   const upper = (x: Vector) => lanes(x, x, 8, [1]);
@@ -135,22 +123,25 @@ function fusedSingles(e: Emitter, kind: FloatKind, [a, b, c]: Operands): Fused {
   const result = e.let(
     wide.map(({ result }): V128 => result).reduce((x, y) => lanes(x, y, 8, [0, 2])),
   );
-  const both = (each: (wide: Wide) => V128): V128 => narrow(kind.scalar ? [low, low] : wide, each);
+  /** Lanes of 32 bits of those of 64. */
+  const narrow = (lanesOf: (wide: Wide) => V128): V128 =>
+    (kind.scalar ? [low, low] : wide).map(lanesOf).reduce((x, y) => lanes(x, y, 4, [0, 2, 4, 6]));
+  const losesNothing = ({ product, addend, sum }: Wide): V128 =>
+    f64x2.eq(lostBySum(e, product, addend, sum), zero());
   return {
     result,
+    // Rounded once more, another sum is what it would be if it were rounded once.
+    usual: not(wide.map(({ isHalfway }): V128 => isHalfway).reduce(v128.or)),
     ordinary() {
-      const isZeroSum = both(({ sum }) => f64x2.eq(sum, zero()));
+      const isZeroSum = narrow(({ sum }) => f64x2.eq(sum, zero()));
       const inRange = v128.or(isInRange(kind, result), isZeroSum);
       const plain = v128.and(bothPlain(kind, a, b), isPlain(kind, c));
-      return v128.and(
-        v128.and(plain, inRange),
-        both(({ isRight }) => isRight),
-      );
+      const isRight = narrow((each) => v128.or(not(each.isHalfway), losesNothing(each)));
+      return v128.and(v128.and(plain, inRange), isRight);
     },
     isExact: () =>
-      both(({ sum, lost, result }) =>
-        v128.and(f64x2.eq(lost, zero()), f64x2.eq(f64x2.promoteLowF32x4(result), sum)),
+      narrow((each) =>
+        v128.and(losesNothing(each), f64x2.eq(f64x2.promoteLowF32x4(each.result), each.sum)),
       ),
-    conditions: [i32x4.extractLane(low.isRight, 0)],
   };
 }

@@ -26,26 +26,32 @@ export const DEFAULT_INEXACT = DEFAULT | PRECISION_FLAG;
 export const holds = ({ scalar }: FloatKind, lanes: V128): I32 =>
   scalar ? i32x4.extractLane(lanes, 0) : i32x4.allTrue(lanes);
 
-/** What a scalar operation had and made. */
-interface Scalars {
+/** What is mostly so, and then enough, besides MXCSR's usual modes. */
+export interface Usual {
+  readonly conditions: readonly I32[];
+  /** Elements that have to be normal numbers, if that is not known of them. */
   readonly operands: readonly { readonly operand: Operand; readonly value: Vector }[];
-  readonly result: Vector;
-  /** What has to be so besides. */
-  readonly conditions?: readonly I32[];
 }
+
+/** Of a scalar operation. */
+export const usually = (
+  kind: FloatKind,
+  result: Vector,
+  operands: Usual["operands"],
+  ...more: readonly I32[]
+): Usual => ({ conditions: [isInMiddle(kind, result), ...more], operands });
 
 /**
  * Leaves the instruction to its procedure unless MXCSR is as it usually is, and every lane is
  * `ordinary` and, as long as no result was ever inexact, `exact`.
- * @param scalars the operands and the result of an operation, which mostly are normal numbers if it
- *   is scalar
+ * @param usual what spares to look at all that
  */
 export function unlessOrdinary(
   e: Emitter,
   kind: FloatKind,
   ordinary: () => V128,
   exact: () => V128,
-  scalars?: Scalars,
+  usual?: Usual,
 ): void {
   const look = () => {
     const good: Vector = e.variable(ordinary());
@@ -55,17 +61,15 @@ export function unlessOrdinary(
     });
     e.fallbackUnless(holds(kind, good));
   };
-  if (scalars === undefined || !kind.scalar) {
+  if (usual === undefined) {
     look();
     return;
   }
-  const { operands, result, conditions: more = [] } = scalars;
-  const unknown = operands.filter(({ operand }) => !e.isKnownNormal(operand));
+  const unknown = usual.operands.filter(({ operand }) => !e.isKnownNormal(operand));
   const conditions = [
     e.mxcsrIs(MODES, DEFAULT_INEXACT),
-    isInMiddle(kind, result),
+    ...usual.conditions,
     ...unknown.map(({ value }) => isNormal(kind, value)),
-    ...more,
   ].filter(({ constant }) => constant !== 1n);
   e.ifRarely(i32.eqz(conditions.reduce((a, b) => i32.and(a, b))), look);
   for (const { operand } of unknown) e.assumeNormal(operand);

@@ -8,7 +8,7 @@ import type { Emitter } from "./emitter.ts";
 import { immediate } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { lanes, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
+import { knownByte, lanes, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
 
 const bit = (which: I32, number: number): I32 => i32.and(which, i32.const(1 << number));
 
@@ -61,6 +61,13 @@ const permuteHalves: Meaning = (
 const permuteQuadwords: Meaning = (e, destination: Operand, source: Operand, control: Operand) => {
   const [low, high] = bothHalves(e, source);
   const which = immediate(e, control);
+  const known = knownByte(which);
+  if (known !== undefined) {
+    const half = (shift: number): V128 =>
+      lanes(low, high, 8, [(known >> shift) & 3, (known >> (shift + 2)) & 3]);
+    e.writeHalves(destination, [half(0), half(4)]);
+    return;
+  }
   const element = (shift: number) => {
     const of = (vector: Vector) =>
       select(bit(which, shift), i64x2.extractLane(vector, 1), i64x2.extractLane(vector, 0));

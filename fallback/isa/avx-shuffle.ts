@@ -5,10 +5,10 @@ import type { Emitter } from "./emitter.ts";
 import { type Controlled, pairwise, VEX } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
+import { floatElements } from "./sse-elements.ts";
 import {
   blendingBySign,
   floatBlends,
-  floatElements,
   floatShuffles,
   floatUnpacking,
   shuffleDoubles,

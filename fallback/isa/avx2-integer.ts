@@ -5,7 +5,8 @@ import type { Emitter } from "./emitter.ts";
 import { controlling, pairwise, VEX } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { blending, chosenLanes, splatLane } from "./sse-shuffle.ts";
+import { splatLane } from "./sse-elements.ts";
+import { blending } from "./sse-shuffle.ts";
 import { type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
 /** One element in all places. */
@@ -65,14 +66,7 @@ const broadcasts = (["b", "w", "d", "q"] as const).map((type, at) => {
 
 export const avx2Integer: Family = [
   ...broadcasts,
-  late(
-    "VPBLENDD",
-    ofBothLengths("66 0F 3A 02 Vx,Hx,Wx,Ib noW"),
-    controlling(
-      VEX,
-      blending((which) => chosenLanes(which, 32), 4),
-    ),
-  ),
+  late("VPBLENDD", ofBothLengths("66 0F 3A 02 Vx,Hx,Wx,Ib noW"), controlling(VEX, blending(32, 4))),
   ...shifts("VPSLLV", "47", i64.shl),
   ...shifts("VPSRLV", "45", i64.shrU),
   late("VPSRAVD", ofBothLengths("66 0F 38 46 Vx,Hx,Wx noW"), pairwise(VEX, shifting(32, withSign))),

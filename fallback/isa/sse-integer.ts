@@ -15,7 +15,7 @@ import {
 } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { lanes, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
+import { knownByte, lanes, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
 const hot = (instruction: Instruction): Instruction => ({ ...instruction, hot: true });
 
@@ -153,7 +153,18 @@ const byteShift =
   (encoding: Encoding, direction: 1 | -1): Meaning =>
   (e, ...operands: Operand[]) => {
     const [destination, first, source] = shiftOperands(operands);
-    const count = i8x16.splat(i32.wrap(e.read(source)));
+    const by = e.read(source);
+    const known = knownByte(by);
+    if (known !== undefined) {
+      const bytes = Math.min(known, 16);
+      const moved = (value: Vector): V128 =>
+        direction > 0
+          ? i8x16.shuffle(value, zero(), range(bytes, 16))
+          : i8x16.shuffle(zero(), value, range(16 - bytes, 16));
+      encoding.write(e, destination, first, encoding.read(e, first).map(moved));
+      return;
+    }
+    const count = i8x16.splat(i32.wrap(by));
     const own = i8x16.const(...range(0, 16));
     // Indices that are out of range give zero: more than 15, and less than 0.
     const from = direction > 0 ? i8x16.addSatU(own, count) : i8x16.sub(own, saturated(count));

@@ -1,5 +1,5 @@
 /** Lanes moved about: shuffles, packs, blends, insertions (Intel SDM vol. 1 §9.4.4, §11.4.2, §12.10). */
-import { type I32, i32, i64, select, type V128 } from "../wasm/expression.ts";
+import { type I64, i32, select, type V128 } from "../wasm/expression.ts";
 import { i8x16, i16x8, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import {
@@ -16,50 +16,80 @@ import {
 } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { atBits, lanes, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
+import { chosenLanes, floatElements, integerElements } from "./sse-elements.ts";
+import { knownByte, lanes, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
 const BYTES = range(0, 16);
 const zero = (): V128 => i64x2.const(0);
 
 /** Four selectors of two bits, each in a lane of its own: moved to bits 7 and 6, then down. */
-const selectors = (e: Emitter, control: Operand, width: 16 | 32): V128 => {
+const selectors = (which: I64, width: 16 | 32): V128 => {
   const { splat, mul, shrU, const: constant } = width === 16 ? i16x8 : i32x4;
-  const moved = mul(splat(i32.wrap(e.read(control))), constant(64, 16, 4, 1));
+  const moved = mul(splat(i32.wrap(which)), constant(64, 16, 4, 1));
   return v128.and(shrU(moved, i32.const(6)), constant(3));
 };
 
-/** Selectors of four lanes of 32 bits, as indices of bytes. */
-const doublewordIndices = (e: Emitter, control: Operand): V128 =>
-  i32x4.add(
-    i32x4.mul(selectors(e, control, 32), i32x4.const(0x0404_0404)),
-    i32x4.const(0x0302_0100),
-  );
+/** The same where they are known. */
+const fieldsOf = (which: number): [number, number, number, number] => [
+  which & 3,
+  (which >> 2) & 3,
+  (which >> 4) & 3,
+  (which >> 6) & 3,
+];
 
-const shuffleDoublewords = (value: Vector, e: Emitter, control: Operand): V128 =>
-  i8x16.swizzle(value, doublewordIndices(e, control));
+/** Selectors of four lanes of 32 bits, as indices of bytes. */
+const doublewordIndices = (which: I64): V128 =>
+  i32x4.add(i32x4.mul(selectors(which, 32), i32x4.const(0x0404_0404)), i32x4.const(0x0302_0100));
+
+const shuffleDoublewords = (value: Vector, e: Emitter, control: Operand): V128 => {
+  const which = e.read(control);
+  const known = knownByte(which);
+  if (known !== undefined) return lanes(value, value, 4, fieldsOf(known));
+  return i8x16.swizzle(value, doublewordIndices(which));
+};
 
 /** Four words of one half, the others as they are. */
 const shuffleWords =
   (high: boolean) =>
   (value: Vector, e: Emitter, control: Operand): V128 => {
+    const which = e.read(control);
+    const known = knownByte(which);
+    if (known !== undefined) {
+      const fields = fieldsOf(known);
+      const words = high
+        ? [...range(0, 4), ...fields.map((n) => n + 4)]
+        : [...fields, ...range(4, 4)];
+      return lanes(value, value, 2, words);
+    }
     const each = high
       ? [0, 0, 0, 0, 0x0202, 0x0202, 0x0202, 0x0202]
       : [0x0202, 0x0202, 0x0202, 0x0202, 0, 0, 0, 0];
     const own = [0x0100, 0x0302, 0x0504, 0x0706, 0x0908, 0x0b0a, 0x0d0c, 0x0f0e];
     const base = own.map((index, lane) => (each[lane] === 0 ? index : high ? 0x0908 : 0x0100));
-    const chosen = i16x8.mul(selectors(e, control, 16), i16x8.const(...each));
+    const chosen = i16x8.mul(selectors(which, 16), i16x8.const(...each));
     return i8x16.swizzle(value, i16x8.add(chosen, i16x8.const(...base)));
   };
 
 /** Two lanes of the first source, then two of the second. */
 export const shuffleSingles: Controlled = (e, a, b, control) => {
-  const indices = e.let(doublewordIndices(e, control));
+  const which = e.read(control);
+  const known = knownByte(which);
+  if (known !== undefined) {
+    const [first, second, third, fourth] = fieldsOf(known);
+    return lanes(a, b, 4, [first, second, third + 4, fourth + 4]);
+  }
+  const indices = e.let(doublewordIndices(which));
   const low = i8x16.swizzle(a, indices);
   return lanes(low, i8x16.swizzle(b, indices), 4, [0, 1, 6, 7]);
 };
 
 export const shuffleDoubles: Controlled = (e, a, b, control, half) => {
   const which = immediate(e, control);
+  const known = knownByte(which);
+  if (known !== undefined) {
+    const ofHalf = known >> (2 * half);
+    return lanes(a, b, 8, [ofHalf & 1, 2 + ((ofHalf >> 1) & 1)]);
+  }
   const choose = (from: Vector, bit: number) => {
     const isHigh = i32.and(which, i32.const(bit << (2 * half)));
     return select(isHigh, i64x2.extractLane(from, 1), i64x2.extractLane(from, 0));
@@ -86,8 +116,15 @@ const shuffleBytes: Combine = (a, indices, _e, bits) =>
 
 /** Bytes of the first source (high) and the second (low) together, from an offset on. */
 const align: Controlled = (e, a, b, control, _half, bits) => {
+  const offset = immediate(e, control);
+  const known = knownByte(offset);
+  if (known !== undefined && bits === 128) {
+    const isFar = known > 16;
+    const from = isFar ? Math.min(known - 16, 16) : known;
+    return i8x16.shuffle(isFar ? a : b, isFar ? zero() : a, range(from, 16));
+  }
   // Indices over 15 give zero.
-  const indices = e.let(i8x16.addSatU(i8x16.const(...BYTES), i8x16.splat(immediate(e, control))));
+  const indices = e.let(i8x16.addSatU(i8x16.const(...BYTES), i8x16.splat(offset)));
   if (bits === 64) return i8x16.swizzle(lanes(b, a, 8, [0, 2]), indices);
   const high = i8x16.swizzle(a, i8x16.sub(indices, i8x16.const(16)));
   return v128.or(i8x16.swizzle(b, indices), high);
@@ -154,42 +191,32 @@ const packing =
     return lanes(both, both, 4, [0, 2]);
   };
 
-/** All ones in the lanes whose bit is set in the immediate. */
-export const chosenLanes = (which: I32, width: 16 | 32): V128 => {
-  const { splat, eq, const: constant } = width === 16 ? i16x8 : i32x4;
-  const bits = range(0, 128 / width).map((lane) => 1 << lane);
-  return eq(v128.and(splat(which), constant(...bits)), constant(...bits));
-};
-
 /** @param step how many bits of the immediate are for 128 bits, if not all of them are for all */
 export const blending =
-  (mask: (which: I32) => V128, step: number): Controlled =>
+  (width: 16 | 32 | 64, step: number): Controlled =>
   (e, a, b, control, half) => {
     const which = immediate(e, control);
+    const known = knownByte(which);
+    if (known !== undefined) {
+      const count = 128 / width;
+      const isSecond = (lane: number): boolean => ((known >> (half * step + lane)) & 1) !== 0;
+      const chosen = range(0, count).map((lane) => (isSecond(lane) ? lane + count : lane));
+      return lanes(a, b, width / 8, chosen);
+    }
     const here = half === 0 ? which : i32.shrU(which, i32.const(half * step));
-    return v128.bitselect(b, a, mask(here));
+    return v128.bitselect(b, a, chosenLanes(here, width));
   };
 
 export const floatBlends = (encoding: Encoding): Instruction[] => [
   {
     name: "BLENDPS",
     forms: encoding.forms("66 0F 3A 0C", { type: "x", more: ",Ib" }),
-    meaning: controlling(
-      encoding,
-      blending((which) => chosenLanes(which, 32), 4),
-    ),
+    meaning: controlling(encoding, blending(32, 4)),
   },
   {
     name: "BLENDPD",
     forms: encoding.forms("66 0F 3A 0D", { type: "x", more: ",Ib" }),
-    // Each bit twice, for lanes of 64.
-    meaning: controlling(
-      encoding,
-      blending((which) => {
-        const halves = chosenLanes(which, 32);
-        return i8x16.shuffle(halves, zero(), [0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4]);
-      }, 2),
-    ),
+    meaning: controlling(encoding, blending(64, 2)),
   },
 ];
 
@@ -205,145 +232,6 @@ export const blendingBySign =
     );
     encoding.write(e, destination, first, results);
   };
-
-const LANE_NUMBERS = {
-  8: () => i8x16.const(...BYTES),
-  16: () => i16x8.const(...range(0, 8)),
-  32: () => i32x4.const(...range(0, 4)),
-  64: () => i64x2.const(0, 1),
-} as const;
-type LaneBits = keyof typeof LANE_NUMBERS;
-
-export const splatLane = (value: ReturnType<Emitter["read"]>, bits: LaneBits): V128 => {
-  switch (bits) {
-    case 8:
-      return i8x16.splat(i32.wrap(value));
-    case 16:
-      return i16x8.splat(i32.wrap(value));
-    case 32:
-      return i32x4.splat(i32.wrap(value));
-    case 64:
-      return i64x2.splat(value);
-  }
-};
-
-const equalLanes = { 8: i8x16.eq, 16: i16x8.eq, 32: i32x4.eq, 64: i64x2.eq } as const;
-
-/** A lane's number: the immediate modulo how many there are. */
-const laneNumber = (e: Emitter, control: Operand, total: number, bits: number) =>
-  e.let(i64.and(e.read(control), i64.const(total / bits - 1)));
-
-const inserting =
-  (encoding: Encoding, laneBits?: 8 | 16): Meaning =>
-  (e, ...operands: Operand[]) => {
-    const [destination, first, source, control] = encoding.roles(operands);
-    if (control === undefined) throw new Error("no immediate");
-    const bits = (laneBits ?? source.bits) as LaneBits;
-    const value = e.read(source);
-    const lane = laneNumber(e, control, destination.bits, bits);
-    const mask = equalLanes[bits](LANE_NUMBERS[bits](), splatLane(lane, bits));
-    const before = e.readVector(first);
-    const inserted = v128.bitselect(splatLane(value, bits), before, mask);
-    encoding.write(e, destination, first, [inserted]);
-  };
-
-/** A lane's value, zero-extended. */
-const extractLane = (
-  e: Emitter,
-  source: Vector,
-  lane: ReturnType<typeof laneNumber>,
-  bits: number,
-) => {
-  const offset = i32.mul(i32.wrap(lane), i32.const(bits / 8));
-  const indices = i8x16.add(i8x16.const(...BYTES), i8x16.splat(offset));
-  const low = i64x2.extractLane(i8x16.swizzle(source, indices), 0);
-  return e.let(bits === 64 ? low : i64.and(low, i64.const((1n << BigInt(bits)) - 1n)));
-};
-
-const extracting =
-  (laneBits?: 8 | 16): Meaning =>
-  (e, destination: Operand, source: Operand, control: Operand) => {
-    const bits = laneBits ?? destination.bits;
-    const lane = laneNumber(e, control, source.bits, bits);
-    e.write(destination, extractLane(e, e.readVector(source), lane, bits));
-  };
-
-/** One lane of the source (memory has but one) to any lane; then some lanes become zero. */
-const insertSingle =
-  (encoding: Encoding): Meaning =>
-  (e, ...operands: Operand[]) => {
-    const [destination, first, source, control] = encoding.roles(operands);
-    const which = immediate(e, control);
-    const field = (shift: number) => i32.and(i32.shrU(which, i32.const(shift)), i32.const(3));
-    let value: ReturnType<Emitter["read"]>;
-    if (source.kind === "memory") value = e.read(source);
-    else {
-      const from = e.let(i64.extendU(field(6)));
-      value = extractLane(e, e.readVector(atBits(source, 128)), from, 32);
-    }
-    const place = i32x4.eq(LANE_NUMBERS[32](), i32x4.splat(field(4)));
-    const inserted = v128.bitselect(splatLane(value, 32), e.readVector(first), place);
-    encoding.write(e, destination, first, [v128.andnot(inserted, chosenLanes(which, 32))]);
-  };
-
-export const floatElements = (encoding: Encoding): Instruction[] => [
-  {
-    name: "EXTRACTPS",
-    forms: encoding.either("66 0F 3A 17 Ed,Vdq,Ib", ["VEX.0 66 0F 3A 17 Ed,Vdq,Ib"]),
-    meaning: extracting(),
-  },
-  {
-    name: "INSERTPS",
-    forms: encoding.either("66 0F 3A 21 Vdq,Wd,Ib", ["VEX.0 66 0F 3A 21 Vdq,Hdq,Wd,Ib"]),
-    meaning: insertSingle(encoding),
-  },
-];
-
-/** Of a register's elements: VEX.L has to be 0. @param first what VEX names besides */
-const elementForms = (encoding: Encoding, ...forms: readonly string[]): string[] =>
-  forms.flatMap((form) =>
-    encoding.either(form, [`VEX.0 ${form.replace(/ Vdq,(?=[RME])/, " Vdq,Hdq,")}`]),
-  );
-
-const integerElements = (encoding: Encoding): Instruction[] => [
-  {
-    name: "PINSRB",
-    forms: elementForms(encoding, "66 0F 3A 20 Vdq,Rd,Ib", "66 0F 3A 20 Vdq,Mb,Ib"),
-    meaning: inserting(encoding, 8),
-  },
-  {
-    name: "PINSRW",
-    forms: [
-      ...["NP 0F C4 Pq,Rd,Ib", "NP 0F C4 Pq,Mw,Ib"].flatMap((form) => encoding.either(form, [])),
-      ...elementForms(encoding, "66 0F C4 Vdq,Rd,Ib", "66 0F C4 Vdq,Mw,Ib"),
-    ],
-    meaning: inserting(encoding, 16),
-  },
-  {
-    name: "PINSRD",
-    forms: elementForms(encoding, "66 0F 3A 22 Vdq,Ey,Ib"),
-    meaning: inserting(encoding),
-  },
-  {
-    name: "PEXTRB",
-    forms: elementForms(encoding, "66 0F 3A 14 Rd,Vdq,Ib", "66 0F 3A 14 Mb,Vdq,Ib"),
-    meaning: extracting(8),
-  },
-  {
-    name: "PEXTRW",
-    forms: [
-      ...encoding.either("NP 0F C5 Gd,Nq,Ib", []),
-      ...elementForms(encoding, "66 0F C5 Gd,Udq,Ib"),
-      ...elementForms(encoding, "66 0F 3A 15 Rd,Vdq,Ib", "66 0F 3A 15 Mw,Vdq,Ib"),
-    ],
-    meaning: extracting(16),
-  },
-  {
-    name: "PEXTRD",
-    forms: elementForms(encoding, "66 0F 3A 16 Ey,Vdq,Ib"),
-    meaning: extracting(),
-  },
-];
 
 export const integerShuffles = (encoding: Encoding): Family => {
   const vectors = (name: string, opcode: string, combine: Combine): Instruction => ({
@@ -384,10 +272,7 @@ export const integerShuffles = (encoding: Encoding): Family => {
     {
       name: "PBLENDW",
       forms: encoding.forms("66 0F 3A 0E", { type: "x", more: ",Ib" }),
-      meaning: controlling(
-        encoding,
-        blending((which) => chosenLanes(which, 16), 0),
-      ),
+      meaning: controlling(encoding, blending(16, 0)),
     },
     {
       name: "PBLENDVB",

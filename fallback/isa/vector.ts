@@ -1,5 +1,5 @@
 /** What the families of vector instructions share. */
-import type { V128 } from "../wasm/expression.ts";
+import type { Expression, V128 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import { f32x4, f64x2, i8x16 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
@@ -57,3 +57,7 @@ export function withLowest(into: V128, value: V128, bits: number): V128 {
   if (bits === 64) return f64x2.replaceLane(into, 0, f64x2.extractLane(value, 0));
   return f32x4.replaceLane(into, 0, f32x4.extractLane(value, 0));
 }
+
+/** The lowest byte of what is known while code is made, as immediates are in regions. */
+export const knownByte = ({ constant }: Expression): number | undefined =>
+  constant === undefined ? undefined : Number(constant & 0xffn);

@@ -98,6 +98,8 @@ export const i8x16 = {
   /** Bytes of `a` by index; indices over 15 give 0. */
   swizzle: binary(14),
   splat: splat<"i32">(15),
+  extractLaneU: extractLane("i32", 22),
+  replaceLane: replaceLane<"i32">(23),
   eq: binary(35),
   gtS: binary(39),
   abs: unary(96),
@@ -123,6 +125,7 @@ export const i16x8 = {
   const: constant(16),
   splat: splat<"i32">(16),
   extractLaneU: extractLane("i32", 25),
+  replaceLane: replaceLane<"i32">(26),
   eq: binary(45),
   gtS: binary(49),
   extaddPairwiseU: unary(125),

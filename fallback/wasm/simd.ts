@@ -199,9 +199,10 @@ export const i64x2 = {
   sub: binary(209),
   eq: binary(214),
   gtS: binary(217),
-  /** Products of the low 32-bit lanes. */
+  /** Products of the low and of the high 32-bit lanes. */
   extmulLowS: binary(220),
   extmulLowU: binary(222),
+  extmulHighU: binary(223),
 } as const;
 
 export const f32x4 = {

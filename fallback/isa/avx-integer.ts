@@ -1,19 +1,14 @@
 /** Integer vectors with VEX prefixes (Intel SDM vol. 1 §14.1, §14.6): all that SSE has, of up to 256 bits. */
 import { i8x16, i64x2 } from "../wasm/simd.ts";
-import { signs, vexMove } from "./avx-moves.ts";
+import { vexMove } from "./avx-moves.ts";
 import { VEX } from "./encoding.ts";
-import type { Family, Instruction } from "./instruction.ts";
+import type { Family } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { integerArithmetic } from "./sse-integer.ts";
-import { maskedMove } from "./sse-moves.ts";
+import { maskedMove, signs } from "./sse-moves.ts";
 import { integerShuffles } from "./sse-shuffle.ts";
 import { stringComparisons } from "./sse-strings.ts";
-import { atBits, type Meaning, ofBothLengths } from "./vector.ts";
-
-const late = (name: string, forms: readonly string[], meaning: Meaning): Instruction => ({
-  ...{ name, forms, meaning },
-  late: true,
-});
+import { atBits, late, type Meaning, ofBothLengths } from "./vector.ts";
 
 /** Between general and vector registers, which are filled up with zeros. */
 const moveInteger: Meaning = (e, destination: Operand, source: Operand) => {
@@ -40,7 +35,7 @@ const moves: Family = [
   late("VLDDQU", ofBothLengths("F2 0F F0 Vx,Mx"), vexMove()),
   late("VMOVD", ["VEX.0 66 0F 6E Vy,Ey", "VEX.0 66 0F 7E Ey,Vy"], moveInteger),
   late("VMOVQ", ["VEX.0 F3 0F 7E Vq,Wq", "VEX.0 66 0F D6 Wq,Vq"], moveLow),
-  late("VPMOVMSKB", ofBothLengths("66 0F D7 Gd,Ux"), signs(i8x16.bitmask, 16)),
+  late("VPMOVMSKB", ofBothLengths("66 0F D7 Gd,Ux"), signs(VEX, i8x16.bitmask, 16)),
   {
     name: "VMASKMOVDQU",
     forms: ["VEX.0 66 0F F7 Vx,Ux"],

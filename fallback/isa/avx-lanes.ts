@@ -8,7 +8,7 @@ import type { Emitter } from "./emitter.ts";
 import { immediate } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { knownByte, lanes, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
+import { knownByte, lanes, late, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
 
 const bit = (which: I32, number: number): I32 => i32.and(which, i32.const(1 << number));
 
@@ -100,11 +100,6 @@ const broadcast =
     const all = bytes === 16 ? value : e.let(lanes(value, value, bytes, [0, 0, 0, 0]));
     e.writeHalves(destination, destination.bits === 256 ? [all, all] : [all]);
   };
-
-const late = (name: string, forms: readonly string[], meaning: Meaning): Instruction => ({
-  ...{ name, forms, meaning },
-  late: true,
-});
 
 /** The same under two names. */
 const twins = (

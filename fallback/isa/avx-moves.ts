@@ -2,25 +2,20 @@
 
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { STATE } from "../state.ts";
-import { i32, i64, type V128 } from "../wasm/expression.ts";
+import type { V128 } from "../wasm/expression.ts";
 import { i32x4, i64x2 } from "../wasm/simd.ts";
-import type { Emitter } from "./emitter.ts";
 import { VEX } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
+import { duplications, signs } from "./sse-moves.ts";
 import { mxcsrMoves } from "./sse-state.ts";
-import { atBits, lanes, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
+import { atBits, lanes, late, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
 
 export const vexMove =
   (alignment?: "aligned"): Meaning =>
   (e, destination: Operand, source: Operand) => {
     e.writeHalves(destination, e.readHalves(source, alignment), alignment);
   };
-
-const late = (name: string, forms: readonly string[], meaning: Meaning): Instruction => ({
-  ...{ name, forms, meaning },
-  late: true,
-});
 
 const bothWays = (name: string, load: string, store: string, meaning: Meaning): Instruction =>
   late(name, [...ofBothLengths(`${load} Vx,Wx`), ...ofBothLengths(`${store} Wx,Vx`)], meaning);
@@ -81,27 +76,6 @@ const halfMoves = (name: string, prefix: string, isHigh: boolean): Instruction[]
   ];
 };
 
-/** The source's lanes in other places. */
-const duplicating =
-  (bytes: number, numbers: readonly number[]): Meaning =>
-  (e, destination: Operand, source: Operand) => {
-    const values = e.readHalves(source);
-    e.writeHalves(
-      destination,
-      values.map((value) => lanes(value, value, bytes, numbers)),
-    );
-  };
-
-/** The sign bits of the lanes. */
-export const signs =
-  (bitmask: typeof i32x4.bitmask, count: number): Meaning =>
-  (e: Emitter, destination: Operand, source: Operand) => {
-    const [low, high] = e.readHalves(source).map(bitmask);
-    if (low === undefined) return;
-    const all = high === undefined ? low : i32.or(low, i32.shl(high, i32.const(count)));
-    e.write(destination, i64.extendU(all));
-  };
-
 /** Registers that the mode does not have stay as they are. */
 function zeroAll({ processor }: ProcedureContext): void {
   const count = processor.code64 ? 16 : 8;
@@ -126,11 +100,9 @@ export const avxMoves: Family = [
   ...halfMoves("VMOVHPD", "66", true),
   late("VMOVHLPS", ["VEX.0 NP 0F 12 Vdq,Hdq,Udq"], joining(highToLow)),
   late("VMOVLHPS", ["VEX.0 NP 0F 16 Vdq,Hdq,Uq"], joining(newHigh)),
-  late("VMOVSLDUP", ofBothLengths("F3 0F 12 Vx,Wx"), duplicating(4, [0, 0, 2, 2])),
-  late("VMOVSHDUP", ofBothLengths("F3 0F 16 Vx,Wx"), duplicating(4, [1, 1, 3, 3])),
-  late("VMOVDDUP", ["VEX.0 F2 0F 12 Vx,Wq", "VEX.1 F2 0F 12 Vx,Wx"], duplicating(8, [0, 0])),
-  late("VMOVMSKPS", ofBothLengths("NP 0F 50 Gd,Ux"), signs(i32x4.bitmask, 4)),
-  late("VMOVMSKPD", ofBothLengths("66 0F 50 Gd,Ux"), signs(i64x2.bitmask, 2)),
+  ...duplications(VEX).map(VEX.instruction),
+  late("VMOVMSKPS", ofBothLengths("NP 0F 50 Gd,Ux"), signs(VEX, i32x4.bitmask, 4)),
+  late("VMOVMSKPD", ofBothLengths("66 0F 50 Gd,Ux"), signs(VEX, i64x2.bitmask, 2)),
   { ...late("VZEROUPPER", ["VEX.0 NP 0F 77"], (e) => e.clearUpperHalves()), unit: "avx" },
   { name: "VZEROALL", forms: ["VEX.1 NP 0F 77"], late: true, unit: "avx", procedure: zeroAll },
   ...mxcsrMoves.map(

@@ -3,7 +3,7 @@ import { i32, type V128 } from "../wasm/expression.ts";
 import { i8x16, i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import { type Controlled, pairwise, VEX } from "./encoding.ts";
-import type { Family, Instruction } from "./instruction.ts";
+import type { Family } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { floatElements } from "./sse-elements.ts";
 import {
@@ -14,7 +14,7 @@ import {
   shuffleDoubles,
   shuffleSingles,
 } from "./sse-shuffle.ts";
-import { lanes, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
+import { lanes, late, type Meaning, ofBothLengths, type Vector } from "./vector.ts";
 
 /** What SHUFPS and SHUFPD do, of one source. */
 const permuting =
@@ -49,11 +49,6 @@ const testing =
       b.map((value, half) => bitmask(combine(value, a[half] ?? value))).reduce(i32.or);
     e.flags.zeroAndCarry(i32.eqz(isAny(v128.and)), i32.eqz(isAny(v128.andnot)));
   };
-
-const late = (name: string, forms: readonly string[], meaning: Meaning): Instruction => ({
-  ...{ name, forms, meaning },
-  late: true,
-});
 
 export const avxShuffle: Family = [
   ...[floatShuffles, floatUnpacking, floatBlends, floatElements].flatMap((made) =>

@@ -7,7 +7,7 @@ import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { splatLane } from "./sse-elements.ts";
 import { blending } from "./sse-shuffle.ts";
-import { lanes, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
+import { lanes, late, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
 /** One element in all places. */
 const broadcast: Meaning = (e, destination: Operand, source: Operand) => {
@@ -55,11 +55,6 @@ const shiftArithmetically: Combine = (a, b, e, bits) => {
   const positive = e.let(v128.xor(a, sign));
   return v128.xor(shiftRight(positive, b, e, bits), sign);
 };
-
-const late = (name: string, forms: readonly string[], meaning: Meaning): Instruction => ({
-  ...{ name, forms, meaning },
-  late: true,
-});
 
 const shifting = (name: string, opcode: string, trait: string, shift: Combine): Instruction =>
   late(name, ofBothLengths(`66 0F 38 ${opcode} Vx,Hx,Wx ${trait}`), pairwise(VEX, shift));

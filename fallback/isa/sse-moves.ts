@@ -1,12 +1,13 @@
 /** Moves of XMM and MMX registers (Intel SDM vol. 1 §9.4.1, §10.4.1.1, §11.4.1.1, §12.2, §12.3). */
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import { i64 } from "../wasm/expression.ts";
+import { i32, i64 } from "../wasm/expression.ts";
 import { i8x16, i32x4, i64x2 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
+import { type Encoding, LEGACY, mapping } from "./encoding.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import { beginMmx, endMmx } from "./mmx-state.ts";
 import type { Operand } from "./operand.ts";
-import { atBits, lanes, type Meaning, mapping, range } from "./vector.ts";
+import { atBits, lanes, type Meaning, range } from "./vector.ts";
 
 const RDI = 7;
 
@@ -52,11 +53,13 @@ const moveFromHigh: Meaning = (e: Emitter, destination: Operand, source: Operand
   e.write(destination, i64x2.extractLane(e.readVector(source), 1));
 };
 
-/** The sign bits of the lanes. */
-const signs =
-  (bitmask: typeof i32x4.bitmask): Meaning =>
-  (e: Emitter, destination: Operand, source: Operand) => {
-    e.write(destination, i64.extendU(bitmask(e.readVector(source))));
+/** The sign bits of the lanes. @param count how many there are in 128 bits */
+export const signs =
+  (encoding: Encoding, bitmask: typeof i32x4.bitmask, count: number): Meaning =>
+  (e, destination: Operand, source: Operand) => {
+    const masks = encoding.read(e, source).map(bitmask);
+    const all = masks.reduce((low, high) => i32.or(low, i32.shl(high, i32.const(count))));
+    e.write(destination, i64.extendU(all));
   };
 
 /** Writes the bytes that the mask selects to where rDI points, in DS or an override. */
@@ -95,6 +98,23 @@ const unaligned = (name: string, forms: readonly string[]): Instruction => ({
   forms,
   meaning: moveUnaligned,
 });
+
+/** The source's lanes in other places. */
+export const duplications = (encoding: Encoding): Instruction[] => {
+  const moving = (numbers: readonly number[], bytes: number): Meaning =>
+    mapping(encoding, (source) => lanes(source, source, bytes, numbers));
+  const forms = (prefix: string, opcode: string): readonly string[] =>
+    encoding.forms(`${prefix} 0F ${opcode}`, { type: "x", unary: true });
+  return [
+    { name: "MOVSLDUP", forms: forms("F3", "12"), meaning: moving([0, 0, 2, 2], 4) },
+    { name: "MOVSHDUP", forms: forms("F3", "16"), meaning: moving([1, 1, 3, 3], 4) },
+    {
+      name: "MOVDDUP",
+      forms: encoding.either("F2 0F 12 Vx,Wq", ["VEX.0 F2 0F 12 Vx,Wq", "VEX.1 F2 0F 12 Vx,Wx"]),
+      meaning: moving([0, 0], 8),
+    },
+  ];
+};
 
 export const sseMoves: Family = [
   hotAligned("MOVAPS", ["NP 0F 28 Vx,Wx", "NP 0F 29 Wx,Vx"]),
@@ -143,27 +163,13 @@ export const sseMoves: Family = [
   { name: "MOVLHPS", forms: ["NP 0F 16 Vdq,Uq"], meaning: moveToHigh },
   { name: "MOVHPS store", mnemonic: "MOVHPS", forms: ["NP 0F 17 Mq,Vdq"], meaning: moveFromHigh },
   { name: "MOVHPD store", mnemonic: "MOVHPD", forms: ["66 0F 17 Mq,Vdq"], meaning: moveFromHigh },
-  {
-    name: "MOVSLDUP",
-    forms: ["F3 0F 12 Vx,Wx"],
-    meaning: mapping((source) => lanes(source, source, 4, [0, 0, 2, 2])),
-  },
-  {
-    name: "MOVSHDUP",
-    forms: ["F3 0F 16 Vx,Wx"],
-    meaning: mapping((source) => lanes(source, source, 4, [1, 1, 3, 3])),
-  },
-  {
-    name: "MOVDDUP",
-    forms: ["F2 0F 12 Vx,Wq"],
-    meaning: mapping((source) => lanes(source, source, 8, [0, 0])),
-  },
-  { name: "MOVMSKPS", forms: ["NP 0F 50 Gd,Ux"], meaning: signs(i32x4.bitmask) },
-  { name: "MOVMSKPD", forms: ["66 0F 50 Gd,Ux"], meaning: signs(i64x2.bitmask) },
+  ...duplications(LEGACY),
+  { name: "MOVMSKPS", forms: ["NP 0F 50 Gd,Ux"], meaning: signs(LEGACY, i32x4.bitmask, 4) },
+  { name: "MOVMSKPD", forms: ["66 0F 50 Gd,Ux"], meaning: signs(LEGACY, i64x2.bitmask, 2) },
   {
     name: "PMOVMSKB",
     forms: ["66 0F D7 Gd,Ux", "NP 0F D7 Gd,Nq"],
-    meaning: signs(i8x16.bitmask),
+    meaning: signs(LEGACY, i8x16.bitmask, 16),
   },
   { name: "MASKMOVDQU", forms: ["66 0F F7 Vx,Ux"], procedure: maskedMove },
   { name: "MASKMOVQ", forms: ["NP 0F F7 Pq,Nq"], procedure: maskedMove },

@@ -3,38 +3,20 @@ import type { Expression, V128 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import { f32x4, f64x2, i8x16 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
+import type { Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 
 export type Vector = Local<"v128">;
 export type Meaning = (e: Emitter, ...operands: Operand[]) => void;
 
-/** Forms on MMX and on XMM registers. @param opcode what follows 0F */
-export const onBoth = (opcode: string): string[] => [
-  `NP 0F ${opcode} Pq,Qq`,
-  `66 0F ${opcode} Vx,Wx`,
-];
-
-/**
- * Destination and source make a new destination.
- * @param combine MMX operands have zeros above their 64 `bits`, and nobody looks at the result's
- */
-export const combining =
-  (combine: (a: Vector, b: Vector, bits: number, e: Emitter) => V128) =>
-  (e: Emitter, destination: Operand, source: Operand): void => {
-    const b = e.readVector(source);
-    const a = e.readVector(destination);
-    e.writeVector(destination, combine(a, b, destination.bits, e));
-  };
-
 /** With a VEX prefix, of 128 and of 256 bits. @param text of a form, without what VEX.L is */
 export const ofBothLengths = (text: string): string[] => [`VEX.0 ${text}`, `VEX.1 ${text}`];
 
-/** The source makes the destination. */
-export const mapping =
-  (map: (source: Vector, e: Emitter) => V128) =>
-  (e: Emitter, destination: Operand, source: Operand): void => {
-    e.writeVector(destination, map(e.readVector(source), e));
-  };
+/** An instruction that few guests have: see `Instruction.late`. */
+export const late = (name: string, forms: readonly string[], meaning: Meaning): Instruction => ({
+  ...{ name, forms, meaning },
+  late: true,
+});
 
 /** An operand at another width. */
 export const atBits = (operand: Operand, bits: number): Operand => ({ ...operand, bits });

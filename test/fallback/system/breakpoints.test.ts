@@ -93,7 +93,7 @@ describe("data breakpoints", () => {
   it("keep their pages out of what generated code accesses by itself", () => {
     const guest = new Guest().longMode();
     guest.mmu.write(0x5000, 4, 0);
-    expect(guest.p.field(STATE.WRITE_WINDOW_LENGTH)).toBe(0x20_0000n - 15n);
+    expect(guest.p.field(STATE.WRITE_WINDOW_LENGTH)).toBe(0x20_0000n - 31n);
     set(guest, 0, 0x5000n, WRITE, 4);
     guest.mmu.write(0x5000, 4, 0);
     hits(guest);
@@ -111,7 +111,7 @@ describe("data breakpoints", () => {
     watchData(guest.p, guest.mmu);
     guest.mmu.write(0x5000, 4, 0);
     expect(hits(guest)).toBeUndefined();
-    expect(guest.p.field(STATE.WRITE_WINDOW_LENGTH)).toBe(0x20_0000n - 15n);
+    expect(guest.p.field(STATE.WRITE_WINDOW_LENGTH)).toBe(0x20_0000n - 31n);
   });
 });
 

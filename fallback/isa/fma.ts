@@ -5,11 +5,19 @@ import type { V128 } from "../wasm/expression.ts";
 import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import { countOf, inAll, VEX } from "./encoding.ts";
-import { areLarge, FLOAT_KINDS, type FloatKind, isInRange, PD, PS } from "./float-kind.ts";
+import { FLOAT_KINDS, type FloatKind, PD, PS } from "./float-kind.ts";
 import { type Fused, fused } from "./fused.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { elements, exactly, holds, type Usual, unlessOrdinary, usually } from "./sse-exact.ts";
+import {
+  elements,
+  exactly,
+  holds,
+  type Usual,
+  unlessOrdinary,
+  usualScalar,
+  usualVectors,
+} from "./sse-exact.ts";
 import type { Vector } from "./vector.ts";
 
 /** Which of the three operands are the factors, and which is the addend. */
@@ -59,50 +67,48 @@ function signed({ bits }: FloatKind, value: Vector, [even, odd]: Signs): V128 {
 }
 
 interface Half extends Fused {
-  readonly factors: readonly Vector[];
+  readonly sources: readonly Vector[];
 }
 
-const usualVectors = (kind: FloatKind, halves: readonly Half[]): Usual => {
-  const normal = halves.map(({ result, factors, usual }) =>
-    v128.and(usual, v128.and(areLarge(kind, factors), isInRange(kind, result))),
-  );
-  return { conditions: [holds(kind, inAll(normal))], operands: [] };
-};
-
-const usualScalar = (
+const usual = (
   kind: FloatKind,
-  [half]: readonly Half[],
+  halves: readonly Half[],
   operands: readonly Operand[],
   values: readonly (readonly Vector[])[],
 ): Usual | undefined => {
+  if (!kind.scalar)
+    return usualVectors(
+      kind,
+      halves,
+      halves.map((half) => half.usual),
+    );
+  const [half] = halves;
   if (half === undefined) return undefined;
   const elements = operands.map((operand, place) => ({
     operand,
     value: values[place]?.[0] ?? half.result,
   }));
-  return usually(kind, half.result, elements, holds(kind, half.usual));
+  return usualScalar(kind, half.result, elements, holds(kind, half.usual));
 };
 
 const computing =
   (kind: FloatKind, { places }: Order, { product, addend }: Operation) =>
   (e: Emitter, ...operands: Operand[]): void => {
     const [destination, first, second] = VEX.roles(operands);
-    const sources = VEX.read(e, second);
-    const values = [VEX.read(e, destination), VEX.read(e, first), sources];
-    const halves = sources.map((source, half): Half => {
+    const last = VEX.read(e, second);
+    const values = [VEX.read(e, destination), VEX.read(e, first), last];
+    const halves = last.map((source, half): Half => {
       const [a, b, c] = inOrder(places, (place) => values[place]?.[half] ?? source);
       const factor = product === 0 ? a : e.let(signed(kind, a, [1, 1]));
-      const factors = [factor, b, e.let(signed(kind, c, addend))] as const;
-      return { ...fused(e, kind, factors), factors };
+      const sources = [factor, b, e.let(signed(kind, c, addend))] as const;
+      return { ...fused(e, kind, sources), sources };
     });
     unlessOrdinary(
       e,
       kind,
       () => inAll(halves.map((half) => half.ordinary())),
       () => inAll(halves.map((half) => half.isExact())),
-      kind.scalar
-        ? usualScalar(kind, halves, [destination, first, second], values)
-        : usualVectors(kind, halves),
+      usual(kind, halves, [destination, first, second], values),
     );
     const results = halves.map(({ result }) => result);
     VEX.write(e, destination, destination, results);

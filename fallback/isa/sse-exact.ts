@@ -10,7 +10,7 @@ import { STATE } from "../state.ts";
 import { type I32, i32, type V128 } from "../wasm/expression.ts";
 import { i32x4, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
-import { type FloatKind, isInMiddle, isNormal } from "./float-kind.ts";
+import { areLarge, type FloatKind, isInMiddle, isInRange, isNormal } from "./float-kind.ts";
 import type { Operand } from "./operand.ts";
 import type { Vector } from "./vector.ts";
 
@@ -34,12 +34,31 @@ export interface Usual {
 }
 
 /** Of a scalar operation. */
-export const usually = (
+export const usualScalar = (
   kind: FloatKind,
   result: Vector,
   operands: Usual["operands"],
   ...more: readonly I32[]
 ): Usual => ({ conditions: [isInMiddle(kind, result), ...more], operands });
+
+/** What vectors of a packed operation have and make. */
+interface Half {
+  readonly sources: readonly Vector[];
+  readonly result: Vector;
+}
+
+/** Of a packed operation: no element is anything but a normal number. @param more lanes of all halves */
+export const usualVectors = (
+  kind: FloatKind,
+  halves: readonly Half[],
+  more: readonly V128[] = [],
+): Usual => {
+  const normal = halves.map(({ sources, result }) =>
+    v128.and(areLarge(kind, sources), isInRange(kind, result)),
+  );
+  const all = [...normal, ...more].reduce((a, b) => v128.and(a, b));
+  return { conditions: [holds(kind, all)], operands: [] };
+};
 
 /**
  * Leaves the instruction to its procedure unless MXCSR is as it usually is, and every lane is
@@ -61,7 +80,8 @@ export function unlessOrdinary(
     });
     e.fallbackUnless(holds(kind, good));
   };
-  if (usual === undefined) {
+  const isKnown = e.mxcsrIs(MODES, DEFAULT_INEXACT).constant === 1n;
+  if (usual === undefined || (!kind.scalar && !isKnown)) {
     look();
     return;
   }
@@ -71,7 +91,10 @@ export function unlessOrdinary(
     ...usual.conditions,
     ...unknown.map(({ value }) => isNormal(kind, value)),
   ].filter(({ constant }) => constant !== 1n);
-  e.ifRarely(i32.eqz(conditions.reduce((a, b) => i32.and(a, b))), look);
+  const isUnusual = i32.eqz(conditions.reduce((a, b) => i32.and(a, b)));
+  // One of several elements is often zero.
+  if (kind.scalar) e.ifRarely(isUnusual, look);
+  else e.if(isUnusual, look);
   for (const { operand } of unknown) e.assumeNormal(operand);
 }
 

@@ -19,7 +19,7 @@ import {
 } from "./float-kind.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { exactly, holds, unlessOrdinary, usually } from "./sse-exact.ts";
+import { exactly, holds, unlessOrdinary, usualScalar, usualVectors } from "./sse-exact.ts";
 import { lanes, range, type Vector } from "./vector.ts";
 
 /** An operation of two operands, on lanes and on elements. */
@@ -131,11 +131,17 @@ const computing =
       () => inAll(halves.map(({ a, b, result }) => arithmetic.ordinary(kind, a, b, result))),
       () => inAll(halves.map(({ a, b, result }) => arithmetic.isExact(kind, e, a, b, result))),
       kind.scalar && only
-        ? usually(kind, only.result, [
+        ? usualScalar(kind, only.result, [
             ...(arithmetic.unary ? [] : [{ operand: first, value: only.a }]),
             { operand: second, value: only.b },
           ])
-        : undefined,
+        : usualVectors(
+            kind,
+            halves.map(({ a, b, result }) => ({
+              sources: arithmetic.unary ? [b] : [a, b],
+              result,
+            })),
+          ),
     );
     const results = halves.map(({ result }) => result);
     encoding.write(e, destination, first, results);

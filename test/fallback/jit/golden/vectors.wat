@@ -108,21 +108,11 @@ block
           local.set 45
           local.get 44
           f32x4.abs
-          v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
-          f32x4.ge
-          local.get 44
-          v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
-          f32x4.eq
-          v128.or
           local.get 43
           f32x4.abs
+          f32x4.pmin
           v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
           f32x4.ge
-          local.get 43
-          v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
-          f32x4.eq
-          v128.or
-          v128.and
           local.get 45
           f32x4.abs
           v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
@@ -132,18 +122,49 @@ block
           v128.const 0 0 128 127 0 0 128 127 0 0 128 127 0 0 128 127
           f32x4.lt
           v128.and
-          local.get 45
-          v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
-          f32x4.eq
-          v128.or
           v128.and
-          local.tee 46
           i32x4.all_true
           i32.eqz
           if
-            i32.const 29360160
-            local.set 39
-            br 2
+            local.get 44
+            f32x4.abs
+            v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+            f32x4.ge
+            local.get 44
+            v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+            f32x4.eq
+            v128.or
+            local.get 43
+            f32x4.abs
+            v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+            f32x4.ge
+            local.get 43
+            v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+            f32x4.eq
+            v128.or
+            v128.and
+            local.get 45
+            f32x4.abs
+            v128.const 0 0 128 0 0 0 128 0 0 0 128 0 0 0 128 0
+            f32x4.gt
+            local.get 45
+            f32x4.abs
+            v128.const 0 0 128 127 0 0 128 127 0 0 128 127 0 0 128 127
+            f32x4.lt
+            v128.and
+            local.get 45
+            v128.const 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+            f32x4.eq
+            v128.or
+            v128.and
+            local.tee 46
+            i32x4.all_true
+            i32.eqz
+            if
+              i32.const 29360160
+              local.set 39
+              br 3
+            end
           end
           local.get 45
           local.tee 17

@@ -12,25 +12,22 @@ import type { DebugStops } from "../core/debug.ts";
 import { assert, Bug, HostError } from "../core/errors.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import type { ProcessorState } from "../core/processor-state.ts";
-import { gpa, hex, type Nanos, NEVER } from "../core/units.ts";
+import { hex, type Nanos, NEVER } from "../core/units.ts";
 import type { KvmAddon, KvmVm } from "./addon.ts";
 import { configureCpuid } from "./cpuid.ts";
 import { KvmExits } from "./exits.ts";
 import {
   EXIT,
-  GUESTDEBUG,
   KVM_EXIT_IO_OUT,
-  KVM_GUESTDBG_ENABLE,
-  KVM_GUESTDBG_SINGLESTEP,
   KVM_INTERNAL_ERROR_EMULATION,
   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
   RUN,
-  SIZE,
-  STATE,
 } from "./layout.ts";
+import { LinearMemory } from "./linear-memory.ts";
 import { mapGuestMemory, unmapGuestMemory } from "./memory-slots.ts";
 import { openKvmVm } from "./open.ts";
 import { RegisterFile } from "./registers.ts";
+import { SingleStep, withTrap } from "./single-step.ts";
 import { type KvmState, StateFile } from "./state-file.ts";
 
 const EINTR = -4;
@@ -67,6 +64,8 @@ export class KvmCpu implements Cpu {
   #exits: KvmExits;
   #registers: RegisterFile;
   #state: StateFile;
+  #linearMemory: LinearMemory;
+  #singleStep: SingleStep;
   /** The deadline that the timer in the addon is set to. */
   #armed: Nanos = NEVER;
   #watching = false;
@@ -76,6 +75,8 @@ export class KvmCpu implements Cpu {
   #unreported = false;
   #refused = false;
   #stepping = false;
+  /** The last exit was for a step, and the guest's own trap after the same instruction is due. */
+  #trapDue = false;
   /** Of the machines before the present one: each reset makes a new one. */
   #timesBefore: CpuTimes = { cpu: 0, exits: 0 };
 
@@ -87,6 +88,8 @@ export class KvmCpu implements Cpu {
     this.#exits = new KvmExits(this.#run);
     this.#registers = new RegisterFile(this.#vm);
     this.#state = new StateFile(this.#vm);
+    this.#linearMemory = new LinearMemory(this.#vm, this.#options.memory);
+    this.#singleStep = this.#makeStep();
   }
 
   get interruptible(): boolean {
@@ -135,6 +138,7 @@ export class KvmCpu implements Cpu {
   #exit(): VmExit {
     const reason = this.#run.getInt32(RUN.exit_reason, true);
     this.#refused = false;
+    this.#trapDue = false;
     this.#accessPending = reason === EXIT.IO || reason === EXIT.MMIO;
     switch (reason) {
       case EXIT.IO: {
@@ -163,6 +167,7 @@ export class KvmCpu implements Cpu {
       case EXIT.SHUTDOWN:
         return isReset(this.readRegisters()) ? this.#exits.shutdownAndReset : this.#exits.shutdown;
       case EXIT.DEBUG:
+        this.#trapDue = this.#singleStep.end(this.#run.getBigUint64(RUN["debug.arch.dr6"], true));
         return this.#exits.stepped;
       default:
         return this.#explain(reason);
@@ -206,10 +211,8 @@ export class KvmCpu implements Cpu {
     assert(breakpoints.size + watchpoints.length === 0, "KVM's processor alone only steps");
     if (step === this.#stepping) return;
     this.#stepping = step;
-    const debug = new DataView(new ArrayBuffer(SIZE.guestdebug));
-    const control = step ? KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP : 0;
-    debug.setUint32(GUESTDEBUG.control, control, true);
-    this.#vm.set(STATE.guestDebug, new Uint8Array(debug.buffer));
+    if (step) this.#singleStep.arm();
+    else this.#singleStep.disarm();
   }
 
   /**
@@ -241,6 +244,7 @@ export class KvmCpu implements Cpu {
     this.#state.fetchEvents();
     const registers = this.readRegisters();
     const state = this.#state.read(registers, this.#registers.apicBase);
+    if (this.#trapDue) return withTrap(state);
     if (!this.#refused || state.pending.exception?.vector !== INVALID_OPCODE) return state;
     // What KVM's emulator does not know it makes a fault, and tells of it all the same.
     return { ...state, pending: { ...state.pending, exception: undefined } };
@@ -286,6 +290,8 @@ export class KvmCpu implements Cpu {
     this.#exits = new KvmExits(this.#run);
     this.#registers = new RegisterFile(this.#vm);
     this.#state = new StateFile(this.#vm);
+    this.#linearMemory = new LinearMemory(this.#vm, this.#options.memory);
+    this.#singleStep = this.#makeStep();
     this.#armed = NEVER;
     this.#watching = false;
     this.#accessPending = false;
@@ -295,6 +301,10 @@ export class KvmCpu implements Cpu {
 
   close(): void {
     this.#vm.close();
+  }
+
+  #makeStep(): SingleStep {
+    return new SingleStep(this.#vm, this.#linearMemory, this.#registers, this.#state);
   }
 
   #open(): KvmVm {
@@ -381,12 +391,6 @@ export class KvmCpu implements Cpu {
       );
     }
     const { rip, cs } = this.readRegisters();
-    const bytes: number[] = [];
-    for (let i = 0; i < MAX_INSTRUCTION_LENGTH; i++) {
-      const address = this.#vm.translate(BigInt.asUintN(64, cs.base + rip + BigInt(i)));
-      if (!this.#options.memory.contains(address, 1)) break;
-      bytes.push(this.#options.memory.readU8(gpa(address)));
-    }
-    return Uint8Array.from(bytes);
+    return this.#linearMemory.read(cs.base + rip, MAX_INSTRUCTION_LENGTH);
   }
 }

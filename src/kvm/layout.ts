@@ -27,6 +27,7 @@ export const RUN = {
   "emulation_failure.insn_size": 48,
   "emulation_failure.insn_bytes": 49,
   "fail_entry.hardware_entry_failure_reason": 32,
+  "debug.arch.dr6": 48,
 } as const;
 
 /** `struct kvm_regs`: 64-bit fields. */
@@ -94,12 +95,13 @@ export const CPUID = { function: 0, index: 4, eax: 12, ebx: 16, ecx: 20, edx: 24
 /** `struct kvm_debugregs`: 64-bit fields. */
 export const DEBUGREGS = { db: 0, dr6: 32, dr7: 40 } as const;
 
-/** `struct kvm_guest_debug`: a 32-bit field, and debug registers that we do not use. */
-export const GUESTDEBUG = { control: 0 } as const;
+/** `struct kvm_guest_debug`: a 32-bit field, and DR0 to DR7. */
+export const GUESTDEBUG = { control: 0, "arch.debugreg": 8 } as const;
 
 /** Bits of its `control`. */
 export const KVM_GUESTDBG_ENABLE = 1 << 0;
 export const KVM_GUESTDBG_SINGLESTEP = 1 << 1;
+export const KVM_GUESTDBG_USE_HW_BP = 1 << 17;
 
 /** `struct kvm_vcpu_events`. */
 export const EVENTS = {

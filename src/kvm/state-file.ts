@@ -25,6 +25,8 @@ const MSR_NAMES = Object.keys(STATE_MSRS) as StateMsr[];
 const IA32_TIME_STAMP_COUNTER = 0x10;
 const XSTATE_X87_AND_SSE = 3;
 const XSTATE_AVX = 4;
+/** DR6: a trap after a single step. */
+export const DR6_BS = 1n << 14n;
 
 type StateName = Exclude<keyof typeof STATE, "regs" | "sregs" | "guestDebug">;
 
@@ -138,6 +140,19 @@ export class StateFile {
       if (copy.changed) copy.store();
     }
     if (this.#msrs.changed) this.#storeMsrs();
+  }
+
+  /**
+   * Sets DR6 as it was written, if it tells of a single step now.
+   * @returns whether it did
+   */
+  takeBackStep(): boolean {
+    const before = this.#debug.view.getBigUint64(DEBUGREGS.dr6, true);
+    this.#debug.fetch();
+    if ((this.#debug.view.getBigUint64(DEBUGREGS.dr6, true) & DR6_BS) === 0n) return false;
+    this.#debug.view.setBigUint64(DEBUGREGS.dr6, before, true);
+    this.#debug.store();
+    return true;
   }
 
   /** The first byte of the bitmap of components that are not in their initial state. */

@@ -42,6 +42,9 @@ time stamps that went backwards 0000000000000000
 ticks 0000000000000003
 leaves of CPUID that changed 0000000000000000
 counted 00000000000493e0
+no MSR, vector 000000000000000d
+its frame's TF 0000000000000000
+steps 0000000000000004
 `;
 
 describe("privileged code with instructions that some hosts' KVM gives up", () => {

@@ -60,7 +60,7 @@ struct gate {
 
 static struct gate idt[256];
 static volatile uint32_t ticks;
-static volatile uint64_t calls, breakpoints, faults, fault_address, vector_seen;
+static volatile uint64_t calls, breakpoints, faults, fault_address, vector_seen, flags_seen, steps;
 
 static void set_gate(int vector, void *handler)
 {
@@ -103,6 +103,21 @@ static __attribute__((interrupt)) void on_undefined(struct frame *frame)
 {
     vector_seen = 6;
     frame->ip += 2;
+}
+
+/* RDMSR. */
+static __attribute__((interrupt)) void on_protection(struct frame *frame, uint64_t code)
+{
+    (void)code;
+    flags_seen = frame->flags;
+    vector_seen = 13;
+    frame->ip += 2;
+}
+
+static __attribute__((interrupt)) void on_step(struct frame *frame)
+{
+    (void)frame;
+    steps++;
 }
 
 /* The instruction that faults is four bytes long, too. */
@@ -325,6 +340,19 @@ static void count(void)
     show("counted", counted);
 }
 
+/* What is left to KVM while another processor has the guest: a fault, and the step of a guest itself. */
+static void left_to_kvm(void)
+{
+    set_gate(1, (void *)on_step);
+    set_gate(13, (void *)on_protection);
+    __asm__ volatile("rdmsr" : : "c"(0x12345678) : "eax", "edx");
+    show("no MSR, vector", vector_seen);
+    show("its frame's TF", flags_seen >> 8 & 1);
+    __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; cpuid; pushfq; andl $~0x100, (%%rsp); popfq"
+                     : : "a"(0) : "ebx", "ecx", "edx", "cc", "memory");
+    show("steps", steps);
+}
+
 void guest_main(void)
 {
     set_up();
@@ -346,5 +374,6 @@ void guest_main(void)
     show("ticks", popcnt(0x7000));
     identity();
     count();
+    left_to_kvm();
     finish();
 }

@@ -78,7 +78,9 @@ export class FallbackCpu implements Cpu {
       leavesSome: options.leaves !== undefined,
       leaves: (instruction) => {
         if (options.leaves === undefined || this.#forced) return false;
-        return instruction === undefined || options.leaves(instruction);
+        return (
+          instruction === undefined || options.leaves(instruction, processor.field(STATE.XCR0))
+        );
       },
       goesOn: (resumes) => this.#goesOn(resumes),
     });

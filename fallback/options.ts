@@ -39,7 +39,8 @@ export interface FallbackCpuOptions {
   readonly executed?: (instructions: number) => void;
   /**
    * Which instructions another processor is to execute. At them, and at what is no instruction
-   * here, `run` comes back with `cannot-continue`. Without this, what is none raises #UD.
+   * here, `run` comes back with `cannot-continue`. Without this, what is none raises #UD. What changes
+   * the answer is to be among them: it holds until {@link FallbackCpu.writeState}.
    */
-  readonly leaves?: (instruction: DecodedInstruction) => boolean;
+  readonly leaves?: (instruction: DecodedInstruction, xcr0: bigint) => boolean;
 }

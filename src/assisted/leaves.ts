@@ -8,13 +8,14 @@ import type { ProcessorState } from "../core/processor-state.ts";
  */
 const OF_KVM: ReadonlySet<string> = new Set([
   ...["CPUID", "RDMSR", "WRMSR", "XSETBV"],
-  ...["XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR", "XRSTORS"],
+  // Their components are those of an MSR, too.
+  ...["XSAVES", "XRSTORS"],
 ]);
 /** Components of the state, as XCR0 has them: x87, SSE and AVX; and AVX-512's upper halves of registers. */
 const KNOWN_COMPONENTS = 7n;
 const ZMM_HI256 = 1n << 6n;
 
-const SAVING = /^(xsave|xrstor)/;
+const SAVING = /^(xsave|xrstor)/i;
 /** Those with VEX prefixes, which clear what is above their vectors. */
 const VECTOR = /^v(?!er[rw]$)/;
 
@@ -30,9 +31,10 @@ export function hasRegistersOf(name: string, inUse: bigint): boolean {
 }
 
 /** Whether the fallback, while it helps, leaves an instruction to KVM. */
-export function leavesToKvm({ form, modRm }: DecodedInstruction): boolean {
+export function leavesToKvm({ form, modRm }: DecodedInstruction, xcr0: bigint): boolean {
   const { name } = form.instruction;
   if (OF_KVM.has(name)) return true;
+  if (SAVING.test(name) && (xcr0 & ~KNOWN_COMPONENTS) !== 0n) return true;
   // CR4 has bits of features that only KVM's processor may have.
   return form.operands[0]?.place === "control" && ((modRm >> 3) & 7) === 4;
 }

@@ -1,14 +1,16 @@
 /** Rounding, dot products and approximations (Intel SDM vol. 1 §12.10.3, §12.10.5, §10.4.1.2). */
+import { approximateReciprocal, approximateReciprocalRoot } from "../float/approximation.ts";
 import * as exact from "../float/sse.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import { i32, select } from "../wasm/expression.ts";
+import { i32, select, type V128 } from "../wasm/expression.ts";
 import { i32x4, v128 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
 import { countOf, type Encoding, firstOf, immediate, inAll, LEGACY, secondOf } from "./encoding.ts";
 import { FLOAT_KINDS, type FloatKind, isPlain, PD, PS, SS } from "./float-kind.ts";
 import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
-import { exactly, unlessOrdinary } from "./sse-exact.ts";
+import { exactly, holds, unlessOrdinary } from "./sse-exact.ts";
+import type { Vector } from "./vector.ts";
 
 /** Bits of ROUNDSS's immediate: MXCSR's mode rather than that of bits 1 and 0; not to tell inexact. */
 const USE_MXCSR = 4;
@@ -105,67 +107,96 @@ const dotProduct =
     encoding.exact.write(context, results, bits);
   };
 
-const SIGN = 0x8000_0000;
-const INFINITY = 0x7f80_0000;
-const INDEFINITE = 0xffc0_0000;
-const QUIET_BIT = 0x0040_0000;
-const EXPONENT_BIAS = 127;
+const EXPONENT = 0x7f80_0000;
+const EXPONENT_SHIFT = 23;
+const BIAS = 127;
+/** What is rounded to twelve bits of fraction: half of the last of them, and what is below. */
+const HALF = 0x400;
+const BELOW = 0x7ff;
 
-const isNan = (bits: number): boolean => (bits & ~SIGN) >>> 0 > INFINITY;
-const exponentOf = (bits: number): number => (bits >>> 23) & 0xff;
+/** The middle of the interval that numbers with the same highest bits of the fraction are in, from 1 on. */
+const middle = (value: Vector, bits: number): V128 => {
+  const last = 1 << (EXPONENT_SHIFT - bits);
+  const leading = v128.and(value, i32x4.const((1 << EXPONENT_SHIFT) - last));
+  return v128.or(leading, i32x4.const((BIAS << EXPONENT_SHIFT) | (last >> 1)));
+};
 
-/**
- * Approximations have a significand of twelve bits, that of the exact result for the middle of the
- * operand's interval: those of Intel's processors.
- * @param significand in [1, 2)
- * @param exponent unbiased, of the result's highest bit
- */
-function approximation(sign: number, significand: number, exponent: number): number {
-  const TWELVE_BITS = 4096;
-  const biased = exponent + EXPONENT_BIAS;
-  if (biased <= 0) return sign;
-  const fraction = Math.floor(significand * TWELVE_BITS + 0.5) - TWELVE_BITS;
-  return (sign | (biased << 23) | (fraction << 11)) >>> 0;
+/** A number from 1 to 2, with twelve bits of fraction. @param exponent what its exponent grows by */
+const scaled = (value: V128, exponent: V128): V128 => {
+  const rounded = v128.andnot(i32x4.add(value, i32x4.const(HALF)), i32x4.const(BELOW));
+  return i32x4.add(rounded, exponent);
+};
+
+/** Lanes for which it is right, and the results there. */
+interface Approximation {
+  readonly quick: (value: Vector) => { readonly isRight: V128; readonly result: V128 };
+  readonly exact: (bits: bigint) => bigint;
 }
 
-/** 1 / x: denormals count as zeros, and become zeros; nothing is raised. */
-function reciprocal(bits: number): number {
-  const sign = (bits & SIGN) >>> 0;
-  const exponent = exponentOf(bits);
-  if (isNan(bits)) return (bits | QUIET_BIT) >>> 0;
-  if (exponent === 0) return (sign | INFINITY) >>> 0;
-  if (exponent === 255) return sign;
-  const interval = (bits >>> 12) & 0x7ff;
-  return approximation(sign, 2 / (1 + (interval + 0.5) / 2048), EXPONENT_BIAS - exponent - 1);
-}
+/** The largest number below 2: dividing that, singles are rounded to what doubles would be. */
+const ALMOST_TWO = 0x3fff_ffff;
+const TWO = 0x4000_0000;
 
-/** 1 / sqrt(x) */
-function reciprocalSquareRoot(bits: number): number {
-  const sign = (bits & SIGN) >>> 0;
-  if (isNan(bits)) return (bits | QUIET_BIT) >>> 0;
-  if (exponentOf(bits) === 0) return (sign | INFINITY) >>> 0;
-  if (sign !== 0) return INDEFINITE;
-  if (bits === INFINITY) return 0;
-  const exponent = exponentOf(bits) - EXPONENT_BIAS;
-  const odd = exponent & 1;
-  const interval = (bits >>> 13) & 0x3ff;
-  const middle = (1 + (interval + 0.5) / 1024) * (odd ? 2 : 1);
-  return approximation(0, 2 / Math.sqrt(middle), -(exponent - odd) / 2 - 1);
-}
+/** Of what is neither denormal nor has a reciprocal that is. */
+const RECIPROCAL: Approximation = {
+  quick(value) {
+    const { abs, div, ge, lt } = PS.lanes;
+    const isLarge = ge(abs(value), i32x4.const(1 << EXPONENT_SHIFT));
+    const exponent = v128.and(value, i32x4.const(EXPONENT));
+    const inverted = i32x4.sub(i32x4.const((2 * BIAS - 1 - BIAS) << EXPONENT_SHIFT), exponent);
+    const quotient = div(i32x4.const(ALMOST_TWO), middle(value, 11));
+    const sign = v128.andnot(value, i32x4.const(0x7fff_ffff));
+    return {
+      isRight: v128.and(isLarge, lt(abs(value), i32x4.const((2 * BIAS - 1) << EXPONENT_SHIFT))),
+      result: v128.or(scaled(quotient, inverted), sign),
+    };
+  },
+  exact: approximateReciprocal,
+};
+
+/** Of positive normal numbers. */
+const RECIPROCAL_ROOT: Approximation = {
+  quick(value) {
+    const { div, sqrt } = PS.lanes;
+    const exponent = (): V128 => i32x4.shrU(value, i32.const(EXPONENT_SHIFT));
+    const odd = v128.andnot(i32x4.const(1), exponent());
+    const operand = i32x4.add(middle(value, 10), i32x4.shl(odd, i32.const(EXPONENT_SHIFT)));
+    const half = i32x4.shrS(i32x4.sub(exponent(), i32x4.const(BIAS)), i32.const(1));
+    const inverted = i32x4.sub(i32x4.const(-1), half);
+    const isLarge = i32x4.gtS(value, i32x4.const((1 << EXPONENT_SHIFT) - 1));
+    return {
+      isRight: v128.and(isLarge, i32x4.gtS(i32x4.const(EXPONENT), value)),
+      result: scaled(
+        div(i32x4.const(TWO), sqrt(operand)),
+        i32x4.shl(inverted, i32.const(EXPONENT_SHIFT)),
+      ),
+    };
+  },
+  exact: approximateReciprocalRoot,
+};
 
 const approximating = (
   encoding: Encoding,
   name: string,
   opcode: string,
-  approximate: (bits: number) => number,
+  { quick, exact }: Approximation,
 ): Instruction[] =>
   [PS, SS].map((kind) => ({
     name: `${name}${kind.suffix}`,
     forms: encoding.forms(`${kind.prefix} 0F ${opcode}`, { type: kind.type, unary: !kind.scalar }),
+    late: true,
+    meaning(e, ...operands: Operand[]) {
+      const [destination, first, second] = encoding.roles(operands);
+      const values = encoding.read(e, second).map(quick);
+      e.fallbackUnless(holds(kind, inAll(values.map(({ isRight }) => isRight))));
+      encoding.write(
+        ...([e, destination, first] as const),
+        values.map(({ result }) => result),
+      );
+    },
     procedure(context) {
       const source = secondOf(encoding, context, kind);
-      const results = source.map((value) => BigInt(approximate(Number(value))));
-      encoding.exact.write(context, results, kind.bits);
+      encoding.exact.write(context, source.map(exact), kind.bits);
     },
   }));
 
@@ -182,8 +213,8 @@ export const floatRounding = (encoding: Encoding): Family =>
       forms: encoding.either("66 0F 3A 41 Vx,Wx,Ib", ["VEX.0 66 0F 3A 41 Vx,Hx,Wx,Ib"]),
       procedure: dotProduct(encoding, PD, STEPS_OF_DOUBLES),
     },
-    ...approximating(encoding, "RCP", "53", reciprocal),
-    ...approximating(encoding, "RSQRT", "52", reciprocalSquareRoot),
+    ...approximating(encoding, "RCP", "53", RECIPROCAL),
+    ...approximating(encoding, "RSQRT", "52", RECIPROCAL_ROOT),
   ].map(encoding.instruction);
 
 export const sseRound = floatRounding(LEGACY);

@@ -1,5 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import {
+  approximateReciprocal,
+  approximateReciprocalRoot,
+} from "../../../fallback/float/approximation.ts";
 import { FloatContext } from "../../../fallback/float/context.ts";
 import { BINARY32, BINARY64 } from "../../../fallback/float/format.ts";
 import * as exact from "../../../fallback/float/sse.ts";
@@ -201,6 +205,22 @@ describe("the quick path", () => {
 
   test("takes square roots as the exact one does, with the same flags", () => {
     agrees(SQRTSD, (ctx, format, _a, b) => exact.squareRoot(ctx, format, b));
+  });
+
+  test.each([
+    ["RCPPS", "0f 53 c1", approximateReciprocal],
+    ["RSQRTPS", "0f 52 c1", approximateReciprocalRoot],
+  ] as const)("approximates as the exact one of %s does", (_name, code, approximate) => {
+    // Each interval of operands once, and what is at the ends of them, with any exponent.
+    for (let interval = 0; interval < 2048; interval++) {
+      const exponent = (interval * 37) & 0xff;
+      const first = (exponent << 23) | (interval << 12);
+      const operands = [first, first | 0xfff, first ^ 0x80_0000, first | 0x8000_0000];
+      const digits = (value: bigint) => value.toString(16).padStart(8, "0");
+      const each = operands.map((bits) => BigInt(bits >>> 0));
+      const result = run(code, (state) => setXmm(state, 1, each.map(digits).join("")));
+      expect(xmm(result, 0)).toBe(each.map((bits) => digits(approximate(bits))).join(" "));
+    }
   });
 
   test("agrees on packed single precision", () => {

@@ -14,9 +14,12 @@ import { areLarge, type FloatKind, isInMiddle, isInRange, isNormal } from "./flo
 import type { Operand } from "./operand.ts";
 import type { Vector } from "./vector.ts";
 
-/** All of MXCSR but the flags from invalid to underflow. */
-export const MODES = 0xffe0;
-/** Everything masked, round to nearest, denormals as they are; nothing was ever inexact. */
+/**
+ * All of MXCSR but the flags from invalid to underflow, and what becomes of denormals, which the quick path
+ * has nothing to do with: what `-ffast-math` switches on would make procedures of everything.
+ */
+export const MODES = 0x7fa0;
+/** Everything masked, round to nearest; nothing was ever inexact. */
 const DEFAULT = 0x1f80;
 const PRECISION_FLAG = 0x20;
 /** As the above: but inexact results have been, and so change nothing any more. */

@@ -15,6 +15,8 @@ const ZERO_DIVIDE = 4;
 const UNDERFLOW = 16;
 const PRECISION = 32;
 const DEFAULT_MXCSR = 0x1f80;
+/** "Flush to zero" and "denormals are zeros". */
+const DENORMALS_GO = 0x8040;
 const ABOVE = "1111111111111111";
 
 interface Outcome {
@@ -177,7 +179,10 @@ describe("the quick path", () => {
     fc.double().map((value) => BigInt(`0x${double(value)}`)),
     bits,
   );
-  const mxcsrs = fc.constantFrom(DEFAULT_MXCSR, DEFAULT_MXCSR | PRECISION);
+  const mxcsrs = fc.constantFrom(
+    ...[DEFAULT_MXCSR, DEFAULT_MXCSR | PRECISION],
+    ...[DEFAULT_MXCSR | DENORMALS_GO, DEFAULT_MXCSR | DENORMALS_GO | PRECISION],
+  );
 
   const agrees = (code: string, operation: exact.BinaryOperation): void => {
     fc.assert(

@@ -53,7 +53,7 @@ block
         end
         i32.const 0
         i32.load offset=0x418 ;; MXCSR
-        i32.const 65504
+        i32.const 32672
         i32.and
         i32.const 8096
         i32.eq

@@ -15,12 +15,13 @@ import type { Operand } from "./operand.ts";
 import type { Vector } from "./vector.ts";
 
 /**
- * All of MXCSR but the flags from invalid to underflow, and what becomes of denormals, which the quick path
- * has nothing to do with: what `-ffast-math` switches on would make procedures of everything.
+ * What of MXCSR matters where nothing but "inexact" is raised, and nothing is denormal: rounding control, and of
+ * inexact results the mask and the flag. Programs that were compiled with `-ffast-math` flush denormals to
+ * zero, others unmask other exceptions: that must not make procedures of everything.
  */
-export const MODES = 0x7fa0;
-/** Everything masked, round to nearest; nothing was ever inexact. */
-const DEFAULT = 0x1f80;
+export const MODES = 0x7020;
+/** Round to nearest; inexact results are masked, and have never been. */
+const DEFAULT = 0x1000;
 const PRECISION_FLAG = 0x20;
 /** As the above: but inexact results have been, and so change nothing any more. */
 export const DEFAULT_INEXACT = DEFAULT | PRECISION_FLAG;

@@ -53,9 +53,9 @@ block
         end
         i32.const 0
         i32.load offset=0x418 ;; MXCSR
-        i32.const 32672
+        i32.const 28704
         i32.and
-        i32.const 8096
+        i32.const 4128
         i32.eq
         i32.eqz
         if

@@ -65,6 +65,11 @@ const BUNDLES = {
     "src/debug/monitor/monitor.ts",
     "src/debug/profile.ts",
   ],
+  "bundle.gateway": [
+    "src/host/outside-sockets.ts",
+    "src/host/published-ports.ts",
+    "src/net/gateway.ts",
+  ],
   "bundle.other": [
     "src/boot/framebuffer.ts",
     "src/boot/grub-cfg.ts",

@@ -52,7 +52,7 @@ export function checkOptions(image: string, options: RunOptions): void {
 }
 
 /** What comes from outside at a time of its own makes every run another. */
-function checkDeterministic({ accel, crossCheck, net = [] }: RunOptions): void {
+function checkDeterministic({ accel, crossCheck, net = [], publish = [] }: RunOptions): void {
   const option = crossCheck ? "--cross-check" : "--deterministic";
   if (accel === "kvm") {
     throw new HostError(`${option} needs the processor in TypeScript`, {
@@ -62,6 +62,16 @@ function checkDeterministic({ accel, crossCheck, net = [] }: RunOptions): void {
   if (net.some(({ kind }) => kind === "tap")) {
     throw new HostError(`${option} does not go with a tap`, {
       remedy: "use --net user or --net none",
+    });
+  }
+  if (net.some((spec) => spec.kind === "user" && spec.nat)) {
+    throw new HostError(`${option} does not go with a way to the outside`, {
+      remedy: "use --net user without nat",
+    });
+  }
+  if (publish.length > 0) {
+    throw new HostError(`${option} does not go with --publish`, {
+      remedy: "leave one of them out",
     });
   }
 }

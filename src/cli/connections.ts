@@ -5,6 +5,7 @@ import type { HostError } from "../core/errors.ts";
 import { BlockFile } from "../host/block-file.ts";
 import { type OutputFile, openOutputs } from "../host/output-files.ts";
 import { PcapFile } from "../host/pcap-file.ts";
+import type { OpenPort } from "../host/published-ports.ts";
 import type { Connections, Manifest } from "../index.ts";
 import { Capture } from "../net/capture.ts";
 import type { UserNetwork } from "../net/user-network.ts";
@@ -38,6 +39,7 @@ export function openConnections(
   given: RunOptions,
   manifest: Manifest | undefined,
   clock: Clock,
+  ports: readonly OpenPort[],
   closers: Closers,
   events: ConnectionEvents,
 ): OpenConnections {
@@ -48,7 +50,13 @@ export function openConnections(
     backend: openDisk(path, readOnly, closers),
     id: path.split("/").at(-1) ?? path,
   }));
-  const networks = closers.opened(openNetworks(options.net, events.failed));
+  const networks = closers.opened(
+    openNetworks(options.net, {
+      clock,
+      published: ports.map(({ published }) => published),
+      failed: events.failed,
+    }),
+  );
   const pinged = options.ping === undefined ? undefined : networks.pingable();
   const files = openOutputs({
     capture: options.pcap,

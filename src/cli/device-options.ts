@@ -5,11 +5,15 @@ interface Named {
   readonly name?: string | undefined;
 }
 
-/** `--net [NAME=]BACKEND[,mac=MAC]` */
+/** `--net [NAME=]BACKEND[,nat][,mac=MAC]` */
 export type NetSpec = Named & {
   /** Undefined: by position. */
   readonly mac?: MacAddress | undefined;
-} & ({ readonly kind: "user" | "none" } | { readonly kind: "tap"; readonly interface: string });
+} & (
+    | { readonly kind: "user" /** Whether the guest gets out. */; readonly nat?: true }
+    | { readonly kind: "none" }
+    | { readonly kind: "tap"; readonly interface: string }
+  );
 
 /** `--block [NAME=]FILE[,ro]` */
 export interface BlockSpec extends Named {
@@ -77,15 +81,21 @@ export function parseNet(text: string): NetSpec {
   const { name, rest } = splitName(head);
   const backend = parseBackend(rest);
   let mac: MacAddress | undefined;
+  let nat = false;
   for (const setting of settings) {
+    if (setting === "nat" && backend.kind === "user") {
+      nat = true;
+      continue;
+    }
     const value = /^mac=(.*)$/.exec(setting)?.[1];
     if (value === undefined) {
-      throw new Error(`"${setting}" is not known here: only mac=MAC is`);
+      const known = backend.kind === "user" ? "only nat and mac=MAC are" : "only mac=MAC is";
+      throw new Error(`"${setting}" is not known here: ${known}`);
     }
     if (mac !== undefined) throw new Error("mac= is given twice");
     mac = parseGuestMac(value);
   }
-  return { ...backend, name, mac };
+  return { ...backend, ...(nat && { nat }), name, mac };
 }
 
 /** @throws Error whose message says what is wrong with the argument */

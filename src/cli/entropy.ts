@@ -8,6 +8,9 @@ export const hostEntropy: EntropySource = {
   },
 };
 
+/** 32 bits that nobody can guess. */
+export const randomWord = (): number => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+
 /** The same bytes in every run. */
 export function madeUpEntropy(): EntropySource {
   const next = splitMix64();

@@ -20,6 +20,7 @@ import { openDebugging } from "./debugging.ts";
 import { EXIT_STATUS, exitStatus, type StopReason } from "./exit-status.ts";
 import { explain, printError, say } from "./messages.ts";
 import { startPinging } from "./pinging.ts";
+import { openPublished } from "./publish-option.ts";
 import type { RunOptions } from "./run.ts";
 import { writeScreen } from "./screen.ts";
 import { insist, onSignals } from "./signals.ts";
@@ -65,6 +66,7 @@ export async function runImage(
       initrd === undefined ? undefined : closers.opened(new ImageFile(initrd, "initrd"));
     const symbols = openSymbols(options.symbols, image, closers);
     const letDebuggersIn = await openDebugging(options, image, symbols, closers);
+    const ports = await openPublished(options.publish, closers);
     const clock = options.deterministic ? new CountedClock(DETERMINISTIC_START) : new HostClock();
     let pinged: UserNetwork | undefined;
     let profileFile: OutputFile | undefined;
@@ -90,7 +92,7 @@ export async function runImage(
       profile:
         profile && ((elapsed, registers) => profile.passed(elapsed, registers, machine.memory)),
       connect: (manifest) => {
-        const connections = openConnections(options, manifest, clock, closers, {
+        const connections = openConnections(options, manifest, clock, ports, closers, {
           asked: (command) => {
             if (command === "core") dump();
             else if (command === "screen") picture();

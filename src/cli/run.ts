@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseTrace, TRACE_KINDS, type TraceSpec } from "../debug/trace/trace-spec.ts";
 import type { DebugAddress } from "../host/debug-listener.ts";
+import type { PublishedPort } from "../host/published-ports.ts";
 import {
   ACCELERATORS,
   type Accelerator,
@@ -11,6 +12,7 @@ import {
 } from "../index.ts";
 import { type BlockSpec, type NetSpec, parseBlock, parseNet } from "./device-options.ts";
 import { DEFAULT_GDB_PORT, parseDebugAddress } from "./gdb-option.ts";
+import { parsePublish } from "./publish-option.ts";
 import { runImage } from "./run-image.ts";
 import { parseSerial, type SerialSpec } from "./serial-option.ts";
 import {
@@ -28,6 +30,7 @@ export interface RunOptions {
   readonly boot: BootMode;
   readonly initrd?: string;
   readonly net?: readonly NetSpec[];
+  readonly publish?: readonly PublishedPort[];
   readonly block?: readonly BlockSpec[];
   /** Settings of devices that `net` and `block` name, as Solo5's tenders have them. */
   readonly netMac?: readonly MacSetting[];
@@ -107,8 +110,14 @@ function addRunOptions(command: Command): Command {
     .addOption(
       new Option(
         "--net <[name=]backend[,mac=MAC]>",
-        "network device: user, tap:IFNAME or none; repeatable (default: user)",
+        "network device: user, user,nat, tap:IFNAME or none; repeatable (default: user)",
       ).argParser(collect(parseNet)),
+    )
+    .addOption(
+      new Option(
+        "-p, --publish <[address:]port[:guestport][/udp]>",
+        "a port of this host is the guest's on its first user network; repeatable",
+      ).argParser(collect(parsePublish)),
     )
     .addOption(
       new Option("--block <[name=]file[,ro]>", "disk; repeatable").argParser(collect(parseBlock)),

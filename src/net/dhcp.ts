@@ -23,6 +23,7 @@ const OPTION = {
   PAD: 0,
   SUBNET_MASK: 1,
   ROUTER: 3,
+  RESOLVER: 6,
   REQUESTED_ADDRESS: 50,
   LEASE_TIME: 51,
   MESSAGE_TYPE: 53,
@@ -41,6 +42,8 @@ export interface DhcpNetwork {
   readonly prefix: number;
   /** What the client gets. */
   readonly client: Ipv4Address;
+  /** Who answers DNS, if anybody does. */
+  readonly resolver?: Ipv4Address;
 }
 
 export interface DhcpReply {
@@ -156,6 +159,9 @@ function writeOptions(request: Request, network: DhcpNetwork, type: number | und
     ...(leases ? option(OPTION.LEASE_TIME, word(LEASE_TIME)) : []),
     ...(refused ? [] : option(OPTION.SUBNET_MASK, word(netmask(network.prefix)))),
     ...(refused ? [] : option(OPTION.ROUTER, word(network.server))),
+    ...(refused || network.resolver === undefined
+      ? []
+      : option(OPTION.RESOLVER, word(network.resolver))),
     OPTION.END,
   ];
 }

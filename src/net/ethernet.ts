@@ -29,10 +29,18 @@ export function parseEthernet(bytes: Uint8Array): EthernetFrame | undefined {
 
 export function serialiseEthernet(frame: EthernetFrame): Uint8Array {
   const bytes = new Uint8Array(ETHERNET_HEADER_LENGTH + frame.payload.length);
-  bytes.set(frame.destination, 0);
-  bytes.set(frame.source, MAC_LENGTH);
-  bytes[12] = frame.type >>> 8;
-  bytes[13] = frame.type & 0xff;
+  writeEthernetHeader(bytes, frame);
   bytes.set(frame.payload, ETHERNET_HEADER_LENGTH);
   return bytes;
+}
+
+/** Fills in the header of a frame whose payload is in `bytes`. */
+export function writeEthernetHeader(
+  bytes: Uint8Array,
+  { destination, source, type }: Omit<EthernetFrame, "payload">,
+): void {
+  bytes.set(destination, 0);
+  bytes.set(source, MAC_LENGTH);
+  bytes[12] = type >>> 8;
+  bytes[13] = type & 0xff;
 }

@@ -17,6 +17,7 @@ export const sameSubnet = (one: Ipv4Address, other: Ipv4Address, prefix: number)
 
 /** Protocol number (IANA, "Protocol Numbers"). */
 export const PROTOCOL_ICMP = 1;
+export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
 
 /** Everybody on the link (RFC 919 §7). */
@@ -81,23 +82,63 @@ export function parseIpv4(bytes: Uint8Array): Ipv4Packet | undefined {
 export function serialiseIpv4(packet: Ipv4Packet): Uint8Array {
   const headerLength = IPV4_MIN_HEADER_LENGTH + packet.options.length;
   const bytes = new Uint8Array(headerLength + packet.payload.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, (VERSION << 4) | (headerLength / 4));
-  view.setUint8(1, packet.service);
-  view.setUint16(2, bytes.length);
-  view.setUint16(4, packet.identification);
-  view.setUint16(
-    6,
-    (packet.dontFragment ? DONT_FRAGMENT : 0) |
-      (packet.moreFragments ? MORE_FRAGMENTS : 0) |
-      packet.fragmentOffset,
-  );
-  view.setUint8(8, packet.ttl);
-  view.setUint8(9, packet.protocol);
-  view.setUint32(12, packet.source);
-  view.setUint32(16, packet.destination);
   bytes.set(packet.options, IPV4_MIN_HEADER_LENGTH);
-  view.setUint16(10, checksum(bytes.subarray(0, headerLength)));
   bytes.set(packet.payload, headerLength);
+  writeIpv4Header(bytes, packet, headerLength);
   return bytes;
+}
+
+/** Fills in the header of a packet whose options and payload are in `bytes`. */
+export function writeIpv4Header(
+  bytes: Uint8Array,
+  packet: Omit<Ipv4Packet, "options" | "payload">,
+  headerLength = IPV4_MIN_HEADER_LENGTH,
+): void {
+  const { identification, source, destination } = packet;
+  const fragment =
+    (packet.dontFragment ? DONT_FRAGMENT : 0) |
+    (packet.moreFragments ? MORE_FRAGMENTS : 0) |
+    packet.fragmentOffset;
+  bytes[0] = (VERSION << 4) | (headerLength / 4);
+  bytes[1] = packet.service;
+  setWord(bytes, 2, bytes.length);
+  setWord(bytes, 4, identification);
+  setWord(bytes, 6, fragment);
+  bytes[8] = packet.ttl;
+  bytes[9] = packet.protocol;
+  setWord(bytes, 10, 0);
+  setLong(bytes, 12, source);
+  setLong(bytes, 16, destination);
+  setWord(bytes, 10, checksum(bytes.subarray(0, headerLength)));
+}
+
+/** Both addresses of a packet, which the checksums of what is in it cover. */
+export interface Addresses {
+  readonly source: Ipv4Address;
+  readonly destination: Ipv4Address;
+}
+
+/** The sum of the words of the pseudo header of UDP and TCP (RFC 768, RFC 9293 §3.1). */
+export const pseudoHeaderSum = (
+  { source, destination }: Addresses,
+  protocol: number,
+  length: number,
+): number =>
+  (source >>> 16) +
+  (source & 0xffff) +
+  (destination >>> 16) +
+  (destination & 0xffff) +
+  protocol +
+  length;
+
+/** 16 bits in network order. */
+export function setWord(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+/** 32 bits in network order. */
+export function setLong(bytes: Uint8Array, at: number, value: number): void {
+  setWord(bytes, at, value >>> 16);
+  setWord(bytes, at + 2, value);
 }

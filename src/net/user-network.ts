@@ -15,6 +15,7 @@ import {
   type Ipv4Packet,
   isFragment,
   PROTOCOL_ICMP,
+  PROTOCOL_TCP,
   PROTOCOL_UDP,
   parseIpv4,
   sameSubnet,
@@ -37,6 +38,27 @@ const TTL = 64;
 const QUEUE_LIMIT = 256;
 const NO_BYTES = new Uint8Array(0);
 
+/** What is on the guest's end of the link. */
+export interface Neighbour {
+  readonly address: Ipv4Address;
+  readonly mac: MacAddress;
+}
+
+/** The way from the guest to everything that is not this host itself. */
+export interface Beyond {
+  /** @returns whether the packet meant something there */
+  accept(from: MacAddress, packet: Ipv4Packet): boolean;
+  /** Nothing waits for the guest any more. */
+  clear(): void;
+}
+
+export interface UserNetworkOptions {
+  /** Whether DHCP tells that this host knows names. */
+  readonly resolves?: boolean;
+  /** Hears of packets that could have gone on, if there were a way. */
+  readonly onLeaving?: (packet: Ipv4Packet) => void;
+}
+
 /** Who wants to know what the guest answers. */
 export interface UserNetworkListener {
   /** `address` is now known to be at `mac`. */
@@ -46,7 +68,8 @@ export interface UserNetworkListener {
 
 /**
  * The built-in network: one host at 10.0.0.1/24 at the other end of the guest's link, which needs
- * no privilege. It speaks ARP and ICMP echo, both ways, and gives the guest an address by DHCP.
+ * no privilege. It speaks ARP and ICMP echo, both ways, and gives the guest an address by DHCP. What is
+ * beyond it is somebody else's ({@link Beyond}).
  */
 export class UserNetwork implements NetBackend {
   readonly mtu = MTU;
@@ -57,6 +80,12 @@ export class UserNetwork implements NetBackend {
   #receive: ((frame: Uint8Array) => boolean) | undefined;
   #queue: Uint8Array[] = [];
   #identification = 0;
+  readonly #options: UserNetworkOptions;
+  #beyond: Beyond | undefined;
+
+  constructor(options: UserNetworkOptions = {}) {
+    this.#options = options;
+  }
 
   // --- towards the guest's device ---
 
@@ -69,12 +98,14 @@ export class UserNetwork implements NetBackend {
       if (this.#receive?.(this.#queue[0] as Uint8Array) !== true) return;
       this.#queue.shift();
     }
+    this.#beyond?.clear();
   }
 
   close(): void {
     this.#receive = undefined;
     this.#queue = [];
     this.#listeners.clear();
+    this.#beyond = undefined;
   }
 
   transmit(frame: Uint8Array): void {
@@ -92,6 +123,18 @@ export class UserNetwork implements NetBackend {
   listen(listener: UserNetworkListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  lead(beyond: Beyond): void {
+    this.#beyond = beyond;
+  }
+
+  /** The guest, as soon as it has been heard of: at the address that it was offered, or at its own. */
+  get guest(): Neighbour | undefined {
+    const offered = this.#neighbours.get(GUEST_ADDRESS);
+    if (offered !== undefined) return { address: GUEST_ADDRESS, mac: offered };
+    for (const [address, mac] of this.#neighbours) return { address, mac };
+    return undefined;
   }
 
   /** Broadcasts an ARP request; the answer reaches the listeners. */
@@ -153,9 +196,14 @@ export class UserNetwork implements NetBackend {
 
   #acceptIpv4(from: MacAddress, packet: Ipv4Packet | undefined): boolean {
     if (packet === undefined || isFragment(packet)) return false;
-    if (packet.protocol === PROTOCOL_UDP) return this.#acceptUdp(packet);
-    if (packet.destination !== HOST_ADDRESS) return false;
-    const echo = packet.protocol === PROTOCOL_ICMP ? parseIcmpEcho(packet.payload) : undefined;
+    const { destination, payload } = packet;
+    const here = destination === HOST_ADDRESS || destination === BROADCAST_ADDRESS;
+    if (packet.protocol === PROTOCOL_UDP && here && portOf(payload) === DHCP_SERVER_PORT) {
+      return this.#acceptDhcp(packet);
+    }
+    if (packet.protocol !== PROTOCOL_ICMP) return this.#acceptBeyond(from, packet);
+    if (destination !== HOST_ADDRESS) return false;
+    const echo = parseIcmpEcho(payload);
     if (echo === undefined) return false;
     if (echo.type === ICMP_ECHO_REQUEST) {
       this.sendEcho(from, packet.source, { ...echo, type: ICMP_ECHO_REPLY });
@@ -165,16 +213,21 @@ export class UserNetwork implements NetBackend {
     return true;
   }
 
-  /** DHCP comes from guests without an address, to everybody. */
-  #acceptUdp(packet: Ipv4Packet): boolean {
-    const { destination } = packet;
-    if (destination !== HOST_ADDRESS && destination !== BROADCAST_ADDRESS) return false;
+  #acceptBeyond(from: MacAddress, packet: Ipv4Packet): boolean {
+    if (this.#beyond?.accept(from, packet)) return true;
+    if (isBeginning(packet) && isReachable(packet.destination)) this.#options.onLeaving?.(packet);
+    return false;
+  }
+
+  /** It comes from guests without an address, to everybody. */
+  #acceptDhcp(packet: Ipv4Packet): boolean {
     const datagram = parseUdp(packet.payload, packet);
-    if (datagram?.destinationPort !== DHCP_SERVER_PORT) return false;
+    if (datagram === undefined) return false;
     const reply = answerDhcp(datagram.payload, {
       server: HOST_ADDRESS,
       prefix: HOST_PREFIX,
       client: GUEST_ADDRESS,
+      ...(this.#options.resolves && { resolver: HOST_ADDRESS }),
     });
     if (reply === undefined) return false;
     const { mac = BROADCAST_MAC, address = BROADCAST_ADDRESS, message } = reply;
@@ -213,10 +266,30 @@ export class UserNetwork implements NetBackend {
   }
 
   #send(destination: MacAddress, type: number, payload: Uint8Array): void {
-    const frame = serialiseEthernet({ destination, source: HOST_MAC, type, payload });
+    this.sendFrame(serialiseEthernet({ destination, source: HOST_MAC, type, payload }));
+  }
+
+  /** @param frame valid during the call */
+  sendFrame(frame: Uint8Array): void {
     // Behind frames that wait, this one waits too: order is kept.
     if (this.#queue.length === 0 && this.#receive?.(frame) === true) return;
-    if (this.#queue.length < QUEUE_LIMIT) this.#queue.push(frame);
+    if (this.#queue.length < QUEUE_LIMIT) this.#queue.push(frame.slice());
     else this.dropped.toGuest++;
   }
 }
+
+/** Whether a packet is a message, or opens a connection (RFC 9293 §3.1: SYN without ACK and RST). */
+const isBeginning = ({ protocol, payload }: Ipv4Packet): boolean =>
+  protocol === PROTOCOL_UDP || (protocol === PROTOCOL_TCP && ((payload[13] ?? 0) & 0x16) === 2);
+
+/** Not this network, no network at all, loopback, groups, nor what is reserved (RFC 6890 §2.2.2). */
+export function isReachable(address: Ipv4Address): boolean {
+  if (address === HOST_ADDRESS) return true;
+  const first = address >>> 24;
+  return (
+    first !== 0 && first !== 127 && first < 224 && !sameSubnet(address, HOST_ADDRESS, HOST_PREFIX)
+  );
+}
+
+/** The destination port of a UDP datagram or TCP segment. */
+const portOf = (bytes: Uint8Array): number => ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0);

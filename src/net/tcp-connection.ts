@@ -152,7 +152,7 @@ export class TcpConnection {
   abort(): void {
     const known = !["CLOSED", "SYN-SENT", "TIME-WAIT"].includes(this.#state);
     if (known) this.#send(RST | ACK, this.#nxt);
-    this.#close(true);
+    this.#close(this.#state !== "TIME-WAIT");
   }
 
   /** The user has room again. */

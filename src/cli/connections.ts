@@ -5,7 +5,6 @@ import type { HostError } from "../core/errors.ts";
 import { BlockFile } from "../host/block-file.ts";
 import { type OutputFile, openOutputs } from "../host/output-files.ts";
 import { PcapFile } from "../host/pcap-file.ts";
-import type { OpenPort } from "../host/published-ports.ts";
 import type { Connections, Manifest } from "../index.ts";
 import { Capture } from "../net/capture.ts";
 import type { UserNetwork } from "../net/user-network.ts";
@@ -14,6 +13,7 @@ import { applySettings } from "./device-settings.ts";
 import { hostEntropy, madeUpEntropy } from "./entropy.ts";
 import { say } from "./messages.ts";
 import { openNetworks } from "./networks.ts";
+import type { PublishedPorts } from "./publish-option.ts";
 import type { RunOptions } from "./run.ts";
 import { type ConsoleEvents, openConsole } from "./serial-option.ts";
 
@@ -39,7 +39,7 @@ export function openConnections(
   given: RunOptions,
   manifest: Manifest | undefined,
   clock: Clock,
-  ports: readonly OpenPort[],
+  ports: PublishedPorts,
   closers: Closers,
   events: ConnectionEvents,
 ): OpenConnections {
@@ -53,10 +53,11 @@ export function openConnections(
   const networks = closers.opened(
     openNetworks(options.net, {
       clock,
-      published: ports.map(({ published }) => published),
+      published: ports.published,
       failed: events.failed,
     }),
   );
+  ports.tell();
   const pinged = options.ping === undefined ? undefined : networks.pingable();
   const files = openOutputs({
     capture: options.pcap,

@@ -1,4 +1,5 @@
-import { type OpenPort, openPort, type PublishedPort } from "../host/published-ports.ts";
+import type { Published } from "../core/outside.ts";
+import { openPort, type PublishedPort } from "../host/published-ports.ts";
 import type { Closers } from "./closers.ts";
 import { say } from "./messages.ts";
 
@@ -17,7 +18,7 @@ export function parsePublish(text: string): PublishedPort {
     );
   }
   const address = isPort ? ANYBODY_HERE : (six ?? four ?? ANYBODY_HERE);
-  if (!URL.canParse(`http://${six === undefined ? address : `[${six}]`}/`)) {
+  if (six === undefined ? !isIpv4(address) : !URL.canParse(`http://[${six}]/`)) {
     throw new Error(`"${address}" is not an address`);
   }
   const port = Number(isPort ? four : portText);
@@ -29,22 +30,31 @@ export function parsePublish(text: string): PublishedPort {
   return { kind: kind.toLowerCase() === "udp" ? "udp" : "tcp", address, port, guestPort };
 }
 
-/**
- * Opens the ports, and tells which those are that were left to the host.
- * @throws HostError when one cannot be had
- */
+function isIpv4(text: string): boolean {
+  const bytes = text.split(".");
+  return bytes.length === 4 && bytes.every((byte) => /^\d{1,3}$/.test(byte) && Number(byte) < 256);
+}
+
+/** The ports that are open. */
+export interface PublishedPorts {
+  readonly published: readonly Published[];
+  /** Says which those are that were left to the host. */
+  tell(): void;
+}
+
+/** @throws HostError when one cannot be had */
 export async function openPublished(
   ports: readonly PublishedPort[] = [],
   closers: Closers,
-): Promise<readonly OpenPort[]> {
-  const open: OpenPort[] = [];
+): Promise<PublishedPorts> {
+  const published: Published[] = [];
+  const lines: string[] = [];
   for (const wanted of ports) {
-    const each = closers.opened(await openPort(wanted));
-    open.push(each);
+    const open = closers.opened(await openPort(wanted));
+    published.push(open.published);
     const { kind, address, port, guestPort } = wanted;
-    if (port === 0) {
-      say(`${kind} port ${each.port} of ${address} is the guest's port ${guestPort}`);
-    }
+    if (port > 0) continue;
+    lines.push(`${kind} port ${open.port} of ${address} is the guest's port ${guestPort}`);
   }
-  return open;
+  return { published, tell: () => lines.forEach(say) };
 }

@@ -178,12 +178,23 @@ describe("options that make no sense", () => {
     [/capture \/nonexistent\/x \(ENOENT\)/, ["--pcap", "/nonexistent/x"]],
     [/from 1 to 1000000/, ["--ping", "0"]],
     [/built-in network/, ["--ping", "1", "--net", "none"]],
+    [/--publish needs the built-in network: add --net user/, ["-p", "0:80", "--net", "none"]],
+    [/'http' is invalid. "http" is no port to publish/, ["--publish", "http"]],
+    [/cannot publish tcp port 0 of 192.0.2.1 \(EADDRNOTAVAIL\)/, ["-p", "192.0.2.1:0:80"]],
     [/above 0/, ["--timeout", "0"]],
     [/above 0/, ["--timeout", "soon"]],
     [/^solo5-kvm: --deterministic needs/, ["--deterministic", "--accel", "kvm"]],
     [
       /^solo5-kvm: --deterministic does not/,
       ["--accel", "emu", "--deterministic", "--net", "tap:a"],
+    ],
+    [
+      /^solo5-kvm: --deterministic does not go with a way to the outside/,
+      ["--accel", "emu", "--deterministic", "--net", "user,nat"],
+    ],
+    [
+      /^solo5-kvm: --deterministic does not go with --publish/,
+      ["--accel", "emu", "--deterministic", "-p", "0:80"],
     ],
     [/^solo5-kvm: --cross-check needs/, ["--cross-check", "--accel", "kvm"]],
     [/^solo5-kvm: --cross-check does not/, ["--accel", "emu", "--cross-check", "--net", "tap:a"]],

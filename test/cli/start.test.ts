@@ -116,6 +116,8 @@ describe("the built command", () => {
     expect(noted(LIST_SCRIPTS, "--accel", "emu")).toBe("bundle,fallback");
     const crash = notedOf("exception", LIST_SCRIPTS, "--accel", "emu", "--", "divide");
     expect(crash).toBe("bundle,fallback,bundle.crash,fallback.text");
+    const outside = noted(LIST_SCRIPTS, "--accel", "emu", "--net", "user,nat");
+    expect(outside).toBe("bundle,fallback,bundle.gateway");
     if (missing("kvm")) return;
     expect(noted(LIST_SCRIPTS, "--accel", "kvm")).toBe("bundle,bundle.kvm");
   });

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { initramfs } from "../support/initramfs.ts";
+import { linuxInitrd } from "../support/linux-guest.ts";
 import { ROOT, start } from "../support/monitor.ts";
-import { BUSYBOX, linuxKernel, MEMTEST, missing } from "../support/requirements.ts";
+import { linuxKernel, MEMTEST, missing } from "../support/requirements.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 /** These take seconds, and on a busy host many of them. */
@@ -35,20 +35,7 @@ function rescueDisc(): string {
 }
 
 /** A shell and nothing else. */
-function shellOnly(): string {
-  const init =
-    "#!/bin/sh\nmount -t devtmpfs dev /dev\nexec sh -i < /dev/console > /dev/console 2>&1\n";
-  const applets = ["sh", "mount", "uname", "poweroff"];
-  const path = join(temporaryFolder(), "initrd");
-  const archive = initramfs([
-    ...["bin", "dev"].map((directory) => ({ path: directory })),
-    { path: "bin/busybox", content: readFileSync(BUSYBOX) },
-    ...applets.map((name) => ({ path: `bin/${name}`, link: "busybox" })),
-    { path: "init", content: new TextEncoder().encode(init) },
-  ]);
-  writeFileSync(path, archive);
-  return path;
-}
+const shellOnly = (): string => linuxInitrd({ applets: ["uname", "poweroff"], script: [] });
 
 describe("what Debian packages", () => {
   it.skipIf(missing("grub", "xorriso"))(

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { optionalAddon } from "../../src/host/addon.ts";
 
 /** Statically linked: it is to run where there is nothing else. */
@@ -15,6 +15,25 @@ export function linuxKernel(): string | undefined {
   if (!existsSync(folder)) return undefined;
   const names = readdirSync(folder).filter((name) => /^vmlinuz-.*amd64$/.test(name));
   return names.map((name) => join(folder, name)).find((path) => usable(path, constants.R_OK));
+}
+
+/** What Debian's kernel has as modules of a virtio network device, in the order of their loading. */
+const NETWORK_MODULES = [
+  "drivers/virtio/virtio_ring.ko",
+  "drivers/virtio/virtio.ko",
+  "drivers/virtio/virtio_pci_legacy_dev.ko",
+  "drivers/virtio/virtio_pci_modern_dev.ko",
+  "drivers/virtio/virtio_pci.ko",
+  "net/core/failover.ko",
+  "drivers/net/net_failover.ko",
+  "drivers/net/virtio_net.ko",
+];
+
+/** The modules of the kernel that is installed; undefined if they are not there. */
+export function networkModules(): readonly string[] | undefined {
+  const release = basename(linuxKernel() ?? "").replace("vmlinuz-", "");
+  const paths = NETWORK_MODULES.map((name) => join("/lib/modules", release, "kernel", name));
+  return paths.every((path) => existsSync(path)) ? paths : undefined;
 }
 
 /**
@@ -47,6 +66,8 @@ const REQUIREMENTS = {
   python3: () => runs("python3", "--version"),
   grub: () => runs("grub-mkrescue", "--version") && existsSync("/usr/lib/grub/i386-pc"),
   linux: () => linuxKernel() !== undefined && staticBusybox(),
+  /** Those of a virtio network device. */
+  linuxModules: () => networkModules() !== undefined,
   chromium: () => usable(CHROMIUM, constants.X_OK),
   memtest: () => existsSync(MEMTEST),
 } as const;

@@ -34,7 +34,7 @@ export interface OutsideStream {
   setFlowing(on: boolean): void;
   /** Ends it so that the other side sees a failure. */
   reset(): void;
-  /** What was written before `end` still leaves; nothing more is heard. */
+  /** What was written before `end` still leaves, while the program runs; nothing more is heard. */
   close(): void;
 }
 

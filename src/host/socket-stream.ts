@@ -74,6 +74,8 @@ export class SocketStream implements OutsideStream {
     this.#listener = undefined;
     this.#flush();
     this.#socket.destroySoon();
+    // Somebody who reads nothing does not keep the process from ending.
+    this.#socket.unref();
   }
 
   #flush(): void {

@@ -4,9 +4,11 @@ import type { FlowTimer, FlowTimers } from "./flow-timers.ts";
 import { RetransmissionTimeout } from "./retransmission-timeout.ts";
 import { SendQueue } from "./send-queue.ts";
 import { sequenceAdd, sequenceDistance } from "./sequence.ts";
-import { sequenceLength, TCP_FLAG, type TcpHeader, type TcpSegment } from "./tcp.ts";
+import { sequenceLength, TCP_FLAG, type TcpSegment } from "./tcp.ts";
 import { MAX_WINDOW, ReceiveWindow, WINDOW_SCALE } from "./tcp-receive-window.ts";
 import { TcpRecovery } from "./tcp-recovery.ts";
+import { SendWindow } from "./tcp-send-window.ts";
+import type { TcpPath, TcpUser } from "./tcp-user.ts";
 
 /** RFC 9293 §3.3.2; a connection that is not open yet is `CLOSED`. */
 type State =
@@ -38,36 +40,6 @@ const SYN_RETRIES = 6;
 const RETRIES = 12;
 const DUPLICATES = 3;
 
-/** How segments of one connection reach the guest. */
-export interface TcpPath {
-  /** Whether a segment would be with the guest at once. */
-  readonly clear: boolean;
-  /** {@link TcpConnection.output} is to be called once it is clear. */
-  wait(): void;
-  /** Sends a segment, with `length` bytes of `queue` from `at` on. */
-  send(
-    header: Omit<TcpHeader, "sourcePort" | "destinationPort">,
-    queue?: SendQueue,
-    at?: number,
-    length?: number,
-  ): void;
-}
-
-/** Whom a connection serves. */
-export interface TcpUser {
-  /** How many more bytes it can take. */
-  readonly room: number;
-  established(): void;
-  /** @param bytes valid during the call @param push nothing more is to be waited for */
-  received(bytes: Uint8Array, push: boolean): void;
-  /** The guest sends no more. */
-  finished(): void;
-  /** There is room in the queue again, perhaps. */
-  acknowledged(): void;
-  /** The last call. @param reset it did not end in good order */
-  closed(reset: boolean): void;
-}
-
 /** Our end of a connection with the guest (RFC 9293), without urgent data and SACK. */
 export class TcpConnection {
   readonly #path: TcpPath;
@@ -80,14 +52,10 @@ export class TcpConnection {
   readonly #ackTimer: FlowTimer;
   readonly #window: ReceiveWindow;
   #state: State = "CLOSED";
-  /** SND.UNA, SND.NXT, SND.WND, SND.WL1, SND.WL2 and the largest window so far. */
+  /** SND.UNA and SND.NXT. */
   #una: number;
   #nxt: number;
-  #sendWindow = 0;
-  #windowSequence = 0;
-  #windowAcknowledgement = 0;
-  #maxSendWindow = 0;
-  #sendShift = 0;
+  readonly #sendWindow = new SendWindow();
   #mss = DEFAULT_MSS;
   #finWanted = false;
   #finSent = false;
@@ -222,11 +190,11 @@ export class TcpConnection {
     this.output();
   }
 
-  #takeSyn({ sequence, maxSegmentSize = DEFAULT_MSS, windowScale, window }: TcpSegment): void {
+  #takeSyn(syn: TcpSegment): void {
+    const { sequence, maxSegmentSize = DEFAULT_MSS, windowScale } = syn;
     this.#mss = Math.max(MIN_MSS, Math.min(MSS, maxSegmentSize));
-    this.#sendShift = windowScale ?? 0;
     this.#window.start(sequenceAdd(sequence, 1), windowScale !== undefined);
-    this.#sendWindow = this.#maxSendWindow = window;
+    this.#sendWindow.start(syn);
   }
 
   #establish(segment: TcpSegment): void {
@@ -235,41 +203,32 @@ export class TcpConnection {
     this.#timer.cancel();
     this.#retries = 0;
     this.#timeout.progressed();
-    const shift = (segment.flags & SYN) === 0 ? this.#sendShift : 0;
-    this.#setSendWindow(segment, segment.window << shift);
+    const scaled = (segment.flags & SYN) === 0;
+    this.#takeWindow(segment, scaled ? this.#sendWindow.sizeIn(segment) : segment.window);
     this.#user.established();
   }
 
   /** @returns false for what was never sent */
   #takeAcknowledgement(segment: TcpSegment): boolean {
-    const { acknowledgement, sequence, payload } = segment;
+    const { acknowledgement, payload } = segment;
     if (sequenceDistance(acknowledgement, this.#nxt) > 0) {
       this.#sendAck();
       return false;
     }
     const acked = sequenceDistance(acknowledgement, this.#una);
     if (acked < 0) return true;
-    const window = segment.window << this.#sendShift;
+    const window = this.#sendWindow.sizeIn(segment);
     if (acked > 0) this.#advance(acked);
-    else if (payload.length === 0 && window === this.#sendWindow && this.#una !== this.#nxt) {
+    else if (payload.length === 0 && window === this.#sendWindow.size && this.#una !== this.#nxt) {
       this.#onDuplicate();
     }
     if (this.#isClosed()) return false;
-    const newer = sequenceDistance(sequence, this.#windowSequence);
-    if (
-      newer > 0 ||
-      (newer === 0 && sequenceDistance(acknowledgement, this.#windowAcknowledgement) >= 0)
-    ) {
-      this.#setSendWindow(segment, window);
-    }
+    if (this.#sendWindow.isNewer(segment)) this.#takeWindow(segment, window);
     return true;
   }
 
-  #setSendWindow({ sequence, acknowledgement }: TcpSegment, window: number): void {
-    this.#sendWindow = window;
-    this.#windowSequence = sequence;
-    this.#windowAcknowledgement = acknowledgement;
-    this.#maxSendWindow = Math.max(this.#maxSendWindow, window);
+  #takeWindow(segment: TcpSegment, window: number): void {
+    this.#sendWindow.take(segment, window);
     // Whoever answers is there, even if he takes nothing.
     if (window === 0) this.#retries = 0;
     else if (this.#probing) {
@@ -295,8 +254,8 @@ export class TcpConnection {
     if (this.#recovery.active) this.#resend();
     if (this.#una === this.#nxt) this.#timer.cancel();
     else this.#startTimer();
-    if (finished) this.#finAcknowledged();
     this.#user.acknowledged();
+    if (finished) this.#finAcknowledged();
   }
 
   #finAcknowledged(): void {
@@ -357,11 +316,11 @@ export class TcpConnection {
       const sent = sequenceDistance(this.#nxt, this.#una);
       const unsent = this.#queue.length - sent;
       if (unsent === 0 && !this.#finWanted) return;
-      const usable = this.#sendWindow - sent;
+      const usable = this.#sendWindow.size - sent;
       const length = Math.max(0, Math.min(unsent, this.#mss, usable));
-      // Silly windows are waited out (§3.8.6.2.1); a FIN goes into a closed one.
-      const small = length < this.#mss && length < unsent && length < this.#maxSendWindow / 2;
-      if ((length === 0 && unsent > 0) || small) {
+      const silly = this.#sendWindow.isSilly(length, unsent, this.#mss);
+      // A FIN goes into a closed window.
+      if ((length === 0 && unsent > 0) || silly) {
         if (this.#timer.at === NEVER) this.#startTimer();
         return;
       }
@@ -427,8 +386,8 @@ export class TcpConnection {
 
   /** §3.8.6.1 */
   #probe(): void {
-    const length = Math.max(1, Math.min(this.#sendWindow, this.#mss, this.#queue.length));
-    this.#probing = this.#sendWindow === 0;
+    const length = Math.max(1, Math.min(this.#sendWindow.size, this.#mss, this.#queue.length));
+    this.#probing = this.#sendWindow.size === 0;
     this.#nxt = sequenceAdd(this.#nxt, length);
     this.#send(ACK | PSH, this.#una, 0, length);
   }

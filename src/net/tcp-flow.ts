@@ -4,8 +4,9 @@ import type { FlowTimers } from "./flow-timers.ts";
 import type { PacketSender } from "./packet-sender.ts";
 import type { Route } from "./route.ts";
 import { refusalOf, TCP_FLAG, type TcpSegment } from "./tcp.ts";
-import { TcpConnection, type TcpPath, type TcpUser } from "./tcp-connection.ts";
+import { TcpConnection } from "./tcp-connection.ts";
 import { MAX_WINDOW } from "./tcp-receive-window.ts";
+import type { TcpPath, TcpUser } from "./tcp-user.ts";
 
 /** Bytes for the guest at which the host's connection is not read any further, or is again. */
 const FULL = MAX_WINDOW;

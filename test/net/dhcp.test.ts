@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { answerDhcp } from "../../src/net/dhcp.ts";
+import { answerDhcp, type DhcpNetwork } from "../../src/net/dhcp.ts";
 import { ETHERTYPE_IPV4, parseEthernet, serialiseEthernet } from "../../src/net/ethernet.ts";
 import {
   BROADCAST_ADDRESS,
@@ -42,8 +42,8 @@ const address = (code: number, value: number) => [
 ];
 
 /** What the answer says, and its options by number. */
-function ask(asked: Asked) {
-  const reply = answerDhcp(message(asked), NETWORK);
+function ask(asked: Asked, network: DhcpNetwork = NETWORK) {
+  const reply = answerDhcp(message(asked), network);
   if (reply === undefined) return undefined;
   const view = new DataView(reply.message.buffer);
   const options: Record<number, number> = {};
@@ -70,6 +70,13 @@ describe("the address of a guest", () => {
   it("is told to everybody, if the guest hears nothing else yet", () => {
     const offer = ask({ options: [53, 1, DISCOVER], flags: 0x8000 });
     expect([offer?.mac, offer?.address]).toEqual([undefined, undefined]);
+  });
+
+  it("comes with who answers DNS, if anybody does", () => {
+    const options = [53, 1, DISCOVER];
+    const named = ask({ options }, { ...NETWORK, resolver: HOST_ADDRESS });
+    expect(named?.options).toMatchObject({ 3: HOST_ADDRESS, 6: HOST_ADDRESS });
+    expect(ask({ options })?.options).not.toHaveProperty("6");
   });
 
   it("can be kept on, and is no other", () => {

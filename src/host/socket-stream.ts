@@ -3,6 +3,8 @@ import type { OutsideStream, StreamListener } from "../core/outside.ts";
 
 /** Segments of the guest are gathered to so many bytes, for one system call. */
 const GATHERED = 65_536;
+/** For so long a connection that is over waits for the other side to take something. Milliseconds. */
+const LINGER = 60_000;
 
 /** A connection of Node's. */
 export class SocketStream implements OutsideStream {
@@ -67,14 +69,17 @@ export class SocketStream implements OutsideStream {
   reset(): void {
     this.#listener = undefined;
     this.#length = 0;
-    this.#socket.resetAndDestroy();
+    // Node would wait for the connection, in order to reset it.
+    if (this.#socket.connecting) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   close(): void {
     this.#listener = undefined;
     this.#flush();
     this.#socket.destroySoon();
-    // Somebody who reads nothing does not keep the process from ending.
+    // Who reads nothing keeps neither the socket for ever nor the process from ending.
+    this.#socket.setTimeout(LINGER, () => this.#socket.destroy());
     this.#socket.unref();
   }
 

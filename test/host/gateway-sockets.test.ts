@@ -6,6 +6,7 @@ import { HostError } from "../../src/core/errors.ts";
 import type { OutsideStream, StreamListener } from "../../src/core/outside.ts";
 import { OutsideSockets } from "../../src/host/outside-sockets.ts";
 import { openPort } from "../../src/host/published-ports.ts";
+import { SocketStream } from "../../src/host/socket-stream.ts";
 
 const HERE = "127.0.0.1";
 
@@ -126,6 +127,27 @@ describe("a connection to the outside", () => {
     again.other.resume();
     again.stream.reset();
     expect(await failure).toMatchObject({ code: "ECONNRESET" });
+  });
+});
+
+describe("a socket of a connection that nobody wants any more", () => {
+  it("is closed at once, though nothing has answered yet", () => {
+    const socket = connect(9, "192.0.2.1");
+    const stream = new SocketStream(socket);
+    expect(socket.connecting).toBe(true);
+    stream.reset();
+    expect(socket.destroyed).toBe(true);
+  });
+
+  it("has a minute for what the other side does not take", async () => {
+    const { stream, other } = await connected();
+    const socket = connect((other.address() as AddressInfo).port, HERE);
+    await once(socket, "connect");
+    const slow = new SocketStream(socket);
+    slow.close();
+    expect(socket.timeout).toBe(60_000);
+    stream.reset();
+    await once(socket, "close");
   });
 });
 

@@ -47,13 +47,16 @@ export function openNetworks(
         continue;
       }
       const options = spec.nat ? { resolves: true } : { onLeaving: tellOfLeaving };
-      const network = closers.opened(new UserNetwork(options));
+      const network = new UserNetwork(options);
       links.push(network);
-      if (!spec.nat && published.length === 0) continue;
-      const outside = spec.nat ? new OutsideSockets() : undefined;
-      const { clock } = parts;
-      closers.opened(new Gateway({ network, clock, random: randomWord, outside, published }));
-      published = [];
+      if (spec.nat || published.length > 0) {
+        const outside = spec.nat ? new OutsideSockets() : undefined;
+        const { clock } = parts;
+        closers.opened(new Gateway({ network, clock, random: randomWord, outside, published }));
+        published = [];
+      }
+      // Closed before its gateway: the guest's device is to hear of no resets then.
+      closers.opened(network);
     }
     if (published.length > 0) throw needsBuiltIn("--publish");
     const devices = wanted.map((spec, i) => ({

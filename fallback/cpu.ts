@@ -76,11 +76,9 @@ export class FallbackCpu implements Cpu {
       ...{ processor, mmu, outside, code: this.#code, departure },
       debugging: this.#debugging,
       leavesSome: options.leaves !== undefined,
-      leaves: (instruction) => {
+      leaves: (next) => {
         if (options.leaves === undefined || this.#forced) return false;
-        return (
-          instruction === undefined || options.leaves(instruction, processor.field(STATE.XCR0))
-        );
+        return next === undefined || options.leaves(next, processor.field(STATE.XCR0));
       },
       goesOn: (resumes) => this.#goesOn(resumes),
     });

@@ -3,20 +3,21 @@ import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { ACCESSES, DECODED, HANDLERS, MAX_INSTRUCTIONS } from "./decoding.ts";
-import { CANDIDATE, OPERAND, TRAIT, UNIT_FAULT } from "./decoding-table.ts";
-import { MICRO_OPERATIONS, microIndex, NO_HANDLER, VARIANTS_PER_FORM } from "./handlers.ts";
 import {
   addReadSigned,
   both,
   either,
   equals,
-  InstructionDecoder,
   isSet,
   NONE,
   pick,
   u64,
   zero,
-} from "./instruction-decoder.ts";
+  zeroExtend,
+} from "./decoding-expressions.ts";
+import { CANDIDATE, OPERAND, TRAIT, UNIT_FAULT } from "./decoding-table.ts";
+import { MICRO_OPERATIONS, microIndex, NO_HANDLER, VARIANTS_PER_FORM } from "./handlers.ts";
+import { InstructionDecoder } from "./instruction-decoder.ts";
 import { ACCESS_WRITES } from "./memory-access.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 
@@ -148,7 +149,7 @@ class BlockDecoder {
     fn.if(this.#instruction.has(TRAIT.RELATIVE), () => {
       const width = select(this.#instruction.code64, i32.const(64), this.#instruction.operandSize);
       fn.set(this.#instruction.immediate, i64.add(this.#instruction.immediate, this.#next));
-      this.#instruction.zeroExtend(this.#instruction.immediate, i32.shrU(width, i32.const(3)));
+      zeroExtend(fn, this.#instruction.immediate, i32.shrU(width, i32.const(3)));
       fn.if(this.#instruction.has(TRAIT.CALL), () =>
         fn.store(zero, this.#instruction.immediate, DECODED.CALLS),
       );

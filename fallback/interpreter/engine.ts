@@ -9,13 +9,12 @@ import { NO_FAULT, SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
 import { placeWith } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
-import type { DecodeBlock } from "./decoding.ts";
 import { type EngineHost, Leave, NonCanonical } from "./host.ts";
-import { type LateHandler, LateHandlers } from "./late-handlers.ts";
-import type { MemoryAccess } from "./memory-access.ts";
+import { InterpreterInstance } from "./interpreter-instance.ts";
+import { LateHandlers } from "./late-handlers.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
-import { layDownTables, section } from "./sections.ts";
+import { layDownTables } from "./sections.ts";
 import { Translator } from "./translator.ts";
 
 /** Why {@link Engine.run} came back. */
@@ -32,16 +31,6 @@ const WORD = 0x1_0000_0000;
 const WITH_CODE = 0x100;
 /** What FAULT holds while the fault itself is an object here. */
 const THROWN = 0x200;
-
-interface Instance {
-  readonly exports: {
-    run(): number;
-    settleFlags(): void;
-    readonly decodeBlock: DecodeBlock;
-    /** Those of the handlers that are functions. */
-    readonly handlers: WebAssembly.Table;
-  };
-}
 
 export interface EngineOptions {
   readonly memory: WebAssembly.Memory;
@@ -64,14 +53,7 @@ export class Engine {
   readonly #host: EngineHost;
   readonly #translator: Translator;
   readonly jit: Jit | undefined;
-  readonly #imports: Readonly<Record<string, unknown>>;
-  #module: WebAssembly.Module;
-  /** Through which the interpreter calls the regions of the JIT. */
-  #regions = newTable();
-  #handlers: WebAssembly.Table;
-  readonly #lateHandlers: unknown[] = [];
-  #run: () => number;
-  #settleFlags: () => void;
+  readonly #interpreter: InterpreterInstance;
   readonly #makeException: (vector: number, errorCode?: number) => CpuException;
   #thrown: CpuException | Leave | NonCanonical | undefined;
   #changed = false;
@@ -95,7 +77,7 @@ export class Engine {
     this.#host = host;
     this.#makeException = makeException;
     this.blocks = new BlockCache(memory.buffer);
-    this.#imports = {
+    const imports = {
       memory,
       load: (low: number, high: number, bytes: number, forWrite: number) => {
         this.#attempt(() => host.load(low, high, bytes, forWrite !== 0));
@@ -113,18 +95,18 @@ export class Engine {
           ? 1
           : 0,
     };
-    this.#module = module;
-    const { run, settleFlags, decodeBlock, handlers } = this.#instantiate();
-    this.#run = run;
-    this.#settleFlags = settleFlags;
-    this.#handlers = handlers;
+    const interpreter = new InterpreterInstance(module, imports);
+    this.#interpreter = interpreter;
     const index = layDownTables(module, memory.buffer);
     let late: LateHandlers | undefined;
     index.onLate = (variant) => {
-      late ??= new LateHandlers(this.#section(SUPPORT_SECTION), this.#imports, shared);
-      return this.#addHandler(late.make(variant));
+      late ??= new LateHandlers(interpreter.section(SUPPORT_SECTION), imports, shared);
+      const { handler, access } = late.make(variant);
+      interpreter.addHandler(handler);
+      return access;
     };
     const { buffer } = memory;
+    const { decodeBlock } = interpreter;
     this.#translator = new Translator(buffer, map, index, this.blocks, host, decodeBlock);
     this.#translator.onBlock = (block) => this.jit?.added(block);
     this.#clearFault();
@@ -136,7 +118,7 @@ export class Engine {
     return new Jit(options, {
       ...{ memory, shared, host, now, executed, blocks: this.blocks },
       ties: (renewed) => this.#ties(renewed),
-      section: (name) => this.#section(name),
+      section: (name) => this.#interpreter.section(name),
       place: () => this.#host.place(),
       pageAt: (linear) => this.#host.probePage(linear),
       mayTranslateUnseen: () => !this.#host.breaks && !this.#host.leavesSome,
@@ -156,40 +138,16 @@ export class Engine {
    * All state is in the memory.
    */
   use(module: WebAssembly.Module): void {
-    this.#module = module;
-    const { run, handlers } = this.#instantiate();
-    this.#run = run;
-    this.#handlers = handlers;
+    this.#interpreter.use(module);
   }
 
-  #instantiate(): Instance["exports"] {
-    const cpu = { ...this.#imports, regions: this.#regions };
-    const { exports } = new WebAssembly.Instance(this.#module, { cpu }) as unknown as Instance;
-    for (const handler of this.#lateHandlers) append(exports.handlers, handler);
-    return exports;
-  }
-
-  #section(name: string): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(section(this.#module, name));
-  }
-
-  #addHandler({ handler, access }: LateHandler): MemoryAccess | undefined {
-    this.#lateHandlers.push(handler);
-    append(this.#handlers, handler);
-    return access;
-  }
-
-  /** With another table nothing may be left of the instance that has the old one. */
   #ties(renewed: boolean): RegionTies {
+    const interpreter = this.#interpreter;
     if (renewed) {
-      this.#regions = newTable();
-      const { run, settleFlags, decodeBlock, handlers } = this.#instantiate();
-      this.#run = run;
-      this.#handlers = handlers;
-      this.#settleFlags = settleFlags;
-      this.#translator.decodeBlock = decodeBlock;
+      interpreter.renewRegions();
+      this.#translator.decodeBlock = interpreter.decodeBlock;
     }
-    return { table: this.#regions, settleFlags: this.#settleFlags };
+    return { table: interpreter.regions, settleFlags: interpreter.settleFlags };
   }
 
   /** Instructions that the budget still has. */
@@ -228,7 +186,7 @@ export class Engine {
 
   #runUntilStop(): Stop {
     for (;;) {
-      switch (this.#run()) {
+      switch (this.#interpreter.run()) {
         case LEFT.HOT:
           this.#compile();
           break;
@@ -295,7 +253,7 @@ export class Engine {
     this.#heldBack = this.budget - 1;
     this.budget = 1;
     const next = run(0);
-    this.#settleFlags();
+    this.#interpreter.settleFlags();
     const isDone = this.budget <= 0;
     this.budget += this.#heldBack;
     this.#heldBack = 0;
@@ -352,11 +310,11 @@ export class Engine {
     const { port, ends } = instruction.form.instruction;
     if (port !== undefined && this.#host.accessPort(instruction)) {
       if (this.#isAsBefore(dropped, losses) && this.#goesOn(this.budget - 1, true)) return true;
-      this.#settleFlags();
+      this.#interpreter.settleFlags();
       return this.#stopRegion();
     }
     const next = this.#view.getBigUint64(STATE.RIP, true);
-    this.#settleFlags();
+    this.#interpreter.settleFlags();
     if (!this.#attempt(() => this.#host.procedure(instruction))) {
       const rip = BigInt.asUintN(64, next - BigInt(instruction.length));
       this.#view.setBigUint64(STATE.RIP, rip, true);
@@ -464,13 +422,6 @@ export class Engine {
     this.#view.setInt32(STATE.FAULT, NO_FAULT, true);
   }
 }
-
-const append = (table: WebAssembly.Table, value: unknown): void => {
-  table.grow(1);
-  table.set(table.length - 1, value);
-};
-
-const newTable = (): WebAssembly.Table => new WebAssembly.Table({ element: "anyfunc", initial: 1 });
 
 /** The segment register that a READ_LAST or WRITE_LAST in the state belongs to, and which it is. */
 export const segmentLimit = (offset: number): { index: number; write: boolean } => ({

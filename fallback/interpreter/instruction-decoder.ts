@@ -1,46 +1,25 @@
 import { SEGMENT_INDEX } from "../state.ts";
-import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
-import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
-import type { ModuleBuilder } from "../wasm/module-builder.ts";
+import { type I32, i32, i64, select } from "../wasm/expression.ts";
+import {
+  callResult,
+  type FunctionBuilder,
+  type Label,
+  type Local,
+} from "../wasm/function-builder.ts";
 import { DECODING, MAX_INSTRUCTION_LENGTH, REX, SHORT_VEX, VEX_2, VEX_3 } from "./decoding.ts";
+import {
+  both,
+  type CodeParameters,
+  either,
+  equals,
+  isSet,
+  NONE,
+  packed,
+  pick,
+  zero,
+  zeroExtend,
+} from "./decoding-expressions.ts";
 import { CANDIDATE, CANDIDATE_SIZE, CANDIDATES, FACT, IMMEDIATE, TRAIT } from "./decoding-table.ts";
-
-/** No register, or no segment. */
-export const NONE = -1;
-export const zero = i32.const(0);
-export const u64 = (value: I32): I64 => i64.extendU(value);
-export const isSet = (value: I32, bits: number): I32 =>
-  i32.ne(i32.and(value, i32.const(bits)), zero);
-export const either = (a: I32, b: I32): I32 => i32.or(a, b);
-export const both = (a: I32, b: I32): I32 => i32.and(a, b);
-export const equals = (a: I32, value: number): I32 => i32.eq(a, i32.const(value));
-export const pick = (condition: I32, a: number, b: number): I32 =>
-  select(condition, i32.const(a), i32.const(b));
-
-/** A function of an offset and how many bytes: 1, 2, 4 or 8. */
-export function addReadSigned(module: ModuleBuilder): number {
-  const index = module.addFunction({ parameters: ["i32", "i32"], results: ["i64"] });
-  const fn = new FunctionBuilder(["i32", "i32"]);
-  const at = fn.parameter(0, "i32");
-  const bytes = fn.parameter(1, "i32");
-  fn.if(equals(bytes, 1), () => fn.return(i64.extend8S(i64.load8U(at))));
-  fn.if(equals(bytes, 2), () => fn.return(i64.extend16S(i64.load16U(at))));
-  fn.if(equals(bytes, 4), () => fn.return(i64.load32S(at)));
-  fn.return(i64.load(at));
-  fn.unreachable();
-  module.define(index, fn.finish());
-  return index;
-}
-
-/** Where code to be decoded is. */
-export interface CodeParameters {
-  /** Memory offset of the block's first byte. */
-  readonly bytes: I32;
-  /** How many there are. */
-  readonly length: I32;
-  /** 16, 32 or 64. */
-  readonly codeSize: Local<"i32">;
-}
 
 /** The part of the block decoder that takes one instruction apart: what `Decoder` does. */
 export class InstructionDecoder {
@@ -327,9 +306,7 @@ export class InstructionDecoder {
 
   #address(fail: Label): void {
     const fn = this.#fn;
-    for (const variable of [this.hasAddress, this.scale, this.ripRelative]) {
-      fn.set(variable, zero);
-    }
+    for (const variable of [this.hasAddress, this.scale, this.ripRelative]) fn.set(variable, zero);
     fn.set(this.base, i32.const(NONE));
     fn.set(this.index, i32.const(NONE));
     fn.set(this.displacement, i64.const(0));
@@ -338,8 +315,8 @@ export class InstructionDecoder {
       () => {
         fn.set(this.hasAddress, i32.const(1));
         const bytes = fn.let(i32.shrU(this.addressSize, i32.const(3)));
-        this.#readDisplacement(bytes, fail);
-        this.zeroExtend(this.displacement, bytes);
+        this.#readInto(this.displacement, bytes, fail);
+        zeroExtend(fn, this.displacement, bytes);
       },
       () => {
         const inMemory = i32.ltU(this.modRm, i32.const(0xc0));
@@ -382,10 +359,10 @@ export class InstructionDecoder {
       direct,
       () => {
         fn.set(this.base, i32.const(NONE));
-        this.#readDisplacement(i32.const(2), fail);
+        this.#readInto(this.displacement, i32.const(2), fail);
       },
       // One byte with 1, two with 2.
-      () => fn.if(mod, () => this.#readDisplacement(mod, fail)),
+      () => fn.if(mod, () => this.#readInto(this.displacement, mod, fail)),
     );
   }
 
@@ -410,12 +387,10 @@ export class InstructionDecoder {
     const relative = both(both(noBase, equals(rm, 5)), this.code64);
     fn.set(this.ripRelative, relative);
     fn.set(this.base, select(noBase, i32.const(NONE), either(this.base, high)));
-    fn.if(either(noBase, equals(mod, 2)), () => this.#readDisplacement(i32.const(4), fail));
-    fn.if(equals(mod, 1), () => this.#readDisplacement(i32.const(1), fail));
-  }
-
-  #readDisplacement(bytes: I32, fail: Label): void {
-    this.#readInto(this.displacement, bytes, fail);
+    fn.if(either(noBase, equals(mod, 2)), () =>
+      this.#readInto(this.displacement, i32.const(4), fail),
+    );
+    fn.if(equals(mod, 1), () => this.#readInto(this.displacement, i32.const(1), fail));
   }
 
   #readInto(target: Local<"i64">, bytes: I32, fail: Label): void {
@@ -424,11 +399,6 @@ export class InstructionDecoder {
     this.#need(size, fail);
     fn.set(target, callResult("i64", this.#readSigned, this.at, size));
     fn.set(this.at, i32.add(this.at, size));
-  }
-
-  zeroExtend(value: Local<"i64">, bytes: I32): void {
-    const unused = this.#fn.let(u64(i32.sub(i32.const(64), i32.shl(bytes, i32.const(3)))));
-    this.#fn.set(value, i64.shrU(i64.shl(value, unused), unused));
   }
 
   #readImmediates(fail: Label): void {
@@ -443,7 +413,7 @@ export class InstructionDecoder {
         () => {
           const bytes = fn.let(i32.shrU(this.operandSize, i32.const(3)));
           this.#readInto(this.immediate, bytes, fail);
-          this.zeroExtend(this.immediate, bytes);
+          zeroExtend(fn, this.immediate, bytes);
           this.#skip(i32.const(2), fail);
           fn.set(this.farSelector, i32.load16U(i32.sub(this.at, i32.const(2))));
         },
@@ -478,7 +448,3 @@ export class InstructionDecoder {
     return select(i32.ltU(kind, i32.const(IMMEDIATE.Z)), kind, bySizeOrByte);
   }
 }
-
-/** Numbers below 16 in one, the first in the lowest four bits. */
-const packed = (values: readonly number[]): number =>
-  values.reduceRight((all, value) => all * 16 + value, 0);

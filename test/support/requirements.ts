@@ -14,7 +14,9 @@ export function linuxKernel(): string | undefined {
   const folder = "/boot";
   if (!existsSync(folder)) return undefined;
   const names = readdirSync(folder).filter((name) => /^vmlinuz-.*amd64$/.test(name));
-  return names.map((name) => join(folder, name)).find((path) => usable(path, constants.R_OK));
+  const paths = names.map((name) => join(folder, name));
+  const kernels = paths.filter((path) => usable(path, constants.R_OK));
+  return kernels.find((path) => modulesOf(path) !== undefined) ?? kernels[0];
 }
 
 /** What Debian's kernel has as modules of a virtio network device, in the order of their loading. */
@@ -29,9 +31,11 @@ const NETWORK_MODULES = [
   "drivers/net/virtio_net.ko",
 ];
 
-/** The modules of the kernel that is installed; undefined if they are not there. */
-export function networkModules(): readonly string[] | undefined {
-  const release = basename(linuxKernel() ?? "").replace("vmlinuz-", "");
+/** The modules of {@link linuxKernel}; undefined if they are not there. */
+export const networkModules = (): readonly string[] | undefined => modulesOf(linuxKernel() ?? "");
+
+function modulesOf(kernel: string): readonly string[] | undefined {
+  const release = basename(kernel).replace("vmlinuz-", "");
   const paths = NETWORK_MODULES.map((name) => join("/lib/modules", release, "kernel", name));
   return paths.every((path) => existsSync(path)) ? paths : undefined;
 }

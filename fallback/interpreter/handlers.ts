@@ -36,8 +36,8 @@ export const HANDLERS_SECTION = "handlers";
 
 const SIZES: readonly MemoryBits[] = [8, 16, 32, 64];
 export const VARIANTS_PER_FORM = 4 * SIZES.length;
-/** In the place of a handler's index. */
-export const NO_HANDLER = 0xffff;
+/** In the place of a handler's index: that of a micro-operation, which no instruction has. */
+export const NO_HANDLER = 0;
 
 const place = (form: Form, bits: MemoryBits, memory: boolean, long: boolean): number =>
   form.ordinal * VARIANTS_PER_FORM + 4 * SIZES.indexOf(bits) + (memory ? 2 : 0) + (long ? 1 : 0);
@@ -72,7 +72,7 @@ export class HandlerTable {
     this.hotCount = inline ? hot.length : 0;
     this.variants = ordered.map(([, variant]) => variant);
     const order = new Map(ordered.map(([key], n) => [key, MICRO_OPERATIONS.length + n]));
-    this.#indices = new Uint16Array(forms.length * VARIANTS_PER_FORM).fill(NO_HANDLER);
+    this.#indices = new Uint16Array(forms.length * VARIANTS_PER_FORM);
     for (const { form, memory, variant, key } of uses) {
       const index = order.get(key) ?? NO_HANDLER;
       // Code that does not depend on the mode is the same in both.
@@ -83,9 +83,10 @@ export class HandlerTable {
     }
   }
 
-  /** For {@link HANDLERS_SECTION}. */
+  /** For {@link HANDLERS_SECTION}: without what is at the end of forms that are late. */
   serialise(): Uint8Array {
-    return new Uint8Array(this.#indices.buffer);
+    const last = this.#indices.findLastIndex((index) => index !== NO_HANDLER);
+    return new Uint8Array(this.#indices.buffer, 0, 2 * (last + 1));
   }
 }
 
@@ -108,7 +109,7 @@ export class HandlerIndex {
   };
 
   /**
-   * @param indices contents of {@link HANDLERS_SECTION}
+   * @param indices contents of {@link HANDLERS_SECTION}, with room behind
    * @param accesses contents of `ACCESSES_SECTION`, with room behind
    * @param count of handlers, micro-operations not among them
    */

@@ -13,7 +13,7 @@ export function layDownTables(module: WebAssembly.Module, buffer: ArrayBuffer): 
   bytes.set(new Uint8Array(accesses), ACCESSES);
   bytes.set(new Uint8Array(section(module, DECODING_SECTION)), DECODING);
   return new HandlerIndex(
-    new Uint16Array(buffer, HANDLERS, handlers.byteLength / 2),
+    new Uint16Array(buffer, HANDLERS, (ACCESSES - HANDLERS) / 2),
     bytes.subarray(ACCESSES, DECODING),
     accesses.byteLength,
   );

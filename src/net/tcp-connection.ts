@@ -315,7 +315,8 @@ export class TcpConnection {
     for (;;) {
       const sent = sequenceDistance(this.#nxt, this.#una);
       const unsent = this.#queue.length - sent;
-      if (unsent === 0 && !this.#finWanted) return;
+      // A probe may have to be sent again, before the FIN.
+      if (unsent === 0 && (!this.#finWanted || this.#probing)) return;
       const usable = this.#sendWindow.size - sent;
       const length = Math.max(0, Math.min(unsent, this.#mss, usable));
       const silly = this.#sendWindow.isSilly(length, unsent, this.#mss);

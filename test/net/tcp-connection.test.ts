@@ -262,6 +262,22 @@ describe("data", () => {
     expect(stream.state).toBe("open");
   });
 
+  it("ends behind a probe that the guest did not take", () => {
+    const rig = new GatewayRig();
+    const { peer, stream } = rig.connected();
+    peer.window = 0;
+    peer.transmit({});
+    stream.send(text("x"));
+    rig.pass(2 * SECOND, 100 * MILLISECOND);
+    stream.finish();
+    rig.pass(MILLISECOND);
+    peer.window = 1000;
+    peer.transmit({});
+    rig.pass(MILLISECOND);
+    expect(peer.bytes.toString()).toBe("x");
+    expect(peer.finished).toBe(true);
+  });
+
   it("waits for a guest without buffers, and loses nothing", () => {
     const rig = new GatewayRig();
     const { peer, stream } = rig.connected({ scale: 3, window: 262_144 });

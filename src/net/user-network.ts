@@ -22,7 +22,7 @@ import {
   serialiseIpv4,
 } from "./ipv4.ts";
 import { BROADCAST_MAC, isGroupMac, MAC_LENGTH, type MacAddress, sameMac } from "./mac.ts";
-import { parseUdp, serialiseUdp } from "./udp.ts";
+import { parseUdp, serialiseUdp, UDP_HEADER_LENGTH } from "./udp.ts";
 
 /** 10.0.0.1/24. */
 export const HOST_ADDRESS = 0x0a00_0001 as Ipv4Address;
@@ -280,7 +280,8 @@ export class UserNetwork implements NetBackend {
 
 /** Whether a packet is a message, or opens a connection (RFC 9293 §3.1: SYN without ACK and RST). */
 const isBeginning = ({ protocol, payload }: Ipv4Packet): boolean =>
-  protocol === PROTOCOL_UDP || (protocol === PROTOCOL_TCP && ((payload[13] ?? 0) & 0x16) === 2);
+  (protocol === PROTOCOL_UDP && payload.length >= UDP_HEADER_LENGTH) ||
+  (protocol === PROTOCOL_TCP && ((payload[13] ?? 0) & 0x16) === 2);
 
 /** Not this network, no network at all, loopback, groups, nor what is reserved (RFC 6890 §2.2.2). */
 export function isReachable(address: Ipv4Address): boolean {

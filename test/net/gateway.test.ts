@@ -253,7 +253,9 @@ describe("without a way out", () => {
     for (const nowhere of [address(10, 0, 0, 255), address(224, 0, 0, 251)]) {
       sendUdp(guest, nowhere, 5353, "?");
     }
-    guest.sendPacket({ protocol: PROTOCOL_TCP, destination: SOMEWHERE });
+    for (const protocol of [PROTOCOL_TCP, PROTOCOL_UDP]) {
+      guest.sendPacket({ protocol, destination: SOMEWHERE });
+    }
     expect(left).toEqual([SOMEWHERE, HOST]);
   });
 });

@@ -111,7 +111,7 @@ export class Gateway implements Beyond {
 
   #makeRoom(): boolean {
     const flows = this.#tcp.size + this.#udp.size + this.#search.waiting;
-    return flows < MAX_FLOWS || this.#udp.endOldest();
+    return flows < MAX_FLOWS || this.#tcp.endWaiting() || this.#udp.endOldest();
   }
 
   // --- from the guest ---

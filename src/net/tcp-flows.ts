@@ -84,6 +84,16 @@ export class TcpFlows {
     return flow.listener;
   }
 
+  /** Ends a connection that only waits for strays; returns whether there was one. */
+  endWaiting(): boolean {
+    for (const { connection } of this.#flows.values()) {
+      if (!connection.inTimeWait) continue;
+      connection.abort();
+      return true;
+    }
+    return false;
+  }
+
   /** The link is clear. */
   output(): void {
     for (const flow of [...this.#waiting]) {

@@ -88,6 +88,21 @@ describe("connections of the guest", () => {
     expect(rig.outside.streams).toHaveLength(1025);
   });
 
+  it("that only wait for strays give way to new ones", () => {
+    const rig = new GatewayRig();
+    for (let port = 1; port <= 1024; port++) {
+      const { peer, stream } = rig.connected({ port });
+      stream.finish();
+      rig.pump();
+      peer.end();
+      expect(stream.state).toBe("ended");
+      rig.peers.length = 0;
+    }
+    const late = rig.peer({ port: 5000 });
+    late.connect();
+    expect(rig.outside.streams).toHaveLength(1025);
+  });
+
   it("end with the network, and what they had said still leaves", () => {
     const rig = new GatewayRig();
     const one = rig.connected({ port: 1 });

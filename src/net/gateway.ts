@@ -104,6 +104,7 @@ export class Gateway implements Beyond {
   }
 
   close(): void {
+    this.#search.close();
     this.#tcp.close();
     this.#udp.close();
     this.#timers.close();

@@ -42,6 +42,11 @@ export class GuestSearch {
     if (this.#waiters.length === 1) this.#ask();
   }
 
+  /** Nobody is to be found any more. */
+  close(): void {
+    for (const { done } of this.#waiters.splice(0)) done(undefined);
+  }
+
   #ask(): void {
     const now = this.#clock.now();
     const late = this.#waiters.filter(({ until }) => until <= now);

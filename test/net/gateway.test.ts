@@ -218,6 +218,13 @@ describe("a published port", () => {
     expect(lost.state).toBe("reset");
   });
 
+  it("resets those that waited for a guest which never came, when the network ends", () => {
+    const { rig, streams } = published();
+    const stream = streams.connect();
+    rig.gateway.close();
+    expect(stream.state).toBe("reset");
+  });
+
   it("takes messages, each sender's from a port of its own, and brings back the answers", () => {
     const { rig, datagrams } = published();
     const [one, two] = [

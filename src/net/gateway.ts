@@ -136,15 +136,38 @@ export class Gateway implements Beyond {
     port: number,
     receive: (bytes: Uint8Array) => void,
   ): OutsideDatagrams | undefined {
-    if (!this.#leadsTo(address)) return undefined;
-    const dns = isDns(address, port);
-    const to = dns ? this.#servers.current : endpoint(address, port);
-    if (dns) this.#servers.asked();
-    return this.#outside?.exchange(to, (bytes) => {
-      if (dns && bytes === undefined) this.#servers.failed(to);
-      else if (dns) this.#servers.answered(to);
+    const outside = this.#outside;
+    if (outside === undefined || !isReachable(address)) return undefined;
+    if (isDns(address, port)) return this.#resolve(outside, receive);
+    return outside.exchange(endpoint(address, port), (bytes) => {
       if (bytes !== undefined) receive(bytes);
     });
+  }
+
+  /** Each question goes to the server whose turn it is, from whichever port the guest asks. */
+  #resolve(outside: Outside, receive: (bytes: Uint8Array) => void): OutsideDatagrams {
+    const servers = this.#servers;
+    let asked: Endpoint | undefined;
+    let exchange: OutsideDatagrams | undefined;
+    return {
+      send: (bytes) => {
+        const to = servers.current;
+        if (to !== asked) {
+          exchange?.close();
+          asked = to;
+          exchange = outside.exchange(to, (answer) => {
+            if (answer === undefined) servers.failed(to);
+            else {
+              servers.answered(to);
+              receive(answer);
+            }
+          });
+        }
+        servers.asked();
+        exchange?.send(bytes);
+      },
+      close: () => exchange?.close(),
+    };
   }
 
   // --- to the guest ---

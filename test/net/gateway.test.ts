@@ -164,6 +164,21 @@ describe("messages of the guest", () => {
     expect(ask(4)?.to.address).toBe("192.0.2.53");
     expect(messages(rig.guest)).toEqual([[HOST, 53, 1, "!"]]);
   });
+
+  it("to port 53 go to the next name server from a port that has asked before, too", () => {
+    const rig = new GatewayRig();
+    const ask = () => sendUdp(rig.guest, HOST, 53, "?", 1);
+    ask();
+    ask();
+    rig.clock.advance(2 * SECOND);
+    ask();
+    const { exchanges } = rig.outside;
+    expect(exchanges.map(({ to }) => to.address)).toEqual(["192.0.2.53", "::1"]);
+    expect(exchanges.map(({ sent }) => sent.length)).toEqual([2, 1]);
+    expect(exchanges.map(({ closed }) => closed)).toEqual([true, false]);
+    exchanges[1]?.receive(text("!"));
+    expect(messages(rig.guest)).toEqual([[HOST, 53, 1, "!"]]);
+  });
 });
 
 describe("a published port", () => {

@@ -1,3 +1,6 @@
+/** What a piece takes beside its bytes, about. */
+const PIECE_COST = 256;
+
 /** Bytes on their way to the guest: those that it has not acknowledged, and those not yet sent. */
 export class SendQueue {
   /** Pieces as they came: none is copied before it is sent. */
@@ -12,6 +15,11 @@ export class SendQueue {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Bytes of memory, about: an outside that sends byte by byte fills it as well. */
+  get cost(): number {
+    return this.#length + PIECE_COST * (this.#pieces.length - this.#first);
   }
 
   /** @param bytes are kept as they are */

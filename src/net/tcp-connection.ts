@@ -77,9 +77,9 @@ export class TcpConnection {
     this.#window = new ReceiveWindow(user);
   }
 
-  /** Bytes that the guest has not acknowledged. */
+  /** What is kept for the guest, in bytes of memory. */
   get queued(): number {
-    return this.#queue.length;
+    return this.#queue.cost;
   }
 
   get inTimeWait(): boolean {

@@ -311,6 +311,21 @@ describe("backpressure", () => {
     expect(hash(stream.bytes)).toBe(hash(noise(300_000, 4)));
   });
 
+  it("stops a host's side that sends byte by byte before it takes much memory", () => {
+    const rig = new GatewayRig();
+    const { peer, stream } = rig.connected();
+    peer.window = 0;
+    peer.transmit({});
+    stream.send(noise(1000, 6), 1);
+    expect(stream.flowing).toBe(true);
+    stream.send(noise(1000, 6), 1);
+    expect(stream.flowing).toBe(false);
+    peer.window = 65_535;
+    peer.transmit({});
+    rig.pass(10 * MILLISECOND);
+    expect(peer.bytes.length).toBe(2000);
+  });
+
   it("stops the host's side when the guest takes nothing", () => {
     const rig = new GatewayRig();
     const { peer, stream } = rig.connected();

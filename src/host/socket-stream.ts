@@ -22,7 +22,10 @@ export class SocketStream implements OutsideStream {
     socket.on("connect", () => this.#listener?.connected());
     socket.on("data", (bytes) => this.#listener?.received(bytes));
     socket.on("end", () => this.#listener?.ended());
-    socket.on("drain", () => this.#listener?.drained());
+    socket.on("drain", () => {
+      this.#flush();
+      this.#listener?.drained();
+    });
     // Errors are followed by `close`.
     socket.on("error", () => {});
     socket.on("close", () => this.#listener?.closed());
@@ -39,19 +42,22 @@ export class SocketStream implements OutsideStream {
 
   write(bytes: Uint8Array, push: boolean): void {
     if (this.#length + bytes.length > GATHERED) this.#flush();
-    if (push && this.#length === 0) {
-      this.#socket.write(Buffer.from(bytes));
+    // Behind bytes that the host has not taken there is no hurry, and each write takes memory.
+    const behind = this.#socket.writableLength > 0;
+    if (push && !behind && this.#length === 0) {
+      this.#socket.write(Buffer.from(bytes), this.#written);
       return;
     }
     this.#buffer ??= Buffer.allocUnsafeSlow(GATHERED);
     this.#buffer.set(bytes, this.#length);
     this.#length += bytes.length;
+    if (behind) return;
     if (push) this.#flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
       setImmediate(() => {
         this.#scheduled = false;
-        this.#flush();
+        this.#written();
       });
     }
   }
@@ -83,11 +89,16 @@ export class SocketStream implements OutsideStream {
     this.#socket.unref();
   }
 
+  /** The host has taken something. */
+  readonly #written = (): void => {
+    if (this.#socket.writableLength === 0) this.#flush();
+  };
+
   #flush(): void {
     if (this.#buffer === undefined || this.#length === 0) return;
     const bytes = this.#buffer.subarray(0, this.#length);
     this.#length = 0;
-    this.#socket.write(bytes);
+    this.#socket.write(bytes, this.#written);
     // What the host has not taken at once is still read from there.
     if (this.#socket.writableLength > 0) this.#buffer = undefined;
   }

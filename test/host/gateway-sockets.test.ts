@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { type AddressInfo, connect, createServer, type Server, Socket } from "node:net";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { HostError } from "../../src/core/errors.ts";
 import type { OutsideStream, StreamListener } from "../../src/core/outside.ts";
 import { OutsideSockets } from "../../src/host/outside-sockets.ts";
@@ -107,6 +107,28 @@ describe("a connection to the outside", () => {
     stream.close();
     await once(other, "end");
     expect(received).toBe(written);
+  });
+
+  it("gathers what is said byte by byte to somebody who takes nothing", async () => {
+    const { stream, other } = await connected();
+    const write = vi.spyOn(Socket.prototype, "write");
+    onTestFinished(() => write.mockRestore());
+    while (stream.backlog === 0) stream.write(new Uint8Array(65_536), true);
+    const before = write.mock.calls.length;
+    const start = stream.backlog;
+    for (let i = 0; i < 1000; i++) {
+      stream.write(Uint8Array.of(i), true);
+      if (i % 100 === 0) await new Promise(setImmediate);
+    }
+    expect(stream.backlog - start).toBe(1000);
+    expect(write.mock.calls.length - before).toBe(0);
+    let last: number | undefined;
+    other.on("data", (bytes: Buffer) => {
+      last = bytes.at(-1);
+    });
+    other.resume();
+    await expect.poll(() => [stream.backlog, last]).toEqual([0, 999 & 0xff]);
+    stream.reset();
   });
 
   it("is closed when it is refused or reset", async () => {

@@ -32,7 +32,7 @@ export interface OutsideStream {
   end(): void;
   /** Whether `received` may be called. */
   setFlowing(on: boolean): void;
-  /** Ends it so that the other side sees a failure. */
+  /** Ends it so that the other side sees a failure, behind what was written and could leave at once. */
   reset(): void;
   /** What was written before `end` still leaves, while the program runs; nothing more is heard. */
   close(): void;

@@ -74,7 +74,7 @@ export class SocketStream implements OutsideStream {
 
   reset(): void {
     this.#listener = undefined;
-    this.#length = 0;
+    this.#flush();
     // Node would wait for the connection, in order to reset it.
     if (this.#socket.connecting) this.#socket.destroy();
     else this.#socket.resetAndDestroy();

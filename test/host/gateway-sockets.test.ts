@@ -131,6 +131,15 @@ describe("a connection to the outside", () => {
     stream.reset();
   });
 
+  it("sends what was said before it is reset", async () => {
+    const { stream, other } = await connected();
+    const heard = once(other, "data");
+    other.resume();
+    stream.write(Uint8Array.of(9), false);
+    stream.reset();
+    expect([...(await heard)[0]]).toEqual([9]);
+  });
+
   it("is closed when it is refused or reset", async () => {
     const server = createServer();
     const port = await listening(server);

@@ -79,6 +79,15 @@ export function parseIpv4(bytes: Uint8Array): Ipv4Packet | undefined {
   };
 }
 
+/** Headers of what this host sends: all of it fits the link. Time to live as RFC 1700 recommends. */
+export const WHOLE_PACKET = {
+  service: 0,
+  dontFragment: true,
+  moreFragments: false,
+  fragmentOffset: 0,
+  ttl: 64,
+} as const;
+
 export function serialiseIpv4(packet: Ipv4Packet): Uint8Array {
   const headerLength = IPV4_MIN_HEADER_LENGTH + packet.options.length;
   const bytes = new Uint8Array(headerLength + packet.payload.length);

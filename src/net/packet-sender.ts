@@ -1,12 +1,17 @@
 import { ETHERNET_HEADER_LENGTH, ETHERTYPE_IPV4, writeEthernetHeader } from "./ethernet.ts";
-import { IPV4_MIN_HEADER_LENGTH, PROTOCOL_TCP, PROTOCOL_UDP, writeIpv4Header } from "./ipv4.ts";
+import {
+  IPV4_MIN_HEADER_LENGTH,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  WHOLE_PACKET,
+  writeIpv4Header,
+} from "./ipv4.ts";
 import type { Route } from "./route.ts";
 import type { SendQueue } from "./send-queue.ts";
 import { type TcpHeader, tcpHeaderLength, writeTcpHeader } from "./tcp.ts";
 import { serialiseUdp, UDP_HEADER_LENGTH } from "./udp.ts";
 import { HOST_MAC } from "./user-network.ts";
 
-const TTL = 64;
 const HEADERS_LENGTH = ETHERNET_HEADER_LENGTH + IPV4_MIN_HEADER_LENGTH;
 
 /** The link to the guest. */
@@ -75,12 +80,8 @@ export class PacketSender {
   #send({ guestMac, guest, remote }: Route, protocol: number): void {
     this.#identification = (this.#identification + 1) & 0xffff;
     writeIpv4Header(this.#packet, {
-      service: 0,
+      ...WHOLE_PACKET,
       identification: this.#identification,
-      dontFragment: true,
-      moreFragments: false,
-      fragmentOffset: 0,
-      ttl: TTL,
       protocol,
       source: remote,
       destination: guest,

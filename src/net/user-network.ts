@@ -20,6 +20,7 @@ import {
   parseIpv4,
   sameSubnet,
   serialiseIpv4,
+  WHOLE_PACKET,
 } from "./ipv4.ts";
 import { BROADCAST_MAC, isGroupMac, MAC_LENGTH, type MacAddress, sameMac } from "./mac.ts";
 import { parseUdp, serialiseUdp, UDP_HEADER_LENGTH } from "./udp.ts";
@@ -33,7 +34,6 @@ export const GUEST_ADDRESS = 0x0a00_0002 as Ipv4Address;
 export const HOST_MAC: MacAddress = Uint8Array.of(0x52, 0x55, 0x0a, 0x00, 0x00, 0x01);
 
 const MTU = 1500;
-const TTL = 64;
 /** Frames kept for a guest without room; more are dropped, as any network interface does. */
 const QUEUE_LIMIT = 256;
 const NO_BYTES = new Uint8Array(0);
@@ -246,12 +246,8 @@ export class UserNetwork implements NetBackend {
   ): void {
     this.#identification = (this.#identification + 1) & 0xffff;
     const packet = serialiseIpv4({
-      service: 0,
+      ...WHOLE_PACKET,
       identification: this.#identification,
-      dontFragment: true,
-      moreFragments: false,
-      fragmentOffset: 0,
-      ttl: TTL,
       protocol,
       source: HOST_ADDRESS,
       destination,

@@ -6,6 +6,7 @@
 
 #define MSR_FS_BASE 0xc0000100u
 
+/* Intel SDM vol. 3A, 2.5; vol. 2A, CPUID, table 3-10; vol. 1, 13.3. */
 #define CR4_OSXSAVE 0x40000u
 #define CPUID_XSAVE 0x04000000u
 #define CPUID_AVX   0x10000000u

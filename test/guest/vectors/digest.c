@@ -1,4 +1,4 @@
-/* What a compiler makes of plain loops for x86-64-v3: AVX2, FMA, BMI, halves. A unikernel, or with
+/* What a compiler makes of plain loops for x86-64-v3: AVX2, FMA, BMI. A unikernel, or with
  * NATIVE a program of the host, which prints the same. */
 #include <stdint.h>
 #include <stdio.h>

@@ -173,6 +173,7 @@ export class BlockCache {
     this.#lastPage = undefined;
     this.#next = FIRST_HEADER;
     this.#unlink(RECORDS);
+    this.#view.setUint16(RECORDS + RECORD.HANDLER, microIndex("enter"), true);
     this.forgetJumps();
   }
 

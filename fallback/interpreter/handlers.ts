@@ -26,6 +26,8 @@ export const MICRO_OPERATIONS = [
   /** A function of `StringRuns`, for elements of the record's scale; the rest is the procedure's. */
   "move",
   "fill",
+  /** Goes on at STATE.RIP: of the record that no block has. */
+  "enter",
 ] as const;
 export type MicroOperation = (typeof MICRO_OPERATIONS)[number];
 

@@ -152,10 +152,14 @@ class Dispatcher {
   build(): Uint8Array {
     const fn = this.#fn;
     fn.set(this.#last, i32.const(RECORDS));
+    fn.set(this.#record, i32.const(RECORDS));
     fn.block((leave) => {
-      fn.loop((enter) => {
-        this.#enterBlock(leave, enter);
-        fn.loop((next) => this.#dispatch(leave, enter, next));
+      // One loop for records and blocks: V8 looks at the stack's limit in each round of each loop, and
+      // where records had a loop of their own it made the vector constants of all handlers for each block.
+      fn.loop((next) => {
+        fn.block((enter) => this.#dispatch(leave, enter, next));
+        this.#enterBlock(leave, next);
+        this.#moveOn(next);
       });
     });
     fn.return(this.#result);
@@ -163,8 +167,8 @@ class Dispatcher {
     return fn.finish();
   }
 
-  /** Sets the record to the first of the block at STATE.RIP, and pays for the block. */
-  #enterBlock(leave: Label, enter: Label): void {
+  /** Finds the block at STATE.RIP, and pays for it: the record becomes its header. */
+  #enterBlock(leave: Label, next: Label): void {
     const fn = this.#fn;
     const zero = i32.const(0);
     const linear = i64.add(i64.load(zero, STATE.RIP), i64.load(zero, STATE.CODE_BASE));
@@ -187,7 +191,7 @@ class Dispatcher {
       );
     });
     fn.set(this.#last, this.#record);
-    this.#enterRegion(leave, enter);
+    this.#enterRegion(leave, next);
     fn.if(this.#pending, () => {
       fn.call(this.#functions.settleFlags);
       fn.set(this.#pending, zero);
@@ -206,11 +210,10 @@ class Dispatcher {
     });
     fn.store(zero, left, STATE.BUDGET);
     fn.store(zero, this.#record, STATE.BLOCK);
-    fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
   }
 
   /** Runs the region that stands for the block, if there is one, and goes on where it ended. */
-  #enterRegion(leave: Label, enter: Label): void {
+  #enterRegion(leave: Label, next: Label): void {
     const fn = this.#fn;
     const zero = i32.const(0);
     const region = fn.let(i32.load(this.#record, HEADER.REGION));
@@ -220,30 +223,31 @@ class Dispatcher {
       const type = this.#module.typeIndex(REGION_SIGNATURE);
       const depth = i32.const(MAX_CALL_DEPTH);
       const before = fn.let(i32.load(zero, STATE.BUDGET));
-      const next = fn.let(indirectResult("i64", REGION_TABLE, type, region, depth));
+      const left = fn.let(indirectResult("i64", REGION_TABLE, type, region, depth));
       const executed = i64.extendS(i32.sub(before, i32.load(zero, STATE.BUDGET)));
       fn.store(zero, i64.add(i64.load(zero, STATE.IN_REGIONS), executed), STATE.IN_REGIONS);
       fn.set(this.#pending, i32.const(1));
-      fn.if(i64.eq(next, i64.const(REGION_LEFT.STOP)), () => {
+      fn.if(i64.eq(left, i64.const(REGION_LEFT.STOP)), () => {
         fn.call(this.#functions.settleFlags);
         fn.set(this.#result, i32.const(LEFT.IN_REGION));
         fn.branch(leave);
       });
-      fn.if(i64.eq(next, i64.const(REGION_LEFT.LOOK)), () => {
+      fn.if(i64.eq(left, i64.const(REGION_LEFT.LOOK)), () => {
         fn.call(this.#functions.settleFlags);
         fn.set(this.#result, i32.const(LEFT.LOOK));
         fn.branch(leave);
       });
       fn.if(
-        i64.eq(next, i64.const(REGION_LEFT.INTERPRET)),
+        i64.eq(left, i64.const(REGION_LEFT.INTERPRET)),
         () => {
           fn.set(this.#interpret, i32.const(1));
           // Of an access that the region has failed at: the interpreter makes it again.
           fn.store(zero, i32.const(NO_FAULT), STATE.FAULT);
         },
-        () => fn.store(zero, next, STATE.RIP),
+        () => fn.store(zero, left, STATE.RIP),
       );
-      fn.branch(enter);
+      fn.set(this.#record, i32.const(RECORDS));
+      fn.branch(next);
     });
   }
 
@@ -283,6 +287,7 @@ class Dispatcher {
       },
       () => this.#repeat("move", leave, enter),
       () => this.#repeat("fill", leave, enter),
+      () => fn.branch(enter),
       ...hot.map((variant) => () => {
         this.#emit(this.#emitter(variant, exits), variant);
       }),

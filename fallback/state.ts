@@ -216,6 +216,25 @@ export const TLB_ENTRY = {
   CODE_PAGE: 24,
 } as const;
 export const TLB_ENTRY_SIZE = 32;
+/**
+ * Which entries generated code has filled since TypeScript last looked: i32 their number, and for each of
+ * them an i32, its place and from bit 16 on what `tlb.ts` calls FILLED. For user's rights at a distance of
+ * {@link STATE}.TLB_AT shifted.
+ */
+export const TLB_FILLS = 0x3_0000;
+export const TLB_FILL_SHIFT = 4;
+export const TLB_FILL_ENTRIES = 1023;
+
+/** What generated code has to know to walk the guest's paging structures: see `emission/page-walk.ts`. */
+export const WALK_FIELD = {
+  /** i32: whether it may. */
+  ENABLED: 0x3_2000,
+  /** u32: guest physical addresses between which RAM denies nothing. */
+  FROM: 0x3_2004,
+  END: 0x3_2008,
+  /** i64: bits that no entry may have set. */
+  RESERVED: 0x3_2010,
+} as const;
 
 /**
  * Where execution goes from a linear address, direct-mapped: u32 each, how far behind {@link RECORDS} the
@@ -285,8 +304,12 @@ export const REGION_PLACE = {
   SIZE: 16,
 } as const;
 
+/** One byte for each page of RAM: see `memory/code-pages.ts`. */
+export const CODE_PAGES = 0x30_0000;
+export const MAX_CODE_PAGES = 0x10_0000;
+
 /** Records of decoded instructions: see `record.ts`. */
-export const RECORDS = 0x30_0000;
+export const RECORDS = 0x40_0000;
 export const RECORDS_END = 0x1c0_0000;
 
 /** Where regions of the JIT leave in the middle: see `jit/exit-records.ts`. */

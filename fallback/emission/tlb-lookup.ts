@@ -13,6 +13,10 @@ import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";
 
 const PAGE_SHIFT = 12;
 
+/** Which entry of the TLB a page has. @param number the lower half of its number, used twice */
+export const tlbPlace = (number: I32): I32 =>
+  i32.and(i32.add(number, i32.shrU(number, i32.const(TLB_HASH_SHIFT))), i32.const(TLB_ENTRIES - 1));
+
 /**
  * Looks a linear address up in the software TLB.
  * @param hit gets the memory offset, if the TLB has the page of the access's last byte at the place
@@ -32,8 +36,7 @@ export function throughTlb(
 ): void {
   const shift = i64.const(PAGE_SHIFT);
   const number = fn.let(i32.wrap(i64.shrU(address, shift)));
-  const hash = i32.add(number, i32.shrU(number, i32.const(TLB_HASH_SHIFT)));
-  const place = i32.mul(i32.and(hash, i32.const(TLB_ENTRIES - 1)), i32.const(TLB_ENTRY_SIZE));
+  const place = i32.mul(tlbPlace(number), i32.const(TLB_ENTRY_SIZE));
   const entry = fn.let(
     rights === undefined ? i32.add(place, i32.load(i32.const(0), STATE.TLB_AT)) : place,
   );

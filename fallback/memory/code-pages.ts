@@ -1,3 +1,4 @@
+import { CODE_PAGES, MAX_CODE_PAGES } from "../state.ts";
 import { PAGE_SHIFT } from "./physical.ts";
 
 /** 4 KiB pages in 2 MiB. */
@@ -10,9 +11,10 @@ export class CodePages {
   readonly #perChunk: Uint16Array;
 
   /** @param size bytes of RAM */
-  constructor(size: number) {
+  constructor(buffer: ArrayBuffer, size: number) {
     const count = Math.ceil(size / 2 ** PAGE_SHIFT);
-    this.pages = new Uint8Array(count);
+    if (count > MAX_CODE_PAGES) throw new Error("more RAM than there is room to know of code in");
+    this.pages = new Uint8Array(buffer, CODE_PAGES, count);
     this.#perChunk = new Uint16Array((count >> CHUNK_SHIFT) + 1);
   }
 

@@ -1,6 +1,6 @@
 import { CR4 } from "../bits.ts";
 import type { Processor } from "../processor.ts";
-import { RAM_BASE, STATE, TLB_OF_USER, USER_CODE, type WindowArea } from "../state.ts";
+import { RAM_BASE, STATE, TLB_OF_USER, USER_CODE, WALK_FIELD, type WindowArea } from "../state.ts";
 import { CodePages } from "./code-pages.ts";
 import type { CodePage } from "./code-tlb.ts";
 import { type Access, copyPdptes, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
@@ -47,7 +47,7 @@ export class Mappings {
   constructor(p: Processor, ramSize: number) {
     this.p = p;
     this.memory = new PhysicalMemory(p.buffer, ramSize);
-    this.codePages = new CodePages(ramSize);
+    this.codePages = new CodePages(p.buffer, ramSize);
     this.#walker = new PageWalker(p, this.memory, (address, length) => {
       this.noticeWrite(address, length);
     });
@@ -70,6 +70,7 @@ export class Mappings {
     this.#user = translations(true);
     this.#current = this.#supervisor;
     this.#select();
+    this.#describeWalks();
   }
 
   /** Rights of the current level. */
@@ -161,7 +162,18 @@ export class Mappings {
   flush(): void {
     this.#select();
     this.#forgetAll();
+    this.#describeWalks();
     this.onChange();
+  }
+
+  /** Lets generated code walk the paging structures, where nobody else has to hear of accesses. */
+  #describeWalks(): void {
+    const { p, memory } = this;
+    const isHeard = this.watchpoints.any || this.fromOutside.any || this.#written !== undefined;
+    p.view.setInt32(WALK_FIELD.ENABLED, p.paging && p.longMode && !isHeard ? 1 : 0, true);
+    p.view.setUint32(WALK_FIELD.FROM, memory.plainFrom, true);
+    p.view.setUint32(WALK_FIELD.END, memory.size, true);
+    p.view.setBigInt64(WALK_FIELD.RESERVED, this.#walker.reserved, true);
   }
 
   /** Drops the translations of all pages that are not global: CR3 is loaded. */
@@ -270,6 +282,7 @@ export class Mappings {
    */
   trackWrites(): ReadonlySet<number> {
     this.#written = new Set();
+    this.#describeWalks();
     this.#supervisor.protectAll();
     this.#user.protectAll();
     return this.#written;

@@ -21,6 +21,8 @@ const XD = (1 << 31) >>> 0;
 const ADDRESS_HIGH = 2 ** (PHYSICAL_BITS - 32) - 1;
 /** Bits 51 to MAXPHYADDR, in the upper half. */
 const RESERVED_HIGH = 0x000f_ffff & ~ADDRESS_HIGH;
+/** The address in a 64-bit entry. */
+export const ADDRESS_MASK = (1n << BigInt(PHYSICAL_BITS)) - BigInt(PAGE_SIZE);
 /** PAE paging reserves bits 62 to 52 as well; in PDPTEs also bit 63, and 8 to 5, 2 and 1. */
 const PAE_RESERVED_HIGH = 0x7fff_ffff & ~ADDRESS_HIGH;
 const PDPTE_RESERVED_HIGH = ~ADDRESS_HIGH;
@@ -101,6 +103,12 @@ export class PageWalker {
     }
     if (this.#p.longMode) return this.#walk4Level(linear);
     return (this.#p.cr4 & CR4.PAE) !== 0 ? this.#walkPae(linear) : this.#walk2Level(linear);
+  }
+
+  /** Bits that no entry of 4-level paging may have set. */
+  get reserved(): bigint {
+    const nxe = (this.#p.efer & EFER.NXE) !== 0;
+    return BigInt(nxe ? RESERVED_HIGH : (RESERVED_HIGH | XD) >>> 0) << 32n;
   }
 
   /** Whether the translation found allows an access (§4.6). */

@@ -54,6 +54,11 @@ export class PhysicalMemory {
     this.#denied = denied;
   }
 
+  /** From which page on, a multiple of its size, none denies anything. */
+  get plainFrom(): number {
+    return (this.#denied?.length ?? 0) * PAGE_SIZE;
+  }
+
   /** Whether there is RAM for an access, which does not reach into a second page. */
   allows(access: Access, address: number, length: number): boolean {
     if (!this.contains(address, length)) return false;

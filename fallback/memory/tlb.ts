@@ -1,4 +1,12 @@
-import { TLB, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_SIZE } from "../state.ts";
+import {
+  TLB,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  TLB_ENTRY_SIZE,
+  TLB_FILL_ENTRIES,
+  TLB_FILL_SHIFT,
+  TLB_FILLS,
+} from "../state.ts";
 import { PAGE_SIZE } from "./physical.ts";
 
 const WORD = 0x1_0000_0000;
@@ -9,7 +17,8 @@ const PAGE_NUMBER_HIGH = 0xf_ffff;
  */
 export const TLB_HASH_SHIFT = 11;
 
-const FILLED = { NO: 0, SMALL: 1, LARGE: 2, HUGE: 3, GLOBAL: 4 } as const;
+/** What an entry holds: nothing, or part of a page of some size. */
+export const FILLED = { NO: 0, SMALL: 1, LARGE: 2, HUGE: 3, GLOBAL: 4 } as const;
 /** 4 MiB, the largest of the pages below {@link HUGE}, as a shift of page numbers. */
 const LARGE_SHIFT = 10;
 const HUGE = 1024 * 1024 * 1024;
@@ -49,6 +58,8 @@ type Tag = (typeof TAGS)[number];
  */
 export class SoftwareTlb {
   readonly #view: DataView;
+  /** As {@link TLB_FILLS} has them. */
+  readonly #fills: Int32Array;
   /** 0: empty; else bits of {@link FILLED}. */
   readonly #isFilled = new Uint8Array(TLB_ENTRIES);
   /**
@@ -61,17 +72,40 @@ export class SoftwareTlb {
   /** @param offset of its entries from `TLB`, in bytes */
   constructor(buffer: ArrayBuffer, offset: number) {
     this.#view = new DataView(buffer, TLB + offset, TLB_ENTRIES * TLB_ENTRY_SIZE);
+    this.#fills = new Int32Array(
+      buffer,
+      TLB_FILLS + (offset >>> TLB_FILL_SHIFT),
+      1 + TLB_FILL_ENTRIES,
+    );
     // All ones is the tag of an empty entry.
     new Uint8Array(buffer, TLB + offset, TLB_ENTRIES * TLB_ENTRY_SIZE).fill(0xff);
   }
 
+  /** Takes account of what generated code has filled: before anything else is done with what is filled. */
+  #absorb(): void {
+    const fills = this.#fills;
+    const count = fills[0] as number;
+    for (let index = 1; index <= count; index++) {
+      const fill = fills[index] as number;
+      this.#note(fill & 0xffff, fill >>> 16);
+    }
+    fills[0] = 0;
+  }
+
+  #note(place: number, filled: number): void {
+    ((filled & FILLED.GLOBAL) !== 0 ? this.#global : this.#local).add(place);
+    this.#isFilled[place] = filled;
+  }
+
   #each(action: (at: number, filled: number) => void): void {
+    this.#absorb();
     const act = (place: number) => action(place * TLB_ENTRY_SIZE, this.#isFilled[place] as number);
     this.#global.each(act);
     this.#local.each(act);
   }
 
   flush(): void {
+    this.#absorb();
     const empty = (place: number) => this.#empty(place);
     this.#global.take(empty);
     this.#local.take(empty);
@@ -96,6 +130,7 @@ export class SoftwareTlb {
     span: number,
     global: boolean,
   ): void {
+    this.#absorb();
     const low = pageLow(linear);
     const high = pageHigh(linear);
     const place = slotOf(low);
@@ -105,9 +140,8 @@ export class SoftwareTlb {
     if (writes !== undefined) this.#setTag(at + TLB_ENTRY[writes], low, high);
     this.#view.setUint32(at + TLB_ENTRY.HOST_PAGE, host, true);
     this.#view.setInt32(at + TLB_ENTRY.DISTANCE, host - low * PAGE_SIZE, true);
-    (global ? this.#global : this.#local).add(place);
     const size = span >= HUGE ? FILLED.HUGE : span > PAGE_SIZE ? FILLED.LARGE : FILLED.SMALL;
-    this.#isFilled[place] = global ? size | FILLED.GLOBAL : size;
+    this.#note(place, global ? size | FILLED.GLOBAL : size);
   }
 
   /** Memory offset of the page, or -1. */
@@ -132,6 +166,7 @@ export class SoftwareTlb {
 
   /** CR3 is loaded where global pages stay. */
   forgetLocal(): void {
+    this.#absorb();
     this.#local.take((place) => {
       if (((this.#isFilled[place] as number) & FILLED.GLOBAL) === 0) this.#empty(place);
     });

@@ -52,12 +52,18 @@ class Places {
 const TAGS = ["READ_PAGE", "WRITE_PAGE", "CODE_PAGE"] as const;
 type Tag = (typeof TAGS)[number];
 
+/** Of an entry and its fields, in words of 32 bits. */
+const ENTRY_WORDS = TLB_ENTRY_SIZE / 4;
+const WORD_OF = Object.fromEntries(
+  Object.entries(TLB_ENTRY).map(([name, offset]) => [name, offset / 4]),
+) as Readonly<Record<keyof typeof TLB_ENTRY, number>>;
+
 /**
  * The software TLB that generated code looks into. An entry holds a page twice: as readable and as
  * writable, each for the current privilege level.
  */
 export class SoftwareTlb {
-  readonly #view: DataView;
+  readonly #words: Int32Array;
   /** As {@link TLB_FILLS} has them. */
   readonly #fills: Int32Array;
   /** 0: empty; else bits of {@link FILLED}. */
@@ -71,14 +77,11 @@ export class SoftwareTlb {
 
   /** @param offset of its entries from `TLB`, in bytes */
   constructor(buffer: ArrayBuffer, offset: number) {
-    this.#view = new DataView(buffer, TLB + offset, TLB_ENTRIES * TLB_ENTRY_SIZE);
-    this.#fills = new Int32Array(
-      buffer,
-      TLB_FILLS + (offset >>> TLB_FILL_SHIFT),
-      1 + TLB_FILL_ENTRIES,
-    );
+    this.#words = new Int32Array(buffer, TLB + offset, TLB_ENTRIES * ENTRY_WORDS);
+    const fills = TLB_FILLS + (offset >>> TLB_FILL_SHIFT);
+    this.#fills = new Int32Array(buffer, fills, 1 + TLB_FILL_ENTRIES);
     // All ones is the tag of an empty entry.
-    new Uint8Array(buffer, TLB + offset, TLB_ENTRIES * TLB_ENTRY_SIZE).fill(0xff);
+    this.#words.fill(-1);
   }
 
   /** Takes account of what generated code has filled: before anything else is done with what is filled. */
@@ -97,9 +100,10 @@ export class SoftwareTlb {
     this.#isFilled[place] = filled;
   }
 
+  /** @param action gets where an entry begins, in words, and bits of {@link FILLED} */
   #each(action: (at: number, filled: number) => void): void {
     this.#absorb();
-    const act = (place: number) => action(place * TLB_ENTRY_SIZE, this.#isFilled[place] as number);
+    const act = (place: number) => action(place * ENTRY_WORDS, this.#isFilled[place] as number);
     this.#global.each(act);
     this.#local.each(act);
   }
@@ -112,7 +116,7 @@ export class SoftwareTlb {
   }
 
   #empty(place: number): void {
-    this.#clear(place * TLB_ENTRY_SIZE);
+    this.#clear(place * ENTRY_WORDS);
     this.#isFilled[place] = FILLED.NO;
   }
 
@@ -134,12 +138,12 @@ export class SoftwareTlb {
     const low = pageLow(linear);
     const high = pageHigh(linear);
     const place = slotOf(low);
-    const at = place * TLB_ENTRY_SIZE;
+    const at = place * ENTRY_WORDS;
     this.#clear(at);
-    this.#setTag(at + TLB_ENTRY.READ_PAGE, low, high);
-    if (writes !== undefined) this.#setTag(at + TLB_ENTRY[writes], low, high);
-    this.#view.setUint32(at + TLB_ENTRY.HOST_PAGE, host, true);
-    this.#view.setInt32(at + TLB_ENTRY.DISTANCE, host - low * PAGE_SIZE, true);
+    this.#setTag(at + WORD_OF.READ_PAGE, low, high);
+    if (writes !== undefined) this.#setTag(at + WORD_OF[writes], low, high);
+    this.#words[at + WORD_OF.HOST_PAGE] = host;
+    this.#words[at + WORD_OF.DISTANCE] = host - low * PAGE_SIZE;
     const size = span >= HUGE ? FILLED.HUGE : span > PAGE_SIZE ? FILLED.LARGE : FILLED.SMALL;
     this.#note(place, global ? size | FILLED.GLOBAL : size);
   }
@@ -147,19 +151,19 @@ export class SoftwareTlb {
   /** Memory offset of the page, or -1. */
   lookup(linear: number, tag: Tag): number {
     const low = pageLow(linear);
-    const at = slotOf(low) * TLB_ENTRY_SIZE;
-    if (!this.#hasTag(at + TLB_ENTRY[tag], low, pageHigh(linear))) return -1;
-    return this.#view.getUint32(at + TLB_ENTRY.HOST_PAGE, true);
+    const at = slotOf(low) * ENTRY_WORDS;
+    if (!this.#hasTag(at + WORD_OF[tag], low, pageHigh(linear))) return -1;
+    return (this.#words[at + WORD_OF.HOST_PAGE] as number) >>> 0;
   }
 
   /** INVLPG: the page's entry, and as one page may have filled many, those of large ones there. */
   invalidate(linear: number): void {
     const low = pageLow(linear);
-    this.#clear(slotOf(low) * TLB_ENTRY_SIZE);
+    this.#clear(slotOf(low) * ENTRY_WORDS);
     this.#each((at, filled) => {
       const size = filled & ~FILLED.GLOBAL;
       if (size < FILLED.LARGE) return;
-      const other = this.#view.getInt32(at + TLB_ENTRY.READ_PAGE, true);
+      const other = this.#words[at + WORD_OF.READ_PAGE] as number;
       if (size === FILLED.HUGE || (other ^ low) >>> LARGE_SHIFT === 0) this.#clear(at);
     });
   }
@@ -174,38 +178,33 @@ export class SoftwareTlb {
 
   /** Takes the permission to write from all entries for a page of code. @param host its memory offset */
   protect(host: number): void {
-    const view = this.#view;
+    const words = this.#words;
+    const wanted = host | 0;
     this.#each((at) => {
-      if (view.getUint32(at + TLB_ENTRY.HOST_PAGE, true) !== host) return;
-      const [low, high] = [0, 4].map((half) =>
-        view.getInt32(at + TLB_ENTRY.WRITE_PAGE + half, true),
-      ) as [number, number];
-      if (low !== -1 || high !== -1) this.#setTag(at + TLB_ENTRY.CODE_PAGE, low, high);
-      this.#clearTag(at, "WRITE_PAGE");
+      if (words[at + WORD_OF.HOST_PAGE] !== wanted) return;
+      const low = words[at + WORD_OF.WRITE_PAGE] as number;
+      const high = words[at + WORD_OF.WRITE_PAGE + 1] as number;
+      if (low !== -1 || high !== -1) this.#setTag(at + WORD_OF.CODE_PAGE, low, high);
+      this.#setTag(at + WORD_OF.WRITE_PAGE, -1, -1);
     });
   }
 
   /** Takes the permission to write from all entries. */
   protectAll(): void {
-    this.#each((at) => this.#clearTag(at, "WRITE_PAGE"));
+    this.#each((at) => this.#setTag(at + WORD_OF.WRITE_PAGE, -1, -1));
   }
 
   #clear(at: number): void {
-    for (const tag of TAGS) this.#clearTag(at, tag);
-  }
-
-  #clearTag(at: number, tag: Tag): void {
-    this.#view.setInt32(at + TLB_ENTRY[tag], -1, true);
-    this.#view.setInt32(at + TLB_ENTRY[tag] + 4, -1, true);
+    for (const tag of TAGS) this.#setTag(at + WORD_OF[tag], -1, -1);
   }
 
   #setTag(at: number, low: number, high: number): void {
-    this.#view.setInt32(at, low, true);
-    this.#view.setInt32(at + 4, high, true);
+    this.#words[at] = low;
+    this.#words[at + 1] = high;
   }
 
   #hasTag(at: number, low: number, high: number): boolean {
-    return this.#view.getInt32(at, true) === low && this.#view.getInt32(at + 4, true) === high;
+    return this.#words[at] === low && this.#words[at + 1] === high;
   }
 }
 

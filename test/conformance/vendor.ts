@@ -98,8 +98,14 @@ function framePointers({ immediate = 0, operandSize }: GeneratedTest, state: Cpu
  */
 function isOffsetsFault(test: GeneratedTest, { fault, state }: SnippetResult): boolean {
   if (fault?.vector !== STACK_FAULT && fault?.vector !== GENERAL_PROTECTION) return false;
-  // A gather's elements are where their indices say.
-  if (/GATHER/.test(test.form.form.instruction.name)) return true;
+  // A gather's elements, and bits of strings of them, are where their indices say.
+  const { instruction, text } = test.form.form;
+  if (
+    /GATHER/.test(instruction.name) ||
+    (/^BT/.test(instruction.name) && text.endsWith("Ev,Gv mem"))
+  ) {
+    return true;
+  }
   const { mode } = test.snippet;
   const target = test.target === undefined ? [] : [test.target];
   const named = namedOffsets(test, state);

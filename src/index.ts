@@ -14,7 +14,13 @@ import type { Machine } from "./machine/machine.ts";
 export { ACCELERATORS, type Accelerator, automaticChoice } from "./accelerator.ts";
 export { BOOT_MODES, type BootMode } from "./boot/boot-plan.ts";
 export type { Manifest } from "./boot/solo5/manifest.ts";
-export type { BlockBackend, ConsoleBackend, EntropySource, NetBackend } from "./core/backends.ts";
+export type {
+  BlockBackend,
+  ConsoleBackend,
+  EntropySource,
+  FrameReceiver,
+  NetBackend,
+} from "./core/backends.ts";
 export { CountedClock } from "./core/clock.ts";
 export { Bug, GuestError, HostError } from "./core/errors.ts";
 export { isBlockSize } from "./devices/hvt/block-port.ts";

@@ -3,17 +3,28 @@
  * `host/` implement them.
  */
 
+/** @param header as of {@link NetBackend.transmit} */
+export type FrameReceiver = (frame: Uint8Array, header?: Uint8Array) => boolean;
+
 /** The host's end of an Ethernet link. Frames are without FCS; a frame is valid during the call. */
 export interface NetBackend {
   /** Largest IP packet the link carries, in bytes. */
   readonly mtu: number;
-  /** A frame from the guest. */
-  transmit(frame: Uint8Array): void;
+  /** What may be left undone on frames, either way: a set of {@link OFFLOAD}, none by itself. */
+  readonly offloads?: number;
+  /**
+   * A frame from the guest.
+   * @param header what is left to do on it ({@link OFFLOAD_HEADER_LENGTH}), if anything; also valid
+   *   during the call
+   */
+  transmit(frame: Uint8Array, header?: Uint8Array): void;
   /**
    * Connects the guest's receiver. It returns false when the guest has no room: the backend then
    * keeps or drops the frame, and may wait for {@link resume} before it offers another.
    */
-  connect(receive: (frame: Uint8Array) => boolean): void;
+  connect(receive: FrameReceiver): void;
+  /** What may be left to the guest from now on, of {@link offloads}: nothing at first. */
+  setGuestOffloads?(offloads: number): void;
   /** The guest has room again. */
   resume(): void;
   /**

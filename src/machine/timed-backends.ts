@@ -22,8 +22,12 @@ export class TimedBackends {
   net(backend: NetBackend): NetBackend {
     return {
       mtu: backend.mtu,
-      transmit: this.#timed((frame: Uint8Array) => backend.transmit(frame)),
+      offloads: backend.offloads ?? 0,
+      transmit: this.#timed((frame: Uint8Array, header?: Uint8Array) =>
+        backend.transmit(frame, header),
+      ),
       connect: (receive) => backend.connect(receive),
+      setGuestOffloads: (offloads) => backend.setGuestOffloads?.(offloads),
       resume: () => backend.resume(),
       poll: () => backend.poll?.() ?? false,
       close: () => backend.close(),

@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { BlockBackend, ConsoleBackend, NetBackend } from "../../src/core/backends.ts";
 import { VirtualClock } from "../../src/core/clock.ts";
 import { HostError } from "../../src/core/errors.ts";
+import { OFFLOAD } from "../../src/core/offload.ts";
 import { TimedBackends } from "../../src/machine/timed-backends.ts";
+import { FakeLink } from "../support/fake-backends.ts";
 
 describe("timed back ends", () => {
   const clock = new VirtualClock();
@@ -44,6 +46,20 @@ describe("timed back ends", () => {
     timed.block(block).flush();
     timed.console(console).transmit(0x41);
     expect(timed.elapsed).toBe(100 + 520 + 9 + 0x41);
+  });
+
+  it("leave offloads as they are", () => {
+    const link = new FakeLink(1500, OFFLOAD.CSUM);
+    const timed = new TimedBackends(clock).net(link);
+    const received: (Uint8Array | undefined)[] = [];
+    timed.connect((_, header) => received.push(header) > 0);
+    const header = Uint8Array.of(1, 0, 0, 0, 0, 0, 34, 0, 16, 0);
+    timed.transmit(new Uint8Array(60), header);
+    link.deliver(new Uint8Array(60), header);
+    timed.setGuestOffloads?.(OFFLOAD.CSUM);
+    expect([timed.offloads, link.guestOffloads]).toEqual([OFFLOAD.CSUM, OFFLOAD.CSUM]);
+    expect([link.headers, received]).toEqual([[header], [header]]);
+    expect(new TimedBackends(clock).net(net).offloads).toBe(0);
   });
 
   it("leave out what the run loop asks for", () => {

@@ -40,13 +40,13 @@ export const tracedVirtio = (device: VirtioDevice, name: string, log: TraceLog):
 /** For `net`: frames, whichever way they go. */
 export const tracedNet = (backend: NetBackend, name: string, log: TraceLog): NetBackend =>
   replacing(backend, {
-    transmit(frame) {
+    transmit(frame, header) {
       log.line("net", `${name} out ${describeFrame(frame)}`);
-      backend.transmit(frame);
+      backend.transmit(frame, header);
     },
     connect(receive) {
-      backend.connect((frame) => {
-        const taken = receive(frame);
+      backend.connect((frame, header) => {
+        const taken = receive(frame, header);
         log.line("net", `${name} in  ${describeFrame(frame)}${taken ? "" : ", no room"}`);
         return taken;
       });

@@ -48,6 +48,8 @@ export interface VirtioDevice {
   readonly deviceId: VirtioDeviceId;
   /** Feature bits 0 to 31 offered. */
   readonly features: number;
+  /** Whether it can work with these of them together: with any, if it does not say. */
+  accepts?(features: number): boolean;
   /** Entries of each queue, powers of two. */
   readonly queueSizes: readonly number[];
   /** @param offset into the device's configuration; beyond its end reads as zero */

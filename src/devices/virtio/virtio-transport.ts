@@ -173,12 +173,12 @@ export class VirtioTransport implements VirtioDriver {
     this.onReset();
   }
 
-  /** Only what was offered, and the one that the modern interface cannot do without. */
+  /** Only what was offered and goes together, and what the modern interface cannot do without. */
   #featuresAgreed(): boolean {
     const strange = [0, 1].some(
       (half) => (this.chosenFeatures(half) & ~this.offeredFeatures(half)) !== 0,
     );
-    return this.version1 && !strange;
+    return this.version1 && !strange && this.#device.accepts?.(this.#features) !== false;
   }
 
   #setFeatures(features: number, high: number): void {

@@ -60,6 +60,8 @@ export class Virtqueue {
   #nextUsed = 0;
   #usedAtLastInterrupt = 0;
   #notificationsOff = false;
+  /** Buffers that the driver will get with the next one. */
+  #held = 0;
 
   /**
    * @param maxSize entries, a power of two, at most 32768
@@ -132,6 +134,7 @@ export class Virtqueue {
     this.#nextUsed = 0;
     this.#usedAtLastInterrupt = 0;
     this.#notificationsOff = false;
+    this.#held = 0;
   }
 
   /** Obeys what was negotiated. */
@@ -160,9 +163,19 @@ export class Virtqueue {
     return this.#chain;
   }
 
-  /** Puts the buffer popped last back, as if it had not been taken. */
-  unpop(): void {
-    this.#nextAvailable = (this.#nextAvailable - 1) & 0xffff;
+  /** Puts the `count` buffers popped last back, as if they had not been taken; none is held then. */
+  unpop(count = 1): void {
+    this.#nextAvailable = (this.#nextAvailable - count) & 0xffff;
+    this.#held = 0;
+  }
+
+  /** As {@link push}, but the driver does not see it before the next one that is pushed. */
+  hold(chain: DescriptorChain, written: number): void {
+    const index = (this.#nextUsed + this.#held) & (this.#size - 1);
+    const entry = RING_ENTRIES + USED_ENTRY_SIZE * index;
+    this.#memory.writeU32(gpa(this.#used + entry), chain.head);
+    this.#memory.writeU32(gpa(this.#used + entry + 4), written);
+    this.#held++;
   }
 
   /**
@@ -170,10 +183,9 @@ export class Virtqueue {
    * @param written bytes that the device wrote into it, from its first writable byte on
    */
   push(chain: DescriptorChain, written: number): void {
-    const entry = RING_ENTRIES + USED_ENTRY_SIZE * (this.#nextUsed & (this.#size - 1));
-    this.#memory.writeU32(gpa(this.#used + entry), chain.head);
-    this.#memory.writeU32(gpa(this.#used + entry + 4), written);
-    this.#nextUsed = (this.#nextUsed + 1) & 0xffff;
+    this.hold(chain, written);
+    this.#nextUsed = (this.#nextUsed + this.#held) & 0xffff;
+    this.#held = 0;
     // Last: the driver may look at the entry as soon as the index covers it.
     this.#memory.writeU16(gpa(this.#used + RING_INDEX), this.#nextUsed);
   }

@@ -47,8 +47,17 @@ type Interface = "legacy" | "modern";
 const driverOf = (rig: VirtioRig, over: Interface): VirtioTestDriver =>
   over === "legacy" ? rig.driver : rig.modern;
 
+/** `virtio_net_hdr` that often makes sense. */
+const offloadHeader = (random: SeededRandom): Uint8Array =>
+  Uint8Array.of(
+    random.pick([0, 1, 1, 2, random.below(256)]),
+    random.pick([0, 1, 1, 4, 0x81, random.below(256)]),
+    ...[random.below(256), random.pick([0, 0, 4]), random.below(256), random.pick([0, 5])],
+    ...[random.below(256), random.pick([0, 0, 5]), random.below(64), random.pick([0, 0, 255])],
+  );
+
 function network(over: Interface): Subject {
-  const link = new FakeLink();
+  const link = new FakeLink(1500, 0xf);
   const rig = new VirtioRig(new VirtioNet({ backend: link, mac: new Uint8Array(6) }), RAM);
   const driver = driverOf(rig, over);
   const header = over === "legacy" ? 10 : 12;
@@ -58,17 +67,22 @@ function network(over: Interface): Subject {
     rings: RINGS,
     addGood: (random, queues) => {
       const address = room(random);
-      if (random.chance(50)) queues[0]?.add({ address, length: 1526, writable: true });
-      else
+      const length = random.chance(50) ? 1526 : 12 + random.below(100);
+      if (random.chance(50)) queues[0]?.add({ address, length, writable: true });
+      else {
+        rig.memory.write(gpa(address), offloadHeader(random));
         queues[1]?.add({ address, length: header }, { address, length: 14 + random.below(1600) });
+      }
     },
     provoke: (random) => {
       link.sent.length = 0;
       link.echo = random.chance(50);
-      link.deliver(new Uint8Array(random.below(2000)).fill(random.next()));
+      const frame = new Uint8Array(random.below(2000)).fill(random.next());
+      link.deliver(frame, random.chance(50) ? offloadHeader(random) : undefined);
     },
     works: () => {
       link.echo = true;
+      rig.memory.fill(gpa(ROOM + 0x1000), header);
       const [rx, tx] = driver.start(RINGS) as [FakeQueue, FakeQueue];
       rx.add({ address: ROOM, length: 1526, writable: true });
       tx.add({ address: ROOM + 0x1000, length: header + 60 });

@@ -61,7 +61,7 @@ describe("capabilities", () => {
 
 describe("features", () => {
   it("are the legacy ones without ANY_LAYOUT, and VERSION_1", () => {
-    expect(driver.offered()).toEqual([0x3001_0028, 1]);
+    expect(driver.offered()).toEqual([0x3001_8028, 1]);
     driver.write("DEVICE_FEATURE_SELECT", 2);
     expect(driver.read("DEVICE_FEATURE")).toBe(0);
   });

@@ -184,7 +184,7 @@ describe("receiving", () => {
   it("refuses a buffer that cannot be written", () => {
     rx.add({ address: DATA, length: 1526 });
     expect(link.deliver(frameOf(60))).toBe(false);
-    expect(rig.reports[0]?.message).toMatch(/no room for a header/);
+    expect(rig.reports[0]?.message).toMatch(/a receive buffer with no room/);
     expect(rig.driver.read("DEVICE_STATUS")).toBe(0x47);
   });
 

@@ -1,6 +1,7 @@
 import type { NetBackend } from "../core/backends.ts";
 import type { Clock } from "../core/clock.ts";
-import { pcapFileHeader, pcapRecord } from "./pcap.ts";
+import { completeChecksum } from "./partial-checksum.ts";
+import { pcapFileHeader, pcapRecord, recordedFrame } from "./pcap.ts";
 
 /** Where a capture goes: any number of networks may share it. */
 export class Capture {
@@ -14,24 +15,29 @@ export class Capture {
     sink(pcapFileHeader());
   }
 
-  record(frame: Uint8Array): void {
-    this.#sink(pcapRecord(this.#clock.wall(), frame));
+  /** @param header says which checksum the frame lacks: the record has it */
+  record(frame: Uint8Array, header?: Uint8Array): void {
+    const record = pcapRecord(this.#clock.wall(), frame);
+    if (header !== undefined) completeChecksum(recordedFrame(record), header);
+    this.#sink(record);
   }
 
   /** `inner`, with what the guest sends and what it takes recorded. */
   wrap(inner: NetBackend): NetBackend {
     return {
       mtu: inner.mtu,
-      transmit: (frame) => {
-        this.record(frame);
-        inner.transmit(frame);
+      offloads: inner.offloads ?? 0,
+      transmit: (frame, header) => {
+        this.record(frame, header);
+        inner.transmit(frame, header);
       },
       connect: (receive) =>
-        inner.connect((frame) => {
-          const taken = receive(frame);
-          if (taken) this.record(frame);
+        inner.connect((frame, header) => {
+          const taken = receive(frame, header);
+          if (taken) this.record(frame, header);
           return taken;
         }),
+      setGuestOffloads: (offloads) => inner.setGuestOffloads?.(offloads),
       resume: () => inner.resume(),
       poll: () => inner.poll?.() ?? false,
       close: () => inner.close(),

@@ -92,11 +92,11 @@ export class Gateway implements Beyond {
     }
   }
 
-  accept(from: MacAddress, packet: Ipv4Packet): boolean {
+  accept(from: MacAddress, packet: Ipv4Packet, partial: boolean): boolean {
     const { source, protocol } = packet;
     if (source === HOST_ADDRESS || !sameSubnet(source, HOST_ADDRESS, HOST_PREFIX)) return false;
-    if (protocol === PROTOCOL_TCP) return this.#tcp.accept(from, packet);
-    return protocol === PROTOCOL_UDP && this.#udp.accept(from, packet);
+    if (protocol === PROTOCOL_TCP) return this.#tcp.accept(from, packet, partial);
+    return protocol === PROTOCOL_UDP && this.#udp.accept(from, packet, partial);
   }
 
   clear(): void {

@@ -1,3 +1,9 @@
+import {
+  OFFLOAD,
+  OFFLOAD_HEADER_LENGTH,
+  setPartialChecksum,
+  setSegmentation4,
+} from "../core/offload.ts";
 import { ETHERNET_HEADER_LENGTH, ETHERTYPE_IPV4, writeEthernetHeader } from "./ethernet.ts";
 import {
   IPV4_MIN_HEADER_LENGTH,
@@ -8,19 +14,32 @@ import {
 } from "./ipv4.ts";
 import type { Route } from "./route.ts";
 import type { SendQueue } from "./send-queue.ts";
-import { type TcpHeader, tcpHeaderLength, writeTcpHeader } from "./tcp.ts";
-import { serialiseUdp, UDP_HEADER_LENGTH } from "./udp.ts";
+import { TCP_CHECKSUM, type TcpHeader, tcpHeaderLength, writeTcpHeader } from "./tcp.ts";
+import { serialiseUdp, UDP_CHECKSUM, UDP_HEADER_LENGTH } from "./udp.ts";
 import { HOST_MAC } from "./user-network.ts";
 
 const HEADERS_LENGTH = ETHERNET_HEADER_LENGTH + IPV4_MIN_HEADER_LENGTH;
+/** The length of an IPv4 packet has 16 bits. */
+const MAX_PACKET = 0xffff;
 
 /** The link to the guest. */
 export interface GuestLink {
   readonly mtu: number;
   /** Frames that wait until the guest has room. */
   readonly pending: number;
-  /** @param frame valid during the call */
-  sendFrame(frame: Uint8Array): void;
+  /** What may be left to the guest, of {@link OFFLOAD}. */
+  readonly guestOffloads: number;
+  /** @param frame valid during the call @param header as of `NetBackend.transmit` */
+  sendFrame(frame: Uint8Array, header?: Uint8Array): void;
+}
+
+/** A part of what is to be sent. */
+export interface SegmentData {
+  readonly queue: SendQueue;
+  readonly at: number;
+  readonly length: number;
+  /** What the guest takes at a time: if it is less, the guest cuts the segment up. */
+  readonly mss: number;
 }
 
 /** Makes frames for the guest, each in the same place: nothing is allocated, and data copied once. */
@@ -30,31 +49,39 @@ export class PacketSender {
   /** The start of the buffer and its packet, as long as the last one: most are alike. */
   #frame: Uint8Array;
   #packet: Uint8Array;
+  /** What is left to do on the frame. */
+  readonly #header = new Uint8Array(OFFLOAD_HEADER_LENGTH);
   #identification = 0;
 
   constructor(link: GuestLink) {
     this.link = link;
-    this.#buffer = new Uint8Array(ETHERNET_HEADER_LENGTH + link.mtu);
+    this.#buffer = new Uint8Array(ETHERNET_HEADER_LENGTH + MAX_PACKET);
     this.#frame = this.#buffer;
     this.#packet = this.#buffer.subarray(ETHERNET_HEADER_LENGTH);
   }
 
-  /** A segment with `length` bytes of `queue` from `at` on. */
+  /** Bytes of data in a segment that the guest would cut up; 0 if it would not. */
+  get maxSegmentData(): number {
+    const cuts = (this.link.guestOffloads & OFFLOAD.TSO4) !== 0;
+    return cuts ? MAX_PACKET - IPV4_MIN_HEADER_LENGTH - tcpHeaderLength({ flags: 0 }) : 0;
+  }
+
   sendTcp(
     route: Route,
     header: Omit<TcpHeader, "sourcePort" | "destinationPort">,
-    queue?: SendQueue,
-    at = 0,
-    length = 0,
+    data?: SegmentData,
   ): void {
     const headerLength = tcpHeaderLength(header);
+    const { length = 0, mss = 0 } = data ?? {};
     this.#size(headerLength + length);
     const segment = this.#frame.subarray(HEADERS_LENGTH);
-    if (length > 0) queue?.copy(at, segment.subarray(headerLength));
+    if (length > 0) data?.queue.copy(data.at, segment.subarray(headerLength));
     const ports = { sourcePort: route.remotePort, destinationPort: route.guestPort };
     const addresses = { source: route.remote, destination: route.guest };
-    writeTcpHeader(segment, { ...header, ...ports }, addresses);
-    this.#send(route, PROTOCOL_TCP);
+    const partial = this.#leaves(TCP_CHECKSUM);
+    writeTcpHeader(segment, { ...header, ...ports }, addresses, partial);
+    if (length > mss) setSegmentation4(this.#header, HEADERS_LENGTH + headerLength, mss);
+    this.#send(route, PROTOCOL_TCP, partial);
   }
 
   /** @returns false for a message that is too long for the link */
@@ -64,8 +91,17 @@ export class PacketSender {
     this.#size(length);
     const ports = { sourcePort: route.remotePort, destinationPort: route.guestPort };
     const addresses = { source: route.remote, destination: route.guest };
-    this.#frame.set(serialiseUdp({ ...ports, payload }, addresses), HEADERS_LENGTH);
-    this.#send(route, PROTOCOL_UDP);
+    const partial = this.#leaves(UDP_CHECKSUM);
+    this.#frame.set(serialiseUdp({ ...ports, payload }, addresses, partial), HEADERS_LENGTH);
+    this.#send(route, PROTOCOL_UDP, partial);
+    return true;
+  }
+
+  /** Whether the checksum at `field` of what is in the packet is left to the guest: the header says so then. */
+  #leaves(field: number): boolean {
+    if ((this.link.guestOffloads & OFFLOAD.CSUM) === 0) return false;
+    const start = HEADERS_LENGTH;
+    setPartialChecksum(this.#header, { start, field: start + field });
     return true;
   }
 
@@ -77,7 +113,7 @@ export class PacketSender {
     this.#packet = this.#buffer.subarray(ETHERNET_HEADER_LENGTH, size);
   }
 
-  #send({ guestMac, guest, remote }: Route, protocol: number): void {
+  #send({ guestMac, guest, remote }: Route, protocol: number, partial: boolean): void {
     this.#identification = (this.#identification + 1) & 0xffff;
     writeIpv4Header(this.#packet, {
       ...WHOLE_PACKET,
@@ -91,6 +127,6 @@ export class PacketSender {
       source: HOST_MAC,
       type: ETHERTYPE_IPV4,
     });
-    this.link.sendFrame(this.#frame);
+    this.link.sendFrame(this.#frame, partial ? this.#header : undefined);
   }
 }

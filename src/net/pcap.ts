@@ -28,6 +28,10 @@ export function pcapFileHeader(): Uint8Array {
   return bytes;
 }
 
+/** What a record holds of its frame. */
+export const recordedFrame = (record: Uint8Array): Uint8Array =>
+  record.subarray(RECORD_HEADER_LENGTH);
+
 /**
  * One frame, to be appended.
  * @param wall civil time in nanoseconds since 1970

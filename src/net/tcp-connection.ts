@@ -7,7 +7,7 @@ import { sequenceAdd, sequenceDistance } from "./sequence.ts";
 import { sequenceLength, TCP_FLAG, type TcpSegment } from "./tcp.ts";
 import { MAX_WINDOW, ReceiveWindow, WINDOW_SCALE } from "./tcp-receive-window.ts";
 import { TcpRecovery } from "./tcp-recovery.ts";
-import { SendWindow } from "./tcp-send-window.ts";
+import { SendWindow, segmentLength } from "./tcp-send-window.ts";
 import type { TcpPath, TcpUser } from "./tcp-user.ts";
 
 /** RFC 9293 §3.3.2; a connection that is not open yet is `CLOSED`. */
@@ -318,7 +318,7 @@ export class TcpConnection {
       // A probe may have to be sent again, before the FIN.
       if (unsent === 0 && (!this.#finWanted || this.#probing)) return;
       const usable = this.#sendWindow.size - sent;
-      const length = Math.max(0, Math.min(unsent, this.#mss, usable));
+      const length = segmentLength(unsent, usable, this.#mss, this.#path.maxSegmentData);
       const silly = this.#sendWindow.isSilly(length, unsent, this.#mss);
       // A FIN goes into a closed window.
       if ((length === 0 && unsent > 0) || silly) {
@@ -421,7 +421,8 @@ export class TcpConnection {
     this.#ackTimer.cancel();
     const window = this.#window.advertise(true);
     const acknowledgement = (flags & ACK) === 0 ? 0 : this.#window.next;
-    this.#path.send({ sequence, acknowledgement, flags, window }, this.#queue, at, length);
+    const header = { sequence, acknowledgement, flags, window };
+    this.#path.send(header, { queue: this.#queue, at, length, mss: this.#mss });
   }
 
   // --- the end ---

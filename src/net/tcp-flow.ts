@@ -96,7 +96,10 @@ export class TcpFlow {
         return sender.link.pending === 0;
       },
       wait: () => wait(this),
-      send: (header, queue, at, length) => sender.sendTcp(this.route, header, queue, at, length),
+      get maxSegmentData() {
+        return sender.maxSegmentData;
+      },
+      send: (header, data) => sender.sendTcp(this.route, header, data),
     };
   }
 

@@ -49,8 +49,8 @@ export class TcpFlows {
   }
 
   /** @returns whether the packet meant something */
-  accept(guestMac: MacAddress, packet: Ipv4Packet): boolean {
-    const segment = parseTcp(packet.payload, packet);
+  accept(guestMac: MacAddress, packet: Ipv4Packet, partial: boolean): boolean {
+    const segment = parseTcp(packet.payload, packet, partial);
     if (segment === undefined) return false;
     let flow = this.#find(packet, segment);
     const { flags } = segment;

@@ -44,3 +44,13 @@ export class SendWindow {
     return length < mss && length < unsent && length < this.#largest / 2;
   }
 }
+
+/**
+ * How many of the bytes not sent yet the next segment has.
+ * @param usable of them the guest is ready for @param cut bytes in a segment that is cut up, 0 if none is
+ */
+export function segmentLength(unsent: number, usable: number, mss: number, cut: number): number {
+  const length = Math.max(0, Math.min(unsent, usable, Math.max(mss, cut)));
+  // What is left over would make a small one for each that is cut up.
+  return length <= mss || length === unsent ? length : length - (length % mss);
+}

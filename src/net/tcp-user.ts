@@ -1,4 +1,4 @@
-import type { SendQueue } from "./send-queue.ts";
+import type { SegmentData } from "./packet-sender.ts";
 import type { TcpHeader } from "./tcp.ts";
 
 /** How segments of one connection reach the guest. */
@@ -7,13 +7,9 @@ export interface TcpPath {
   readonly clear: boolean;
   /** `output` of the connection is to be called once it is clear. */
   wait(): void;
-  /** Sends a segment, with `length` bytes of `queue` from `at` on. */
-  send(
-    header: Omit<TcpHeader, "sourcePort" | "destinationPort">,
-    queue?: SendQueue,
-    at?: number,
-    length?: number,
-  ): void;
+  /** Bytes of data in a segment that is cut up on its way; 0 if none is. */
+  readonly maxSegmentData: number;
+  send(header: Omit<TcpHeader, "sourcePort" | "destinationPort">, data?: SegmentData): void;
 }
 
 /** Whom a connection serves. */

@@ -2,11 +2,14 @@
 
 import { checksum } from "./checksum.ts";
 import { type Addresses, PROTOCOL_TCP, pseudoHeaderSum, setLong, setWord } from "./ipv4.ts";
+import { partialChecksum } from "./partial-checksum.ts";
 import { sequenceAdd } from "./sequence.ts";
 
 export const TCP_FLAG = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const;
 
 const MIN_HEADER_LENGTH = 20;
+/** Where the checksum is. */
+export const TCP_CHECKSUM = 16;
 /** MSS, a filler and window scale, which only a SYN has. */
 const SYN_HEADER_LENGTH = MIN_HEADER_LENGTH + 8;
 const OPTION = { END: 0, NO_OPERATION: 1, MSS: 2, WINDOW_SCALE: 3 } as const;
@@ -50,15 +53,21 @@ export const refusalOf = (
         window: 0,
       };
 
-/** Undefined when lengths, options or the checksum are wrong. `payload` is a view of `bytes`. */
-export function parseTcp(bytes: Uint8Array, addresses: Addresses): TcpSegment | undefined {
+/**
+ * Undefined when lengths, options or the checksum are wrong. `payload` is a view of `bytes`.
+ * @param partial the checksum is not made yet
+ */
+export function parseTcp(
+  bytes: Uint8Array,
+  addresses: Addresses,
+  partial = false,
+): TcpSegment | undefined {
   if (bytes.length < MIN_HEADER_LENGTH) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headerLength = (view.getUint8(12) >>> 4) * 4;
   if (headerLength < MIN_HEADER_LENGTH || headerLength > bytes.length) return undefined;
-  if (checksum(bytes, pseudoHeaderSum(addresses, PROTOCOL_TCP, bytes.length)) !== 0) {
-    return undefined;
-  }
+  const pseudoHeader = pseudoHeaderSum(addresses, PROTOCOL_TCP, bytes.length);
+  if (!partial && checksum(bytes, pseudoHeader) !== 0) return undefined;
   const flags = view.getUint8(13);
   const options =
     (flags & TCP_FLAG.SYN) === 0
@@ -107,8 +116,16 @@ function parseOptions(bytes: Uint8Array): Options | undefined {
 export const tcpHeaderLength = ({ flags }: Pick<TcpHeader, "flags">): number =>
   (flags & TCP_FLAG.SYN) === 0 ? MIN_HEADER_LENGTH : SYN_HEADER_LENGTH;
 
-/** Fills in the header of a segment whose payload is in `bytes`. */
-export function writeTcpHeader(bytes: Uint8Array, header: TcpHeader, addresses: Addresses): void {
+/**
+ * Fills in the header of a segment whose payload is in `bytes`.
+ * @param partial the checksum is left to who gets it
+ */
+export function writeTcpHeader(
+  bytes: Uint8Array,
+  header: TcpHeader,
+  addresses: Addresses,
+  partial = false,
+): void {
   const headerLength = tcpHeaderLength(header);
   setWord(bytes, 0, header.sourcePort);
   setWord(bytes, 2, header.destinationPort);
@@ -120,7 +137,7 @@ export function writeTcpHeader(bytes: Uint8Array, header: TcpHeader, addresses: 
   setLong(bytes, 16, 0);
   if (headerLength > MIN_HEADER_LENGTH) writeOptions(bytes, header);
   const sum = pseudoHeaderSum(addresses, PROTOCOL_TCP, bytes.length);
-  setWord(bytes, 16, checksum(bytes, sum));
+  setWord(bytes, TCP_CHECKSUM, partial ? partialChecksum(sum) : checksum(bytes, sum));
 }
 
 function writeOptions(bytes: Uint8Array, { maxSegmentSize = 0, windowScale }: TcpHeader): void {

@@ -55,8 +55,8 @@ export class UdpFlows {
   }
 
   /** @returns whether the packet meant something */
-  accept(guestMac: MacAddress, packet: Ipv4Packet): boolean {
-    const datagram = parseUdp(packet.payload, packet);
+  accept(guestMac: MacAddress, packet: Ipv4Packet, partial: boolean): boolean {
+    const datagram = parseUdp(packet.payload, packet, partial);
     if (datagram === undefined || datagram.sourcePort === 0 || datagram.destinationPort === 0) {
       return false;
     }

@@ -1,4 +1,5 @@
-import type { NetBackend } from "../core/backends.ts";
+import type { FrameReceiver, NetBackend } from "../core/backends.ts";
+import { OFFLOAD } from "../core/offload.ts";
 import { ARP_REPLY, ARP_REQUEST, type ArpPacket, parseArp, serialiseArp } from "./arp.ts";
 import { answerDhcp, DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "./dhcp.ts";
 import { ETHERTYPE_ARP, ETHERTYPE_IPV4, parseEthernet, serialiseEthernet } from "./ethernet.ts";
@@ -38,6 +39,11 @@ const MTU = 1500;
 const QUEUE_LIMIT = 256;
 const NO_BYTES = new Uint8Array(0);
 
+interface WaitingFrame {
+  readonly frame: Uint8Array;
+  readonly header: Uint8Array | undefined;
+}
+
 /** What is on the guest's end of the link. */
 export interface Neighbour {
   readonly address: Ipv4Address;
@@ -46,8 +52,11 @@ export interface Neighbour {
 
 /** The way from the guest to everything that is not this host itself. */
 export interface Beyond {
-  /** @returns whether the packet meant something there */
-  accept(from: MacAddress, packet: Ipv4Packet): boolean;
+  /**
+   * @param partial the checksum of what is in the packet is not made yet
+   * @returns whether the packet meant something there
+   */
+  accept(from: MacAddress, packet: Ipv4Packet, partial: boolean): boolean;
   /** Nothing waits for the guest any more. */
   clear(): void;
 }
@@ -73,12 +82,15 @@ export interface UserNetworkListener {
  */
 export class UserNetwork implements NetBackend {
   readonly mtu = MTU;
+  /** There is no wire between the two ends on which anything could break, and only IPv4. */
+  readonly offloads = OFFLOAD.CSUM | OFFLOAD.TSO4;
   /** Frames from the guest that meant nothing to this host, and frames for the guest lost. */
   readonly dropped = { fromGuest: 0, toGuest: 0 };
   readonly #neighbours = new Map<Ipv4Address, MacAddress>();
   readonly #listeners = new Set<UserNetworkListener>();
-  #receive: ((frame: Uint8Array) => boolean) | undefined;
-  #queue: Uint8Array[] = [];
+  #receive: FrameReceiver | undefined;
+  #guestOffloads = 0;
+  #queue: WaitingFrame[] = [];
   #identification = 0;
   readonly #options: UserNetworkOptions;
   #beyond: Beyond | undefined;
@@ -89,13 +101,17 @@ export class UserNetwork implements NetBackend {
 
   // --- towards the guest's device ---
 
-  connect(receive: (frame: Uint8Array) => boolean): void {
+  connect(receive: FrameReceiver): void {
     this.#receive = receive;
   }
 
+  setGuestOffloads(offloads: number): void {
+    this.#guestOffloads = offloads;
+  }
+
   resume(): void {
-    while (this.#queue.length > 0) {
-      if (this.#receive?.(this.#queue[0] as Uint8Array) !== true) return;
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      if (this.#receive?.(first.frame, first.header) !== true) return;
       this.#queue.shift();
     }
     this.#beyond?.clear();
@@ -108,8 +124,8 @@ export class UserNetwork implements NetBackend {
     this.#beyond = undefined;
   }
 
-  transmit(frame: Uint8Array): void {
-    if (!this.#accept(frame)) this.dropped.fromGuest++;
+  transmit(frame: Uint8Array, header?: Uint8Array): void {
+    if (!this.#accept(frame, header !== undefined)) this.dropped.fromGuest++;
   }
 
   // --- towards the host's side ---
@@ -117,6 +133,11 @@ export class UserNetwork implements NetBackend {
   /** Frames that wait until the guest has room. */
   get pending(): number {
     return this.#queue.length;
+  }
+
+  /** What may be left to the guest on frames for it, of {@link OFFLOAD}. */
+  get guestOffloads(): number {
+    return this.#guestOffloads;
   }
 
   /** Returns what ends the listening. */
@@ -154,18 +175,21 @@ export class UserNetwork implements NetBackend {
 
   // --- inside ---
 
-  /** Whether the frame meant something. */
-  #accept(bytes: Uint8Array): boolean {
+  /**
+   * A segment that should be cut up is taken as it is.
+   * @param partial its checksum is not made yet
+   * @returns whether the frame meant something
+   */
+  #accept(bytes: Uint8Array, partial: boolean): boolean {
     const frame = parseEthernet(bytes);
-    if (frame === undefined || frame.payload.length > this.mtu || isGroupMac(frame.source)) {
-      return false;
-    }
+    const tooLong = !partial && frame !== undefined && frame.payload.length > this.mtu;
+    if (frame === undefined || tooLong || isGroupMac(frame.source)) return false;
     if (!sameMac(frame.destination, HOST_MAC) && !sameMac(frame.destination, BROADCAST_MAC)) {
       return false;
     }
     if (frame.type === ETHERTYPE_ARP) return this.#acceptArp(parseArp(frame.payload));
     if (frame.type !== ETHERTYPE_IPV4) return false;
-    return this.#acceptIpv4(frame.source, parseIpv4(frame.payload));
+    return this.#acceptIpv4(frame.source, parseIpv4(frame.payload), partial);
   }
 
   /** RFC 826, "Packet Reception": learn first, then answer. */
@@ -194,14 +218,14 @@ export class UserNetwork implements NetBackend {
     return true;
   }
 
-  #acceptIpv4(from: MacAddress, packet: Ipv4Packet | undefined): boolean {
+  #acceptIpv4(from: MacAddress, packet: Ipv4Packet | undefined, partial: boolean): boolean {
     if (packet === undefined || isFragment(packet)) return false;
     const { destination, payload } = packet;
     const here = destination === HOST_ADDRESS || destination === BROADCAST_ADDRESS;
     if (packet.protocol === PROTOCOL_UDP && here && portOf(payload) === DHCP_SERVER_PORT) {
-      return this.#acceptDhcp(packet);
+      return this.#acceptDhcp(packet, partial);
     }
-    if (packet.protocol !== PROTOCOL_ICMP) return this.#acceptBeyond(from, packet);
+    if (packet.protocol !== PROTOCOL_ICMP) return this.#acceptBeyond(from, packet, partial);
     if (destination !== HOST_ADDRESS) return false;
     const echo = parseIcmpEcho(payload);
     if (echo === undefined) return false;
@@ -213,15 +237,15 @@ export class UserNetwork implements NetBackend {
     return true;
   }
 
-  #acceptBeyond(from: MacAddress, packet: Ipv4Packet): boolean {
-    if (this.#beyond?.accept(from, packet)) return true;
+  #acceptBeyond(from: MacAddress, packet: Ipv4Packet, partial: boolean): boolean {
+    if (this.#beyond?.accept(from, packet, partial)) return true;
     if (isBeginning(packet) && isReachable(packet.destination)) this.#options.onLeaving?.(packet);
     return false;
   }
 
   /** It comes from guests without an address, to everybody. */
-  #acceptDhcp(packet: Ipv4Packet): boolean {
-    const datagram = parseUdp(packet.payload, packet);
+  #acceptDhcp(packet: Ipv4Packet, partial: boolean): boolean {
+    const datagram = parseUdp(packet.payload, packet, partial);
     if (datagram === undefined) return false;
     const reply = answerDhcp(datagram.payload, {
       server: HOST_ADDRESS,
@@ -265,12 +289,13 @@ export class UserNetwork implements NetBackend {
     this.sendFrame(serialiseEthernet({ destination, source: HOST_MAC, type, payload }));
   }
 
-  /** @param frame valid during the call */
-  sendFrame(frame: Uint8Array): void {
+  /** @param frame valid during the call, as what is left to do on it is ({@link guestOffloads}) */
+  sendFrame(frame: Uint8Array, header?: Uint8Array): void {
     // Behind frames that wait, this one waits too: order is kept.
-    if (this.#queue.length === 0 && this.#receive?.(frame) === true) return;
-    if (this.#queue.length < QUEUE_LIMIT) this.#queue.push(frame.slice());
-    else this.dropped.toGuest++;
+    if (this.#queue.length === 0 && this.#receive?.(frame, header) === true) return;
+    if (this.#queue.length < QUEUE_LIMIT) {
+      this.#queue.push({ frame: frame.slice(), header: header?.slice() });
+    } else this.dropped.toGuest++;
   }
 }
 

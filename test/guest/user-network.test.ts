@@ -7,7 +7,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { linuxInitrd } from "../support/linux-guest.ts";
-import { describeOnEach, image, type Process, run, start } from "../support/monitor.ts";
+import { describeOnEach, execute, image, type Process, run, start } from "../support/monitor.ts";
 import { linuxKernel, missing, networkModules } from "../support/requirements.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
@@ -99,10 +99,11 @@ describe("Linux on the built-in network", () => {
         ],
       });
       const none = await freePort();
+      const capture = join(temporaryFolder(), "linux.pcap");
       const guest = start(
         [
           ...[linuxKernel() ?? "", "--initrd", initrd, "--accel", "emu", "-m", "128"],
-          ...["--net", "user,nat", "-p", "0:80"],
+          ...["--net", "user,nat", "-p", "0:80", "--pcap", capture],
           ...["--", "console=ttyS0", "quiet", `web=${webPort}`, `none=${none}`],
         ],
         {
@@ -122,9 +123,36 @@ describe("Linux on the built-in network", () => {
       expect(guest.stdout).toMatch(/Name:\s+example\.test\s+Address: 192\.0\.2\.7/);
       guest.type("poweroff -f\n");
       expect((await guest.ended).status).toBe(0);
+      if (missing("tshark")) return;
+      // Segments are cut up by nobody, either way, and what is recorded of them is whole and right.
+      const lengths = await dissect(capture, "tcp", "ip.src", "frame.len");
+      const longest = (from: string): number =>
+        Math.max(
+          ...lengths.filter(([source]) => source === from).map(([, length]) => Number(length)),
+        );
+      expect(longest("10.0.0.1")).toBeGreaterThan(10_000);
+      expect(longest("10.0.0.2")).toBeGreaterThan(10_000);
+      expect(await dissect(capture, "tcp.checksum.status == 1", "ip.src")).not.toEqual([]);
+      const wrong = ["ip", "tcp", "udp"].map((protocol) => `${protocol}.checksum.status == 0`);
+      expect(await dissect(capture, ["_ws.malformed", ...wrong].join(" || "), "frame")).toEqual([]);
     },
   );
 });
+
+/** The fields of frames that match, as Wireshark reads them. */
+async function dissect(file: string, filter: string, ...fields: string[]): Promise<string[][]> {
+  const checks = ["ip", "tcp", "udp"].flatMap((protocol) => [
+    "-o",
+    `${protocol}.check_checksum:TRUE`,
+  ]);
+  const shown = fields.flatMap((field) => ["-e", field]);
+  const { stdout, status, stderr } = await execute([
+    ...["tshark", "-r", file, ...checks, "-Y", filter, "-T", "fields", ...shown],
+  ]);
+  expect(status, stderr).toBe(0);
+  const rows = stdout.split("\n").filter((line) => line !== "");
+  return rows.map((row) => row.split("\t"));
+}
 
 /** Nobody listens there. */
 async function freePort(): Promise<number> {

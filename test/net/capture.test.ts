@@ -4,13 +4,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { VirtualClock } from "../../src/core/clock.ts";
+import { OFFLOAD } from "../../src/core/offload.ts";
 import { ARP_REQUEST } from "../../src/net/arp.ts";
 import { Capture } from "../../src/net/capture.ts";
+import { ETHERTYPE_IPV4, serialiseEthernet } from "../../src/net/ethernet.ts";
 import { ICMP_ECHO_REQUEST } from "../../src/net/icmp.ts";
+import { PROTOCOL_TCP, serialiseIpv4, WHOLE_PACKET } from "../../src/net/ipv4.ts";
 import { pcapFileHeader, pcapRecord } from "../../src/net/pcap.ts";
+import { TCP_FLAG } from "../../src/net/tcp.ts";
 import { UserNetwork } from "../../src/net/user-network.ts";
+import { FakeLink } from "../support/fake-backends.ts";
 import { missing } from "../support/requirements.ts";
-import { HOST, SimulatedGuest } from "./simulated-guest.ts";
+import { GUEST, GUEST_MAC, HOST, HOST_MAC, SimulatedGuest } from "./simulated-guest.ts";
+import { serialiseTcp, tcpOf } from "./tcp-peer.ts";
+
+const TCP = { sequence: 1, acknowledgement: 1, flags: TCP_FLAG.ACK, window: 1000 };
+const PACKET = {
+  ...WHOLE_PACKET,
+  identification: 1,
+  protocol: PROTOCOL_TCP,
+  options: new Uint8Array(0),
+};
 
 /** 2026-01-02T03:04:05.123456Z, and a little: doubles hold it to 256 ns. */
 const WALL = 1_767_323_045_123_456_000;
@@ -48,6 +62,36 @@ describe("a capture", () => {
     guest.room = 0;
     guest.sendArp(ARP_REQUEST, HOST);
     expect(pieces).toHaveLength(4);
+  });
+
+  it("passes on what is undone, and records frames with the checksums that they lack", () => {
+    const pieces: Uint8Array[] = [];
+    const capture = new Capture(new VirtualClock(WALL), (bytes) => pieces.push(bytes));
+    const link = new FakeLink(1500, OFFLOAD.CSUM | OFFLOAD.TSO4);
+    const wrapped = capture.wrap(link);
+    const received: (Uint8Array | undefined)[] = [];
+    wrapped.connect((_, header) => received.push(header) > 0);
+    wrapped.setGuestOffloads?.(OFFLOAD.CSUM);
+    expect([wrapped.offloads, link.guestOffloads]).toEqual([link.offloads, OFFLOAD.CSUM]);
+
+    const addresses = { source: GUEST, destination: HOST };
+    const ports = { sourcePort: 1, destinationPort: 2 };
+    const payload = new Uint8Array(40_000).fill(0xa5);
+    const segment = serialiseTcp({ ...TCP, ...ports }, payload, addresses, true);
+    const packet = serialiseIpv4({ ...PACKET, ...addresses, payload: segment });
+    const frame = serialiseEthernet({
+      ...{ destination: HOST_MAC, source: GUEST_MAC },
+      ...{ type: ETHERTYPE_IPV4, payload: packet },
+    });
+    const sent = frame.slice();
+    const header = Uint8Array.of(1, 1, 54, 0, 0xb4, 5, 34, 0, 16, 0);
+    wrapped.transmit(frame, header);
+    link.deliver(frame, header);
+    expect([link.headers, received]).toEqual([[header], [header]]);
+    expect(Buffer.compare(frame, sent)).toBe(0);
+    expect(Buffer.compare(link.sent[0] as Uint8Array, sent)).toBe(0);
+    const records = pieces.slice(1).map((piece) => tcpOf(piece.subarray(16)));
+    expect(records.map((record) => record?.payload.length)).toEqual([40_000, 40_000]);
   });
 
   it.skipIf(missing("tshark"))("is read by tshark", () => {

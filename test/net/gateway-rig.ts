@@ -1,4 +1,4 @@
-import type { NetBackend } from "../../src/core/backends.ts";
+import type { FrameReceiver, NetBackend } from "../../src/core/backends.ts";
 import { VirtualClock } from "../../src/core/clock.ts";
 import type { Published } from "../../src/core/outside.ts";
 import { MILLISECOND } from "../../src/core/units.ts";
@@ -14,6 +14,8 @@ export interface RigOptions {
   readonly published?: readonly Published[];
   /** Initial sequence numbers of ours. */
   readonly random?: () => number;
+  /** What the guest does on frames for it, of `OFFLOAD`. */
+  readonly guestOffloads?: number;
   /** What becomes of a frame, either way: 0 is lost, 2 come at once behind the next. */
   readonly fate?: () => "arrives" | "lost" | "late";
 }
@@ -28,13 +30,15 @@ export class GatewayRig {
   readonly peers: TcpPeer[] = [];
   readonly #arrived: Uint8Array[] = [];
 
-  constructor({ nat = true, published = [], random = () => 7, fate }: RigOptions = {}) {
+  constructor(options: RigOptions = {}) {
+    const { nat = true, published = [], random = () => 7, fate, guestOffloads = 0 } = options;
     this.network = new UserNetwork({ resolves: nat });
     const { network, clock } = this;
     const outside = nat ? this.outside : undefined;
     this.gateway = new Gateway({ network, clock, random, outside, published });
     this.guest = new SimulatedGuest(fate === undefined ? network : badLink(network, fate));
-    this.guest.onFrame = (frame) => this.#arrived.push(frame.slice());
+    this.guest.takes(guestOffloads);
+    this.guest.onFrame = (frame) => this.#arrived.push(frame);
   }
 
   /** The guest makes itself known. */
@@ -84,30 +88,31 @@ export class GatewayRig {
 
 /** A link that loses frames and lets others overtake. */
 function badLink(link: NetBackend, fate: NonNullable<RigOptions["fate"]>): NetBackend {
-  const bad = (forward: (frame: Uint8Array) => boolean) => {
-    let late: Uint8Array | undefined;
-    return (frame: Uint8Array): boolean => {
+  const bad = (forward: FrameReceiver): FrameReceiver => {
+    let late: [Uint8Array, Uint8Array | undefined] | undefined;
+    return (frame, header) => {
       const what = fate();
       if (what === "lost") return true;
       if (what === "late" && late === undefined) {
-        late = frame.slice();
+        late = [frame.slice(), header?.slice()];
         return true;
       }
-      const taken = forward(frame);
+      const taken = forward(frame, header);
       const overtaken = late;
       late = undefined;
-      if (overtaken !== undefined) forward(overtaken);
+      if (overtaken !== undefined) forward(...overtaken);
       return taken;
     };
   };
-  const transmit = bad((frame) => {
-    link.transmit(frame);
+  const transmit = bad((frame, header) => {
+    link.transmit(frame, header);
     return true;
   });
   return {
     mtu: link.mtu,
-    transmit: (frame) => void transmit(frame),
+    transmit: (frame, header) => void transmit(frame, header),
     connect: (receive) => link.connect(bad(receive)),
+    setGuestOffloads: (offloads) => link.setGuestOffloads?.(offloads),
     resume: () => link.resume(),
     close: () => link.close(),
   };

@@ -21,6 +21,7 @@ import {
   serialiseIpv4,
 } from "../../src/net/ipv4.ts";
 import { BROADCAST_MAC, defaultMac, type MacAddress } from "../../src/net/mac.ts";
+import { completeChecksum } from "../../src/net/partial-checksum.ts";
 
 export const GUEST = 0x0a00_0002 as Ipv4Address;
 export const HOST = 0x0a00_0001 as Ipv4Address;
@@ -30,6 +31,8 @@ export const HOST_MAC = Uint8Array.of(0x52, 0x55, 0x0a, 0, 0, 1);
 /** A guest at 10.0.0.2 on a link, which keeps what it received and answers when told to. */
 export class SimulatedGuest {
   readonly received: Uint8Array[] = [];
+  /** What was left to do on each of them: missing checksums were made. */
+  readonly headers: (Uint8Array | undefined)[] = [];
   /** How many more frames it takes. */
   room = Number.POSITIVE_INFINITY;
   /** What it does with a frame that it took. */
@@ -38,13 +41,21 @@ export class SimulatedGuest {
 
   constructor(link: NetBackend) {
     this.#link = link;
-    link.connect((frame) => {
+    link.connect((bytes, header) => {
       if (this.room === 0) return false;
       this.room--;
-      this.received.push(frame.slice());
+      const frame = bytes.slice();
+      if (header !== undefined) completeChecksum(frame, header);
+      this.received.push(frame);
+      this.headers.push(header?.slice());
       this.onFrame(frame);
       return true;
     });
+  }
+
+  /** Is ready to do what is left undone on frames, of `OFFLOAD`. */
+  takes(offloads: number): void {
+    this.#link.setGuestOffloads?.(offloads);
   }
 
   /** The payloads of received frames of one EtherType. */
@@ -56,8 +67,15 @@ export class SimulatedGuest {
       .map((frame) => frame.payload);
   }
 
-  send(type: number, payload: Uint8Array, destination: MacAddress = HOST_MAC): void {
-    this.#link.transmit(serialiseEthernet({ destination, source: GUEST_MAC, type, payload }));
+  /** @param header what is left to do on the frame */
+  send(
+    type: number,
+    payload: Uint8Array,
+    destination: MacAddress = HOST_MAC,
+    header?: Uint8Array,
+  ): void {
+    const frame = serialiseEthernet({ destination, source: GUEST_MAC, type, payload });
+    this.#link.transmit(frame, header);
   }
 
   sendArp(operation: number, target: Ipv4Address, destination: MacAddress = BROADCAST_MAC): void {
@@ -71,7 +89,11 @@ export class SimulatedGuest {
     this.send(ETHERTYPE_ARP, packet, destination);
   }
 
-  sendPacket(changes: Partial<Ipv4Packet>, destination: MacAddress = HOST_MAC): void {
+  sendPacket(
+    changes: Partial<Ipv4Packet>,
+    destination: MacAddress = HOST_MAC,
+    header?: Uint8Array,
+  ): void {
     const packet = serialiseIpv4({
       service: 0,
       identification: 1,
@@ -86,7 +108,7 @@ export class SimulatedGuest {
       payload: new Uint8Array(0),
       ...changes,
     });
-    this.send(ETHERTYPE_IPV4, packet, destination);
+    this.send(ETHERTYPE_IPV4, packet, destination, header);
   }
 
   sendEcho(echo: IcmpEcho): void {

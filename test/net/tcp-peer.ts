@@ -14,15 +14,16 @@ import { GUEST, type SimulatedGuest } from "./simulated-guest.ts";
 
 const { FIN, SYN, ACK, PSH } = TCP_FLAG;
 
-/** A segment as the payload of a packet. */
+/** A segment as the payload of a packet. @param partial its checksum is still to be made */
 export function serialiseTcp(
   header: TcpHeader,
   payload: Uint8Array,
   addresses: Pick<Ipv4Packet, "source" | "destination">,
+  partial = false,
 ): Uint8Array {
   const bytes = new Uint8Array(tcpHeaderLength(header) + payload.length);
   bytes.set(payload, tcpHeaderLength(header));
-  writeTcpHeader(bytes, header, addresses);
+  writeTcpHeader(bytes, header, addresses, partial);
   return bytes;
 }
 

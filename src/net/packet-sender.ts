@@ -12,10 +12,11 @@ import {
   WHOLE_PACKET,
   writeIpv4Header,
 } from "./ipv4.ts";
+import { UDP_CHECKSUM } from "./partial-checksum.ts";
 import type { Route } from "./route.ts";
 import type { SendQueue } from "./send-queue.ts";
 import { TCP_CHECKSUM, type TcpHeader, tcpHeaderLength, writeTcpHeader } from "./tcp.ts";
-import { serialiseUdp, UDP_CHECKSUM, UDP_HEADER_LENGTH } from "./udp.ts";
+import { serialiseUdp, UDP_HEADER_LENGTH } from "./udp.ts";
 import { HOST_MAC } from "./user-network.ts";
 
 const HEADERS_LENGTH = ETHERNET_HEADER_LENGTH + IPV4_MIN_HEADER_LENGTH;

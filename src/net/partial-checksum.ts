@@ -2,6 +2,9 @@ import { partialChecksumIn } from "../core/offload.ts";
 import { checksum } from "./checksum.ts";
 import { setWord } from "./ipv4.ts";
 
+/** Where UDP has it; TCP's is elsewhere. */
+export const UDP_CHECKSUM = 6;
+
 const NO_BYTES = new Uint8Array(0);
 
 /** What stands in a checksum's place until it is made: the sum of what it covers beside the data. */
@@ -13,6 +16,7 @@ export function completeChecksum(frame: Uint8Array, header: Uint8Array): void {
   const partial = partialChecksumIn(header);
   if (partial === undefined) return;
   const { start, field } = partial;
-  // Zero is no checksum at all to UDP; to TCP the two are the same.
-  setWord(frame, field, checksum(frame.subarray(start)) || 0xffff);
+  // Where UDP has its checksum, zero means that there is none (RFC 768).
+  const none = field - start === UDP_CHECKSUM ? 0xffff : 0;
+  setWord(frame, field, checksum(frame.subarray(start)) || none);
 }

@@ -1,10 +1,8 @@
 import { checksum } from "./checksum.ts";
 import { type Addresses, PROTOCOL_UDP, pseudoHeaderSum } from "./ipv4.ts";
-import { partialChecksum } from "./partial-checksum.ts";
+import { partialChecksum, UDP_CHECKSUM } from "./partial-checksum.ts";
 
 export const UDP_HEADER_LENGTH = 8;
-/** Where the checksum is. */
-export const UDP_CHECKSUM = 6;
 
 /** A UDP datagram (RFC 768). */
 export interface UdpDatagram {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { OFFLOAD } from "../../src/core/offload.ts";
 import { SECOND } from "../../src/core/units.ts";
 import { type Ipv4Address, PROTOCOL_TCP, PROTOCOL_UDP } from "../../src/net/ipv4.ts";
+import { completeChecksum } from "../../src/net/partial-checksum.ts";
 import { sequenceAdd } from "../../src/net/sequence.ts";
 import { TCP_FLAG } from "../../src/net/tcp.ts";
 import { serialiseUdp } from "../../src/net/udp.ts";
@@ -114,6 +115,18 @@ function sendMessage(rig: GatewayRig, partial: boolean): void {
   const header = partial ? Uint8Array.of(1, 0, 0, 0, 0, 0, 34, 0, 6, 0) : undefined;
   rig.guest.sendPacket({ ...addresses, protocol: PROTOCOL_UDP, payload }, HOST_MAC, header);
 }
+
+it("a checksum that is made may be zero in a TCP segment, but not in a UDP datagram", () => {
+  for (const [offset, made] of [
+    [16, 0],
+    [6, 0xffff],
+  ] as const) {
+    // The sum of the words is all ones, of which the complement is zero.
+    const frame = new Uint8Array(60).fill(0xff, 50, 52);
+    completeChecksum(frame, Uint8Array.of(1, 0, 0, 0, 0, 0, 34, 0, offset, 0));
+    expect(new DataView(frame.buffer).getUint16(34 + offset)).toBe(made);
+  }
+});
 
 describe("data of the guest", () => {
   it("is taken in segments of any size whose checksum is missing, and acknowledged as a whole", () => {

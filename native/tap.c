@@ -8,12 +8,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-/* Returns the descriptor. The kernel makes the interface if need be. */
-static int attach(const char *name, const char **what)
+/*
+ * Returns the descriptor. The kernel makes the interface if need be. IFF_VNET_HDR in `wanted` is left out by
+ * a kernel that does not know it.
+ */
+static int attach(const char *name, short wanted, short *flags, const char **what)
 {
     struct ifreq request;
+    unsigned known = 0;
     int fd, error;
 
     *what = "TUNSETIFF";
@@ -21,12 +26,14 @@ static int attach(const char *name, const char **what)
     if (strlen(name) >= IFNAMSIZ)
         return -ENAMETOOLONG;
     strcpy(request.ifr_name, name);
-    request.ifr_flags = IFF_TAP | IFF_NO_PI;
-
     *what = "open";
     fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -errno;
+    if (ioctl(fd, TUNGETFEATURES, &known) < 0)
+        known = 0;
+    *flags = wanted & (short)known;
+    request.ifr_flags = IFF_TAP | IFF_NO_PI | *flags;
     *what = "TUNSETIFF";
     if (ioctl(fd, TUNSETIFF, &request) < 0) {
         error = -errno;
@@ -39,6 +46,16 @@ static int attach(const char *name, const char **what)
 /* The descriptor is attached; what else a running link needs. */
 static int prepare(struct tap *tap, const char *name, int existed, const char **what)
 {
+    int header = TAP_HEADER, result;
+
+    /* Who used the tap before may have left it otherwise. */
+    *what = "TUNSETVNETHDRSZ";
+    if (tap->has_headers && ioctl(tap->fd, TUNSETVNETHDRSZ, &header) < 0)
+        return -errno;
+    *what = "TUNSETOFFLOAD";
+    result = tap_set_offloads(tap, 0);
+    if (result < 0)
+        return result;
     *what = "epoll_create1";
     tap->ready_fd = epoll_create1(EPOLL_CLOEXEC);
     if (tap->ready_fd < 0)
@@ -54,11 +71,13 @@ static int prepare(struct tap *tap, const char *name, int existed, const char **
 int tap_open(struct tap *tap, const char *name, const char **what)
 {
     int existed = if_nametoindex(name) != 0;
+    short flags = 0;
     int result;
 
     tap->ready_fd = -1;
     tap->listening = 0;
-    tap->fd = attach(name, what);
+    tap->fd = attach(name, IFF_VNET_HDR, &flags, what);
+    tap->has_headers = flags != 0;
     if (tap->fd < 0)
         return tap->fd;
     result = prepare(tap, name, existed, what);
@@ -71,8 +90,10 @@ void tap_close(struct tap *tap)
 {
     if (tap->ready_fd >= 0)
         close(tap->ready_fd);
-    if (tap->fd >= 0)
+    if (tap->fd >= 0) {
+        tap_set_offloads(tap, 0);
         close(tap->fd);
+    }
     tap->ready_fd = tap->fd = -1;
     tap->listening = 0;
 }
@@ -90,23 +111,36 @@ int tap_listen(struct tap *tap, int on)
     return 0;
 }
 
-ssize_t tap_read(struct tap *tap, uint8_t *frame, size_t size)
+ssize_t tap_read(struct tap *tap, struct tap_packet *packet)
 {
-    ssize_t length = read(tap->fd, frame, size);
+    size_t header = tap->has_headers ? TAP_HEADER : 0;
+    ssize_t length = read(tap->fd, (uint8_t *)packet + TAP_HEADER - header, header + TAP_MAX_FRAME);
 
     if (length >= 0)
-        return length;
+        return length - (ssize_t)header;
     return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
-int tap_write(struct tap *tap, const uint8_t *frame, size_t length)
+int tap_write(const struct tap *tap, const uint8_t *header, const uint8_t *frame, size_t length)
 {
-    return write(tap->fd, frame, length) < 0 ? -errno : 0;
+    struct iovec parts[2] = {{(void *)header, TAP_HEADER}, {(void *)frame, length}};
+
+    if (!tap->has_headers)
+        return write(tap->fd, frame, length) < 0 ? -errno : 0;
+    return writev(tap->fd, parts, 2) < 0 ? -errno : 0;
+}
+
+int tap_set_offloads(const struct tap *tap, unsigned offloads)
+{
+    if (!tap->has_headers)
+        return 0;
+    return ioctl(tap->fd, TUNSETOFFLOAD, (unsigned long)offloads) < 0 ? -errno : 0;
 }
 
 int tap_set_persistent(const char *name, int persistent, long owner, const char **what)
 {
-    int fd = attach(name, what);
+    short flags;
+    int fd = attach(name, 0, &flags, what);
     int result = 0;
 
     if (fd < 0)

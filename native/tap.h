@@ -10,8 +10,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The largest MTU a tap can have is 65521: with the Ethernet header any frame fits. */
-#define TAP_MAX_FRAME 65536
+/* Ethernet's header, a VLAN tag and the largest IP packet: segments to be cut up are as large. */
+#define TAP_MAX_FRAME (14 + 4 + 65535)
+/* struct virtio_net_hdr (linux/virtio_net.h), which tells what is left to do on a frame. */
+#define TAP_HEADER 10
+
+struct tap_packet {
+    uint8_t header[TAP_HEADER];
+    uint8_t frame[TAP_MAX_FRAME];
+};
 
 struct tap {
     int fd;
@@ -23,6 +30,8 @@ struct tap {
     int ready_fd;
     int listening;
     int mtu;
+    /* Headers go with the frames. */
+    int has_headers;
 };
 
 /*
@@ -33,10 +42,13 @@ int tap_open(struct tap *tap, const char *name, const char **what);
 void tap_close(struct tap *tap);
 
 int tap_listen(struct tap *tap, int on);
-/* Bytes of the frame, or 0 when none waits. */
-ssize_t tap_read(struct tap *tap, uint8_t *frame, size_t size);
-/* -EAGAIN: the queue is full. -EIO: the interface is down. */
-int tap_write(struct tap *tap, const uint8_t *frame, size_t length);
+/* Bytes of the frame, or 0 when none waits. Without headers, the packet's is left as it is. */
+ssize_t tap_read(struct tap *tap, struct tap_packet *packet);
+/* -EAGAIN: the queue is full. -EIO: the interface is down. -EINVAL: the header is impossible. */
+int tap_write(const struct tap *tap, const uint8_t *header, const uint8_t *frame, size_t length);
+
+/* What may be left to do on frames that are read: TUN_F_* (linux/if_tun.h), nothing at first. */
+int tap_set_offloads(const struct tap *tap, unsigned offloads);
 
 /*
  * Makes the tap stay when nobody has it open, or go. With `owner` >= 0, that user may open it without

@@ -10,8 +10,9 @@ extern "C" {
 namespace {
 
 /*
- * An open tap: (name, threaded). `frame` is the buffer that every received frame is read into. Frames that
- * are sent several at a time leave by a thread if it is threaded. The constructor throws with `syscall`
+ * An open tap: (name, threaded). `frame` is the buffer that every received frame is read into, and `header`
+ * what is left to do on it; `sentHeader` goes with each frame that is sent. Without `hasHeaders` both are
+ * without effect. Frames that are sent several at a time leave by a thread if it is threaded. The constructor throws with `syscall`
  * "open" (of /dev/net/tun) or "TUNSETIFF", or a later step's name.
  */
 class Tap : public Napi::ObjectWrap<Tap> {
@@ -24,6 +25,7 @@ public:
                                            InstanceMethod<&Tap::listen>("listen"),
                                            InstanceMethod<&Tap::read>("read"),
                                            InstanceMethod<&Tap::write>("write"),
+                                           InstanceMethod<&Tap::set_offloads>("setOffloads"),
                                            InstanceMethod<&Tap::lost>("lost"),
                                            InstanceMethod<&Tap::close>("close"),
                                        }));
@@ -43,23 +45,29 @@ public:
             throw_errno(env, result, what);
             return;
         }
-        Napi::Uint8Array frame = Napi::Uint8Array::New(env, TAP_MAX_FRAME);
+        /* What is sent comes behind what is received. */
+        Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, sizeof *received_ + TAP_HEADER);
         if (env.IsExceptionPending())
             return;
-        frame_ = Napi::Persistent(frame);
-        frame_bytes_ = frame.Data();
+        memory_ = Napi::Persistent(memory);
+        received_ = static_cast<struct tap_packet *>(memory.Data());
+        sent_header_ = (uint8_t *)(received_ + 1);
         Napi::Object self = info.This().As<Napi::Object>();
-        self.Set("frame", frame);
+        self.Set("header", Napi::Uint8Array::New(env, TAP_HEADER, memory, 0));
+        self.Set("frame", Napi::Uint8Array::New(env, TAP_MAX_FRAME, memory, TAP_HEADER));
+        self.Set("sentHeader", Napi::Uint8Array::New(env, TAP_HEADER, memory, sizeof *received_));
+        self.Set("hasHeaders", tap_.has_headers != 0);
         self.Set("mtu", tap_.mtu);
     }
 
     ~Tap() override { release(); }
 
 private:
-    struct tap tap_ = {-1, -1, 0, 0};
-    Napi::Reference<Napi::Uint8Array> frame_;
-    /* Its memory: to ask for it takes as long as the rest of a call. */
-    uint8_t *frame_bytes_ = nullptr;
+    struct tap tap_ = {-1, -1, 0, 0, 0};
+    Napi::Reference<Napi::ArrayBuffer> memory_;
+    /* In it: to ask for that takes as long as the rest of a call. */
+    struct tap_packet *received_ = nullptr;
+    uint8_t *sent_header_ = nullptr;
     Readable readable_;
     bool threaded_;
     /* There once several frames were sent at a time, if threaded_. */
@@ -116,11 +124,11 @@ private:
     Napi::Value read(const Napi::CallbackInfo &info)
     {
         sending_ = false;
-        ssize_t result = tap_.fd < 0 ? -EBADF : tap_read(&tap_, frame_bytes_, TAP_MAX_FRAME);
+        ssize_t result = tap_.fd < 0 ? -EBADF : tap_read(&tap_, received_);
         return Napi::Number::New(info.Env(), (double)result);
     }
 
-    /* (frame): 0 or a negative errno; never throws. */
+    /* (frame), with what is in `sentHeader`: 0 or a negative errno; never throws. */
     Napi::Value write(const Napi::CallbackInfo &info)
     {
         void *frame = nullptr;
@@ -142,9 +150,17 @@ private:
             writer_ = tap_writer_start(&tap_);
         sending_ = true;
         if (first || writer_ == nullptr)
-            return tap_write(&tap_, frame, length);
-        tap_writer_give(writer_, frame, length);
+            return tap_write(&tap_, sent_header_, frame, length);
+        tap_writer_give(writer_, sent_header_, frame, length);
         return 0;
+    }
+
+    /* (set): what may be left to do on frames that are read. A kernel that does not know one leaves none. */
+    Napi::Value set_offloads(const Napi::CallbackInfo &info)
+    {
+        if (tap_.fd >= 0)
+            tap_set_offloads(&tap_, info[0].As<Napi::Number>().Uint32Value());
+        return info.Env().Undefined();
     }
 
     /* (): how many frames were not taken of those for which write() returned 0. */

@@ -20,7 +20,7 @@ struct bed {
 
 struct frame {
     size_t length;
-    uint8_t bytes[TAP_MAX_FRAME];
+    struct tap_packet packet;
 };
 
 struct tap_writer {
@@ -72,7 +72,7 @@ static void *write_frames(void *argument)
         while (writer->written != writer->given) {
             const struct frame *frame = &writer->frames[writer->written % FRAMES];
 
-            if (tap_write(writer->tap, frame->bytes, frame->length) < 0)
+            if (tap_write(writer->tap, frame->packet.header, frame->packet.frame, frame->length) < 0)
                 writer->lost++;
             writer->written++;
             rouse(&writer->givers);
@@ -132,14 +132,15 @@ struct tap_writer *tap_writer_start(const struct tap *tap)
     return writer;
 }
 
-void tap_writer_give(struct tap_writer *writer, const uint8_t *frame, size_t length)
+void tap_writer_give(struct tap_writer *writer, const uint8_t *header, const uint8_t *frame, size_t length)
 {
     struct frame *slot = &writer->frames[writer->given % FRAMES];
 
     keep_off(writer);
     while (!has_room(writer))
         sleep_in(&writer->givers, writer, has_room);
-    memcpy(slot->bytes, frame, length);
+    memcpy(slot->packet.header, header, TAP_HEADER);
+    memcpy(slot->packet.frame, frame, length);
     slot->length = length;
     writer->given++;
     rouse(&writer->writers);

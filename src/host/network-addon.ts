@@ -4,6 +4,12 @@ import { loadAddon } from "./addon.ts";
 export interface NativeTap {
   /** What a frame is read into. */
   readonly frame: Uint8Array;
+  /** What is left to do on it (`OFFLOAD_HEADER_LENGTH`). */
+  readonly header: Uint8Array;
+  /** What is left to do on the next frame that is written. */
+  readonly sentHeader: Uint8Array;
+  /** Whether the two are obeyed. */
+  readonly hasHeaders: boolean;
   readonly mtu: number;
   /** From now on calls `readable` in every turn of the event loop in which a frame waits. */
   start(readable: () => void): void;
@@ -17,6 +23,8 @@ export interface NativeTap {
    * @returns 0 or a negative errno
    */
   write(frame: Uint8Array): number;
+  /** What may be left to do on frames that are read: a set of `OFFLOAD`, nothing at first. */
+  setOffloads(offloads: number): void;
   /** How many frames were not taken though {@link write} returned 0. */
   lost(): number;
   /** Any number of times. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
-import type { NetBackend } from "../core/backends.ts";
+import type { FrameReceiver, NetBackend } from "../core/backends.ts";
 import { HostError } from "../core/errors.ts";
+import { isPlain, OFFLOAD } from "../core/offload.ts";
 import { errnoOf, syscallOf } from "./errno.ts";
 import { loadNetworkAddon, type NativeTap, type NetworkAddon } from "./network-addon.ts";
 
@@ -8,6 +9,7 @@ import { loadNetworkAddon, type NativeTap, type NetworkAddon } from "./network-a
 const MAX_NAME_LENGTH = 15;
 /** Frames read at a time, so that a flood leaves time for the guest. */
 const FRAMES_AT_A_TIME = 64;
+const ALL_OFFLOADS = OFFLOAD.CSUM | OFFLOAD.TSO4 | OFFLOAD.TSO6 | OFFLOAD.TSO_ECN;
 
 export interface TapOptions {
   readonly addon?: Pick<NetworkAddon, "Tap">;
@@ -24,14 +26,15 @@ export const isInterfaceName = (name: string): boolean =>
  * then up, and gone when closed; one that exists is used as it is.
  *
  * Frames that the host cannot take now (queue full, interface down) are dropped, as a network
- * card's are, and counted.
+ * card's are, and counted. What is left to do on frames is left to the host's kernel, and by it.
  */
 export class TapNetwork implements NetBackend {
   readonly name: string;
   readonly mtu: number;
+  readonly offloads: number;
   readonly #tap: NativeTap;
   readonly #onError: (error: HostError) => void;
-  #receive: ((frame: Uint8Array) => boolean) | undefined;
+  #receive: FrameReceiver | undefined;
   /** Frames that wait show in the event loop, and are read. */
   #listening = false;
   /** The start of the buffer, as long as the last frame: most are alike. */
@@ -63,6 +66,7 @@ export class TapNetwork implements NetBackend {
       throw openError(name, cause);
     }
     this.mtu = this.#tap.mtu;
+    this.offloads = this.#tap.hasHeaders ? ALL_OFFLOADS : 0;
     this.#frame = this.#tap.frame;
   }
 
@@ -71,11 +75,18 @@ export class TapNetwork implements NetBackend {
     return this.#dropped + this.#tap.lost();
   }
 
-  transmit(frame: Uint8Array): void {
+  transmit(frame: Uint8Array, header?: Uint8Array): void {
+    const { sentHeader } = this.#tap;
+    if (header !== undefined) sentHeader.set(header);
     if (this.#tap.write(frame) < 0) this.#dropped++;
+    if (header !== undefined) sentHeader.fill(0);
   }
 
-  connect(receive: (frame: Uint8Array) => boolean): void {
+  setGuestOffloads(offloads: number): void {
+    this.#tap.setOffloads(offloads);
+  }
+
+  connect(receive: FrameReceiver): void {
     const connected = this.#receive !== undefined;
     this.#receive = receive;
     if (connected) return;
@@ -95,7 +106,7 @@ export class TapNetwork implements NetBackend {
   }
 
   resume(): void {
-    if (!this.#waiting || this.#receive?.(this.#frame) !== true) return;
+    if (!this.#waiting || !this.#deliver()) return;
     this.#waiting = false;
     this.#listen(true);
   }
@@ -112,6 +123,11 @@ export class TapNetwork implements NetBackend {
     this.#tap.listen(on);
   }
 
+  #deliver(): boolean {
+    const { header } = this.#tap;
+    return this.#receive?.(this.#frame, isPlain(header) ? undefined : header) === true;
+  }
+
   #onFrame(length: number): void {
     if (length < 0) {
       this.#listen(false);
@@ -123,7 +139,7 @@ export class TapNetwork implements NetBackend {
       return;
     }
     if (this.#frame.length !== length) this.#frame = this.#tap.frame.subarray(0, length);
-    if (this.#receive?.(this.#frame) === true) return;
+    if (this.#deliver()) return;
     // The buffer is not read into again until the guest has taken this frame.
     this.#waiting = true;
     this.#listen(false);

@@ -1,8 +1,11 @@
+import { createHash, randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { linuxInitrd } from "../support/linux-guest.ts";
 import { command, describeOnEach, execute, image } from "../support/monitor.ts";
 import { GUEST, HOST, NetworkNamespace } from "../support/network-namespace.ts";
-import { missing } from "../support/requirements.ts";
+import { linuxKernel, missing, networkModules } from "../support/requirements.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const READY = `Serving ping on ${GUEST}`;
@@ -162,6 +165,58 @@ for i in range(20):
     s.sendto(bytes(1000), (guest, 9))
 s.sendto(b"?", (guest, 10000))
 sys.stdout.write(s.recvfrom(2000)[0].decode())
+`;
+
+describe("Linux on a tap", () => {
+  it.skipIf(missing("tap", "ip", "linux", "linuxModules"))(
+    "gives and takes large segments that nobody has made checksums of",
+    { timeout: 120_000 },
+    async () => {
+      const net = new NetworkNamespace();
+      net.addTap("t0");
+      const folder = temporaryFolder();
+      const page = randomBytes(3 << 20);
+      writeFileSync(join(folder, "page"), page);
+      net.spawn(["python3", "-m", "http.server", "-d", folder, "-b", HOST, "8000"]);
+      const initrd = linuxInitrd({
+        modules: networkModules() ?? [],
+        applets: ["ifconfig", "dd", "httpd", "sha256sum", "wget", "poweroff"],
+        script: [
+          `ifconfig eth0 ${GUEST}`,
+          "dd if=/dev/urandom of=/page bs=1M count=3 2> /dev/null",
+          "sha256sum /page",
+          `wget -q -O /got http://${HOST}:8000/page; sha256sum /got`,
+          "httpd -p 80 -h / && echo serving",
+        ],
+      });
+      const guest = net.start(
+        [
+          ...[linuxKernel() ?? "", "--initrd", initrd, "--accel", "emu", "-m", "128"],
+          ...["--net", "tap:t0", "--stats", "--", "console=ttyS0", "quiet"],
+        ],
+        { limit: 110, stdin: "pipe" },
+      );
+      await guest.printed("serving");
+      const fetched = await net.execute(["python3", "-c", FETCH, `http://${GUEST}/page`]);
+      expect(fetched.stderr).toBe("");
+      expect(guest.stdout).toContain(`${fetched.stdout}  /page`);
+      const sum = createHash("sha256").update(page).digest("hex");
+      expect(guest.stdout).toContain(`${sum}  /got`);
+      guest.type("poweroff -f\n");
+      const { stderr, status } = await guest.ended;
+      expect(status).toBe(0);
+      // With frames of 1514 bytes it would be 2,200 each way.
+      const counts = /^net 0 +in (\d+) frames.* out (\d+) frames.* dropped 0$/m.exec(stderr);
+      expect(Number(counts?.[1])).toBeLessThan(1500);
+      expect(Number(counts?.[2])).toBeLessThan(1500);
+    },
+  );
+});
+
+const FETCH = `
+import hashlib, sys, urllib.request
+page = urllib.request.urlopen(sys.argv[1]).read()
+sys.stdout.write(hashlib.sha256(page).hexdigest())
 `;
 
 describeOnEach.skipIf(missing("tap", "ip", "ping", "tshark"))("--pcap", () => {

@@ -184,7 +184,7 @@ it("without a processor for it there is no thread, and frames leave as they come
 
 it("a frame longer than any is dropped", () => {
   const network = tap("t0");
-  for (let i = 0; i < 2; i++) network.transmit(new Uint8Array(65_537));
+  for (let i = 0; i < 2; i++) network.transmit(new Uint8Array(65_554));
   network.close();
   expect(network.dropped).toBe(2);
 });

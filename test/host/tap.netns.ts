@@ -1,16 +1,22 @@
 import { spawn, spawnSync } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readdirSync, readlinkSync } from "node:fs";
+import { connect } from "node:net";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import type { HostError } from "../../src/core/errors.ts";
+import { OFFLOAD } from "../../src/core/offload.ts";
 import { MICROSECOND, MILLISECOND, SECOND } from "../../src/core/units.ts";
 import { loadAddon } from "../../src/host/addon.ts";
 import type { WaitForEvents } from "../../src/host/event-loop.ts";
 import { loadNetworkAddon } from "../../src/host/network-addon.ts";
 import { TapNetwork } from "../../src/host/tap.ts";
 import { parseEthernet } from "../../src/net/ethernet.ts";
-import { SimulatedGuest } from "../net/simulated-guest.ts";
+import { PROTOCOL_UDP } from "../../src/net/ipv4.ts";
+import { serialiseUdp } from "../../src/net/udp.ts";
+import { GUEST, HOST, SimulatedGuest } from "../net/simulated-guest.ts";
+import { tcpOf } from "../net/tcp-peer.ts";
 
 const ip = (...args: string[]): string => {
   const { status, stdout, stderr } = spawnSync("ip", args, { encoding: "utf8" });
@@ -32,8 +38,8 @@ const tapDescriptors = (): number =>
 
 const open: TapNetwork[] = [];
 const errors: HostError[] = [];
-function tap(name: string): TapNetwork {
-  const network = new TapNetwork(name, (error) => errors.push(error));
+function tap(name: string, threaded = true): TapNetwork {
+  const network = new TapNetwork(name, (error) => errors.push(error), { threaded });
   open.push(network);
   return network;
 }
@@ -45,8 +51,8 @@ afterEach(() => {
 });
 
 /** A tap with the host's address on it. */
-function addressed(name: string): TapNetwork {
-  const network = tap(name);
+function addressed(name: string, threaded = true): TapNetwork {
+  const network = tap(name, threaded);
   ip("address", "add", "10.0.0.1/24", "dev", name);
   return network;
 }
@@ -161,6 +167,60 @@ describe("a tap", () => {
     expect(guest.received.length).toBeGreaterThanOrEqual(100);
     expect(waitForEvents(0, 10 * MICROSECOND)).toBe(false);
   });
+
+  it("leaves checksums to a guest that makes them, as long as it does", async () => {
+    const guest = new SimulatedGuest(addressed("t0"));
+    guest.onFrame = (frame) => guest.answerArp(frame);
+    /** What is left to do on the first segment of a connection. */
+    const opening = async () => {
+      const before = guest.received.length;
+      const socket = connect(80, "10.0.0.2");
+      socket.on("error", () => {});
+      const segment = () => guest.received.findIndex((each, i) => i >= before && tcpOf(each));
+      await expect.poll(segment).toBeGreaterThanOrEqual(before);
+      socket.destroy();
+      return guest.headers[segment()];
+    };
+    expect(await opening()).toBeUndefined();
+    guest.takes(OFFLOAD.CSUM | OFFLOAD.TSO4);
+    // Behind Ethernet's and IPv4's header, and where TCP has its checksum.
+    expect((await opening())?.[0]).toBe(1);
+    expect([...((await opening()) ?? [])].slice(6)).toEqual([34, 0, 16, 0]);
+    guest.takes(0);
+    expect(await opening()).toBeUndefined();
+  });
+
+  it.each([true, false])(
+    "makes checksums for a guest, drops what it cannot do",
+    async (threaded) => {
+      const network = addressed("t0", threaded);
+      const guest = new SimulatedGuest(network);
+      guest.onFrame = (frame) => guest.answerArp(frame);
+      const socket = createSocket("udp4").bind(9999, "10.0.0.1");
+      await once(socket, "listening");
+      const messages: string[] = [];
+      socket.on("message", (message) => messages.push(String(message)));
+      const { address: mac } =
+        /link\/ether (?<address>\S+)/.exec(ip("link", "show", "t0"))?.groups ?? {};
+      const to = Uint8Array.from((mac ?? "").split(":"), (byte) => Number.parseInt(byte, 16));
+      const send = (message: string, header?: Uint8Array) => {
+        const addresses = { source: GUEST, destination: HOST };
+        const datagram = { sourcePort: 5, destinationPort: 9999, payload: Buffer.from(message) };
+        const payload = serialiseUdp(datagram, addresses, true);
+        guest.sendPacket({ ...addresses, protocol: PROTOCOL_UDP, payload }, to, header);
+      };
+      const missing = Uint8Array.of(1, 0, 0, 0, 0, 0, 34, 0, 6, 0);
+      send("wrong");
+      send("made", missing);
+      send("wrong after all");
+      send("outside", missing.with(7, 0xff));
+      send("of no size", missing.with(1, 1));
+      send("made again", missing);
+      await expect.poll(() => messages).toEqual(["made", "made again"]);
+      expect(network.dropped).toBe(2);
+      socket.close();
+    },
+  );
 
   it("drops and counts frames while the interface is down, and for junk", async () => {
     const network = tap("t0");

@@ -197,7 +197,7 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
   /** base + index * scale + displacement, as the record says. */
   #address(): I64 {
     const register = (field: number): I64 => i64.load(i32.load16U(this.#record, field));
-    const scale = operation("i64", [0x31], [this.#record], [0, ...unsignedLeb(RECORD.SCALE)]);
+    const scale = operation("i64", 0x31, [this.#record], [0, ...unsignedLeb(RECORD.SCALE)]);
     return i64.add(
       i64.add(register(RECORD.BASE), i64.shl(register(RECORD.INDEX_REGISTER), scale)),
       i64.load(this.#record, RECORD.DISPLACEMENT),

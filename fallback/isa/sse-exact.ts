@@ -84,7 +84,7 @@ export function unlessOrdinary(
     });
     e.fallbackUnless(holds(kind, good));
   };
-  const isKnown = e.mxcsrIs(MODES, DEFAULT_INEXACT).constant === 1n;
+  const isKnown = e.mxcsrIs(MODES, DEFAULT_INEXACT).constant === 1;
   if (usual === undefined || (!kind.scalar && !isKnown)) {
     look();
     return;
@@ -94,7 +94,7 @@ export function unlessOrdinary(
     e.mxcsrIs(MODES, DEFAULT_INEXACT),
     ...usual.conditions,
     ...unknown.map(({ value }) => isNormal(kind, value)),
-  ].filter(({ constant }) => constant !== 1n);
+  ].filter(({ constant }) => constant !== 1);
   const isUnusual = i32.eqz(conditions.reduce((a, b) => i32.and(a, b)));
   // One of several elements is often zero.
   if (kind.scalar) e.ifRarely(isUnusual, look);
@@ -105,7 +105,7 @@ export function unlessOrdinary(
 /** The same for one result, of which only inexactness is in question. */
 export function unlessExact(e: Emitter, exact: I32): void {
   const isUsual = e.mxcsrIs(MODES, DEFAULT_INEXACT);
-  if (isUsual.constant === 1n) return;
+  if (isUsual.constant === 1) return;
   e.fallbackUnless(i32.or(isUsual, i32.and(e.mxcsrIs(MODES, DEFAULT), exact)));
 }
 

@@ -1,5 +1,5 @@
 /** What the families of vector instructions share. */
-import type { Expression, V128 } from "../wasm/expression.ts";
+import type { I32, I64, V128 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 import { f32x4, f64x2, i8x16 } from "../wasm/simd.ts";
 import type { Emitter } from "./emitter.ts";
@@ -41,5 +41,5 @@ export function withLowest(into: V128, value: V128, bits: number): V128 {
 }
 
 /** The lowest byte of what is known while code is made, as immediates are in regions. */
-export const knownByte = ({ constant }: Expression): number | undefined =>
-  constant === undefined ? undefined : Number(constant & 0xffn);
+export const knownByte = ({ constant }: I32 | I64): number | undefined =>
+  constant === undefined ? undefined : Number(BigInt(constant) & 0xffn);

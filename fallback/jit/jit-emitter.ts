@@ -13,6 +13,7 @@ import { withLowest } from "../isa/vector.ts";
 import { knowsFlat, WIDE_STACK } from "../segment-traits.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import {
+  constantVariable,
   type Expression,
   type I32,
   type I64,
@@ -30,7 +31,6 @@ import { commonFacts, type RegisterFile } from "./register-file.ts";
 
 /** What MMX writes above the 64 bits of a register is here. */
 const ABOVE_MMX = 8;
-const NO_LOCAL = -1;
 const RCX = 1;
 const RSP = 4;
 const RDI = 7;
@@ -101,9 +101,9 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
 
   /** Constants need no variable. They must not be set. */
   override let<Type extends ValueType>(value: Expression<Type>): Local<Type> {
-    const { type, constant, width, frame } = value;
+    const { constant, width, frame } = value;
     if (constant === undefined) return knownAs(super.let(value), width, frame);
-    return { type, constant, width, index: NO_LOCAL, emit: (code) => value.emit(code) };
+    return constantVariable<Type>(constant) as Local<Type>;
   }
 
   override local<Type extends ValueType>(type: Type): Local<Type> {
@@ -121,7 +121,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
 
   override if(condition: I32, then: () => void, otherwise?: () => void): void {
     if (condition.constant !== undefined) {
-      if (condition.constant !== 0n) then();
+      if (condition.constant !== 0) then();
       else otherwise?.();
       return;
     }
@@ -187,7 +187,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
   }
 
   fallbackUnless(condition: I32): void {
-    if (condition.constant === undefined || condition.constant === 0n) {
+    if (condition.constant === undefined || condition.constant === 0) {
       this.fn.if(i32.eqz(condition), () => this.#exits.interpret("case"));
     }
   }

@@ -10,7 +10,9 @@ export class ByteSink {
   #bytes = new Uint8Array(FIRST_CAPACITY);
   #length = 0;
   /** Where the last `local.set` begins and ends, and of which variable it is. */
-  #set = { from: 0, to: -1, variable: -1 };
+  #setFrom = 0;
+  #setTo = -1;
+  #setOf = -1;
 
   get length(): number {
     return this.#length;
@@ -36,18 +38,18 @@ export class ByteSink {
 
   /** Appends `local.set`. */
   setVariable(variable: number): void {
-    const from = this.#length;
+    this.#setFrom = this.#length;
+    this.#setOf = variable;
     this.push(LOCAL_SET);
     pushUnsigned(this, variable);
-    this.#set = { from, to: this.#length, variable };
+    this.#setTo = this.#length;
   }
 
   /** Appends `local.get`, which together with a `local.set` right before it is a `local.tee`. */
   getVariable(variable: number): void {
-    const { from, to, variable: last } = this.#set;
-    if (to === this.#length && last === variable) {
-      this.#bytes[from] = LOCAL_TEE;
-      this.#set = { from, to: -1, variable };
+    if (this.#setTo === this.#length && this.#setOf === variable) {
+      this.#bytes[this.#setFrom] = LOCAL_TEE;
+      this.#setTo = -1;
       return;
     }
     this.push(LOCAL_GET);
@@ -82,15 +84,19 @@ export function pushUnsigned(code: ByteSink, value: number): void {
   code.push(rest);
 }
 
-const SMALL = 2n ** 30n;
+const SMALL = 2 ** 30;
 
-/** Appends {@link signedLeb}. */
-export function pushSigned(code: ByteSink, value: bigint): void {
-  if (value >= SMALL || value < -SMALL) {
-    code.append(signedLeb(value));
+/** Appends a signed number. */
+export function pushSigned(code: ByteSink, value: number | bigint): void {
+  let rest = Number(value);
+  if (!Number.isSafeInteger(rest)) {
+    code.append(signedLeb(BigInt(value)));
     return;
   }
-  let rest = Number(value);
+  while (rest >= SMALL || rest < -SMALL) {
+    code.push((rest & 0x7f) | 0x80);
+    rest = Math.floor(rest / 0x80);
+  }
   for (;;) {
     const low = rest & 0x7f;
     rest >>= 7;
@@ -102,7 +108,7 @@ export function pushSigned(code: ByteSink, value: bigint): void {
   }
 }
 
-export function signedLeb(value: bigint): number[] {
+function signedLeb(value: bigint): number[] {
   const bytes: number[] = [];
   let rest = value;
   for (;;) {

@@ -1,5 +1,12 @@
 import { ByteSink, pushUnsigned, unsignedLeb, vector } from "./encoding.ts";
-import { type Expression, type I32, i32, type ValueType } from "./expression.ts";
+import {
+  type Expression,
+  type I32,
+  i32,
+  operation,
+  type ValueType,
+  variable,
+} from "./expression.ts";
 
 export const VALUE_TYPE_CODE: Readonly<Record<ValueType, number>> = {
   i32: 0x7f,
@@ -17,7 +24,12 @@ export const STORE_OPCODE = {
   v128: [0xfd, 11],
 } as const;
 
+/** The low bits of an i64. */
+const STORE_NARROW = { 8: [0x3c], 16: [0x3d], 32: [0x3e], 64: [0x37] } as const;
+
 const BLOCK_VOID = 0x40;
+const CALL = 0x10;
+const CALL_INDIRECT = 0x11;
 
 /** A variable of the function. Reading it is an expression that may be used any number of times. */
 export interface Local<Type extends ValueType = ValueType> extends Expression<Type> {
@@ -50,7 +62,8 @@ export class FunctionBuilder {
     for (let at = this.#free.length - 1; at >= 0; at--) {
       const local = this.#free[at] as Local;
       if (local.type !== type) continue;
-      this.#free.splice(at, 1);
+      if (at === this.#free.length - 1) this.#free.pop();
+      else this.#free.splice(at, 1);
       return local as Local<Type>;
     }
     const local = makeLocal(this.#parameters + this.#locals.length, type);
@@ -61,7 +74,7 @@ export class FunctionBuilder {
   /** Lets the locals of independent pieces of code be the same ones. */
   scoped(body: () => void): void {
     const before = this.#locals.length;
-    const free = [...this.#free];
+    const free = this.#free.slice();
     body();
     this.#free = free;
     for (let i = before; i < this.#locals.length; i++) {
@@ -88,8 +101,7 @@ export class FunctionBuilder {
 
   /** Stores the low `bits` of an i64. */
   storeNarrow(bits: 8 | 16 | 32 | 64, address: I32, value: Expression<"i64">, offset = 0): void {
-    const opcode = { 8: 0x3c, 16: 0x3d, 32: 0x3e, 64: 0x37 }[bits];
-    this.#store([opcode], address, value, offset);
+    this.#store(STORE_NARROW[bits], address, value, offset);
   }
 
   /** `memory.copy`: the operands may overlap. */
@@ -175,7 +187,7 @@ export class FunctionBuilder {
 
   /** A call without a result. */
   call(callee: Callee, ...operands: readonly Expression[]): void {
-    emitCall(this.code, callee, operands);
+    callResult("i32", callee, ...operands).emit(this.code);
   }
 
   /** How many structured instructions are open here. */
@@ -230,36 +242,18 @@ function runs(codes: readonly number[]): number[][] {
   return found.map(([count, code]) => [...unsignedLeb(count), code]);
 }
 
-class Variable<Type extends ValueType> implements Local<Type> {
-  readonly index: number;
-  readonly type: Type;
-  readonly width: number | undefined;
-  readonly frame: number | null | undefined;
-
-  constructor(index: number, type: Type, width?: number, frame?: number | null) {
-    this.index = index;
-    this.type = type;
-    this.width = width;
-    this.frame = frame;
-  }
-
-  emit(code: ByteSink): void {
-    code.getVariable(this.index);
-  }
-}
-
 const makeLocal = <Type extends ValueType>(index: number, type: Type): Local<Type> =>
-  new Variable(index, type);
+  variable(type, index) as Local<Type>;
 
 /** The same variable, where more or less is known of its value. */
 export const knownAs = <Type extends ValueType>(
   { index, type }: Local<Type>,
   width: number | undefined,
   frame?: number | null,
-): Local<Type> => new Variable(index, type, width, frame);
+): Local<Type> => variable(type, index, width, frame) as Local<Type>;
 
 /** Whether an expression is a variable, or a constant that stands for one. */
-export const isVariable = (value: Expression): value is Local => "index" in value;
+export const isVariable = (value: Expression): value is Local => value.index !== undefined;
 
 /** A function whose place in a table is known. */
 export interface TableFunction {
@@ -272,28 +266,15 @@ export interface TableFunction {
 /** A function by its index in the module, or in a table. */
 export type Callee = number | TableFunction;
 
-function emitCall(code: ByteSink, callee: Callee, operands: readonly Expression[]): void {
-  for (const operand of operands) operand.emit(code);
-  if (typeof callee === "number") {
-    code.push(0x10);
-    pushUnsigned(code, callee);
-    return;
-  }
-  i32.const(callee.slot).emit(code);
-  code.push(0x11);
-  pushUnsigned(code, callee.signature);
-  pushUnsigned(code, callee.table);
-}
-
 /** The result of a call. */
 export const callResult = <Type extends ValueType>(
   type: Type,
   callee: Callee,
   ...operands: readonly Expression[]
-): Expression<Type> => ({
-  type,
-  emit: (code) => emitCall(code, callee, operands),
-});
+): Expression<Type> =>
+  typeof callee === "number"
+    ? operation(type, CALL, operands, unsignedLeb(callee))
+    : indirectResult(type, callee.table, callee.signature, i32.const(callee.slot), ...operands);
 
 /** The result of calling what a table has at `target`. @param signature index of its type */
 export const indirectResult = <Type extends ValueType>(
@@ -302,13 +283,10 @@ export const indirectResult = <Type extends ValueType>(
   signature: number,
   target: I32,
   ...operands: readonly Expression[]
-): Expression<Type> => ({
-  type,
-  emit(code) {
-    for (const operand of operands) operand.emit(code);
-    target.emit(code);
-    code.push(0x11);
-    pushUnsigned(code, signature);
-    pushUnsigned(code, table);
-  },
-});
+): Expression<Type> =>
+  operation(
+    type,
+    CALL_INDIRECT,
+    [...operands, target],
+    [...unsignedLeb(signature), ...unsignedLeb(table)],
+  );

@@ -1,6 +1,6 @@
 /** What the operations that we emit are called (Core Specification §6.5), by their encodings. */
 import { ByteSink } from "./encoding.ts";
-import { type Expression, i32, i64 } from "./expression.ts";
+import { Expression, i32, i64 } from "./expression.ts";
 import { f32, f32x4, f64, f64x2, i8x16, i16x8, i32x4, i64x2, v128 } from "./simd.ts";
 
 /** What follows an opcode in the code. */
@@ -14,7 +14,10 @@ export interface Operation {
 type Maker = (...operands: readonly never[]) => Expression;
 
 /** An operand that leaves no trace in the code. */
-const nothing: Expression = { type: "i32", emit: () => {} };
+class Nothing extends Expression<"i32"> {
+  override emit(): void {}
+}
+const nothing = new Nothing("i32", 0);
 const OPERANDS = 3;
 
 /** The names of those whose property in our tables is shorter. */

@@ -18,7 +18,7 @@ const simd = <Type extends ValueType>(
   opcode: number,
   operands: readonly Expression[],
   immediates: readonly number[] = [],
-): Expression<Type> => operation(type, [0xfd, ...unsignedLeb(opcode)], operands, immediates);
+): Expression<Type> => operation(type, 0xfd, operands, [...unsignedLeb(opcode), ...immediates]);
 
 type Unary = (a: V128) => V128;
 type Binary = (a: V128, b: V128) => V128;
@@ -264,21 +264,25 @@ export type FloatLanes = typeof f32x4 | typeof f64x2;
 
 /** Floating-point numbers and integers of the same size, and conversions. */
 const convert =
-  <From extends ValueType, To extends ValueType>(type: To, opcode: readonly number[]) =>
+  <From extends ValueType, To extends ValueType>(
+    type: To,
+    opcode: number,
+    immediates?: readonly number[],
+  ) =>
   (a: Expression<From>): Expression<To> =>
-    operation(type, opcode, [a]);
+    operation(type, opcode, [a], immediates);
 
 export const f32 = {
-  convertI64S: convert<"i64", "f32">("f32", [0xb4]),
+  convertI64S: convert<"i64", "f32">("f32", 0xb4),
 } as const;
 
 export const f64 = {
-  eq: (a: F64, b: F64): I32 => operation("i32", [0x61], [a, b]),
-  sqrt: (a: F64): F64 => operation("f64", [0x9f], [a]),
-  convertI64S: convert<"i64", "f64">("f64", [0xb9]),
-  convertI64U: convert<"i64", "f64">("f64", [0xba]),
-  promote: convert<"f32", "f64">("f64", [0xbb]),
+  eq: (a: F64, b: F64): I32 => operation("i32", 0x61, [a, b]),
+  sqrt: (a: F64): F64 => operation("f64", 0x9f, [a]),
+  convertI64S: convert<"i64", "f64">("f64", 0xb9),
+  convertI64U: convert<"i64", "f64">("f64", 0xba),
+  promote: convert<"f32", "f64">("f64", 0xbb),
 } as const;
 
 /** Saturating, and 0 for NaN. */
-export const truncSatF64S: (a: F64) => I64 = convert<"f64", "i64">("i64", [0xfc, 6]);
+export const truncSatF64S: (a: F64) => I64 = convert<"f64", "i64">("i64", 0xfc, [6]);

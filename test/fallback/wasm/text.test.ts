@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Expression, i32, i64, select } from "../../../fallback/wasm/expression.ts";
+import { i32, i64, operation, select } from "../../../fallback/wasm/expression.ts";
 import { callResult, FunctionBuilder } from "../../../fallback/wasm/function-builder.ts";
 import { ModuleBuilder } from "../../../fallback/wasm/module-builder.ts";
 import { OPERATIONS } from "../../../fallback/wasm/operations.ts";
@@ -75,7 +75,7 @@ test("operations are called as the specification does", () => {
 });
 
 test("code that we do not write is refused", () => {
-  const unknown: Expression = { type: "i64", emit: (code) => code.append([0x42, 0, 0xc5]) };
+  const unknown = operation("i64", 0xc5, [i64.const(0)]);
   const module = new ModuleBuilder();
   const index = module.addFunction({ parameters: [], results: [] });
   const fn = new FunctionBuilder([]);

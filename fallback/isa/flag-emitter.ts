@@ -1,4 +1,4 @@
-import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
+import { type I32, type I64, i32, i64, lowHalf, select } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
 
 /** Where the three flag fields of `state.ts` are kept: in memory, or in locals. */
@@ -29,7 +29,7 @@ export function signExtend(value: I64, bits: number): I64 {
 /** Zeroes all but the low `bits`. */
 export function zeroExtend(value: I64, bits: number): I64 {
   if (bits === 64 || (value.width !== undefined && value.width <= bits)) return value;
-  return i64.and(value, i64.const((1n << BigInt(bits)) - 1n));
+  return bits === 32 ? lowHalf(value) : i64.and(value, i64.const(2 ** bits - 1));
 }
 
 const AUXILIARY = 0x10;

@@ -58,8 +58,22 @@ export function variantsOf(form: Form): VariantUse[] {
   );
 }
 
+const variants = new Map<Form, Variant[]>();
+
 /** @param memory whether ModRM.rm names memory, where it may be either */
 export function variant(form: Form, bits: MemoryBits, memory: boolean, long: boolean): Variant {
+  let known = variants.get(form);
+  if (known === undefined) {
+    known = [];
+    variants.set(form, known);
+  }
+  // The sizes are 8 to 64: they are told apart by their eighths.
+  const place = ((bits >> 3) << 2) | (memory ? 2 : 0) | (long ? 1 : 0);
+  known[place] ??= newVariant(form, bits, memory, long);
+  return known[place];
+}
+
+function newVariant(form: Form, bits: MemoryBits, memory: boolean, long: boolean): Variant {
   let field = 0;
   const operands = form.operands.map((spec): Operand => {
     const kind = operandKind(spec, memory);

@@ -45,8 +45,11 @@ type Find = (rip: bigint) => Block | undefined;
 export function remembering(find: Find): Find {
   const found = new Map<bigint, Block | undefined>();
   return (rip) => {
-    if (!found.has(rip)) found.set(rip, find(rip));
-    return found.get(rip);
+    const known = found.get(rip);
+    if (known !== undefined || found.has(rip)) return known;
+    const block = find(rip);
+    found.set(rip, block);
+    return block;
   };
 }
 
@@ -60,9 +63,9 @@ export interface Discovery extends Outline {
   readonly instructions: number;
 }
 
-/** A place in the code, as part of the region or of what is inlined there. */
-interface Target {
-  readonly rip: bigint;
+/** Places in the code, as parts of the region or of what is inlined there. */
+interface Targets {
+  readonly rips: readonly bigint[];
   readonly inlining: Inlining | undefined;
 }
 
@@ -93,11 +96,8 @@ function gather(
   let instructions = 0;
   const add = (block: Block, inlining: Inlining | undefined): Node => {
     const room = Math.min(MAX_INSTRUCTIONS - instructions, inlined);
-    const node = newNode({
-      ...{ block, inlining, call: inlinedCall(block, inlining, source, room) },
-      targets: jumpTargets(block, source, whole),
-      entries: undefined,
-    });
+    const call = inlinedCall(block, inlining, source, room);
+    const node = newNode(block, inlining, call, jumpTargets(block, source, whole), undefined);
     instructions += block.offsets.length;
     blocks.add(block);
     if (inlining === undefined) covers.push(block.address);
@@ -108,7 +108,8 @@ function gather(
   add(entry, undefined);
   for (const node of nodes) {
     if (whole && instructions > most) return undefined;
-    for (const { rip, inlining } of targetsOf(node)) {
+    const { rips, inlining } = targetsOf(node);
+    for (const rip of rips) {
       let next = places.at(rip, inlining);
       if (next === undefined) {
         if (instructions >= MAX_INSTRUCTIONS || nodes.length >= MAX_NODES) continue;
@@ -132,20 +133,23 @@ export function targetsWithin({ nodes, places }: Outline, address: number): numb
 }
 
 /** Where a jump leads that the code does not tell; nowhere if these are many and not all are wanted. */
-function jumpTargets(block: BlockCode, source: GraphSource, whole: boolean): bigint[] {
-  const targets = [...new Set([...tableTargets(block, source), ...source.learnt(block)])];
-  return whole || targets.length <= FEW_TARGETS ? targets : [];
+function jumpTargets(block: BlockCode, source: GraphSource, whole: boolean): readonly bigint[] {
+  const found = tableTargets(block, source);
+  const learnt = source.learnt(block);
+  if (found.length + learnt.length === 0) return NOWHERE;
+  const targets = [...new Set([...found, ...learnt])];
+  return whole || targets.length <= FEW_TARGETS ? targets : NOWHERE;
 }
 
-function targetsOf({ block, inlining, call, targets }: Node): Target[] {
-  const last = lastOf(block);
-  if (call !== undefined) {
-    return [{ rip: calledBy(block) as bigint, inlining: call }];
+const NOWHERE: readonly bigint[] = [];
+
+function targetsOf({ block, inlining, call, targets }: Node): Targets {
+  if (call !== undefined) return { rips: [calledBy(block) as bigint], inlining: call };
+  if (inlining !== undefined && isReturn(lastOf(block))) {
+    return { rips: [inlining.back], inlining: inlining.caller };
   }
-  if (inlining !== undefined && isReturn(last)) {
-    return [{ rip: inlining.back, inlining: inlining.caller }];
-  }
-  return [...successorsOf(block), ...targets].map((rip) => ({ rip, inlining }));
+  const successors = successorsOf(block);
+  return { rips: targets.length === 0 ? successors : [...successors, ...targets], inlining };
 }
 
 /** Where the call that a block ends with leads to, if its code tells. */
@@ -207,9 +211,12 @@ function mayNotReturn(block: BlockCode, executed: GraphSource["executed"]): bool
   return last.form.instruction.name === "JMP" && !isRelative(last);
 }
 
+/** The offset that is so many bytes behind another in a block's code. */
+export const behind = ({ codeSize }: BlockCode, rip: bigint, bytes: number): bigint =>
+  BigInt.asUintN(codeSize === 64 ? 64 : 32, rip + BigInt(bytes));
+
 /** Offset of the instruction behind a block. */
-export const endOf = ({ rip, length, codeSize }: BlockCode): bigint =>
-  BigInt.asUintN(codeSize === 64 ? 64 : 32, rip + BigInt(length));
+export const endOf = (block: BlockCode): bigint => behind(block, block.rip, block.length);
 
 /** Whether control goes on behind the instruction when it has come back. */
 export const isCall = ({ form }: DecodedInstruction): boolean => form.instruction.name === "CALL";
@@ -236,13 +243,13 @@ const MAX_TABLE = 256;
 const WORD_BYTES = 8n;
 
 /** Where a jump through a table of addresses in memory leads to, of what has been executed. */
-function tableTargets(block: BlockCode, { executed, wordAt }: GraphSource): bigint[] {
+function tableTargets(block: BlockCode, { executed, wordAt }: GraphSource): readonly bigint[] {
   const last = lastOf(block);
   const { address } = last;
-  if (last.form.instruction.name !== "JMP" || address === undefined) return [];
+  if (last.form.instruction.name !== "JMP" || address === undefined) return NOWHERE;
   const { base, index, scale, displacement, ripRelative } = address;
   const isTable = base < 0 && index >= 0 && scale === 3 && !ripRelative;
-  if (!isTable || last.segment >= SEGMENT_INDEX.fs || last.addressSize !== 64) return [];
+  if (!isTable || last.segment >= SEGMENT_INDEX.fs || last.addressSize !== 64) return NOWHERE;
   const targets = new Set<bigint>();
   for (let entry = 0n; entry < MAX_TABLE; entry++) {
     const target = wordAt(BigInt.asUintN(64, displacement + entry * WORD_BYTES));

@@ -116,7 +116,10 @@ export class Drafter {
       slotOf: (rip) => slotAt(linearIn(block, rip)),
     }).build();
     return {
-      ...{ body, position, calls, usesX87 },
+      body,
+      position,
+      calls,
+      usesX87,
       loops: graph.loops,
       slot: slotAt(block.linear),
       exits: [firstExit, records.next],

@@ -16,10 +16,12 @@ export class Graph {
     for (const node of this.nodes) for (const next of node.successors) next.predecessors.push(node);
     findDominators(this.nodes);
     for (const node of this.nodes) {
-      const forward = node.predecessors.filter(({ order }) => order < node.order);
-      node.isMerge = forward.length > 1;
-      const back = node.predecessors.filter(({ order }) => order >= node.order);
-      node.isLoop = back.some((from) => dominates(node, from));
+      let forward = 0;
+      for (const from of node.predecessors) {
+        if (from.order < node.order) forward++;
+        else node.isLoop ||= dominates(node, from);
+      }
+      node.isMerge = forward > 1;
     }
   }
 

@@ -35,7 +35,7 @@ function divide(part: ReadonlySet<Node>, header: Node): void {
 function putBefore(entries: readonly Node[], part: ReadonlySet<Node>): Node {
   const [first] = entries as [Node, ...Node[]];
   const { block, inlining } = first;
-  const node = newNode({ block, inlining, call: undefined, targets: [], entries });
+  const node = newNode(block, inlining, undefined, [], entries);
   node.successors.push(...entries);
   // A node that leads to two of the entries has two ways to what stands before them.
   for (const { successors } of part) {

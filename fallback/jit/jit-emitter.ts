@@ -81,8 +81,12 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
     this.#instruction = instruction;
     this.#expected = expected;
     this.#next = next;
-    const slots = instruction.form.operands.map((spec) => registerSlot(spec, instruction));
-    this.#slots = slots.filter((slot) => slot !== undefined);
+    const slots: number[] = [];
+    for (const spec of instruction.form.operands) {
+      const slot = registerSlot(spec, instruction);
+      if (slot !== undefined) slots.push(slot);
+    }
+    this.#slots = slots;
     this.flags.carryIn = instruction.form.instruction.flags?.read?.includes("C") === true;
   }
 

@@ -16,6 +16,8 @@ export interface JumpTargets {
   readonly translated: number;
 }
 
+const NONE: readonly bigint[] = [];
+
 /** Where jumps have led to that do not tell by themselves. */
 export class LearntJumps {
   /** By exit record of a jump: the guest physical address of the block that it ends. */
@@ -32,7 +34,8 @@ export class LearntJumps {
 
   /** Offsets that the jump at a block's end has led to. */
   at(address: number): readonly bigint[] {
-    return [...(this.#targets.get(address) ?? [])];
+    const targets = this.#targets.get(address);
+    return targets === undefined ? NONE : [...targets];
   }
 
   /**

@@ -25,7 +25,9 @@ const ABSENT = Uint8Array.of(3, 0, 0x00, 0x0b);
  */
 export class RegionModules {
   readonly commons: RegionCommons;
-  readonly #shared: boolean;
+  readonly #module: ModuleBuilder;
+  /** How many functions it has for regions by now. */
+  #functions = 0;
   /** Bodies of what comes before the regions. */
   readonly #calls: readonly Uint8Array[];
   /** By the number of functions: all before the code. */
@@ -33,8 +35,8 @@ export class RegionModules {
 
   /** @param shared whether the memory is a shared one */
   constructor(shared: boolean) {
-    this.#shared = shared;
-    const { commons, calls } = begin(shared);
+    const { module, commons, calls } = begin(shared);
+    this.#module = module;
     this.commons = commons;
     this.#calls = calls;
   }
@@ -48,11 +50,11 @@ export class RegionModules {
   }
 
   #head(functions: number): Uint8Array {
-    const { module } = begin(this.#shared);
-    for (let position = 0; position < functions; position++) {
-      module.exportFunction(exportName(position), module.addFunction(REGION_SIGNATURE));
+    const module = this.#module;
+    for (; this.#functions < functions; this.#functions++) {
+      module.exportFunction(exportName(this.#functions), module.addFunction(REGION_SIGNATURE));
     }
-    return module.head();
+    return module.head(this.#functions - functions);
   }
 }
 

@@ -6,7 +6,9 @@ import type { BlockCode, Node } from "./node.ts";
 
 const GENERAL_REGISTERS = 16;
 /** Operand codes of floating point in XMM registers. */
-const FLOAT_CODE = /^[VWUH][ps][sd]$/;
+const FLOAT_CODES = new Set(
+  [..."VWUH"].flatMap((place) => ["ps", "pd", "ss", "sd"].map((format) => place + format)),
+);
 
 /** Whether a loop has an instruction with a general register as its operand. */
 export function mayChange(loop: Node, register: number): boolean {
@@ -60,4 +62,4 @@ function generalIn({ instructions }: BlockCode): number {
 
 /** Whether a block has floating point that MXCSR has a say in. */
 export const computes = ({ instructions }: BlockCode): boolean =>
-  instructions.some(({ form }) => form.operands.some(({ code }) => FLOAT_CODE.test(code)));
+  instructions.some(({ form }) => form.operands.some(({ code }) => FLOAT_CODES.has(code)));

@@ -1,14 +1,14 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { Miss } from "../emission/guest-access.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
-import { branchTarget, countsOtherwise, isWithout } from "../interpreter/decoder.ts";
+import { branchTarget, countsOtherwise, isRelative, isWithout } from "../interpreter/decoder.ts";
 import { unitFault } from "../interpreter/units.ts";
 import { elementShift, emitRepetition, repeatedBy } from "../isa/string-repetition.ts";
 import { variant } from "../isa/variant.ts";
 import { STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import { callResult, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
-import { endOf, isCall, isReturn, resumes } from "./discovery.ts";
+import { behind, endOf, isCall, isReturn, resumes } from "./discovery.ts";
 import type { ExitReason } from "./exit-records.ts";
 import type { Graph } from "./graph.ts";
 import { JitEmitter } from "./jit-emitter.ts";
@@ -59,6 +59,9 @@ export class RegionCode {
   readonly #assumptions: RegionAssumptions;
   #node!: Node;
   #index = 0;
+  /** Offset in the code segment of the instruction under way, and of what is behind it. */
+  #rip = 0n;
+  #next = 0n;
 
   constructor(graph: Graph, env: RegionEnvironment) {
     this.#graph = graph;
@@ -173,10 +176,15 @@ export class RegionCode {
     }
     fn.set(this.#state.budget, i32.sub(this.#state.budget, i32.const(instructions.length)));
     const unseen = unseenFlags(instructions);
-    for (const [index, instruction] of instructions.entries()) {
+    let next = block.rip;
+    for (let index = 0; index < instructions.length; index++) {
+      const instruction = instructions[index] as DecodedInstruction;
       // What is emitted at a branch's end has made another node the current one.
       this.#node = node;
       this.#index = index;
+      this.#rip = next;
+      next = behind(block, next, instruction.length);
+      this.#next = next;
       this.#flags.unseen = unseen[index] === true;
       if (!this.#instruction(instruction)) return;
     }
@@ -201,10 +209,10 @@ export class RegionCode {
     const isRepeated = repeat !== undefined && instruction.repeat !== undefined;
     const isExact = form.unit === "x87" && this.#env.exactX87;
     const translated = isRepeated || isExact ? undefined : translation;
-    const next = this.#ripAt(this.#index + 1);
+    const next = this.#next;
     const { codeSize, limit } = this.#node.block;
     const meaning = isWithout(instruction, codeSize) ? undefined : form.instruction.meaning;
-    const leaves = branchTarget(instruction, codeSize, next) > limit;
+    const leaves = isRelative(instruction) && branchTarget(instruction, codeSize, next) > limit;
     const faults = unitFault(form.unit, this.#env.unitControls) !== undefined;
     const isLeft = leaves || faults || countsOtherwise(instruction);
     const canResume = ends === undefined || resumes(instruction);
@@ -232,19 +240,11 @@ export class RegionCode {
     return canResume;
   }
 
-  /** Offset of an instruction of the block. */
-  #ripAt(index: number): bigint {
-    const { block } = this.#node;
-    const offset = block.offsets[index];
-    if (offset === undefined) return endOf(block);
-    return BigInt.asUintN(block.codeSize === 64 ? 64 : 32, block.rip + BigInt(offset));
-  }
-
   /** Leaves before the instruction under way. */
   #interpret(reason: ExitReason, miss?: Miss): void {
     const unused = this.#node.block.offsets.length - this.#index;
     if (miss !== undefined) this.#fn.store(i32.const(0), miss.address, STATE.ADDRESS);
-    this.#exits.by(this.#env.exitRecord(this.#ripAt(this.#index), unused, reason, miss));
+    this.#exits.by(this.#env.exitRecord(this.#rip, unused, reason, miss));
   }
 
   /** A branch of the guest. */
@@ -360,7 +360,7 @@ export class RegionCode {
   #inline(to: Node): void {
     const { state } = this.#flags;
     const { facts } = this.#registers;
-    const [node, index] = [this.#node, this.#index];
+    const [node, index, rip, next] = [this.#node, this.#index, this.#rip, this.#next];
     if (to.isLoop) this.#state.loadFlags();
     this.#flagsIn.set(to, state);
     this.#emitter.within(() => this.#tree(to));
@@ -368,6 +368,8 @@ export class RegionCode {
     this.#registers.facts = facts;
     this.#node = node;
     this.#index = index;
+    this.#rip = rip;
+    this.#next = next;
   }
 
   /** The region is left when the budget might not last to the next time that this is asked. */
@@ -432,7 +434,7 @@ export class RegionCode {
     this.#flags.tell();
     fn.set(this.#state.budget, i32.add(this.#state.budget, i32.const(unused)));
     this.#state.save();
-    fn.store(zero, i64.const(this.#ripAt(this.#index + 1)), STATE.RIP);
+    fn.store(zero, i64.const(this.#next), STATE.RIP);
     const { block } = this.#node;
     const number = this.#env.procedureNumber(instruction, block, this.#index);
     fn.if(callResult("i32", this.#env.procedure, i32.const(number)), () =>
@@ -441,7 +443,7 @@ export class RegionCode {
     const { facts } = this.#registers;
     this.#state.load();
     fn.set(this.#state.budget, i32.sub(this.#state.budget, i32.const(unused)));
-    this.#assumptions.checkStack(facts, this.#ripAt(this.#index + 1), unused - 1);
-    this.#assumptions.checkModes(this.#ripAt(this.#index + 1), unused - 1);
+    this.#assumptions.checkStack(facts, this.#next, unused - 1);
+    this.#assumptions.checkModes(this.#next, unused - 1);
   }
 }

@@ -162,7 +162,7 @@ export class RegionExits {
     this.#save();
     // If there is none, what is called says to interpret what is there.
     fn.store(i32.const(0), i64.const(rip), STATE.RIP);
-    if (rip === this.#entry.block.rip) return callResult("i64", this.#env.self, this.#deeper);
+    if (rip === this.#entry.block.rip) return callResult("i64", this.#env.self, this.#deeper());
     return this.#callAt(i32.load(i32.const(0), this.#linkOf(rip)));
   }
 
@@ -182,10 +182,10 @@ export class RegionExits {
   }
 
   #callAt(place: I32): I64 {
-    return indirectResult("i64", REGION_TABLE, this.#env.regionType, place, this.#deeper);
+    return indirectResult("i64", REGION_TABLE, this.#env.regionType, place, this.#deeper());
   }
 
-  get #deeper(): I32 {
+  #deeper(): I32 {
     return i32.sub(this.depth, i32.const(1));
   }
 

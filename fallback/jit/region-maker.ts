@@ -152,14 +152,33 @@ export class RegionMaker {
   ): Region {
     const [{ linear, address, codeSize, rip, limit, user }] = blocks as [Block];
     this.#means.onRegion?.({ blocks, module: this.#drafterOf().modules.module([draft.body]) });
+    // All written out: an object that others are spread into is none of a kind to V8.
+    let instructions = 0;
+    for (const block of blocks) instructions += block.offsets.length;
     return {
-      ...draft,
-      ...{ linear, address, codeSize, rip, limit, user, covers },
-      ...{ segments, slow, thorough, windows: windows?.number },
+      body: draft.body,
+      position: draft.position,
+      loops: draft.loops,
+      slot: draft.slot,
+      calls: draft.calls,
+      exits: draft.exits,
+      procedures: draft.procedures,
+      usesX87: draft.usesX87,
+      linear,
+      address,
+      codeSize,
+      rip,
+      limit,
+      user,
+      covers,
+      segments,
+      slow,
+      thorough,
+      windows: windows?.number,
       pages: pagesOf(blocks),
       spans: blocks.flatMap(spansOf),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
-      instructions: blocks.reduce((sum, one) => sum + one.offsets.length, 0),
+      instructions,
       function: fn,
       looks: 0,
     };

@@ -55,9 +55,9 @@ export class RegisterFile {
   readonly #general: readonly Local<"i64">[];
   readonly #vector: readonly Local<"v128">[];
   readonly #narrowGeneral: readonly Local<"i64">[];
-  /** What is known of registers that nothing is known of. */
-  readonly #nothing: RegisterFacts;
-  facts: RegisterFacts;
+  /** As {@link RegisterFacts.narrow}, whatever their values are. */
+  readonly #alwaysNarrow: number;
+  facts!: RegisterFacts;
   #usedGeneral = 0;
   #changedGeneral = 0;
   #usedVector = 0;
@@ -70,15 +70,8 @@ export class RegisterFile {
   constructor(fn: FunctionBuilder, narrow: boolean, writesThrough: boolean) {
     this.#fn = fn;
     this.#writesThrough = writesThrough;
-    this.#nothing = {
-      narrow: narrow ? 2 ** REGISTERS - 1 : 0,
-      normal: 0,
-      dirty: ALL_REGISTERS,
-      held: 0,
-      top: undefined,
-      frame: undefined,
-    };
-    this.facts = { ...this.#nothing, dirty: 0 };
+    this.#alwaysNarrow = narrow ? 2 ** REGISTERS - 1 : 0;
+    this.loaded();
     const all = Array.from({ length: REGISTERS });
     this.#general = all.map(() => fn.local("i64"));
     this.#narrowGeneral = this.#general.map((local) => knownAs(local, 32));
@@ -87,16 +80,15 @@ export class RegisterFile {
 
   /**
    * The registers may have got any values, but for what is known of the stack.
-   * @param held as {@link RegisterFacts.held}
+   * @param held, dirty as {@link RegisterFacts} has them
    */
-  forget(stack: StackFacts = NO_STACK, held = 0): void {
-    this.facts = { ...this.#nothing, held, top: stack.top, frame: stack.frame };
+  forget({ top, frame }: StackFacts = NO_STACK, held = 0, dirty = ALL_REGISTERS): void {
+    this.facts = { narrow: this.#alwaysNarrow, normal: 0, dirty, held, top, frame };
   }
 
   /** All variables have just been taken from the state. */
   loaded(stack: StackFacts = NO_STACK): void {
-    this.forget(stack);
-    this.facts = { ...this.facts, dirty: 0 };
+    this.forget(stack, 0, 0);
   }
 
   /** Loads variables that have not been yet. @param registers as {@link RegisterFacts.held} */
@@ -150,11 +142,14 @@ export class RegisterFile {
   changeVector(register: number): Local<"v128"> {
     this.#changedVector |= 1 << register;
     const changed = normalBit(register, 64) | normalBit(register, 32);
-    const { normal, dirty } = this.facts;
+    const { narrow, normal, dirty, held, top, frame } = this.facts;
     this.facts = {
-      ...this.facts,
+      narrow,
       normal: normal & ~changed,
       dirty: dirty | (1 << (register + REGISTERS)),
+      held,
+      top,
+      frame,
     };
     return this.vector(register);
   }
@@ -200,8 +195,8 @@ export class RegisterFile {
     locals: readonly Local<Type>[],
     action: (local: Local<Type>, register: number) => void,
   ): void {
-    for (const [register, local] of locals.entries()) {
-      if (set & (1 << register)) action(local, register);
+    for (let register = 0; register < REGISTERS; register++) {
+      if (set & (1 << register)) action(locals[register] as Local<Type>, register);
     }
   }
 }

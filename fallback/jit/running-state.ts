@@ -66,7 +66,7 @@ export class RunningState {
   complete(): void {
     const fn = this.#fn;
     const made = fn.code.bytes;
-    fn.code = new ByteSink();
+    fn.code = new ByteSink(2 * made.length);
     let from = 0;
     for (const { at, depth, fill } of this.#gaps) {
       fn.code.append(made.subarray(from, at));

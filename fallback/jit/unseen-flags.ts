@@ -13,10 +13,10 @@ function isOpaque({ form, address }: DecodedInstruction): boolean {
 function replacesAll({ form, immediates }: DecodedInstruction): boolean {
   const { flags, name } = form.instruction;
   const written = flags?.written ?? "";
-  const changed = written + (flags?.undefined ?? "");
-  if (![...ALL].every((letter) => changed.includes(letter))) return false;
   // Where these two are not written (BSF, DIV), we keep flags that the manual calls undefined.
   if (!written.includes("O") || !written.includes("C")) return false;
+  const changed = written + (flags?.undefined ?? "");
+  for (const letter of ALL) if (!changed.includes(letter)) return false;
   // A shift by nothing changes nothing.
   if (!SHIFTS.has(name)) return true;
   return immediates.length > 0 && (Number(immediates[0]) & 31) !== 0;

@@ -3,16 +3,21 @@
 const LOCAL_GET = 0x20;
 const LOCAL_SET = 0x21;
 const LOCAL_TEE = 0x22;
-const FIRST_CAPACITY = 1024;
+const USUAL_CAPACITY = 4096;
 
 /** Bytes to be appended to. */
 export class ByteSink {
-  #bytes = new Uint8Array(FIRST_CAPACITY);
+  #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
   /** Where the last `local.set` begins and ends, and of which variable it is. */
   #setFrom = 0;
   #setTo = -1;
   #setOf = -1;
+
+  /** @param capacity how many bytes there is room for at first */
+  constructor(capacity = USUAL_CAPACITY) {
+    this.#bytes = new Uint8Array(capacity);
+  }
 
   get length(): number {
     return this.#length;

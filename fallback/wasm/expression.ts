@@ -268,8 +268,8 @@ export const i32 = {
 
 const LOW_HALF = 0xffff_ffffn;
 const and64 = binaryWith<"i64">("i64", 0x83, -1n, (a, b) => a & b, smaller);
-/** In two bytes, where a mask takes seven. */
-const lowHalf = (a: I64): I64 => i64.extendU(i32.wrap(a));
+/** The lower 32 bits: in two bytes, where a mask takes seven. */
+export const lowHalf = (a: I64): I64 => i64.extendU(i32.wrap(a));
 
 export const i64 = {
   const: (value: number | bigint): I64 =>

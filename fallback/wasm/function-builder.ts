@@ -27,6 +27,9 @@ export const STORE_OPCODE = {
 /** The low bits of an i64. */
 const STORE_NARROW = { 8: [0x3c], 16: [0x3d], 32: [0x3e], 64: [0x37] } as const;
 
+/** Bytes that a body's size takes, at most. */
+const MOST_OF_SIZE = 5;
+
 const BLOCK_VOID = 0x40;
 const CALL = 0x10;
 const CALL_INDIRECT = 0x11;
@@ -206,8 +209,9 @@ export class FunctionBuilder {
   /** The body as it stands in the code section. */
   finish(): Uint8Array {
     const locals = vector(runs(this.#locals.map(({ type }) => VALUE_TYPE_CODE[type])));
-    const body = new ByteSink();
-    pushUnsigned(body, locals.length + this.code.length + 1);
+    const size = locals.length + this.code.length + 1;
+    const body = new ByteSink(size + MOST_OF_SIZE);
+    pushUnsigned(body, size);
     body.append(locals);
     body.append(this.code.bytes);
     body.push(0x0b);

@@ -47,7 +47,9 @@ export class ModuleBuilder {
   typeIndex({ parameters, results }: Signature): number {
     const codes = (types: readonly ValueType[]) => vector(types.map((t) => [VALUE_TYPE_CODE[t]]));
     const type = [0x60, ...codes(parameters), ...codes(results)];
-    const known = this.#types.findIndex((other) => String(other) === String(type));
+    const known = this.#types.findIndex(
+      (other) => other.length === type.length && other.every((byte, at) => byte === type[at]),
+    );
     return known >= 0 ? known : this.#types.push(type) - 1;
   }
 
@@ -114,16 +116,21 @@ export class ModuleBuilder {
     );
   }
 
-  /** All sections before that of the code. */
-  head(): Uint8Array {
+  /**
+   * All sections before that of the code.
+   * @param without as many functions as were added last, and as many exports
+   */
+  head(without = 0): Uint8Array {
+    const functions = this.#functions.slice(0, this.#functions.length - without);
+    const exports = this.#exports.slice(0, this.#exports.length - without);
     return Uint8Array.from([
       ...MAGIC_AND_VERSION,
       ...this.#custom.flat(),
       ...section(SECTION.type, vector(this.#types)),
       ...section(SECTION.import, vector(this.#imports)),
-      ...section(SECTION.function, vector(this.#functions.map((f) => unsignedLeb(f.type)))),
+      ...section(SECTION.function, vector(functions.map(({ type }) => unsignedLeb(type)))),
       ...this.#tableSection(),
-      ...section(SECTION.export, vector(this.#exports)),
+      ...section(SECTION.export, vector(exports)),
       ...this.#elementSection(),
     ]);
   }
@@ -148,11 +155,14 @@ const section = (id: number, content: readonly number[]): number[] => [
   ...content,
 ];
 
+/** Bytes of the code section's number and length, at most. */
+const MOST_BEFORE_CODE = 6;
+
 /** A module of its {@link ModuleBuilder.head} and the functions' bodies, in order. */
 export function joined(head: Uint8Array, bodies: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const count = unsignedLeb(bodies.length);
   const size = bodies.reduce((sum, { length }) => sum + length, count.length);
-  const module = new ByteSink();
+  const module = new ByteSink(head.length + size + MOST_BEFORE_CODE);
   module.append(head);
   module.push(SECTION.code);
   module.append(unsignedLeb(size));

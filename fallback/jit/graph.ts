@@ -57,17 +57,17 @@ export class Graph {
 function reversePostorder(entry: Node): Node[] {
   const order: Node[] = [];
   const seen = new Set([entry]);
-  const stack = [{ node: entry, next: 0 }];
+  const stack = [{ node: entry, left: entry.successors.length }];
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     // The last successor first: so that what follows in the code follows in the order.
     const { successors } = top.node;
-    const successor = successors[successors.length - 1 - top.next++];
+    const successor = top.left > 0 ? successors[--top.left] : undefined;
     if (successor === undefined) {
       order.push(top.node);
       stack.pop();
     } else if (!seen.has(successor)) {
       seen.add(successor);
-      stack.push({ node: successor, next: 0 });
+      stack.push({ node: successor, left: successor.successors.length });
     }
   }
   order.reverse();

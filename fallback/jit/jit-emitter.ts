@@ -92,7 +92,8 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
 
   /** Lets others {@link begin} instructions in the middle of this one: behind its branches. */
   within(others: () => void): void {
-    const [next, expected] = [this.#next, this.#expected];
+    const next = this.#next;
+    const expected = this.#expected;
     // There is none as long as all were procedures.
     const instruction: DecodedInstruction | undefined = this.#instruction;
     others();

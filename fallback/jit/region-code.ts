@@ -83,10 +83,8 @@ export class RegionCode {
     const isFramed = codeSize === 64 && env.slow === undefined;
     const frame = isFramed ? new StackFrame(fn.local("i64")) : undefined;
     if (isFramed) this.#registers.loaded({ top: 0, frame: undefined });
-    const mode = {
-      ...{ codeSize, limit, segments: env.segments },
-      ...{ usualModes, frame, windows: env.windows },
-    };
+    const { segments, windows } = env;
+    const mode = { codeSize, limit, segments, usualModes, frame, windows };
     this.#emitter = new JitEmitter(fn, env, mode, this.#flags, this.#registers, {
       interpret: (reason, miss) => this.#interpret(reason, miss),
       jump: (target) => this.#jump(target),
@@ -360,7 +358,10 @@ export class RegionCode {
   #inline(to: Node): void {
     const { state } = this.#flags;
     const { facts } = this.#registers;
-    const [node, index, rip, next] = [this.#node, this.#index, this.#rip, this.#next];
+    const node = this.#node;
+    const index = this.#index;
+    const rip = this.#rip;
+    const next = this.#next;
     if (to.isLoop) this.#state.loadFlags();
     this.#flagsIn.set(to, state);
     this.#emitter.within(() => this.#tree(to));

@@ -14,7 +14,7 @@ import type { LearntJumps } from "./learnt-jumps.ts";
 import { exportName } from "./module.ts";
 import type { BlockCode } from "./node.ts";
 import { type Pack, Packs } from "./packs.ts";
-import { pagesOf, type Region, spansOf } from "./region.ts";
+import { pagesOf, type Region, type Span, spansOf } from "./region.ts";
 import type { RegionTable } from "./region-table.ts";
 import {
   instantiateSupport,
@@ -154,7 +154,11 @@ export class RegionMaker {
     this.#means.onRegion?.({ blocks, module: this.#drafterOf().modules.module([draft.body]) });
     // All written out: an object that others are spread into is none of a kind to V8.
     let instructions = 0;
-    for (const block of blocks) instructions += block.offsets.length;
+    const spans: Span[] = [];
+    for (const block of blocks) {
+      instructions += block.offsets.length;
+      spans.push(...spansOf(block));
+    }
     return {
       body: draft.body,
       position: draft.position,
@@ -176,7 +180,7 @@ export class RegionMaker {
       thorough,
       windows: windows?.number,
       pages: pagesOf(blocks),
-      spans: blocks.flatMap(spansOf),
+      spans,
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
       instructions,
       function: fn,
@@ -346,8 +350,10 @@ export class RegionMaker {
 
   /** Makes a region's function, in a module of its own. */
   #function(body: Uint8Array, position: number, usesX87: boolean): unknown {
-    const others: (Uint8Array | undefined)[] = Array.from({ length: position });
-    return this.#functions([...others, body], usesX87)[exportName(position)];
+    const bodies: (Uint8Array | undefined)[] = [];
+    while (bodies.length < position) bodies.push(undefined);
+    bodies.push(body);
+    return this.#functions(bodies, usesX87)[exportName(position)];
   }
 
   /** Makes the functions of a module. @param bodies by position */

@@ -52,9 +52,9 @@ const normalBit = (register: number, bits: number): number =>
 export class RegisterFile {
   readonly #fn: FunctionBuilder;
   readonly #writesThrough: boolean;
-  readonly #general: readonly Local<"i64">[];
-  readonly #vector: readonly Local<"v128">[];
-  readonly #narrowGeneral: readonly Local<"i64">[];
+  readonly #general: Local<"i64">[] = [];
+  readonly #vector: Local<"v128">[] = [];
+  readonly #narrowGeneral: Local<"i64">[] = [];
   /** As {@link RegisterFacts.narrow}, whatever their values are. */
   readonly #alwaysNarrow: number;
   facts!: RegisterFacts;
@@ -72,10 +72,14 @@ export class RegisterFile {
     this.#writesThrough = writesThrough;
     this.#alwaysNarrow = narrow ? 2 ** REGISTERS - 1 : 0;
     this.loaded();
-    const all = Array.from({ length: REGISTERS });
-    this.#general = all.map(() => fn.local("i64"));
-    this.#narrowGeneral = this.#general.map((local) => knownAs(local, 32));
-    this.#vector = all.map(() => fn.local("v128"));
+    for (let register = 0; register < REGISTERS; register++) {
+      const local = fn.local("i64");
+      this.#general.push(local);
+      this.#narrowGeneral.push(knownAs(local, 32));
+    }
+    for (let register = 0; register < REGISTERS; register++) {
+      this.#vector.push(fn.local("v128"));
+    }
   }
 
   /**
@@ -99,7 +103,8 @@ export class RegisterFile {
     this.#each(missing, this.#general, (local, n) =>
       this.#fn.set(local, i64.load(i32.const(0), STATE.GPR + 8 * n)),
     );
-    this.facts = { ...facts, held: facts.held | missing };
+    const { narrow, normal, dirty, held, top, frame } = facts;
+    this.facts = { narrow, normal, dirty, held: held | missing, top, frame };
   }
 
   general(register: number): Local<"i64"> {
@@ -160,7 +165,9 @@ export class RegisterFile {
   }
 
   setNormal(register: number, bits: number): void {
-    this.facts = { ...this.facts, normal: this.facts.normal | normalBit(register, bits) };
+    const { narrow, normal, dirty, held, top, frame } = this.facts;
+    const known = normal | normalBit(register, bits);
+    this.facts = { narrow, normal: known, dirty, held, top, frame };
   }
 
   /** Takes the registers in use from the state. Once all code is made that uses any. */

@@ -65,14 +65,20 @@ const load =
   (address: I32, offset = 0): V128 =>
     simd("v128", opcode, [address], [0, ...unsignedLeb(offset)]);
 
+const byteOf = (value: number | bigint, at: number): number =>
+  typeof value === "number"
+    ? Math.floor(value / 2 ** (8 * at)) & 0xff
+    : Number((value >> BigInt(8 * at)) & 0xffn);
+
 /** A vector of lanes of `bits`, repeated if there are fewer than fill it. */
 const constant =
   (bits: number) =>
   (...lanes: readonly (number | bigint)[]): V128 => {
-    const bytes = Array.from({ length: 16 }, (_, at) => {
-      const lane = BigInt(lanes[Math.floor((at * 8) / bits) % lanes.length] ?? 0);
-      return Number((BigInt.asUintN(bits, lane) >> BigInt((at * 8) % bits)) & 0xffn);
-    });
+    const size = bits / 8;
+    const bytes: number[] = [];
+    for (let at = 0; at < 16; at++) {
+      bytes.push(byteOf(lanes[Math.floor(at / size) % lanes.length] ?? 0, at % size));
+    }
     return simd("v128", 12, [], bytes);
   };
 

@@ -30,8 +30,9 @@ export class RegionModules {
   #functions = 0;
   /** Bodies of what comes before the regions. */
   readonly #calls: readonly Uint8Array[];
-  /** By the number of functions: all before the code. */
-  readonly #heads: (Uint8Array | undefined)[] = [];
+  /** By the number of functions: all before the code, where one is exported, or all of them. */
+  readonly #headsOfOne: (Uint8Array | undefined)[] = [];
+  readonly #headsOfAll: (Uint8Array | undefined)[] = [];
 
   /** @param shared whether the memory is a shared one */
   constructor(shared: boolean) {
@@ -41,20 +42,30 @@ export class RegionModules {
     this.#calls = calls;
   }
 
+  /** A region in a module of its own. */
+  moduleOf(body: Uint8Array, position: number): Uint8Array<ArrayBuffer> {
+    this.#headsOfOne[position] ??= this.#head(position + 1, position);
+    const bodies = this.#calls.slice();
+    for (let before = 0; before < position; before++) bodies.push(ABSENT);
+    bodies.push(body);
+    return joined(this.#headsOfOne[position], bodies);
+  }
+
   /** @param bodies by position, made with {@link commons} */
   module(bodies: readonly (Uint8Array | undefined)[]): Uint8Array<ArrayBuffer> {
     const { length } = bodies;
-    this.#heads[length] ??= this.#head(length);
+    this.#headsOfAll[length] ??= this.#head(length, 0);
     const regions = Array.from(bodies, (body) => body ?? ABSENT);
-    return joined(this.#heads[length], [...this.#calls, ...regions]);
+    return joined(this.#headsOfAll[length], [...this.#calls, ...regions]);
   }
 
-  #head(functions: number): Uint8Array {
+  /** @param exported the first that is: V8 makes something of each that is exported, for each module */
+  #head(functions: number, exported: number): Uint8Array {
     const module = this.#module;
     for (; this.#functions < functions; this.#functions++) {
       module.exportFunction(exportName(this.#functions), module.addFunction(REGION_SIGNATURE));
     }
-    return module.head(this.#functions - functions);
+    return module.head(this.#functions - functions, [exported, functions]);
   }
 }
 

@@ -350,19 +350,21 @@ export class RegionMaker {
 
   /** Makes a region's function, in a module of its own. */
   #function(body: Uint8Array, position: number, usesX87: boolean): unknown {
-    const bodies: (Uint8Array | undefined)[] = [];
-    while (bodies.length < position) bodies.push(undefined);
-    bodies.push(body);
-    return this.#functions(bodies, usesX87)[exportName(position)];
+    const module = this.#drafterOf().modules.moduleOf(body, position);
+    return this.#instantiate(module, 1, usesX87)[exportName(position)];
   }
 
   /** Makes the functions of a module. @param bodies by position */
   #functions(bodies: readonly (Uint8Array | undefined)[], usesX87: boolean): Functions {
+    const made = bodies.filter((body) => body !== undefined).length;
+    return this.#instantiate(this.#drafterOf().modules.module(bodies), made, usesX87);
+  }
+
+  #instantiate(module: Uint8Array<ArrayBuffer>, made: number, usesX87: boolean): Functions {
     if (usesX87 && !this.#hasX87) this.#addX87();
     this.#imports ??= this.#makeImports();
-    this.#made += bodies.filter((body) => body !== undefined).length;
-    const module = new WebAssembly.Module(this.#drafterOf().modules.module(bodies));
-    return new WebAssembly.Instance(module, this.#imports).exports;
+    this.#made += made;
+    return new WebAssembly.Instance(new WebAssembly.Module(module), this.#imports).exports;
   }
 
   /** What regions call for x87: made for the first that does. */

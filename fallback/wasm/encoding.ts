@@ -90,13 +90,20 @@ export function pushUnsigned(code: ByteSink, value: number): void {
 }
 
 const SMALL = 2 ** 30;
+/** Five bytes of the encoding. */
+const LOW_BITS = 35;
 
 /** Appends a signed number. */
 export function pushSigned(code: ByteSink, value: number | bigint): void {
   let rest = Number(value);
   if (!Number.isSafeInteger(rest)) {
-    code.append(signedLeb(BigInt(value)));
-    return;
+    const all = BigInt(value);
+    let low = Number(BigInt.asUintN(LOW_BITS, all));
+    for (let bits = 0; bits < LOW_BITS; bits += 7) {
+      code.push((low & 0x7f) | 0x80);
+      low = Math.floor(low / 0x80);
+    }
+    rest = Number(all >> BigInt(LOW_BITS));
   }
   while (rest >= SMALL || rest < -SMALL) {
     code.push((rest & 0x7f) | 0x80);
@@ -110,18 +117,6 @@ export function pushSigned(code: ByteSink, value: number | bigint): void {
       return;
     }
     code.push(low | 0x80);
-  }
-}
-
-function signedLeb(value: bigint): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  for (;;) {
-    const low = Number(rest & 0x7fn);
-    rest >>= 7n;
-    const done = (rest === 0n && low < 0x40) || (rest === -1n && low >= 0x40);
-    bytes.push(done ? low : low | 0x80);
-    if (done) return bytes;
   }
 }
 

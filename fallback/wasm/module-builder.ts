@@ -118,11 +118,12 @@ export class ModuleBuilder {
 
   /**
    * All sections before that of the code.
-   * @param without as many functions as were added last, and as many exports
+   * @param without as many functions as were added last
+   * @param exported which of the exports: the first, and behind the last
    */
-  head(without = 0): Uint8Array {
+  head(without = 0, exported: readonly [number, number] = [0, this.#exports.length]): Uint8Array {
     const functions = this.#functions.slice(0, this.#functions.length - without);
-    const exports = this.#exports.slice(0, this.#exports.length - without);
+    const exports = this.#exports.slice(...exported);
     return Uint8Array.from([
       ...MAGIC_AND_VERSION,
       ...this.#custom.flat(),

@@ -1,6 +1,6 @@
 import { SEGMENT, SEGMENT_INDEX, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type I32, i32, i64, select } from "../wasm/expression.ts";
-import { FunctionBuilder, type Label } from "../wasm/function-builder.ts";
+import { FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { ACCESSES, DECODED, HANDLERS, MAX_INSTRUCTIONS } from "./decoding.ts";
 import {
@@ -76,7 +76,7 @@ class BlockDecoder {
         fn.branchIf(i32.geU(this.#instruction.at, i32.add(this.#bytes, this.#length)), done);
         const start = fn.let(this.#instruction.at);
         this.#instruction.decode(done);
-        this.#write(done);
+        this.#write(start, done);
         const offset = u64(i32.sub(start, this.#bytes));
         const place = i32.shl(this.#count, i32.const(1));
         fn.storeNarrow(16, place, offset, DECODED.OFFSETS);
@@ -118,8 +118,8 @@ class BlockDecoder {
     fn.set(this.#next, select(this.#instruction.code64, this.#next, low));
   }
 
-  /** Writes the instruction's records. */
-  #write(fail: Label): void {
+  /** Writes the instruction's records. @param start its first byte */
+  #write(start: Local<"i32">, fail: Label): void {
     const fn = this.#fn;
     this.#setNext(i32.sub(this.#instruction.at, this.#bytes));
     const unit = i32.load8U(this.#instruction.candidate, CANDIDATE.UNIT);
@@ -135,6 +135,8 @@ class BlockDecoder {
         this.#findHandler(fail);
         this.#writeAddressRecords();
         fn.storeNarrow(16, this.#record, u64(this.#handler), RECORD.HANDLER);
+        fn.storeNarrow(8, this.#record, u64(i32.sub(this.#instruction.at, start)), RECORD.LENGTH);
+        fn.storeNarrow(8, this.#record, u64(this.#instruction.modRm), RECORD.MOD_RM);
         this.#writeElementShift();
         this.#writeRegisters();
         this.#writeImmediate();
@@ -162,23 +164,27 @@ class BlockDecoder {
       this.#instruction.has(TRAIT.COUNTER),
       i32.ne(this.#instruction.addressSize, this.#instruction.operandSize),
     );
+    const inData = (): I32 => i32.ltU(this.#instruction.segment, i32.const(SEGMENT_INDEX.fs));
+    const isRepeated = (): I32 => i32.ne(this.#instruction.repeat, zero);
     const isWide = (): I32 =>
       both(this.#instruction.code64, equals(this.#instruction.addressSize, 64));
-    const isWithout = both(this.#instruction.has(TRAIT.ONLY_64), i32.eqz(isWide()));
+    const isNarrow = both(this.#instruction.has(TRAIT.ONLY_64), i32.eqz(isWide()));
+    const isOther = both(
+      this.#instruction.has(TRAIT.STRING),
+      either(isRepeated(), i32.eqz(inData())),
+    );
     const outside = both(
       this.#instruction.has(TRAIT.RELATIVE),
       i64.gtU(this.#instruction.immediate, this.#limit),
     );
     fn.set(this.#handler, i32.const(microIndex("procedure")));
-    const inData = i32.ltU(this.#instruction.segment, i32.const(SEGMENT_INDEX.fs));
-    const isRepeated = i32.ne(this.#instruction.repeat, zero);
-    fn.if(both(both(isRepeated, inData), isWide()), () => {
+    fn.if(both(both(isRepeated(), inData()), isWide()), () => {
       for (const run of ["move", "fill"] as const) {
         const isThat = this.#instruction.has(run === "move" ? TRAIT.MOVE : TRAIT.FILL);
         fn.if(isThat, () => fn.set(this.#handler, i32.const(microIndex(run))));
       }
     });
-    const isProcedure = either(this.#instruction.has(TRAIT.PROCEDURE), isWithout);
+    const isProcedure = either(this.#instruction.has(TRAIT.PROCEDURE), either(isNarrow, isOther));
     fn.if(i32.eqz(either(either(isProcedure, counts), outside)), () => {
       const ordinal = i32.load16U(this.#instruction.candidate, CANDIDATE.ORDINAL);
       const size = this.#operandShift();
@@ -200,9 +206,9 @@ class BlockDecoder {
 
   /** What a function does for a string instruction is done for elements of a size. */
   #writeElementShift(): void {
-    const isString = this.#instruction.has(TRAIT.MOVE | TRAIT.FILL);
-    const isRun = i32.ne(this.#handler, i32.const(microIndex("procedure")));
-    this.#fn.if(both(both(isString, isRun), this.#instruction.has(TRAIT.WIDE_ELEMENTS)), () =>
+    const isMove = equals(this.#handler, microIndex("move"));
+    const isRun = either(isMove, equals(this.#handler, microIndex("fill")));
+    this.#fn.if(both(isRun, this.#instruction.has(TRAIT.WIDE_ELEMENTS)), () =>
       this.#fn.storeNarrow(8, this.#record, u64(this.#operandShift()), RECORD.SCALE),
     );
   }

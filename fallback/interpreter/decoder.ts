@@ -1,6 +1,6 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
-import { interpreted } from "../isa/instruction.ts";
+import { isInterpreted } from "../isa/instruction.ts";
 import { NO_VEX, type OpcodeMap, opcodeNumber } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 import { operandBits } from "../isa/variant.ts";
@@ -365,10 +365,11 @@ export const countsOtherwise = ({ form, addressSize, operandSize }: DecodedInstr
 
 /** Whether an instruction has no meaning that is for its mode and its addresses. */
 export const isWithout = (
-  { form: { instruction }, addressSize }: DecodedInstruction,
+  { form: { instruction }, addressSize, repeat, segment }: DecodedInstruction,
   codeSize: 16 | 32 | 64,
 ): boolean =>
-  interpreted(instruction) === undefined ||
+  !isInterpreted(instruction) ||
+  (instruction.repeat === true && (repeat !== undefined || segment >= SEGMENT_INDEX.fs)) ||
   (instruction.only64 === true && (codeSize !== 64 || addressSize !== 64));
 
 export const isRelative = ({ form }: DecodedInstruction): boolean => form.relative;

@@ -1,6 +1,6 @@
 import type { Form } from "../isa/form.ts";
 import { OPCODE_COUNT } from "../isa/form-index.ts";
-import { interpreted } from "../isa/instruction.ts";
+import { isInterpreted } from "../isa/instruction.ts";
 import { type Candidate, candidatesOf, opcodeNumber } from "../isa/opcode-map.ts";
 import type { OperandSpec } from "../isa/operand.ts";
 
@@ -84,6 +84,8 @@ export const TRAIT = {
   MOVE: 1 << 19,
   FILL: 1 << 20,
   WIDE_ELEMENTS: 1 << 21,
+  /** A string instruction. */
+  STRING: 1 << 22,
 } as const;
 
 /** What of the code an immediate takes: bytes, or by the operand size. */
@@ -183,7 +185,7 @@ const forbidden = ({ code64, rexW, register, noB, vexL, noVvvv }: Candidate): nu
 
 function traitsOf(form: Form): number {
   const { instruction, sizes, operands } = form;
-  const hasMeaning = interpreted(instruction) !== undefined;
+  const hasMeaning = isInterpreted(instruction);
   const destination = operands[0]?.place;
   const has: Record<keyof typeof TRAIT, boolean> = {
     MODRM: form.hasModRm,
@@ -206,6 +208,7 @@ function traitsOf(form: Form): number {
     ONLY_64: instruction.only64 === true,
     MOVE: instruction.repetition === "move",
     FILL: instruction.repetition === "fill",
+    STRING: instruction.repeat === true,
     WIDE_ELEMENTS: instruction.repetition !== undefined && (form.opcode & 1) !== 0,
     OFFSET_ONLY: operands.some(({ place, width }) => place === "memory" && width === 0),
   };

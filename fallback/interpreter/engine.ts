@@ -2,16 +2,15 @@ import type { CpuException } from "../exceptions.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import { Jit, type JitOptions, type LoneRegion } from "../jit/jit.ts";
 import { REGION_LEFT } from "../jit/protocol.ts";
-import { SUPPORT_SECTION } from "../jit/support-instance.ts";
 import type { RegionTies } from "../jit/surroundings.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { NO_FAULT, SEGMENT, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type Block, BlockCache } from "./block.ts";
 import { placeWith } from "./code-place.ts";
 import type { DecodedInstruction } from "./decoder.ts";
+import { HandlersBeside } from "./handlers-beside.ts";
 import { type EngineHost, Leave, NonCanonical } from "./host.ts";
 import { InterpreterInstance } from "./interpreter-instance.ts";
-import { LateHandlers } from "./late-handlers.ts";
 import { LEFT, OUTCOME } from "./outcomes.ts";
 import { RECORD } from "./record.ts";
 import { layDownTables } from "./sections.ts";
@@ -98,10 +97,9 @@ export class Engine {
     const interpreter = new InterpreterInstance(module, imports);
     this.#interpreter = interpreter;
     const index = layDownTables(module, memory.buffer);
-    let late: LateHandlers | undefined;
-    index.onLate = (variant) => {
-      late ??= new LateHandlers(interpreter.section(SUPPORT_SECTION), imports, shared);
-      const { handler, access } = late.make(variant);
+    const beside = new HandlersBeside((name) => interpreter.section(name), imports, shared);
+    index.onLate = (variant, form) => {
+      const { handler, access } = beside.get(variant, form);
       interpreter.addHandler(handler);
       return access;
     };

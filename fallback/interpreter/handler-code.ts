@@ -4,17 +4,14 @@ import type { Variant } from "../isa/variant.ts";
 import { i32 } from "../wasm/expression.ts";
 import { type Callee, callResult, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
-import { InterpreterEmitter } from "./interpreter-emitter.ts";
+import { type CalledFunctions, InterpreterEmitter } from "./interpreter-emitter.ts";
 import { OUTCOME } from "./outcomes.ts";
-import type { SegmentLoads } from "./segment-loads.ts";
 
 export type Emit = (emitter: InterpreterEmitter, variant: Variant) => void;
 
 /** What handlers call besides accesses to memory. */
-export interface HandlerFunctions {
+export interface HandlerFunctions extends CalledFunctions {
   readonly procedure: Callee;
-  /** Undefined where no handler loads segments. */
-  readonly segments?: SegmentLoads;
 }
 
 const one = ["i32"] as const;
@@ -55,7 +52,7 @@ export function defineHandler(
     jump: () => fn.return(i32.const(OUTCOME.JUMP)),
     fallback: () => fn.return(callResult("i32", functions.procedure, record)),
   };
-  emit(new InterpreterEmitter(fn, record, variant, slow, exits, functions.segments), variant);
+  emit(new InterpreterEmitter(fn, record, variant, slow, exits, functions), variant);
   fn.return(i32.const(OUTCOME.NEXT));
   fn.unreachable();
   module.define(index, fn.finish());

@@ -1,7 +1,8 @@
 import type { MemoryBits } from "../isa/emitter.ts";
 import type { Form } from "../isa/form.ts";
-import { interpreted } from "../isa/instruction.ts";
+import { isInterpreted } from "../isa/instruction.ts";
 import { type Variant, variant, variantKey, variantsOf } from "../isa/variant.ts";
+import type { DecodedInstruction } from "./decoder.ts";
 import { type MemoryAccess, parseAccess, serialiseAccess } from "./memory-access.ts";
 
 /** Handlers that no instruction of the table has. */
@@ -44,6 +45,9 @@ export const NO_HANDLER = 0;
 const place = (form: Form, bits: MemoryBits, memory: boolean, long: boolean): number =>
   form.ordinal * VARIANTS_PER_FORM + 4 * SIZES.indexOf(bits) + (memory ? 2 : 0) + (long ? 1 : 0);
 
+/** Of a handler in the module of `buildTranslated`. */
+export const translatedName = (form: Form, bits: MemoryBits): string => `${form.ordinal} ${bits}`;
+
 /**
  * The interpreter's handlers in order: micro-operations, then hot variants (which are inline in the
  * dispatch loop), then the others. The same forms give the same order.
@@ -62,7 +66,8 @@ export class HandlerTable {
   constructor(forms: readonly Form[], inline: boolean) {
     this.forms = forms;
     const withCode = forms.filter(
-      ({ instruction }) => interpreted(instruction) !== undefined && instruction.late === undefined,
+      ({ instruction: { late, byVariant }, instruction }) =>
+        isInterpreted(instruction) && late === undefined && byVariant === undefined,
     );
     const uses = withCode.flatMap((form) =>
       variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),
@@ -103,10 +108,10 @@ export class HandlerIndex {
   readonly #late = new Map<string, number>();
   #count: number;
   /**
-   * Makes a handler for an instruction that is `late`, the next one in the table.
+   * Gets a handler for an instruction that is `late` or `byVariant`, the next one in the table.
    * @returns how it accesses memory
    */
-  onLate: (variant: Variant) => MemoryAccess | undefined = ({ instruction }) => {
+  onLate: (variant: Variant, form: Form) => MemoryAccess | undefined = ({ instruction }) => {
     throw new Error(`no handler for ${instruction.name}`);
   };
 
@@ -121,18 +126,22 @@ export class HandlerIndex {
     this.#count = count;
   }
 
-  index(form: Form, bits: MemoryBits, memory: boolean, long: boolean): number {
+  /** @param long whether it is in 64-bit code */
+  index({ form, operandSize: bits, address }: DecodedInstruction, long: boolean): number {
+    const memory = address !== undefined;
     const index = this.#indices[place(form, bits, memory, long)] ?? NO_HANDLER;
     return index === NO_HANDLER ? this.#makeLate(form, bits, memory, long) : index;
   }
 
   #makeLate(form: Form, bits: MemoryBits, memory: boolean, long: boolean): number {
     const wanted = variant(form, bits, memory, long);
-    const key = variantKey(wanted);
+    // What is made by variant may mean something else by each form.
+    const { byVariant } = form.instruction;
+    const key = byVariant === undefined ? variantKey(wanted) : translatedName(form, bits);
     const known = this.#late.get(key);
     const index = known ?? MICRO_OPERATIONS.length + this.#count;
     if (known === undefined) {
-      this.#accesses[this.#count] = serialiseAccess(this.onLate(wanted));
+      this.#accesses[this.#count] = serialiseAccess(this.onLate(wanted, form));
       this.#late.set(key, index);
       this.#count++;
     }

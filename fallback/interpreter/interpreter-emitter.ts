@@ -5,13 +5,22 @@ import {
   type SlowAccess,
   type VectorBits,
 } from "../emission/guest-access.ts";
-import type { MemoryBits, SystemEmitter } from "../isa/emitter.ts";
+import type { X87Function, X87Functions } from "../emission/x87-functions.ts";
+import type { MemoryBits, SystemEmitter, TranslationEmitter } from "../isa/emitter.ts";
 import { FlagEmitter, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import { flagsInMemory } from "../jit/flag-kinds.ts";
 import { STATE } from "../state.ts";
 import { unsignedLeb } from "../wasm/encoding.ts";
-import { type I32, type I64, i32, i64, operation, type V128 } from "../wasm/expression.ts";
+import {
+  type Expression,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  operation,
+  type V128,
+} from "../wasm/expression.ts";
 import { callResult, type FunctionBuilder, type Local } from "../wasm/function-builder.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import { RECORD } from "./record.ts";
@@ -27,6 +36,17 @@ export interface HandlerExits {
   fallback(): void;
 }
 
+/** Functions that some handlers call. */
+export interface CalledFunctions {
+  readonly segments?: SegmentLoads;
+  readonly x87?: X87Functions;
+}
+
+function present<T>(functions: T | undefined): T {
+  if (functions === undefined) throw new Error("a handler without functions that it calls");
+  return functions;
+}
+
 /** The variant that a handler is for. */
 export interface HandlerVariant {
   readonly bits: MemoryBits;
@@ -38,7 +58,7 @@ export interface HandlerVariant {
 const ABOVE_MMX = 8;
 
 /** Emits handlers whose operands come from the record and whose registers are in memory. */
-export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
+export class InterpreterEmitter extends CodeEmitter implements SystemEmitter, TranslationEmitter {
   readonly bits: MemoryBits;
   readonly long: boolean;
   readonly flags: FlagEmitter;
@@ -47,7 +67,7 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
   readonly #record: Local<"i32">;
   readonly #variant: HandlerVariant;
   readonly #exits: HandlerExits;
-  readonly #loads: SegmentLoads | undefined;
+  readonly #functions: CalledFunctions;
 
   constructor(
     fn: FunctionBuilder,
@@ -55,10 +75,10 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
     variant: HandlerVariant,
     slow: SlowAccess,
     exits: HandlerExits,
-    segments?: SegmentLoads,
+    functions: CalledFunctions = {},
   ) {
     super(fn, slow);
-    this.#loads = segments;
+    this.#functions = functions;
     this.#record = record;
     this.#variant = variant;
     this.#exits = exits;
@@ -68,9 +88,7 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
   }
 
   get #segments(): SegmentLoads {
-    if (this.#loads === undefined)
-      throw new Error("a handler without functions that load segments");
-    return this.#loads;
+    return present(this.#functions.segments);
   }
 
   effectiveAddress(): I64 {
@@ -89,6 +107,31 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter {
     const { operands } = this.#variant;
     const immediate = operands.some(({ kind }) => kind === "immediate");
     return i64.load(this.#record, immediate ? RECORD.DISPLACEMENT : RECORD.IMMEDIATE);
+  }
+
+  startRip(): I64 {
+    return i64.sub(this.nextRip(), i64.load8U(this.#record, RECORD.LENGTH));
+  }
+
+  stackIndex(): I32 {
+    return i32.and(i32.load8U(this.#record, RECORD.MOD_RM), i32.const(7));
+  }
+
+  /** In a segment without a base: see `Instruction.byVariant`. */
+  pointedTo(register: number): Local<"i64"> {
+    return this.let(this.getRegister(register, 64));
+  }
+
+  operandAt(bytes: number, write: boolean): Local<"i64"> {
+    return this.place({ kind: "memory", bits: 8 * bytes, field: 0 }, write);
+  }
+
+  x87(name: X87Function, ...operands: readonly Expression[]): Local<"i32"> {
+    return this.let(callResult("i32", present(this.#functions.x87)(name), ...operands));
+  }
+
+  setState(bits: 16 | 64, offset: number, value: I64): void {
+    this.fn.storeNarrow(bits, i32.const(0), value, offset);
   }
 
   budget(): I32 {

@@ -24,18 +24,11 @@ export class LateHandlers {
   readonly #shared: boolean;
   readonly #support: WebAssembly.Instance["exports"];
 
-  /**
-   * @param support of `buildSupport`
-   * @param cpu what the interpreter's module imports
-   */
-  constructor(
-    support: Uint8Array<ArrayBuffer>,
-    cpu: Readonly<Record<string, unknown>>,
-    shared: boolean,
-  ) {
-    this.#memory = cpu.memory;
+  /** @param support exports of the module of `buildSupport` */
+  constructor(support: WebAssembly.Instance["exports"], memory: unknown, shared: boolean) {
+    this.#memory = memory;
     this.#shared = shared;
-    this.#support = new WebAssembly.Instance(new WebAssembly.Module(support), { cpu }).exports;
+    this.#support = support;
   }
 
   make(variant: Variant): LateHandler {

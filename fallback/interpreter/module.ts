@@ -28,6 +28,7 @@ import {
   importProcedure,
 } from "./handler-code.ts";
 import { HANDLERS_SECTION, type HandlerTable, MICRO_OPERATIONS } from "./handlers.ts";
+import { TRANSLATED_SECTION } from "./handlers-beside.ts";
 import {
   type HandlerExits,
   type HandlerVariant,
@@ -39,6 +40,7 @@ import { LEFT, OUTCOME } from "./outcomes.ts";
 import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 import { buildRepetitions } from "./repetitions.ts";
 import { buildSegmentLoads, type SegmentLoads } from "./segment-loads.ts";
+import { buildTranslated } from "./translated-module.ts";
 
 const WASM_PAGE = 65536;
 /** Of handlers that are no part of the dispatch loop; before it is that of the regions. */
@@ -92,6 +94,7 @@ export function buildInterpreter(
   module.addCustomSection(DECODING_SECTION, serialiseDecoding(table.forms));
   module.addCustomSection(SUPPORT_SECTION, buildSupport(shared === true));
   module.addCustomSection(X87_SECTION, buildX87(shared === true));
+  module.addCustomSection(TRANSLATED_SECTION, buildTranslated(table.forms, shared === true));
   module.addCustomSection(FORMS_SECTION, serialiseForms(table.forms));
   const ordered = table.variants.map((variant) => accesses.get(variant));
   module.addCustomSection(ACCESSES_SECTION, serialiseAccesses(ordered));
@@ -297,8 +300,8 @@ class Dispatcher {
   }
 
   #emitter(variant: HandlerVariant, exits: HandlerExits): InterpreterEmitter {
-    const { segments } = this.#functions;
-    return new InterpreterEmitter(this.#fn, this.#record, variant, this.#slow, exits, segments);
+    const functions = this.#functions;
+    return new InterpreterEmitter(this.#fn, this.#record, variant, this.#slow, exits, functions);
   }
 
   /**

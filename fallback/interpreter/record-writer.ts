@@ -1,4 +1,4 @@
-import { interpreted } from "../isa/instruction.ts";
+import { isInterpreted } from "../isa/instruction.ts";
 import { elementShift, repeatedBy } from "../isa/string-repetition.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import type { CodePlace, NextRip } from "./code-place.ts";
@@ -61,7 +61,7 @@ export class RecordWriter {
     const handler = run === undefined ? this.#handler(instruction, place, target) : microIndex(run);
     if (address !== undefined && this.#isDirect(instruction, place)) {
       this.#writeAddress(record, address);
-    } else if (address !== undefined && interpreted(form.instruction) !== undefined) {
+    } else if (address !== undefined && isInterpreted(form.instruction)) {
       const access = place.codeSize === 64 ? undefined : this.#handlers.access(handler);
       if (access !== undefined && hasMmxOperand(instruction)) {
         this.#view.setUint16(record + RECORD.HANDLER, microIndex("mmx-access"), true);
@@ -78,6 +78,8 @@ export class RecordWriter {
       this.#view.setUint16(record + RECORD.BASE, STATE.ADDRESS, true);
     }
     this.#view.setUint16(record + RECORD.HANDLER, handler, true);
+    this.#view.setUint8(record + RECORD.LENGTH, instruction.length);
+    this.#view.setUint8(record + RECORD.MOD_RM, form.hasModRm ? instruction.modRm : 0);
     if (run !== undefined) this.#view.setUint8(record + RECORD.SCALE, elementShift(instruction));
     this.#writeRegisters(record, instruction);
     this.#writeImmediate(record, instruction, target);
@@ -86,10 +88,9 @@ export class RecordWriter {
 
   /** @param target of a relative branch */
   #handler(instruction: DecodedInstruction, place: CodePlace, target: bigint | undefined): number {
-    const { form, operandSize, address } = instruction;
     if (isWithout(instruction, place.codeSize) || countsOtherwise(instruction)) return PROCEDURE;
     if (target !== undefined && target > place.limit) return PROCEDURE;
-    return this.#handlers.index(form, operandSize, address !== undefined, place.codeSize === 64);
+    return this.#handlers.index(instruction, place.codeSize === 64);
   }
 
   /** Whether an address needs no segment base and is not cut. */

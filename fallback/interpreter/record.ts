@@ -19,6 +19,9 @@ export const RECORD = {
   /** u16: offsets in the state of an address's base and index. */
   BASE: 10,
   INDEX_REGISTER: 12,
+  /** u8 each: bytes of the instruction, and ModRM, or 0 without one. */
+  LENGTH: 14,
+  MOD_RM: 15,
   /**
    * In an address micro-operation, u16 each: offsets in the state of the segment's base, and of the
    * limit (READ_LAST or WRITE_LAST) that is checked.

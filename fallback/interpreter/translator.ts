@@ -1,5 +1,5 @@
 import { generalProtection } from "../exceptions.ts";
-import { interpreted } from "../isa/instruction.ts";
+import { isInterpreted } from "../isa/instruction.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
@@ -353,8 +353,7 @@ export class Translator {
 }
 
 /** Without code of its own: the engine asks the block for the instruction. */
-const isProcedure = ({ form }: DecodedInstruction): boolean =>
-  interpreted(form.instruction) === undefined;
+const isProcedure = ({ form }: DecodedInstruction): boolean => !isInterpreted(form.instruction);
 
 /** Ends a block, but its code leaves it to the next record to go on. */
 const goesOn = (last: DecodedInstruction | undefined): boolean =>

@@ -118,22 +118,30 @@ export interface Emitter {
   faultIf(condition: I32, vector: number, errorCode?: number): void;
 }
 
-/** Where instructions are known while code is made: see `Instruction.translation`. */
-export interface RegionEmitter extends Emitter {
+/** For what has no place in the interpreter's records, or few guests need: see `Instruction.byVariant`. */
+export interface TranslationEmitter extends Emitter {
   /**
    * Linear address of what a register points to in a segment, cut to the address size.
    * @param segment index as in `SEGMENT_INDEX`
    * @param bytes that are going to be accessed
    */
   pointedTo(register: number, segment: number, bytes: number, write: boolean): Local<"i64">;
-  /** Both halves of a YMM register by number. */
-  wholeVector(register: number): readonly [V128, V128];
   /** Linear address of the memory operand. @param bytes that are going to be accessed */
   operandAt(bytes: number, write: boolean): Local<"i64">;
+  /** Offset in the code segment of the instruction itself. */
+  startRip(): I64;
+  /** The i of ST(i). */
+  stackIndex(): I32;
   /** Calls a function of `X87Functions`. */
   x87(name: X87Function, ...operands: readonly Expression[]): Local<"i32">;
   /** Sets a field of the processor's state. @param offset one of `STATE` */
   setState(bits: 16 | 64, offset: number, value: I64): void;
+}
+
+/** Where instructions are known while code is made: see `Instruction.translation`. */
+export interface RegionEmitter extends TranslationEmitter {
+  /** Both halves of a YMM register by number. */
+  wholeVector(register: number): readonly [V128, V128];
 }
 
 /** Where what code is translated for may change: see `Instruction.interpretation`. */

@@ -1,10 +1,16 @@
 import type { StringRuns } from "../emission/string-runs.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import type { Emitter, RegionEmitter, SystemEmitter } from "./emitter.ts";
+import type { Emitter, RegionEmitter, SystemEmitter, TranslationEmitter } from "./emitter.ts";
 import type { Operand } from "./operand.ts";
 
 export type Unit = "x87" | "mmx" | "sse" | "avx";
+
+/** What a variant decides of an instruction. */
+export type OfVariant = Pick<
+  DecodedInstruction,
+  "form" | "operandSize" | "addressSize" | "segment"
+>;
 
 /** Letters of the arithmetic flags: OF, SF, ZF, AF, PF, CF. */
 export interface FlagUse {
@@ -64,10 +70,17 @@ export interface Instruction {
   /** The meaning over an emitter: both the interpreter and the JIT are made from it. */
   readonly meaning?: (e: Emitter, ...operands: Operand[]) => void;
   /**
-   * The meaning for the JIT alone, of what has operands that the interpreter's records have no room
-   * for: it takes the {@link procedure}. Not of string instructions that are repeated.
+   * The meaning of what has operands that the interpreter's records have no room for, or needs functions
+   * that few guests do: for the JIT, and the interpreter takes the {@link procedure}
+   * if it does not have it {@link byVariant}. Not of string instructions that are repeated.
    */
   readonly translation?: (e: RegionEmitter, instruction: DecodedInstruction) => void;
+  /**
+   * The same function, if it asks the emitter for all that the variant does not decide: then the interpreter
+   * has it as well, in a module that is instantiated when code has the first such instruction. With
+   * {@link only64}, and of string instructions those in segments without a base.
+   */
+  readonly byVariant?: (e: TranslationEmitter, instruction: OfVariant) => void;
   /**
    * The meaning for the interpreter alone, of what changes what code is translated for: regions end
    * before it.
@@ -92,11 +105,9 @@ export interface Instruction {
   readonly procedure?: (context: ProcedureContext) => void;
 }
 
-/** What the interpreter has code of; undefined for what is a procedure there. */
-export const interpreted = ({
-  meaning,
-  interpretation,
-}: Instruction): Instruction["interpretation"] => meaning ?? interpretation;
+/** Whether the interpreter has code of it; otherwise it is a procedure there. */
+export const isInterpreted = ({ meaning, interpretation, byVariant }: Instruction): boolean =>
+  meaning !== undefined || interpretation !== undefined || byVariant !== undefined;
 
 /** A family of instructions: a file of `isa/`. */
 export type Family = readonly Instruction[];

@@ -25,21 +25,20 @@ export class StringOperation {
   readonly bytes: number;
   /** Bytes from an element to the next. */
   readonly step: number;
+  /** Of addresses. A getter that is private takes a call of V8's own until code is optimised. */
+  readonly #width: number;
   /** There are elements left for another time. */
   unfinished = false;
 
   constructor(context: ProcedureContext) {
     this.context = context;
     const { instruction, processor } = context;
+    this.#width = instruction.addressSize;
     const byte = (instruction.form.opcode & 1) === 0;
     const isPort = instruction.form.opcode >= 0x6c && instruction.form.opcode <= 0x6f;
     const bits = isPort ? Math.min(context.operandSize, 32) : context.operandSize;
     this.bytes = byte ? 1 : bits / 8;
     this.step = (processor.systemFlags & RFLAGS.DF) !== 0 ? -this.bytes : this.bytes;
-  }
-
-  get #width(): number {
-    return this.context.instruction.addressSize;
   }
 
   /** In DS or an override. */

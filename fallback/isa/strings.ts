@@ -1,14 +1,13 @@
 /** String instructions (Intel SDM vol. 1 §7.3.9): RSI, RDI and RCX, as wide as the address size. */
 
 import { RFLAGS } from "../bits.ts";
-import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { SEGMENT_INDEX, STATE } from "../state.ts";
 import { preparePortAccess } from "../system/io-permission.ts";
 import { i32, i64 } from "../wasm/expression.ts";
 import type { Local } from "../wasm/function-builder.ts";
-import type { MemoryBits, RegionEmitter } from "./emitter.ts";
-import type { Family, FlagUse, Instruction } from "./instruction.ts";
+import type { MemoryBits, TranslationEmitter } from "./emitter.ts";
+import type { Family, FlagUse, Instruction, OfVariant } from "./instruction.ts";
 import { RAX, RDI, RDX, RSI, restart, StringOperation } from "./string-operation.ts";
 import { moveBulk, moveQuickly, repeating, storeBulk, storeQuickly } from "./string-runs.ts";
 
@@ -20,13 +19,13 @@ function compare(operation: StringOperation, a: bigint, b: bigint): boolean {
   return a === b;
 }
 
-/** One element of a string instruction, as a region of the JIT has it. */
+/** One element of a string instruction, as a region of the JIT and the interpreter have it. */
 class StringElement {
   readonly bits: MemoryBits;
-  readonly #e: RegionEmitter;
-  readonly #instruction: DecodedInstruction;
+  readonly #e: TranslationEmitter;
+  readonly #instruction: OfVariant;
 
-  constructor(e: RegionEmitter, instruction: DecodedInstruction) {
+  constructor(e: TranslationEmitter, instruction: OfVariant) {
     this.#e = e;
     this.#instruction = instruction;
     this.bits = (instruction.form.opcode & 1) === 0 ? 8 : instruction.operandSize;
@@ -61,9 +60,11 @@ function string(
   name: string,
   opcodes: readonly [string, string],
   procedure: (context: ProcedureContext) => void,
-  translation?: (e: RegionEmitter, element: StringElement) => void,
+  translation?: (e: TranslationEmitter, element: StringElement) => void,
   { flags = {}, repetition }: Pick<Instruction, "flags" | "repetition"> = {},
 ): Instruction {
+  const byVariant: Instruction["byVariant"] =
+    translation && ((e, instruction) => translation(e, new StringElement(e, instruction)));
   return {
     name,
     forms: [opcodes[0], `${opcodes[1]} v`],
@@ -72,12 +73,7 @@ function string(
     ends: true,
     procedure,
     ...(repetition === undefined ? {} : { repetition }),
-    ...(translation === undefined
-      ? {}
-      : {
-          resumes: true,
-          translation: (e, instruction) => translation(e, new StringElement(e, instruction)),
-        }),
+    ...(byVariant && { resumes: true, translation: byVariant, byVariant, only64: true }),
   };
 }
 

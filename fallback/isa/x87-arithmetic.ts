@@ -103,7 +103,7 @@ const unary = (
   name: string,
   form: string,
   operation: (modes: FloatContext, a: Operand) => Encoded,
-  more: Pick<Instruction, "translation"> = {},
+  more: { readonly translation?: translated.Translation } = {},
 ): Instruction =>
   x87Instruction(
     name,
@@ -123,7 +123,7 @@ const ofSign = (
   name: string,
   form: string,
   change: (sign: number) => number,
-  translation: NonNullable<Instruction["translation"]>,
+  translation: translated.Translation,
 ): Instruction =>
   x87Instruction(
     name,

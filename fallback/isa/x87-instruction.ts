@@ -4,22 +4,32 @@ import { integerOperand } from "../float/integer.ts";
 import { C1 } from "../float/x87.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import type { Instruction } from "./instruction.ts";
-import { waiting } from "./x87-translation.ts";
+import { type Translation, waiting } from "./x87-translation.ts";
 import { X87 } from "./x87-unit.ts";
 
 /** "Real indefinite", the masked answer to most stack faults. */
 export const INDEFINITE = defaultNan(EXTENDED);
 
 type Run = (x87: X87, context: ProcedureContext) => void;
-type More = Pick<Instruction, "flags" | "translation">;
+
+interface More extends Pick<Instruction, "flags"> {
+  readonly translation?: Translation;
+}
+
+/** In other modes what a segment refuses would come before a pending exception. */
+const translatedBy = (
+  translation: Translation | undefined,
+): Pick<Instruction, "translation" | "byVariant" | "only64"> =>
+  translation === undefined ? {} : { translation, byVariant: translation, only64: true };
 
 /**
  * A pending exception comes before everything else that an instruction does, and so before accesses to
  * memory, which mark page tables.
  */
-const waitingFirst = (run: Run, more: More): Pick<Instruction, "procedure" | "translation"> => ({
-  ...(more.translation === undefined ? {} : { translation: waiting(more.translation) }),
-  procedure(context) {
+const waitingFirst = (run: Run, { flags, translation }: More) => ({
+  ...(flags === undefined ? {} : { flags }),
+  ...translatedBy(translation === undefined ? undefined : waiting(translation)),
+  procedure(context: ProcedureContext) {
     const x87 = new X87(context.processor);
     x87.wait();
     run(x87, context);
@@ -33,7 +43,6 @@ export const x87Instruction = (
   run: Run,
   more: More = {},
 ): Instruction => ({
-  ...more,
   ...waitingFirst((x87, context) => {
     run(x87, context);
     notePointers(x87, context);
@@ -67,12 +76,14 @@ export const controlInstruction = (
   forms: readonly string[],
   waits: "waits" | "no wait",
   run: Run,
-  more: Pick<Instruction, "translation"> = {},
+  more: Pick<More, "translation"> = {},
 ): Instruction => ({
-  ...more,
   ...(waits === "waits"
     ? waitingFirst(run, more)
-    : { procedure: (context) => run(new X87(context.processor), context) }),
+    : {
+        ...translatedBy(more.translation),
+        procedure: (context) => run(new X87(context.processor), context),
+      }),
   name,
   forms,
   unit: "x87",

@@ -198,7 +198,7 @@ const constantLoad = (
   name: string,
   form: string,
   value: (modes: FloatContext) => Encoded,
-  translation?: Instruction["translation"],
+  translation?: translated.Translation,
 ): Instruction =>
   x87Instruction(
     name,

@@ -97,13 +97,13 @@ export class X87 {
     if (this.isPending) throw new CpuException(VECTOR.MF);
   }
 
-  get #top(): number {
+  #top(): number {
     return (this.statusWord & FSW.TOP) >> FSW_TOP_SHIFT;
   }
 
   /** Turns the stack, without a look at what is in it. */
   rotate(by: number): void {
-    const top = (this.#top + by) & 7;
+    const top = (this.#top() + by) & 7;
     this.#view.setUint16(
       STATE.X87_STATUS,
       (this.statusWord & ~FSW.TOP) | (top << FSW_TOP_SHIFT),
@@ -222,7 +222,7 @@ export class X87 {
 
   /** The number of ST(n). */
   number(n: number): number {
-    return (this.#top + n) & 7;
+    return (this.#top() + n) & 7;
   }
 
   #slot(n: number): number {

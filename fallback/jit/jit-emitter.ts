@@ -183,6 +183,15 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
     return i64.const(this.#next);
   }
 
+  startRip(): I64 {
+    const start = this.#next - BigInt(this.#instruction.length);
+    return i64.const(BigInt.asUintN(this.long ? 64 : 32, start));
+  }
+
+  stackIndex(): I32 {
+    return i32.const(this.#instruction.modRm & 7);
+  }
+
   budget(): I32 {
     return this.#exits.budget();
   }

@@ -370,7 +370,7 @@ export class RegionMaker {
   /** What regions call for x87: made for the first that does. */
   #addX87(): void {
     const { around, table } = this.#means;
-    table.setX87(instantiateX87(around.section(X87_SECTION), around.memory));
+    table.setX87(Object.values(instantiateX87(around.section(X87_SECTION), around.memory)));
     this.#hasX87 = true;
   }
 

@@ -57,11 +57,10 @@ export function instantiateSupport(
   return { functions: [...Object.values(functions), settleFlags], unlinked };
 }
 
-/** The functions for x87, in the table's order: most guests never need them. @param module of `buildX87` */
+/** The functions for x87, in the order of tables: most guests never need them. @param module of `buildX87` */
 export function instantiateX87(
   module: Uint8Array<ArrayBuffer>,
   memory: WebAssembly.Memory,
-): readonly unknown[] {
-  const made = new WebAssembly.Module(module);
-  return Object.values(new WebAssembly.Instance(made, { cpu: { memory } }).exports);
+): WebAssembly.Instance["exports"] {
+  return new WebAssembly.Instance(new WebAssembly.Module(module), { cpu: { memory } }).exports;
 }

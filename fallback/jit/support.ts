@@ -1,7 +1,12 @@
 import type { SlowAccess } from "../emission/guest-access.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
 import { buildStringRuns, RUN_SIGNATURE, type StringRuns } from "../emission/string-runs.ts";
-import { buildX87Functions, X87_FUNCTIONS, type X87Functions } from "../emission/x87-functions.ts";
+import {
+  buildX87Functions,
+  X87_FUNCTIONS,
+  type X87Function,
+  type X87Functions,
+} from "../emission/x87-functions.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
 import { RAM_BASE } from "../state.ts";
 import { i32, i64 } from "../wasm/expression.ts";
@@ -134,6 +139,14 @@ export function importSupport(
   return { slow: slowOf(callee), procedure: callee("procedure") };
 }
 
+/** The same of those for x87. */
+export function importX87(module: ModuleBuilder, from: string): X87Functions {
+  const callees = X87_FUNCTIONS.map(
+    ([name, signature]) => [name, module.importFunction(from, name, signature)] as const,
+  );
+  return byName(callees);
+}
+
 function slowOf(callee: (name: string) => Callee): SlowAccess {
   const byWidth = (name: string) =>
     Object.fromEntries(WIDTHS.map((bits) => [bits, callee(`${name}${bits}`)])) as Record<
@@ -155,6 +168,10 @@ function x87FunctionsOf(module: ModuleBuilder): X87Functions {
     const slot = FIRST_X87_PLACE + index;
     return [name, { table: REGION_TABLE, signature: module.typeIndex(signature), slot }] as const;
   });
+  return byName(callees);
+}
+
+function byName(callees: readonly (readonly [X87Function, Callee])[]): X87Functions {
   const byName = new Map(callees);
   return (name) => byName.get(name) as Callee;
 }

@@ -10,7 +10,7 @@ const PAGE_SIZE = 4096;
 
 /**
  * Functions for MOVS and STOS with a repeat prefix, in 64-bit mode. They do as much as goes in
- * plain memory, upwards and at once, and return how many elements that is. The rest, and whatever
+ * plain memory at once, upwards or downwards, and return how many elements that is. The rest, and whatever
  * needs a closer look, is the procedure's: faults, devices, translated code, overlapping operands, more
  * elements than one execution does.
  */
@@ -26,6 +26,16 @@ export const RUN_SIGNATURE: Signature = {
   results: ["i64"],
 };
 
+/** All ones if string instructions go downwards, else zero. */
+export const whereDown = (): I64 => {
+  const flag = i32.and(i32.load(i32.const(0), STATE.RFLAGS), i32.const(RFLAGS.DF));
+  return i64.sub(i64.const(0), i64.extendU(i32.ne(flag, i32.const(0))));
+};
+
+/** @param mask of {@link whereDown} */
+export const negatedWhere = (mask: Local<"i64">, value: I64): I64 =>
+  i64.sub(i64.xor(value, mask), mask);
+
 /** One of the functions under construction. */
 class Run {
   readonly fn = new FunctionBuilder(RUN_SIGNATURE.parameters);
@@ -35,6 +45,9 @@ class Run {
   /** Bytes. */
   readonly #done = this.fn.local("i64");
   readonly #left = this.fn.local("i64");
+  readonly #size = this.fn.local("i64");
+  /** All ones where DF is set. */
+  readonly #down = this.fn.local("i64");
 
   /**
    * Does all of it piece by piece: what is in the windows as one, else what is on a page.
@@ -46,17 +59,17 @@ class Run {
     act: (places: readonly Local<"i32">[], bytes: Local<"i32">) => void,
   ): Uint8Array {
     const { fn, count, shift } = this;
-    const downwards = i32.and(i32.load(i32.const(0), STATE.RFLAGS), i32.const(RFLAGS.DF));
-    fn.if(i32.or(downwards, i64.gtU(count, i64.const(MAX_ELEMENTS))), () =>
-      fn.return(i64.const(0)),
-    );
+    fn.if(i64.gtU(count, i64.const(MAX_ELEMENTS)), () => fn.return(i64.const(0)));
+    fn.set(this.#down, whereDown());
+    fn.set(this.#size, i64.shl(i64.const(1), i64.extendU(shift)));
     const total = fn.let(i64.shl(count, i64.extendU(shift)));
     const places = pointers.map(() => fn.local("i32"));
     const bytes = fn.local("i32");
     fn.loop((again) => {
       fn.set(this.#left, i64.sub(total, this.#done));
       fn.if(i64.eqz(this.#left), () => this.#return());
-      const at = pointers.map(({ start }) => fn.let(i64.add(start, this.#done)));
+      const moved = fn.let(negatedWhere(this.#down, this.#done));
+      const at = pointers.map(({ start }) => fn.let(i64.add(start, moved)));
       fn.block((found) => {
         this.#wholly(pointers, at, places, bytes, found);
         this.#inPage(pointers, at, places, bytes);
@@ -87,7 +100,8 @@ class Run {
     const isInside = pointers.map(({ access }, n) => {
       const field = windowOffset("general", access);
       const length = (): I64 => i64.load(i32.const(0), field + 8);
-      const first = fn.let(i64.sub(at[n] as Local<"i64">, i64.load(i32.const(0), field)));
+      const low = this.#lowest(at[n] as Local<"i64">, this.#left);
+      const first = fn.let(i64.sub(low, i64.load(i32.const(0), field)));
       const behind = i64.add(first, this.#left);
       return i32.and(i64.ltU(first, length()), i64.leU(behind, length()));
     });
@@ -95,7 +109,8 @@ class Run {
       isInside.reduce((all, one) => i32.and(all, one)),
       () => {
         places.forEach((place, n) => {
-          fn.set(place, i32.add(i32.wrap(at[n] as Local<"i64">), i32.const(RAM_BASE)));
+          const low = this.#lowest(at[n] as Local<"i64">, this.#left);
+          fn.set(place, i32.add(i32.wrap(low), i32.const(RAM_BASE)));
         });
         fn.set(bytes, i32.wrap(this.#left));
         fn.branch(found);
@@ -114,7 +129,12 @@ class Run {
     fn.set(bytes, i32.wrap(this.#left));
     for (const address of at) {
       const offset = i32.and(i32.wrap(address), i32.const(PAGE_SIZE - 1));
-      const rest = fn.let(i32.sub(i32.const(PAGE_SIZE), offset));
+      const upwards = fn.let(i32.sub(i32.const(PAGE_SIZE), offset));
+      // Up to the last element's end, which has to be on the page, too.
+      const size = i32.wrap(this.#size);
+      const isWhole = i32.geU(upwards, size);
+      const downwards = select(isWhole, i32.add(offset, size), i32.const(0));
+      const rest = fn.let(select(i32.wrap(this.#down), downwards, upwards));
       fn.set(bytes, select(i32.ltU(bytes, rest), bytes, rest));
     }
     const whole = i32.shl(i32.const(-1), this.shift);
@@ -123,16 +143,22 @@ class Run {
     pointers.forEach(({ access }, n) => {
       const place = places[n] as Local<"i32">;
       fn.set(place, i32.const(0));
-      throughTlb(fn, at[n] as Local<"i64">, 1, access === "write", (host) => fn.set(place, host));
+      const low = fn.let(this.#lowest(at[n] as Local<"i64">, i64.extendU(bytes)));
+      throughTlb(fn, low, 1, access === "write", (host) => fn.set(place, host));
       fn.if(i32.eqz(place), () => this.#return());
     });
+  }
+
+  /** Where bytes begin whose first element, on the way that DF says, is at an address. */
+  #lowest(at: Local<"i64">, bytes: I64): I64 {
+    return i64.add(at, i64.and(i64.sub(this.#size, bytes), this.#down));
   }
 
   /** Elements that would be read after they were written are done one by one, by the procedure. */
   #unlessOverlapping(places: readonly Local<"i32">[], bytes: Local<"i32">): void {
     const [to, from] = places;
     if (to === undefined || from === undefined) return;
-    const ahead = this.fn.let(i32.sub(to, from));
+    const ahead = this.fn.let(i32.wrap(negatedWhere(this.#down, i64.extendU(i32.sub(to, from)))));
     // Not at the same place either: there `ahead` is 0.
     const isBetween = i32.ltU(i32.sub(ahead, i32.const(1)), i32.sub(bytes, i32.const(1)));
     this.fn.if(isBetween, () => this.#return());

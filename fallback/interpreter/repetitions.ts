@@ -30,6 +30,7 @@ function emitterOf(fn: FunctionBuilder, runs: StringRuns<number>): RepetitionEmi
   const zero = i32.const(0);
   const getRegister = (register: number) => i64.load(zero, STATE.GPR + 8 * register);
   return {
+    let: (value) => fn.let(value),
     getRegister,
     setRegister: (register, _bits, value) => fn.store(zero, value, STATE.GPR + 8 * register),
     run: (name, source, shift) =>

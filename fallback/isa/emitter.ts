@@ -163,7 +163,7 @@ export interface SystemEmitter extends Emitter {
 }
 
 /** What a string instruction with a repeat prefix is made of: see `emitRepetition`. */
-export interface RepetitionEmitter extends Pick<Emitter, "getRegister" | "setRegister"> {
+export interface RepetitionEmitter extends Pick<Emitter, "getRegister" | "let" | "setRegister"> {
   /** Calls a function of `StringRuns`. @param source, shift as it takes them */
   run(name: keyof StringRuns, source: I64, shift: I32): Local<"i64">;
   /** Takes from the budget what an instruction does besides itself. @param work in instructions */

@@ -1,6 +1,6 @@
 /** MOVS and STOS with a repeat prefix, as far as functions in WebAssembly do them (`emission/string-runs.ts`). */
 
-import type { StringRuns } from "../emission/string-runs.ts";
+import { negatedWhere, type StringRuns, whereDown } from "../emission/string-runs.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { SEGMENT_INDEX } from "../state.ts";
 import { type I32, i64 } from "../wasm/expression.ts";
@@ -30,9 +30,10 @@ export const elementShift = ({ form, operandSize }: DecodedInstruction): number 
 export function emitRepetition(e: RepetitionEmitter, name: keyof StringRuns, shift: I32): I32 {
   const { source, pointers } = OPERANDS[name];
   const done = e.run(name, e.getRegister(source, 64), shift);
+  const bytes = i64.shl(done, i64.extendU(shift));
+  const distance = e.let(negatedWhere(e.let(whereDown()), bytes));
   for (const pointer of pointers) {
-    const moved = i64.add(e.getRegister(pointer, 64), i64.shl(done, i64.extendU(shift)));
-    e.setRegister(pointer, 64, moved);
+    e.setRegister(pointer, 64, i64.add(e.getRegister(pointer, 64), distance));
   }
   e.setRegister(RCX, 64, i64.sub(e.getRegister(RCX, 64), done));
   e.spend(done);

@@ -88,6 +88,34 @@ const CASES: [string, Case][] = [
     { instruction: MOVSB, from: AGAIN + DATA, to: DATA + 5, count: 50 },
   ],
   ["a copy downwards", { instruction: MOVSB, to: DATA + 0x800, count: 7, downwards: true }],
+  [
+    "a copy downwards, across pages",
+    { instruction: MOVSB, from: DATA + 999, to: DATA + PAGE + 20, count: 61, downwards: true },
+  ],
+  [
+    "words downwards, of which one is on two pages",
+    { instruction: MOVSQ, from: DATA + 999, to: DATA + PAGE + 20, count: 9, downwards: true },
+  ],
+  [
+    "words of another mapping downwards",
+    {
+      ...{ instruction: MOVSQ, from: AGAIN + DATA + PAGE + 13, to: AGAIN + DATA + 2 * PAGE + 1 },
+      ...{ count: 20, downwards: true },
+    },
+  ],
+  [
+    "bytes moved up downwards",
+    { instruction: MOVSB, from: DATA + 80, to: DATA + 83, count: 50, downwards: true },
+  ],
+  [
+    "bytes that go round downwards",
+    { instruction: MOVSB, from: DATA + 83, to: DATA + 80, count: 50, downwards: true },
+  ],
+  ["zeros downwards", { instruction: STOSQ, to: DATA + PAGE + 16, count: 20, downwards: true }],
+  [
+    "zeros elsewhere, downwards",
+    { instruction: STOSD, to: AGAIN + DATA + PAGE + 2, count: 600, downwards: true },
+  ],
   ["bytes", { instruction: STOSB, to: DATA + 5, count: 100, rax: 0x1234_56a5n }],
   ["zeros", { instruction: STOSQ, to: DATA + 8, count: 100 }],
   ["words of equal bytes", { instruction: STOSD, to: DATA, count: 9, rax: 0x12_5a5a_5a5an }],

@@ -152,6 +152,11 @@ function jitHost({ processor, mmu }: EngineSurroundings, scratch: Scratch): Engi
         scratch.write(at, bytes);
         return true;
       }),
+    touch: (low, high, forWrite) =>
+      quietly(low, high, 1, (at) => {
+        mmu.translate(at, forWrite ? "write" : "read");
+        return true;
+      }),
     checkSegment: (limit, offset, length) => {
       const { index, write } = segmentLimit(limit);
       return quietly(0, 0, 1, () => {

@@ -2,7 +2,13 @@ import { RFLAGS } from "../bits.ts";
 import { MAX_ELEMENTS } from "../isa/string-operation.ts";
 import { RAM_BASE, STATE, windowOffset } from "../state.ts";
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
-import { type Callee, FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
+import {
+  type Callee,
+  callResult,
+  FunctionBuilder,
+  type Label,
+  type Local,
+} from "../wasm/function-builder.ts";
 import type { ModuleBuilder, Signature } from "../wasm/module-builder.ts";
 import { throughTlb } from "./tlb-lookup.ts";
 
@@ -36,8 +42,16 @@ export const whereDown = (): I64 => {
 export const negatedWhere = (mask: Local<"i64">, value: I64): I64 =>
   i64.sub(i64.xor(value, mask), mask);
 
+/**
+ * Of what {@link buildStringRuns} imports: (low, high, forWrite) → i32, of the halves of an address. Lets the
+ * TLB have the page of an access that is about to be made, if it is permitted and to plain memory;
+ * else returns zero.
+ */
+export const TOUCH: Signature = { parameters: ["i32", "i32", "i32"], results: ["i32"] };
+
 /** One of the functions under construction. */
 class Run {
+  readonly #touch: number;
   readonly fn = new FunctionBuilder(RUN_SIGNATURE.parameters);
   readonly to = this.fn.parameter(0, "i64");
   readonly count = this.fn.parameter(2, "i64");
@@ -83,6 +97,11 @@ class Run {
     return fn.finish();
   }
 
+  /** @param touch see {@link TOUCH} */
+  constructor(touch: number) {
+    this.#touch = touch;
+  }
+
   /** Elements that have been done. */
   #return(): void {
     this.fn.return(i64.shrU(this.#done, i64.extendU(this.shift)));
@@ -118,7 +137,7 @@ class Run {
     );
   }
 
-  /** The elements that are on one page for each pointer, if the TLB has the pages. */
+  /** The elements that are on one page for each pointer, if the TLB can have the pages. */
   #inPage(
     pointers: readonly { readonly access: "read" | "write" }[],
     at: readonly Local<"i64">[],
@@ -142,10 +161,16 @@ class Run {
     fn.if(i32.eqz(bytes), () => this.#return());
     pointers.forEach(({ access }, n) => {
       const place = places[n] as Local<"i32">;
-      fn.set(place, i32.const(0));
       const low = fn.let(this.#lowest(at[n] as Local<"i64">, i64.extendU(bytes)));
-      throughTlb(fn, low, 1, access === "write", (host) => fn.set(place, host));
-      fn.if(i32.eqz(place), () => this.#return());
+      const isWrite = access === "write";
+      const find = (miss: () => void): void =>
+        throughTlb(fn, low, 1, isWrite, (host) => fn.set(place, host), miss);
+      find(() => {
+        const halves = [i32.wrap(low), i32.wrap(i64.shrU(low, i64.const(32)))] as const;
+        const touched = callResult("i32", this.#touch, ...halves, i32.const(isWrite ? 1 : 0));
+        fn.if(i32.eqz(touched), () => this.#return());
+        find(() => this.#return());
+      });
     });
   }
 
@@ -156,7 +181,7 @@ class Run {
 
   /** Elements that would be read after they were written are done one by one, by the procedure. */
   #unlessOverlapping(places: readonly Local<"i32">[], bytes: Local<"i32">): void {
-    const [to, from] = places;
+    const [from, to] = places;
     if (to === undefined || from === undefined) return;
     const ahead = this.fn.let(i32.wrap(negatedWhere(this.#down, i64.extendU(i32.sub(to, from)))));
     // Not at the same place either: there `ahead` is 0.
@@ -165,28 +190,30 @@ class Run {
   }
 }
 
-export function buildStringRuns(module: ModuleBuilder): StringRuns<number> {
-  return { move: buildMove(module), fill: buildFill(module) };
+/** @param touch see {@link TOUCH} */
+export function buildStringRuns(module: ModuleBuilder, touch: number): StringRuns<number> {
+  return { move: buildMove(module, touch), fill: buildFill(module, touch) };
 }
 
-function buildMove(module: ModuleBuilder): number {
+function buildMove(module: ModuleBuilder, touch: number): number {
   const index = module.addFunction(RUN_SIGNATURE);
-  const run = new Run();
+  const run = new Run(touch);
   const { fn, to } = run;
+  // In this order they are accessed: what may not be read has nothing written.
   const pointers = [
-    { start: to, access: "write" },
     { start: fn.parameter(1, "i64"), access: "read" },
+    { start: to, access: "write" },
   ] as const;
-  const body = run.build(pointers, ([target, source], bytes) =>
+  const body = run.build(pointers, ([source, target], bytes) =>
     fn.copyMemory(target as I32, source as I32, bytes),
   );
   module.define(index, body);
   return index;
 }
 
-function buildFill(module: ModuleBuilder): number {
+function buildFill(module: ModuleBuilder, touch: number): number {
   const index = module.addFunction(RUN_SIGNATURE);
-  const run = new Run();
+  const run = new Run(touch);
   const { fn, to, shift } = run;
   const byte = fn.let(i64.and(fn.parameter(1, "i64"), i64.const(0xff)));
   const unused = i64.extendU(i32.sub(i32.const(64), i32.shl(i32.const(8), shift)));

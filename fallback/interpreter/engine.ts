@@ -86,6 +86,8 @@ export class Engine {
       findBlock: () => this.#findBlock(),
       procedure: (record: number) => this.#procedure(record),
       synchronise: () => host.synchronise(),
+      touch: (low: number, high: number, forWrite: number) =>
+        host.jit.touch(low, high, forWrite !== 0) ? 1 : 0,
       checkSegment: (limit: number, offset: number, length: number) =>
         this.#attempt(() => {
           const { index, write } = segmentLimit(limit);

@@ -1,7 +1,7 @@
 import { emitMeaning } from "../emission/code-emitter.ts";
 import type { SlowAccess } from "../emission/guest-access.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
-import type { StringRuns } from "../emission/string-runs.ts";
+import { type StringRuns, TOUCH } from "../emission/string-runs.ts";
 import { FORMS_SECTION, serialiseForms } from "../isa/form-index.ts";
 import type { Variant } from "../isa/variant.ts";
 import { buildSettleFlags } from "../jit/flag-kinds.ts";
@@ -67,6 +67,7 @@ export function buildInterpreter(
     ...importAccesses(module),
     procedure: importProcedure(module),
     findBlock: module.importFunction("cpu", "findBlock", { parameters: [], results: one }),
+    touch: module.importFunction("cpu", "touch", TOUCH),
     synchronise: module.importFunction("cpu", "synchronise", { parameters: [], results: [] }),
   };
   const slow = buildSlowAccess(module, imported);
@@ -103,6 +104,7 @@ export function buildInterpreter(
 
 interface Functions extends HandlerFunctions {
   readonly findBlock: number;
+  readonly touch: number;
   readonly checkSegment: number;
   readonly segments: SegmentLoads;
 }
@@ -139,7 +141,7 @@ class Dispatcher {
     emit: Emit,
   ) {
     this.#emit = emit;
-    this.#repetitions = buildRepetitions(module);
+    this.#repetitions = buildRepetitions(module, functions.touch);
     this.#module = module;
     this.#table = table;
     this.#slow = slow;

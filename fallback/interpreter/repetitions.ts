@@ -12,8 +12,8 @@ import { RECORD } from "./record.ts";
  * (record) → i32, for string instructions with a repeat prefix: whether anything is left to the procedure.
  * Most move or fill a few bytes, which takes less time than a procedure's beginning.
  */
-export function buildRepetitions(module: ModuleBuilder): StringRuns<number> {
-  const runs = buildStringRuns(module);
+export function buildRepetitions(module: ModuleBuilder, touch: number): StringRuns<number> {
+  const runs = buildStringRuns(module, touch);
   const repetition = (name: keyof StringRuns): number => {
     const index = module.addFunction({ parameters: ["i32"], results: ["i32"] });
     const fn = new FunctionBuilder(["i32"]);

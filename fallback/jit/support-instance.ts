@@ -11,6 +11,8 @@ export interface JitHost {
   load(low: number, high: number, bytes: number, forWrite: boolean): boolean;
   store(low: number, high: number, bytes: number): boolean;
   checkSegment(limit: number, offset: number, length: number): boolean;
+  /** Lets the TLB have the page of an access that is about to be made; returns whether it may be made. */
+  touch(low: number, high: number, forWrite: boolean): boolean;
 }
 
 /** What else the module of {@link instantiateSupport} stands before. */
@@ -51,6 +53,8 @@ export function instantiateSupport(
       store: (low: number, high: number, bytes: number) => (host.store(low, high, bytes) ? 1 : 0),
       checkSegment: (limit: number, offset: number, length: number) =>
         host.checkSegment(limit, offset, length) ? 1 : 0,
+      touch: (low: number, high: number, forWrite: number) =>
+        host.touch(low, high, forWrite !== 0) ? 1 : 0,
     },
   });
   const { unlinked, ...functions } = exports;

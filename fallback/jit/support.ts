@@ -1,6 +1,6 @@
 import type { SlowAccess } from "../emission/guest-access.ts";
 import { buildSlowAccess } from "../emission/slow-access.ts";
-import { buildStringRuns, RUN_SIGNATURE, type StringRuns } from "../emission/string-runs.ts";
+import { buildStringRuns, RUN_SIGNATURE, type StringRuns, TOUCH } from "../emission/string-runs.ts";
 import {
   buildX87Functions,
   X87_FUNCTIONS,
@@ -51,6 +51,7 @@ export function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
   const three = ["i32", "i32", "i32"] as const;
   module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared);
   const called = module.importFunction("cpu", "procedure", PROCEDURE);
+  const touch = module.importFunction("cpu", "touch", TOUCH);
   const { load, loadForWrite, store, ...slow } = buildSlowAccess(module, {
     load: module.importFunction("cpu", "load", { parameters: [...three, "i32"], results: [] }),
     store: module.importFunction("cpu", "store", { parameters: three, results: ["i32"] }),
@@ -69,7 +70,7 @@ export function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
     ...byWidth("load", load),
     ...byWidth("loadForWrite", loadForWrite),
     ...byWidth("store", store),
-    ...Object.entries({ ...slow, ...buildStringRuns(module) }),
+    ...Object.entries({ ...slow, ...buildStringRuns(module, touch) }),
   ]);
   indices.set(
     "procedure",

@@ -34,7 +34,7 @@ const instance = new WebAssembly.Instance(module, {
     memory,
     regions: new WebAssembly.Table({ element: "anyfunc", initial: 1 }),
     ...{ load: nothing, store: nothing, findBlock: nothing, procedure: nothing },
-    ...{ checkSegment: nothing, synchronise: nothing },
+    ...{ checkSegment: nothing, synchronise: nothing, touch: nothing },
   },
 });
 const handlers = layDownTables(module, buffer);

@@ -16,7 +16,10 @@ const module = new WebAssembly.Module(interpreterModule(false));
 const nothing = (): number => 0;
 const beside = new HandlersBeside(
   (name) => new Uint8Array(section(module, name)),
-  { memory, load: nothing, store: nothing, procedure: nothing, checkSegment: nothing },
+  {
+    ...{ memory, load: nothing, store: nothing, procedure: nothing },
+    ...{ checkSegment: nothing, touch: nothing },
+  },
   false,
 );
 

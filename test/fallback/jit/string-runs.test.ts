@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gpa } from "../../../src/core/units.ts";
-import { AGAIN, CODE, DATA, type Machine, machine, runFor, stateOf } from "./machine.ts";
+import { AGAIN, CODE, DATA, type Machine, machine, runFor, stateOf, TABLES } from "./machine.ts";
 
 const bytes32 = (value: number): number[] =>
   Array.from({ length: 4 }, (_, i) => (value >>> (8 * i)) & 0xff);
@@ -12,6 +12,10 @@ const STOSD = [0xf3, 0xab];
 const STOSQ = [0xf3, 0x48, 0xab];
 /** Where memory is mapped once more. */
 const PAGE = 0x1000;
+const UNMAPPED = 0x7000_0000;
+const TABLES_SIZE = 0x1_0000;
+/** Of an entry of a page table. */
+const DIRTY = 0x40n;
 /** RAM's last byte is followed by nothing. */
 const RAM_END = 0x40_0000;
 
@@ -49,7 +53,8 @@ function prepared(one: Case, threshold?: number): Machine {
   return m;
 }
 
-const dataOf = ({ ram }: Machine): Buffer => Buffer.from(ram.slice(gpa(DATA), 4 * PAGE));
+/** With the page tables, which say what has been accessed. */
+const memoryOf = ({ ram }: Machine): Buffer => Buffer.from(ram.slice(gpa(0), ram.size));
 
 function runBoth(one: Case): Machine {
   const [interpreted, translated] = [prepared(one), prepared(one, 3)];
@@ -57,7 +62,7 @@ function runBoth(one: Case): Machine {
     for (let slice = 0; slice < 1000 && !runFor(m, 5003); slice++);
   }
   expect(stateOf(translated)).toEqual(stateOf(interpreted));
-  expect(dataOf(translated).equals(dataOf(interpreted))).toBe(true);
+  expect(memoryOf(translated).equals(memoryOf(interpreted))).toBe(true);
   return translated;
 }
 
@@ -135,10 +140,21 @@ describe("repeated MOVS and STOS", () => {
   it.each(CASES)("%s, as step by step", (_, one) => {
     const [whole, steps] = [prepared(one), stepThrough(one)];
     for (let slice = 0; slice < 1000 && !runFor(whole, 5003); slice++);
-    expect(dataOf(whole).equals(dataOf(steps))).toBe(true);
+    expect(memoryOf(whole).equals(memoryOf(steps))).toBe(true);
     const { rip: _rip, ...registers } = whole.cpu.readRegisters();
     expect(steps.cpu.readRegisters()).toMatchObject(registers);
     expect(steps.cpu.instructions).toBe(whole.cpu.instructions - 1);
+  });
+
+  it.each([3, undefined])("write nothing where they cannot read (threshold %s)", (threshold) => {
+    const isWritten = (from: number): boolean => {
+      const m = prepared({ instruction: MOVSB, from, to: AGAIN + DATA, count: 9 }, threshold);
+      for (let slice = 0; slice < 10 && !runFor(m, 5003); slice++);
+      const tables = m.ram.slice(gpa(TABLES), TABLES_SIZE);
+      const entries = new BigUint64Array(tables.buffer, tables.byteOffset, TABLES_SIZE / 8);
+      return entries.some((entry) => (entry & DIRTY) !== 0n);
+    };
+    expect([isWritten(DATA), isWritten(UNMAPPED)]).toEqual([true, false]);
   });
 
   it("see code that they overwrite", () => {

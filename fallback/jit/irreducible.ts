@@ -18,8 +18,10 @@ function reachable(entry: Node): Set<Node> {
 /** Looks for loops within a part of the graph that control comes to through its header alone. */
 function divide(part: ReadonlySet<Node>, header: Node): void {
   for (const loop of loopsOf(part, header)) {
-    const outside = [...part].filter((node) => !loop.has(node));
-    const entered = new Set(outside.flatMap(({ successors }) => successors));
+    const entered = new Set<Node>();
+    for (const node of part) {
+      if (!loop.has(node)) for (const next of node.successors) entered.add(next);
+    }
     const entries = [...loop].filter((node) => entered.has(node));
     const [first] = entries;
     if (first === undefined) throw new Error("a loop that cannot be entered");

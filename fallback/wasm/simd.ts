@@ -65,10 +65,11 @@ const load =
   (address: I32, offset = 0): V128 =>
     simd("v128", opcode, [address], [0, ...unsignedLeb(offset)]);
 
-const byteOf = (value: number | bigint, at: number): number =>
-  typeof value === "number"
-    ? Math.floor(value / 2 ** (8 * at)) & 0xff
-    : Number((value >> BigInt(8 * at)) & 0xffn);
+function byteOf(value: number | bigint, at: number): number {
+  if (typeof value === "bigint") return Number((value >> BigInt(8 * at)) & 0xffn);
+  const half = at < 4 ? value : Math.floor(value / 2 ** 32);
+  return (half >> (8 * (at & 3))) & 0xff;
+}
 
 /** A vector of lanes of `bits`, repeated if there are fewer than fill it. */
 const constant =

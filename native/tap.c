@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /*
@@ -121,13 +120,12 @@ ssize_t tap_read(struct tap *tap, struct tap_packet *packet)
     return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
-int tap_write(const struct tap *tap, const uint8_t *header, const uint8_t *frame, size_t length)
+int tap_write(const struct tap *tap, const struct tap_packet *packet, size_t length)
 {
-    struct iovec parts[2] = {{(void *)header, TAP_HEADER}, {(void *)frame, length}};
+    size_t header = tap->has_headers ? TAP_HEADER : 0;
+    const uint8_t *start = (const uint8_t *)packet + TAP_HEADER - header;
 
-    if (!tap->has_headers)
-        return write(tap->fd, frame, length) < 0 ? -errno : 0;
-    return writev(tap->fd, parts, 2) < 0 ? -errno : 0;
+    return write(tap->fd, start, header + length) < 0 ? -errno : 0;
 }
 
 int tap_set_offloads(const struct tap *tap, unsigned offloads)

@@ -15,6 +15,7 @@
 /* struct virtio_net_hdr (linux/virtio_net.h), which tells what is left to do on a frame. */
 #define TAP_HEADER 10
 
+/* In one piece: two of them would take the kernel longer than it takes to copy most frames. */
 struct tap_packet {
     uint8_t header[TAP_HEADER];
     uint8_t frame[TAP_MAX_FRAME];
@@ -45,7 +46,7 @@ int tap_listen(struct tap *tap, int on);
 /* Bytes of the frame, or 0 when none waits. Without headers, the packet's is left as it is. */
 ssize_t tap_read(struct tap *tap, struct tap_packet *packet);
 /* -EAGAIN: the queue is full. -EIO: the interface is down. -EINVAL: the header is impossible. */
-int tap_write(const struct tap *tap, const uint8_t *header, const uint8_t *frame, size_t length);
+int tap_write(const struct tap *tap, const struct tap_packet *packet, size_t length);
 
 /* What may be left to do on frames that are read: TUN_F_* (linux/if_tun.h), nothing at first. */
 int tap_set_offloads(const struct tap *tap, unsigned offloads);

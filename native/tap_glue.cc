@@ -1,6 +1,7 @@
 #include "readable.h"
 
 #include <cerrno>
+#include <cstring>
 
 extern "C" {
 #include "tap.h"
@@ -46,12 +47,12 @@ public:
             return;
         }
         /* What is sent comes behind what is received. */
-        Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, sizeof *received_ + TAP_HEADER);
+        Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, 2 * sizeof *received_);
         if (env.IsExceptionPending())
             return;
         memory_ = Napi::Persistent(memory);
         received_ = static_cast<struct tap_packet *>(memory.Data());
-        sent_header_ = (uint8_t *)(received_ + 1);
+        sent_ = received_ + 1;
         Napi::Object self = info.This().As<Napi::Object>();
         self.Set("header", Napi::Uint8Array::New(env, TAP_HEADER, memory, 0));
         self.Set("frame", Napi::Uint8Array::New(env, TAP_MAX_FRAME, memory, TAP_HEADER));
@@ -67,7 +68,7 @@ private:
     Napi::Reference<Napi::ArrayBuffer> memory_;
     /* In it: to ask for that takes as long as the rest of a call. */
     struct tap_packet *received_ = nullptr;
-    uint8_t *sent_header_ = nullptr;
+    struct tap_packet *sent_ = nullptr;
     Readable readable_;
     bool threaded_;
     /* There once several frames were sent at a time, if threaded_. */
@@ -149,9 +150,11 @@ private:
         if (!first && threaded_ && writer_ == nullptr)
             writer_ = tap_writer_start(&tap_);
         sending_ = true;
-        if (first || writer_ == nullptr)
-            return tap_write(&tap_, sent_header_, frame, length);
-        tap_writer_give(writer_, sent_header_, frame, length);
+        if (first || writer_ == nullptr) {
+            memcpy(sent_->frame, frame, length);
+            return tap_write(&tap_, sent_, length);
+        }
+        tap_writer_give(writer_, sent_->header, frame, length);
         return 0;
     }
 

@@ -72,7 +72,7 @@ static void *write_frames(void *argument)
         while (writer->written != writer->given) {
             const struct frame *frame = &writer->frames[writer->written % FRAMES];
 
-            if (tap_write(writer->tap, frame->packet.header, frame->packet.frame, frame->length) < 0)
+            if (tap_write(writer->tap, &frame->packet, frame->length) < 0)
                 writer->lost++;
             writer->written++;
             rouse(&writer->givers);

@@ -18,7 +18,6 @@ import {
 } from "./emulated-cpu.ts";
 import { loadAddon, optionalAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
-import { favourThisThread } from "./host/helper-threads.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
 import { type KvmVerdict, KvmVerdictFile } from "./host/kvm-verdict-file.ts";
 import type { KvmAddon } from "./kvm/addon.ts";
@@ -163,7 +162,6 @@ function kvm(request: ProcessorRequest): ChosenProcessor {
 }
 
 function fallback(request: ProcessorRequest): ChosenProcessor {
-  favourThisThread();
   const waitForEvents = optionalAddon<Addon>()?.waitForEvents;
   const { translations } = request;
   return { cpu: fallbackCpu(request, waitForEvents, { translations }), waitForEvents };

@@ -3,6 +3,7 @@ import { nanos, SECOND } from "../core/units.ts";
 import { SIGNAL } from "../debug/core-file.ts";
 import { Profile } from "../debug/profile.ts";
 import { HostClock } from "../host/clock.ts";
+import { favourThisThread } from "../host/helper-threads.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { type OutputFile, writeOutput } from "../host/output-files.ts";
 import { TranslationFile } from "../host/translation-file.ts";
@@ -42,6 +43,8 @@ export async function runImage(
   guestArguments: readonly string[],
 ): Promise<number> {
   checkOptions(path, options);
+  // Before there are threads of our own.
+  favourThisThread();
   if (options.core !== undefined) checkCore(options.core);
   const closers = new Closers();
   let stop = (_reason: StopReason): void => {};

@@ -215,8 +215,8 @@ export class VirtioNet implements VirtioDevice {
       chain.write(offset, part);
       done += part.length;
       if (done === frame.length) {
-        queue.push(chain, offset + part.length);
         for (const [i, byte] of count.entries()) byte[0] = buffers >>> (8 * i);
+        queue.push(chain, offset + part.length);
         return "taken";
       }
       queue.hold(chain, offset + part.length);

@@ -1,5 +1,12 @@
-import { CR0, CR4 } from "../bits.ts";
-import { ADDRESS_MASK, PAGE_ENTRY } from "../memory/paging.ts";
+import { CR0, CR4, LINEAR_BITS } from "../bits.ts";
+import {
+  ADDRESS_MASK,
+  GIB_1_SHIFT,
+  GIB_512_SHIFT,
+  MIB_2_SHIFT,
+  PAGE_ENTRY,
+} from "../memory/paging.ts";
+import { PAGE_SHIFT, PAGE_SIZE } from "../memory/physical.ts";
 import { FILLED } from "../memory/tlb.ts";
 import {
   CODE_PAGES,
@@ -18,10 +25,9 @@ import { FunctionBuilder, type Label, type Local } from "../wasm/function-builde
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { tlbPlace } from "./tlb-lookup.ts";
 
-const PAGE_SHIFT = 12;
-const PAGE_SIZE = 1 << PAGE_SHIFT;
+/** Of the 512 entries of a table. */
 const INDEX_MASK = 0x1ff;
-const UNUSED_ADDRESS_BITS = 16;
+const UNUSED_ADDRESS_BITS = 64 - LINEAR_BITS;
 /** Of a large page's entry, PAT, which is no part of the address (Intel SDM vol. 3A, table 4-17). */
 const PAT_LARGE = 1 << 12;
 
@@ -72,12 +78,12 @@ class PageWalk {
     this.#unless(i64.eq(canonical, this.#address));
     fn.set(this.#rights, i64.const(-1));
     fn.block((found) => {
-      this.#enter(i64.load(ZERO, STATE.CR3), 39);
+      this.#enter(i64.load(ZERO, STATE.CR3), GIB_512_SHIFT);
       this.#unless(i64.eqz(this.#bits(this.#entry, PAGE_ENTRY.PS)));
-      this.#enter(this.#entry, 30);
-      this.#largeLeaf(30, FILLED.HUGE, found);
-      this.#enter(this.#entry, 21);
-      this.#largeLeaf(21, FILLED.LARGE, found);
+      this.#enter(this.#entry, GIB_1_SHIFT);
+      this.#largeLeaf(GIB_1_SHIFT, FILLED.HUGE, found);
+      this.#enter(this.#entry, MIB_2_SHIFT);
+      this.#largeLeaf(MIB_2_SHIFT, FILLED.LARGE, found);
       this.#enter(this.#entry, PAGE_SHIFT);
       fn.set(this.#page, i64.and(this.#entry, i64.const(ADDRESS_MASK)));
       fn.set(this.#size, i32.const(FILLED.SMALL));

@@ -39,9 +39,11 @@ export const PAGE_FAULT = {
 
 const WORD = 0x1_0000_0000;
 const KIB_4_SHIFT = 12;
-const MIB_2_SHIFT = 21;
+/** What an entry of a page directory, a page-directory-pointer table and a PML4 table maps (table 4-2). */
+export const MIB_2_SHIFT = 21;
 const MIB_4_SHIFT = 22;
-const GIB_1_SHIFT = 30;
+export const GIB_1_SHIFT = 30;
+export const GIB_512_SHIFT = 39;
 const MAX_LEVELS = 4;
 
 /** What {@link PageWalker.walk} returns: why there is no translation. */

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { access } from "./access.ts";
 import { apps } from "./apps.ts";
@@ -42,6 +42,8 @@ async function main(): Promise<void> {
   }
   // Every start of Node would read certificates.
   delete process.env.NODE_EXTRA_CA_CERTS;
+  // Our command finds this Node.
+  process.env.PATH = `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ""}`;
   // What was kept of runs before these is not theirs.
   const cache = mkdtempSync(join(tmpdir(), "solo5-kvm-bench-"));
   process.env.XDG_CACHE_HOME = cache;

@@ -232,8 +232,11 @@ for (const name of Object.keys(BUNDLES)) {
   noteUses(text);
   if (countUses() !== before) throw new Error(`${name} uses of others what they do not share`);
 }
-// The command is a CommonJS module among the ES modules of the library.
-copyFileSync(join(root, "tools", "start.cjs"), dist("solo5-kvm.js"));
+// The command is a CommonJS module among the ES modules of the library. The shell, which reads it first,
+// takes the beginning of its first comment for arguments of a command that does nothing.
+const part = (file) => readFileSync(join(root, "tools", file), "utf8");
+const command = `#!/bin/sh\n":" /*\n${part("start.sh")}*/;\n${part("start.cjs")}`;
+writeFileSync(dist("solo5-kvm.js"), command);
 writeFileSync(dist("package.json"), '{ "type": "commonjs" }\n');
 for (const folder of ["src", "fallback"]) {
   mkdirSync(dist(folder), { recursive: true });

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // Starts the command line from its bundle, with the code that V8 made of it when it was built
 // (`tools/bundle.js`). Another V8 than that refuses the code and compiles the bundle as usual.
 // A CommonJS module: loading it as an ES module would take milliseconds longer.

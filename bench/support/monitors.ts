@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { packageRoot } from "../../src/host/addon.ts";
 
 export const ROOT = packageRoot();
@@ -30,14 +30,16 @@ export interface OurMonitor extends Monitor {
 
 /** Our command line, from this build or another. */
 export function solo5Kvm(cli: string = CLI, name = "solo5-kvm"): OurMonitor {
+  // With a folder, so that it is not looked for on the path.
+  const program = resolve(cli);
   const monitor = (label: string, ...options: readonly string[]): Monitor => ({
     name: label,
     command: (image, tap) => [
-      ...[process.execPath, cli, image, ...options, "--mem", `${MEMORY_MIB}`],
+      ...[program, image, ...options, "--mem", `${MEMORY_MIB}`],
       ...(tap === undefined ? [] : ["--net", `tap:${tap}`]),
     ],
   });
-  const help = mustRun(process.execPath, cli, "--help");
+  const help = mustRun(program, "--help");
   const emulated = ["--accel", "emu"] as const;
   const keeps = help.includes("--no-cache");
   return {
@@ -141,6 +143,6 @@ export function packImage(app: string, ...guestArguments: readonly string[]): st
   mkdirSync(SCRATCH, { recursive: true });
   const image = join(SCRATCH, `${app}.iso`);
   const kernel = join(ROOT, "kernel", "build", "apps", app, "kernel");
-  mustRun(process.execPath, CLI, "iso", kernel, "-o", image, "--", ...guestArguments);
+  mustRun(CLI, "iso", kernel, "-o", image, "--", ...guestArguments);
   return image;
 }

@@ -9,8 +9,8 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { cpus, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { Script } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { packageRoot } from "../../src/host/addon.ts";
@@ -73,6 +73,27 @@ describe("the built command", () => {
 
   it("starts without its code", () => {
     expect(version()).toMatchObject({ status: 0, stdout: `${expected}\n`, stderr: "" });
+  });
+
+  it("starts Node by its name, with one thread for V8 where there are no more than two processors", () => {
+    const program = join(folder, "dist", "solo5-kvm.js");
+    writeFileSync(join(folder, "node"), `#!/bin/sh\nprintf '<%s>' "$@"\n`, { mode: 0o755 });
+    const given = ["a b.iso", "", "--", "$HOME"];
+    const { stdout, stderr } = spawnSync(program, given, {
+      encoding: "utf8",
+      env: { PATH: folder, online: "0" },
+    });
+    const pool = cpus().length <= 2 && process.platform === "linux" ? ["--v8-pool-size=1"] : [];
+    const wanted = [...pool, program, ...given].map((each) => `<${each}>`).join("");
+    expect({ stdout, stderr }).toEqual({ stdout: wanted, stderr: "" });
+  });
+
+  it("is a command of its own", () => {
+    const { status, stdout } = spawnSync(PROGRAM, ["--version"], {
+      encoding: "utf8",
+      env: { PATH: dirname(process.execPath) },
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: `${expected}\n` });
   });
 
   it("starts with code that V8 refuses", () => {

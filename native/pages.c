@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* Linux Documentation/admin-guide/mm/pagemap.rst */
@@ -35,4 +36,9 @@ int pages_touched(const void *start, size_t count, uint8_t *touched)
     }
     close(fd);
     return result;
+}
+
+int pages_advise_large(void *start, size_t length)
+{
+    return madvise(start, length, MADV_HUGEPAGE) < 0 ? -errno : 0;
 }

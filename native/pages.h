@@ -1,4 +1,4 @@
-/* Which pages of this process's memory have been used. */
+/* The host's pages that this process's memory consists of. */
 #ifndef SOLO5_KVM_PAGES_H
 #define SOLO5_KVM_PAGES_H
 
@@ -11,5 +11,11 @@
  * Returns 0 or a negative errno.
  */
 int pages_touched(const void *start, size_t count, uint8_t *touched);
+
+/*
+ * Lets the host use large pages for `length` bytes from `start`, where a page begins, once they are
+ * touched. Returns 0 or a negative errno: -EINVAL where the kernel has none.
+ */
+int pages_advise_large(void *start, size_t length);
 
 #endif

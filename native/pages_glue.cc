@@ -24,9 +24,22 @@ Napi::Value touched_pages(const Napi::CallbackInfo &info)
     return touched;
 }
 
+/* (bytes, a whole number of pages): asks for large pages where nothing was touched yet. */
+Napi::Value advise_large_pages(const Napi::CallbackInfo &info)
+{
+    Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
+    int result = pages_advise_large(bytes.Data(), bytes.ByteLength());
+
+    if (result < 0)
+        throw_errno(info.Env(), result, "madvise");
+    return info.Env().Undefined();
+}
+
 } // namespace
 
 void init_pages(Napi::Env env, Napi::Object exports)
 {
     exports.Set("touchedPages", Napi::Function::New<touched_pages>(env, "touchedPages"));
+    exports.Set("adviseLargePages",
+                Napi::Function::New<advise_large_pages>(env, "adviseLargePages"));
 }

@@ -20,6 +20,7 @@ import { loadAddon, optionalAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
 import { readInterpreter } from "./host/interpreter-file.ts";
 import { type KvmVerdict, KvmVerdictFile } from "./host/kvm-verdict-file.ts";
+import { useLargePages } from "./host/large-pages.ts";
 import type { KvmAddon } from "./kvm/addon.ts";
 import { KvmCpu } from "./kvm/kvm-cpu.ts";
 import { probeKvm } from "./kvm/probe.ts";
@@ -65,6 +66,7 @@ export interface ChosenProcessor {
 
 /** @throws HostError when `kvm` is asked for and cannot be had */
 export function createProcessor(request: ProcessorRequest): ChosenProcessor {
+  useLargePages(request.memory.ram);
   if (request.clock instanceof CountedClock) return deterministic(request, request.clock);
   switch (request.accelerator) {
     case "kvm":

@@ -149,7 +149,7 @@ export class Decoder {
       lock: this.#lock,
       repeat: this.#repeat,
       rex,
-      vvvv: this.#vex.vvvv,
+      vvvv: this.#vex.vvvv & (code64 ? 0xf : 7),
       modRm,
       address,
       segment: segmentOf(this.#segment, address),
@@ -235,8 +235,7 @@ export class Decoder {
     if (map < 1 || map > 3) throw new InvalidOpcode();
     const rxb = this.#code64 ? (~inverted >> 5) & 7 : 0;
     this.#rex = REX | ((third >> 7) << 3) | rxb;
-    const vvvv = (~third >> 3) & (this.#code64 ? 0xf : 7);
-    this.#vex = { l: (third & 4) === 0 ? 0 : 1, vvvv };
+    this.#vex = { l: (third & 4) === 0 ? 0 : 1, vvvv: (~third >> 3) & 0xf };
     this.#vexPrefix = third & 3;
     return opcodeNumber((map + 3) as 4 | 5 | 6, this.#next());
   }

@@ -220,10 +220,10 @@ export class InstructionDecoder {
     const rxb = i32.and(i32.shrU(inverted(second), i32.const(5)), i32.const(7));
     const w = i32.shl(i32.shrU(third, i32.const(7)), i32.const(3));
     fn.set(this.rex, either(either(i32.const(REX), w), select(this.code64, rxb, zero)));
-    const vvvv = i32.shrU(inverted(third), i32.const(3));
-    fn.set(this.vvvv, i32.and(vvvv, pick(this.code64, 0xf, 7)));
+    fn.set(this.vvvv, i32.and(i32.shrU(inverted(third), i32.const(3)), i32.const(0xf)));
     fn.set(this.#vexFacts, pick(isSet(third, 4), FACT.VEX_L, FACT.NO_VEX_L));
     fn.if(this.vvvv, () => fn.set(this.#vexFacts, either(this.#vexFacts, i32.const(FACT.VVVV))));
+    fn.set(this.vvvv, i32.and(this.vvvv, pick(this.code64, 0xf, 7)));
     const prefix = fn.let(i32.and(third, i32.const(3)));
     fn.set(this.#narrow, equals(prefix, 1));
     fn.set(this.repeat, select(i32.gtU(prefix, i32.const(1)), prefix, zero));

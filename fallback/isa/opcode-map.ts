@@ -22,7 +22,10 @@ export interface Candidate {
 /** What a VEX prefix says besides what REX and the mandatory prefixes say. */
 export interface Vex {
   readonly l: 0 | 1;
-  /** As the number of a register: 0 for 1111b. */
+  /**
+   * As the number of a register: 0 for 1111b. 32-bit code ignores bit 3 of it, but not where it must
+   * name nothing: so processors do, while manuals leave it open.
+   */
   readonly vvvv: number;
 }
 export const NO_VEX: Vex = { l: 0, vvvv: 0 };

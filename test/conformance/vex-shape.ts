@@ -60,12 +60,13 @@ export function chooseVex(
   // 32-bit code has half as many registers: what says otherwise is ignored, where there is room to say it.
   const ignoring = !long && random.chance(15);
   const register = (): number => random.below(long || ignoring ? 16 : 8);
-  const named = form.hasVvvv ? register() : 0;
+  const vvvv = fault === "vvvv" ? 1 + random.below(15) : form.hasVvvv ? register() : 0;
+  const hasRoom = !ignoring && (long || vvvv < 8);
   return {
     w: w !== (fault === "w"),
     l: fault === "l" ? 1 - l : l,
-    vvvv: fault === "vvvv" ? 1 + random.below(long ? 15 : 7) : named,
-    short: !ignoring && map === undefined && random.chance(60),
+    vvvv,
+    short: hasRoom && map === undefined && random.chance(60),
     behindRex: fault === "prefix" && long && random.chance(30),
     ignoredB: ignoring && random.chance(50),
     map,

@@ -1,19 +1,23 @@
 import { plainState } from "../../conformance/backgrounds.ts";
 import type { CpuState } from "../../conformance/cpu-state.ts";
-import type { SnippetResult } from "../../conformance/driver.ts";
+import type { Mode, SnippetResult } from "../../conformance/driver.ts";
 import { Fallback } from "../../conformance/fallback.ts";
 
 const cpu = new Fallback();
 
 /**
- * Runs one instruction in 64-bit mode.
+ * Runs one instruction.
  * @param code bytes in hexadecimal, as disassemblers print them
  */
-export function run(code: string, prepare: (state: CpuState) => void = () => {}): SnippetResult {
+export function run(
+  code: string,
+  prepare: (state: CpuState) => void = () => {},
+  mode: Mode = 64,
+): SnippetResult {
   const state = plainState();
   prepare(state);
   const bytes = Uint8Array.from(code.split(" "), (byte) => Number.parseInt(byte, 16));
-  return cpu.run({ mode: 64, code: bytes, state });
+  return cpu.run({ mode, code: bytes, state });
 }
 
 /** 128 bits, written with the highest first, in groups as one likes. */

@@ -76,7 +76,8 @@ export function loadMultiboot(request: MultibootRequest): {
   );
   const symbols = placeSymbols(kernel, layout, kernelEnd, placement, memory.size);
   const placed = modules.map((module, index): PlacedModule => {
-    const address = inPlace[index] ?? placeAfter(symbols?.end ?? kernelEnd, module, placement);
+    const after = symbols?.end ?? kernelEnd;
+    const address = inPlace[index] ?? placeAfter(after, module, placement, memory.size);
     return { ...module, address };
   });
 
@@ -147,7 +148,7 @@ function placeInformation2(
   if (bytes.length <= LARGEST_LOW_INFORMATION) {
     return { address: placeLow(placement, bytes.length, "boot information"), bytes };
   }
-  const address = placement.findFree(placement.top, bytes.length, PAGE_SIZE);
+  const address = placement.findFreeUpTo(limit, placement.top, bytes.length, PAGE_SIZE);
   placement.claim(address, bytes.length, "boot information");
   placement.requireRam(limit);
   return { address, bytes };
@@ -203,7 +204,7 @@ function placeSymbols(
   limit: number,
 ): SymbolLayout | undefined {
   if (layout.elf === undefined) return undefined;
-  for (const start of [kernelEnd, placement.top]) {
+  for (const start of [kernelEnd, placement.top, EXTENDED_START]) {
     const address = alignUp(start, PAGE_SIZE);
     const symbols = layoutSymbols(kernel.source, layout.elf, address, limit);
     if (symbols === undefined || !placement.isFree(address, symbols.end - address)) continue;
@@ -222,9 +223,9 @@ function placeInPlace(module: BootFile, placement: Placement): number | undefine
 }
 
 /** Page-aligned, as GRUB does. */
-function placeAfter(start: number, module: BootFile, placement: Placement): number {
+function placeAfter(start: number, module: BootFile, placement: Placement, limit: number): number {
   const { size } = module.source;
-  const address = placement.findFree(start, size, PAGE_SIZE);
+  const address = placement.findFreeUpTo(limit, start, size, PAGE_SIZE);
   placement.claim(address, size, printable(module.name));
   return address;
 }

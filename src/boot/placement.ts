@@ -65,6 +65,15 @@ export class Placement {
     return start;
   }
 
+  /**
+   * As {@link findFree}; where that would end behind `limit`, as it does with a kernel at the end of RAM
+   * before it, from where RAM above 1 MiB begins.
+   */
+  findFreeUpTo(limit: number, from: number, length: number, alignment: number): number {
+    const place = this.findFree(from, length, alignment);
+    return place + length <= limit ? place : this.findFree(EXTENDED_START, length, alignment);
+  }
+
   /** @throws GuestError `image` when not everything is inside RAM of `size` bytes */
   requireRam(size: number): void {
     if (this.top <= size) return;

@@ -207,6 +207,19 @@ describe("a kernel that can run anywhere", () => {
     expect(baseOf(kernel([relocatable(0, 0xffff_ffff, 4096, 2)]))).toBe(SIZE - 0x2000);
   });
 
+  it("has its modules and symbols below it when it is at the end of RAM", () => {
+    const iso = isoOf("multiboot2 /k\nmodule2 /m", {
+      "/k": kernel([relocatable(0, 0xffff_ffff, 4096, 2)]),
+      "/m": Uint8Array.of(1, 2, 3),
+    });
+    const { tag, memory } = boot(iso);
+    const start = tag(3)?.view.getUint32(0, true) ?? 0;
+    expect(start).toBeGreaterThanOrEqual(MIB);
+    expect(start).toBeLessThan(SIZE - 0x2000);
+    expect([...memory.slice(gpa(start), 3)]).toEqual([1, 2, 3]);
+    expect(tag(9)).toBeDefined();
+  });
+
   it("may be linked to nowhere", () => {
     const file = kernel([relocatable(MIB, 0xffff_ffff, 4096, 0)], { address: 0, type: ET_DYN });
     expect(baseOf(file)).toBe(MIB);

@@ -5,6 +5,8 @@ const LARGE_SHIFT = 9;
 const HUGE = 1024 * 1024 * 1024;
 /** More pages than most guests have code on; then all are forgotten. */
 const MAX_PAGES = 4096;
+/** With more pages it is not worth looking where each leads: few of them will be needed before the next time. */
+const MAX_LOOKS = 1024;
 
 /** A linear page that code is executed from, as long as it leads to the same place. */
 export interface CodePage {
@@ -15,7 +17,7 @@ export interface CodePage {
   /** Bytes that its leaf entry maps. */
   readonly span: number;
   /** Stays when CR3 is loaded. */
-  readonly global: boolean;
+  global: boolean;
   /**
    * Headers of blocks that linear addresses lead to, and slots of regions, that hold as long as the page
    * does: apart, blocks that depend on no other page.
@@ -26,6 +28,10 @@ export interface CodePage {
   /** Of the headers: see `BlockCache`. */
   generation: number;
 }
+
+/** See {@link CodeTlb.forgetAll}. */
+export type LookAgain = (page: CodePage) => boolean | undefined;
+const leadsElsewhere: LookAgain = () => undefined;
 
 export interface CodeTlbListener {
   onForgetCode(page: CodePage): void;
@@ -90,9 +96,24 @@ export class CodeTlb {
     return page;
   }
 
-  /** Any page may lead elsewhere from now on. */
-  forgetAll(): void {
-    for (const page of this.#pages.values()) this.#putAside(page);
+  /**
+   * Any page may lead elsewhere from now on.
+   * @param look whether a page that leads where it did is global; undefined if it leads elsewhere
+   */
+  forgetAll(look: LookAgain = leadsElsewhere): void {
+    const lookAgain = this.#pages.size > MAX_LOOKS ? leadsElsewhere : look;
+    for (const page of this.#pages.values()) {
+      const global = lookAgain(page);
+      if (global === undefined) this.#putAside(page);
+      else this.#keep(page, global);
+    }
+  }
+
+  #keep(page: CodePage, global: boolean): void {
+    if (page.global === global) return;
+    page.global = global;
+    if (global) this.#local.delete(page);
+    else this.#local.add(page);
   }
 
   /** CR3 is loaded where global pages stay. */

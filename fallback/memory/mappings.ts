@@ -158,10 +158,16 @@ export class Mappings {
     });
   }
 
-  /** Drops the translations of all pages: CR0, CR4 and EFER changed. */
+  /**
+   * Drops the translations of all pages: CR0, CR4 and EFER changed. Of code it looks at once where it is
+   * now, as a processor may (Intel SDM vol. 3A §4.10.2.3): a kernel that does this often, as Xen for every
+   * address space that it changes to, would have all of its blocks found anew each time.
+   */
   flush(): void {
     this.#select();
-    this.#forgetAll();
+    this.losses++;
+    this.#supervisor.forget((page) => this.#lookAgain(page, false));
+    this.#user.forget((page) => this.#lookAgain(page, true));
     this.#describeWalks();
     this.onChange();
   }
@@ -186,6 +192,14 @@ export class Mappings {
     this.#supervisor.forgetLocal();
     this.#user.forgetLocal();
     this.onChange();
+  }
+
+  /** Whether code's page is global, if it leads where it did. */
+  #lookAgain({ number, address, span }: CodePage, user: boolean): boolean | undefined {
+    const walker = this.#walker;
+    const leads = walker.walk(number * PAGE_SIZE) === WALK.MAPPED && walker.page === address;
+    if (!leads || walker.span !== span || !walker.accessed) return undefined;
+    return walker.permits("execute", user) ? this.#isGlobal : undefined;
   }
 
   #forgetAll(): void {

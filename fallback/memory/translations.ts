@@ -1,5 +1,5 @@
 import { TLB_OF_USER, WINDOW_AREAS, type WindowArea, windowOffset } from "../state.ts";
-import { CodeTlb, type CodeTlbListener } from "./code-tlb.ts";
+import { CodeTlb, type CodeTlbListener, type LookAgain } from "./code-tlb.ts";
 import { SoftwareTlb } from "./tlb.ts";
 import { IdentityWindow, type WindowRule } from "./window.ts";
 
@@ -68,9 +68,10 @@ export class Translations {
     for (const window of this.windows) window.drop();
   }
 
-  forget(): void {
+  /** @param look see `CodeTlb.forgetAll` */
+  forget(look?: LookAgain): void {
     this.tlb.flush();
-    this.code.forgetAll();
+    this.code.forgetAll(look);
     for (const window of this.windows) window.drop();
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CR4 } from "../../../fallback/bits.ts";
+import { CR4, EFER } from "../../../fallback/bits.ts";
 import { MmioNeeded } from "../../../fallback/memory/mmio.ts";
 import { RAM_BASE, STATE, TLB, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../../fallback/state.ts";
 import { writeControlRegister } from "../../../fallback/system/control-registers.ts";
@@ -277,10 +277,61 @@ describe("INVLPG", () => {
     guest.mmu.flush();
     fetch(third);
     fetch(second);
-    expect(revived.slice(1)).toEqual([
-      [third, [0]],
-      [second, []],
-    ]);
+    expect(revived.slice(1)).toEqual([[third, [0]]]);
+  });
+});
+
+describe("a flush", () => {
+  const numbers = [0x201, 0x202, 0x203, 0x204, 0x205];
+
+  /** Code on some pages, of which those are told that are forgotten. */
+  function codeOn(guest: Guest): { fetch: (number: number) => unknown; forgotten: number[] } {
+    smallPages(guest);
+    const forgotten: number[] = [];
+    guest.mmu.onForgetCode = ({ number }) => forgotten.push(number);
+    const fetch = (number: number) => guest.mmu.fetchPage(number * 0x1000);
+    for (const number of numbers) fetch(number);
+    return { fetch, forgotten };
+  }
+
+  it("forgets of code what leads elsewhere, may not be executed, or has its accessed flag clear", () => {
+    const guest = new Guest().longMode();
+    guest.p.efer |= EFER.NXE;
+    const { fetch, forgotten } = codeOn(guest);
+    const pages = numbers.map(fetch);
+    guest.setU64(PAGE_TABLE + 8 * 1, 0x8027);
+    guest.setU64(PAGE_TABLE + 8 * 2, 0);
+    guest.setU64(PAGE_TABLE + 8 * 3, 0x8000_0000_0020_3027n);
+    guest.setU64(PAGE_TABLE + 8 * 4, 0x20_4007);
+    guest.mmu.flush();
+    expect(forgotten).toEqual(numbers.slice(0, 4));
+    expect(fetch(0x205)).toBe(pages[4]);
+  });
+
+  it("looks where code is with the rights that it had", () => {
+    const guest = new Guest().longMode();
+    const { forgotten } = codeOn(guest);
+    guest.mmu.changePrivilege(3);
+    guest.mmu.fetchPage(0x20_1000);
+    guest.setU64(PAGE_TABLE + 8, 0x20_1023);
+    guest.mmu.flush();
+    expect(forgotten).toEqual([0x201]);
+  });
+
+  it("learns which code goes with CR3", () => {
+    const guest = new Guest().longMode();
+    const { forgotten } = codeOn(guest);
+    guest.setU64(PAGE_TABLE + 8, 0x20_1127);
+    guest.p.cr4 |= CR4.PGE;
+    guest.mmu.flush();
+    expect(forgotten).toEqual([]);
+    guest.mmu.loadRoot();
+    expect(forgotten).toEqual(numbers.slice(1));
+    forgotten.length = 0;
+    guest.setU64(PAGE_TABLE + 8, 0x20_1027);
+    guest.mmu.flush();
+    guest.mmu.loadRoot();
+    expect(forgotten).toEqual([0x201]);
   });
 });
 

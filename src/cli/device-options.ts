@@ -84,6 +84,7 @@ export function parseNet(text: string): NetSpec {
   let nat = false;
   for (const setting of settings) {
     if (setting === "nat" && backend.kind === "user") {
+      if (nat) throw new Error("nat is given twice");
       nat = true;
       continue;
     }
@@ -110,5 +111,6 @@ export function parseBlock(text: string): BlockSpec {
       );
     }
   }
+  if (settings.length > 1) throw new Error("ro is given twice");
   return { name, path, readOnly: settings.length > 0 };
 }

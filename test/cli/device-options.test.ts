@@ -34,6 +34,7 @@ describe("--net", () => {
     ["tap:veth0,nat", `"nat" is not known here: only mac=MAC is`],
     ["user,mac=1", `"1" is not a MAC address: write it as 52:54:00:12:34:56`],
     ["user,mac=52:54:00:00:00:01,mac=52:54:00:00:00:02", "mac= is given twice"],
+    ["user,nat,nat", "nat is given twice"],
   ])("refuses %j", (text, message) => {
     expect(() => parseNet(text)).toThrow(new Error(message));
   });
@@ -96,6 +97,7 @@ describe("--block", () => {
     ["", "there is no file name"],
     [",ro", "there is no file name"],
     ["data=", "there is no file name"],
+    ["disk.img,ro,ro", "ro is given twice"],
     ["disk.img,rw", '"rw" is not known here: only ro is (a comma in a file name is written twice)'],
   ])("refuses %j", (text, message) => {
     expect(() => parseBlock(text)).toThrow(new Error(message));

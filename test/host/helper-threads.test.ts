@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { image, PROGRAM, Process } from "../support/monitor.ts";
+import { missing } from "../support/requirements.ts";
 
 /** proc(5): of what is behind the name of the program, from the state on. */
 const NICE_FIELD = 16;
@@ -15,7 +16,7 @@ function niceness(pid: number): { first: number; others: number[] } {
   return { first: of(`${pid}`), others: others.map(of) };
 }
 
-it.runIf(process.platform === "linux")("runs the guest before what V8 does beside it", async () => {
+it.skipIf(missing("threads"))("runs the guest before what V8 does beside it", async () => {
   const guest = new Process([...[process.execPath, PROGRAM, "--accel", "emu"], image("kernel")]);
   await guest.printed("10.0.0.2");
   const { first, others } = niceness(guest.child.pid as number);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { MIB } from "../../src/core/units.ts";
 import { useLargePages } from "../../src/host/large-pages.ts";
@@ -18,8 +18,7 @@ function advised(): number {
 /** So that none goes between one count and the next. */
 const allocated: unknown[] = [];
 
-const none = missing("addon") || !existsSync("/sys/kernel/mm/transparent_hugepage");
-describe.skipIf(none)("large pages of the host", () => {
+describe.skipIf(missing("addon", "largePages"))("large pages of the host", () => {
   it.each([
     [32, false, 0],
     [100, false, 68],

@@ -8,6 +8,7 @@ export const BUSYBOX = "/bin/busybox";
 export const CHROMIUM = "/usr/bin/chromium";
 export const MEMTEST = "/boot/memtest86+x64.bin";
 const LOOP_CONTROL = "/dev/loop-control";
+const LARGE_PAGES = "/sys/kernel/mm/transparent_hugepage";
 
 /** The kernel of Linux that is installed, or was put where that would be. */
 export function linuxKernel(): string | undefined {
@@ -56,6 +57,10 @@ const REQUIREMENTS = {
   root: () => process.getuid?.() === 0 && runs("unshare", "--version"),
   /** Block devices that are files. */
   loop: () => process.getuid?.() === 0 && existsSync(LOOP_CONTROL) && runs("losetup", "--find"),
+  /** Threads of a process by number, with a priority each: Linux's. */
+  threads: () => existsSync("/proc/self/task"),
+  /** Of a kernel that has them. */
+  largePages: () => existsSync(LARGE_PAGES),
   xorriso: () => runs("xorriso", "-version"),
   isoinfo: () => runs("isoinfo", "-version"),
   /** A processor of the kind that we imitate: see `test/conformance`. */
@@ -104,13 +109,14 @@ const runs = (command: string, argument: string): boolean =>
 
 /**
  * Whether no package and no permission could bring a requirement: the kernel that runs here has no
- * KVM, as in a virtual machine without nested virtualisation, or no loop devices; or the processor is
- * older. A KVM that is there and cannot be opened is another matter.
+ * KVM, as in a virtual machine without nested virtualisation, or no loop devices or large pages; or the
+ * processor is older. A KVM that is there and cannot be opened is another matter.
  */
 const unobtainable = (name: Requirement): boolean =>
   name === "x86-64-v3" ||
   (name === "kvm" && !/^\s*\d+ kvm$/m.test(readFileSync("/proc/misc", "utf8"))) ||
-  (name === "loop" && !existsSync(LOOP_CONTROL));
+  (name === "loop" && !existsSync(LOOP_CONTROL)) ||
+  name === "largePages";
 
 /** Whether to skip for want of a requirement; says so aloud. */
 export function missing(...requirements: readonly Requirement[]): boolean {

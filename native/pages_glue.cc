@@ -24,15 +24,13 @@ Napi::Value touched_pages(const Napi::CallbackInfo &info)
     return touched;
 }
 
-/* (bytes, a whole number of pages): asks for large pages where nothing was touched yet. */
+/* (bytes, a whole number of pages): whether the host takes it that they may be large ones. */
 Napi::Value advise_large_pages(const Napi::CallbackInfo &info)
 {
     Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
     int result = pages_advise_large(bytes.Data(), bytes.ByteLength());
 
-    if (result < 0)
-        throw_errno(info.Env(), result, "madvise");
-    return info.Env().Undefined();
+    return Napi::Boolean::New(info.Env(), result == 0);
 }
 
 } // namespace

@@ -4,7 +4,7 @@ import { optionalAddon } from "./addon.ts";
 
 interface PagesAddon {
   /** `native/pages_glue.cc` */
-  readonly adviseLargePages: (bytes: Uint8Array) => void;
+  readonly adviseLargePages: (bytes: Uint8Array) => boolean;
 }
 
 /** Most of what a small guest touches is that near to either end of RAM: there the host's pages stay small. */
@@ -17,9 +17,5 @@ const ENDS = 16 * MIB;
 export function useLargePages(memory: GuestMemory): void {
   const length = memory.size - 2 * ENDS;
   if (length <= 0) return;
-  try {
-    optionalAddon<PagesAddon>()?.adviseLargePages(memory.slice(gpa(ENDS), length));
-  } catch {
-    // A kernel without them (EINVAL): it was but advice.
-  }
+  optionalAddon<PagesAddon>()?.adviseLargePages(memory.slice(gpa(ENDS), length));
 }

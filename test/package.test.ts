@@ -42,7 +42,7 @@ it("the package works where it is unpacked", async () => {
     "kernel/build/kernel.iso",
     "dist/src/index.js",
   ].map((path) => join(folder, "package", path));
-  expect(await execute([process.execPath, `${command}`, "inspect", `${iso}`])).toMatchObject({
+  expect(await execute([`${command}`, "inspect", `${iso}`])).toMatchObject({
     status: 0,
     stderr: "",
   });

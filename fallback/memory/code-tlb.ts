@@ -100,7 +100,7 @@ export class CodeTlb {
    * Any page may lead elsewhere from now on.
    * @param look whether a page that leads where it did is global; undefined if it leads elsewhere
    */
-  forgetAll(look: LookAgain = leadsElsewhere): void {
+  forgetAll(look: LookAgain): void {
     const lookAgain = this.#pages.size > MAX_LOOKS ? leadsElsewhere : look;
     for (const page of this.#pages.values()) {
       const global = lookAgain(page);

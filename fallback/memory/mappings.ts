@@ -38,6 +38,8 @@ export class Mappings {
   readonly #user: Translations;
   /** The one of them that the current level's rights are. */
   #current: Translations;
+  /** Whether the guest has had global pages since it switched paging on. */
+  #knowsGlobal = false;
   protected readonly watchpoints = new Watchpoints();
   protected readonly fromOutside = new Watchpoints();
   /** See {@link trackWrites}. */
@@ -159,15 +161,17 @@ export class Mappings {
   }
 
   /**
-   * Drops the translations of all pages: CR0, CR4 and EFER changed. Of code it looks at once where it is
-   * now, as a processor may (Intel SDM vol. 3A §4.10.2.3): a kernel that does this often, as Xen for every
-   * address space that it changes to, would have all of its blocks found anew each time.
+   * Drops the translations of all pages: CR0, CR4 and EFER changed. Where there are global pages it looks at
+   * once where code is now, as a processor may (Intel SDM vol. 3A §4.10.2.3): a kernel that does this
+   * often, as Xen for every address space that it changes to, would have all of its blocks found anew
+   * each time. Kernels without may be of those that change entries and count on it that none is remembered.
    */
   flush(): void {
+    const { paging, cr4 } = this.p;
+    this.#knowsGlobal = paging && (this.#knowsGlobal || (cr4 & CR4.PGE) !== 0);
     this.#select();
-    this.losses++;
-    this.#supervisor.forget((page) => this.#lookAgain(page, false));
-    this.#user.forget((page) => this.#lookAgain(page, true));
+    if (this.#knowsGlobal) this.#forget((page, user) => this.#lookAgain(page, user));
+    else this.#forgetAll();
     this.#describeWalks();
     this.onChange();
   }
@@ -203,9 +207,14 @@ export class Mappings {
   }
 
   #forgetAll(): void {
+    this.#forget(() => undefined);
+  }
+
+  /** @param look see `CodeTlb.forgetAll` */
+  #forget(look: (page: CodePage, user: boolean) => boolean | undefined): void {
     this.losses++;
-    this.#supervisor.forget();
-    this.#user.forget();
+    this.#supervisor.forget((page) => look(page, false));
+    this.#user.forget((page) => look(page, true));
   }
 
   /** All of the processor's state has been set from outside: as {@link flush}, and PAE's entries. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CR4, EFER } from "../../../fallback/bits.ts";
+import { CR0, CR4, EFER } from "../../../fallback/bits.ts";
 import { MmioNeeded } from "../../../fallback/memory/mmio.ts";
 import { RAM_BASE, STATE, TLB, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../../fallback/state.ts";
 import { writeControlRegister } from "../../../fallback/system/control-registers.ts";
@@ -287,6 +287,9 @@ describe("a flush", () => {
   /** Code on some pages, of which those are told that are forgotten. */
   function codeOn(guest: Guest): { fetch: (number: number) => unknown; forgotten: number[] } {
     smallPages(guest);
+    guest.p.cr4 |= CR4.PGE;
+    guest.mmu.flush();
+    guest.p.cr4 &= ~CR4.PGE;
     const forgotten: number[] = [];
     guest.mmu.onForgetCode = ({ number }) => forgotten.push(number);
     const fetch = (number: number) => guest.mmu.fetchPage(number * 0x1000);
@@ -316,6 +319,19 @@ describe("a flush", () => {
     guest.setU64(PAGE_TABLE + 8, 0x20_1023);
     guest.mmu.flush();
     expect(forgotten).toEqual([0x201]);
+  });
+
+  it("forgets all code of a guest that has had no global pages since it switched paging on", () => {
+    const guest = new Guest().longMode();
+    const { fetch, forgotten } = codeOn(guest);
+    guest.p.cr0 &= ~CR0.PG;
+    guest.mmu.flush();
+    guest.p.cr0 |= CR0.PG;
+    guest.mmu.flush();
+    for (const number of numbers) fetch(number);
+    forgotten.length = 0;
+    guest.mmu.flush();
+    expect(forgotten).toEqual(numbers);
   });
 
   it("learns which code goes with CR3", () => {

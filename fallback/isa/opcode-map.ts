@@ -23,8 +23,8 @@ export interface Candidate {
 export interface Vex {
   readonly l: 0 | 1;
   /**
-   * As the number of a register: 0 for 1111b. 32-bit code ignores bit 3 of it, but not where it must
-   * name nothing: so processors do, while manuals leave it open.
+   * As the number of a register: 0 for 1111b. 32-bit code ignores bit 3 where it names one; where it must
+   * not, all four bits have to be 1 there too (Intel SDM vol. 2A §2.3.5; so does AMD's Zen 4).
    */
   readonly vvvv: number;
 }

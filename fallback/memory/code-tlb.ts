@@ -5,7 +5,7 @@ const LARGE_SHIFT = 9;
 const HUGE = 1024 * 1024 * 1024;
 /** More pages than most guests have code on; then all are forgotten. */
 const MAX_PAGES = 4096;
-/** With more pages it is not worth looking where each leads: few of them will be needed before the next time. */
+/** Each is a walk of the paging structures, whether or not the page is needed again: a bound on what a flush takes. */
 const MAX_LOOKS = 1024;
 
 /** A linear page that code is executed from, as long as it leads to the same place. */
@@ -29,9 +29,8 @@ export interface CodePage {
   generation: number;
 }
 
-/** See {@link CodeTlb.forgetAll}. */
+/** Whether a page that leads where it did is global; undefined if it leads elsewhere. */
 export type LookAgain = (page: CodePage) => boolean | undefined;
-const leadsElsewhere: LookAgain = () => undefined;
 
 export interface CodeTlbListener {
   onForgetCode(page: CodePage): void;
@@ -98,12 +97,12 @@ export class CodeTlb {
 
   /**
    * Any page may lead elsewhere from now on.
-   * @param look whether a page that leads where it did is global; undefined if it leads elsewhere
+   * @param look finds those that may stay; without it none does
    */
-  forgetAll(look: LookAgain): void {
-    const lookAgain = this.#pages.size > MAX_LOOKS ? leadsElsewhere : look;
+  forgetAll(look?: LookAgain): void {
+    const looks = this.#pages.size <= MAX_LOOKS;
     for (const page of this.#pages.values()) {
-      const global = lookAgain(page);
+      const global = looks ? look?.(page) : undefined;
       if (global === undefined) this.#putAside(page);
       else this.#keep(page, global);
     }

@@ -170,8 +170,7 @@ export class Mappings {
     const { paging, cr4 } = this.p;
     this.#knowsGlobal = paging && (this.#knowsGlobal || (cr4 & CR4.PGE) !== 0);
     this.#select();
-    if (this.#knowsGlobal) this.#forget((page, user) => this.#lookAgain(page, user));
-    else this.#forgetAll();
+    this.#forgetAll(this.#knowsGlobal);
     this.#describeWalks();
     this.onChange();
   }
@@ -206,15 +205,11 @@ export class Mappings {
     return walker.permits("execute", user) ? this.#isGlobal : undefined;
   }
 
-  #forgetAll(): void {
-    this.#forget(() => undefined);
-  }
-
-  /** @param look see `CodeTlb.forgetAll` */
-  #forget(look: (page: CodePage, user: boolean) => boolean | undefined): void {
+  /** @param looks whether code stays that leads where it did */
+  #forgetAll(looks = false): void {
     this.losses++;
-    this.#supervisor.forget((page) => look(page, false));
-    this.#user.forget((page) => look(page, true));
+    this.#supervisor.forget(looks ? (page) => this.#lookAgain(page, false) : undefined);
+    this.#user.forget(looks ? (page) => this.#lookAgain(page, true) : undefined);
   }
 
   /** All of the processor's state has been set from outside: as {@link flush}, and PAE's entries. */

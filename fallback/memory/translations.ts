@@ -69,7 +69,7 @@ export class Translations {
   }
 
   /** @param look see `CodeTlb.forgetAll` */
-  forget(look: LookAgain): void {
+  forget(look?: LookAgain): void {
     this.tlb.flush();
     this.code.forgetAll(look);
     for (const window of this.windows) window.drop();

@@ -7,8 +7,8 @@ const LOWEST = 19;
 
 /**
  * Lets the threads that there are beside this one, V8's, give way to it. They optimise and compile what
- * this thread runs: four of them, so that where a host has two processors it would have less than half of
- * what it can use. Only Linux has priorities of threads; elsewhere, or where that is refused, nothing changes.
+ * this thread runs: four of them, or one as the command starts Node on two processors (`tools/start.sh`).
+ * Without this they would have as much of the processors as it has. Only Linux has priorities of threads; elsewhere, or where that is refused, nothing changes.
  */
 export function favourThisThread(): void {
   if (process.platform !== "linux") return;

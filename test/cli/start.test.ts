@@ -38,6 +38,8 @@ process.exit = () => {
 /** Tells at the end what Node has loaded of itself. */
 const LIST_MODULES = `process.on("exit", () =>
   require("node:fs").writeFileSync(process.env.LIST, process.moduleLoadList.join("\\n")));`;
+/** Linux Documentation/ABI/testing/sysfs-devices-system-cpu */
+const ONLINE = "/sys/devices/system/cpu/online";
 const BUNDLES = readdirSync(join(ROOT, "dist"))
   .filter((name) => /^(bundle|fallback)(\.\w+)?\.js$/.test(name))
   .map((name) => name.replace(/\.js$/, ""));
@@ -86,6 +88,23 @@ describe("the built command", () => {
     const pool = cpus().length <= 2 && process.platform === "linux" ? ["--v8-pool-size=1"] : [];
     const wanted = [...pool, program, ...given].map((each) => `<${each}>`).join("");
     expect({ stdout, stderr }).toEqual({ stdout: wanted, stderr: "" });
+  });
+
+  it.each([
+    ["0", ["--v8-pool-size=1"]],
+    ["0-1", ["--v8-pool-size=1"]],
+    ["0-2", []],
+    ["0,2-3", []],
+    [undefined, []],
+  ])("knows by Linux's list of processors how many there are: %s", (list, options) => {
+    const [program, online] = [join(folder, "command"), join(folder, "online")];
+    const text = readFileSync(join(folder, "dist", "solo5-kvm.js"), "utf8");
+    writeFileSync(program, text.replace(ONLINE, online), { mode: 0o755 });
+    writeFileSync(join(folder, "node"), "#!/bin/sh\necho $1\n", { mode: 0o755 });
+    if (list !== undefined) writeFileSync(online, `${list}\n`);
+    const { stdout, stderr } = spawnSync(program, [], { encoding: "utf8", env: { PATH: folder } });
+    expect({ stdout, stderr }).toEqual({ stdout: `${[...options, program][0]}\n`, stderr: "" });
+    expect(text).toContain(ONLINE);
   });
 
   it("is a command of its own", () => {

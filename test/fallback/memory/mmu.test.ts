@@ -1,12 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { CR0, CR4, EFER } from "../../../fallback/bits.ts";
+import { CR4 } from "../../../fallback/bits.ts";
 import { MmioNeeded } from "../../../fallback/memory/mmio.ts";
 import { RAM_BASE, STATE, TLB, TLB_ENTRIES, TLB_ENTRY_SIZE } from "../../../fallback/state.ts";
 import { writeControlRegister } from "../../../fallback/system/control-registers.ts";
-import { exceptionOf, Guest, PAGE_TABLES, RAM_SIZE } from "../support/guest.ts";
+import { exceptionOf, Guest, PAGE_TABLE, PAGE_TABLES, RAM_SIZE } from "../support/guest.ts";
 
 const LENGTH_REDUCTION = 31;
-const PAGE_TABLE = PAGE_TABLES + 0x3000;
 
 function windowOf(guest: Guest, kind: "READ" | "WRITE"): [number, number] {
   const base = Number(guest.p.field(STATE[`${kind}_WINDOW_BASE`]));
@@ -23,17 +22,9 @@ function hit(guest: Guest, linear: bigint, write: boolean): number | undefined {
   return guest.p.view.getUint32(at + 16, true) - RAM_BASE;
 }
 
-/** Linear 2 to 4 MiB by 4 KiB pages: onto themselves, but for the first, which is page 7. */
-function smallPages(guest: Guest): void {
-  guest.setU64(PAGE_TABLES + 0x2008, PAGE_TABLE | 7);
-  for (let n = 0; n < 512; n++) guest.setU64(PAGE_TABLE + 8 * n, (0x20_0000 + n * 0x1000) | 7);
-  guest.setU64(PAGE_TABLE, 0x7007);
-}
-
 describe("memory accesses", () => {
   it("cross pages, checking both before the first byte is written", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     guest.mmu.write64(0x20_0ffc, 0x1122_3344_5566_7788n);
     expect([guest.u32(0x7ffc), guest.u32(0x20_1000)]).toEqual([0x5566_7788, 0x1122_3344]);
     expect(guest.mmu.read(0x20_0ffe, 4)).toBe(0x3344_5566);
@@ -53,8 +44,7 @@ describe("memory accesses", () => {
   });
 
   it("move whole areas over a page's end", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     const bytes = Uint8Array.from({ length: 100 }, (_, index) => index);
     guest.mmu.writeBytes(0x20_0fd0, bytes);
     const back = new Uint8Array(100);
@@ -67,8 +57,7 @@ describe("memory accesses", () => {
     ["before", 0x20_0ffe, 0x7ffe],
     ["behind", 0x20_1ffe, 0x20_2000],
   ])("leave RAM as it is until a device %s has taken its part", (_, linear, inRam) => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     guest.setU64(PAGE_TABLE + 8, 0xfee0_0007);
     guest.setU16(inRam, 0x1111);
     const write = () => guest.mmu.write(linear, 4, 0x2222_2222);
@@ -134,8 +123,7 @@ describe("memory accesses", () => {
 
 describe("TLB", () => {
   it("holds what was read and written, as generated code looks it up", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     guest.mmu.read(0x20_0123, 1);
     expect([hit(guest, 0x20_0000n, false), hit(guest, 0x20_0000n, true)]).toEqual([
       0x7000,
@@ -156,8 +144,7 @@ describe("TLB", () => {
   });
 
   it("takes the write permission away from pages with code, through every mapping", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     guest.mmu.write(0x7000, 1, 0);
     guest.mmu.write(0x20_0000, 1, 0);
     guest.mmu.markCode(7);
@@ -171,8 +158,7 @@ describe("TLB", () => {
   });
 
   it("is for the current level: supervisor pages are forgotten on the way to level 3", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     guest.setU64(PAGE_TABLE + 8, 0x20_1003);
     guest.mmu.read(0x20_1000, 1);
     guest.mmu.changePrivilege(3);
@@ -185,8 +171,7 @@ describe("TLB", () => {
   });
 
   it("is emptied for both levels when all mappings change", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     guest.mmu.read(0x20_1000, 1);
     guest.mmu.changePrivilege(3);
     guest.mmu.read(0x20_2000, 1);
@@ -197,8 +182,7 @@ describe("TLB", () => {
   });
 
   it("keeps global pages, and no others, when CR3 is loaded", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     const global = 1 << 8;
     guest.setU64(PAGE_TABLE + 8, 0x20_1007 | global);
     const load = (cr4: number) => {
@@ -226,128 +210,13 @@ describe("INVLPG", () => {
   });
 
   it("forgets no other small page", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     guest.setU64(PAGE_TABLES + 8 * 511, PAGE_TABLES + 0x1000 + 7);
     guest.mmu.read(-(2 ** 39) + 0x20_1000, 4);
     guest.mmu.read(-(2 ** 39) + 0x20_2000, 4);
     guest.mmu.invalidatePage(-(2 ** 39) + 0x20_1000);
     expect(hit(guest, 0xffff_ff80_0020_1000n, false)).toBeUndefined();
     expect(hit(guest, 0xffff_ff80_0020_2000n, false)).toBe(0x20_2000);
-  });
-
-  it("forgets of code what belongs to the page, of a large one all of it, with all rights", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
-    guest.setU64(PAGE_TABLES + 8 * 511, PAGE_TABLES + 0x1000 + 7);
-    const forgotten: number[] = [];
-    guest.mmu.onForgetCode = ({ number }) => forgotten.push(number);
-    const base = -(2 ** 39);
-    const fetch = (linear: number) => guest.mmu.fetchPage(linear).address;
-    expect([base + 0x20_0005, base + 0x20_1000, 0x1fff].map(fetch)).toEqual([
-      0x7000, 0x20_1000, 0x1000,
-    ]);
-    guest.mmu.changePrivilege(3);
-    for (const linear of [base + 0x20_1fff, 0x3000]) fetch(linear);
-    guest.mmu.invalidatePage(base + 0x20_1000);
-    expect(forgotten).toEqual([base / 0x1000 + 0x201, base / 0x1000 + 0x201]);
-    forgotten.length = 0;
-    guest.mmu.invalidatePage(0x10_0000);
-    expect(forgotten.toSorted((a, b) => a - b)).toEqual([1, 3]);
-  });
-
-  it("of code, what goes with CR3 comes back where the page is the same, and only there", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
-    guest.p.cr4 |= CR4.PGE;
-    const revived: (readonly [number, readonly number[]])[] = [];
-    guest.mmu.onReviveCode = ({ number, own, jumps, slots }) =>
-      revived.push([number, [own, jumps, slots].flatMap((of) => [...of])]);
-    const [first, second, third] = [0x201, 0x202, 0x203];
-    const fetch = (number: number) => guest.mmu.fetchPage(number * 0x1000);
-    for (const number of [first, second, third]) {
-      const { own, jumps, slots } = fetch(number);
-      for (const [index, of] of [own, jumps, slots].entries()) of.add(index);
-    }
-    guest.mmu.loadRoot();
-    guest.setU64(PAGE_TABLE + 8 * 2, 0x8007);
-    fetch(first);
-    fetch(second);
-    expect(revived).toEqual([[first, [0]]]);
-    guest.mmu.flush();
-    fetch(third);
-    fetch(second);
-    expect(revived.slice(1)).toEqual([[third, [0]]]);
-  });
-});
-
-describe("a flush", () => {
-  const numbers = [0x201, 0x202, 0x203, 0x204, 0x205];
-
-  /** Code on some pages, of which those are told that are forgotten. */
-  function codeOn(guest: Guest): { fetch: (number: number) => unknown; forgotten: number[] } {
-    smallPages(guest);
-    guest.p.cr4 |= CR4.PGE;
-    guest.mmu.flush();
-    guest.p.cr4 &= ~CR4.PGE;
-    const forgotten: number[] = [];
-    guest.mmu.onForgetCode = ({ number }) => forgotten.push(number);
-    const fetch = (number: number) => guest.mmu.fetchPage(number * 0x1000);
-    for (const number of numbers) fetch(number);
-    return { fetch, forgotten };
-  }
-
-  it("forgets of code what leads elsewhere, may not be executed, or has its accessed flag clear", () => {
-    const guest = new Guest().longMode();
-    guest.p.efer |= EFER.NXE;
-    const { fetch, forgotten } = codeOn(guest);
-    const pages = numbers.map(fetch);
-    guest.setU64(PAGE_TABLE + 8 * 1, 0x8027);
-    guest.setU64(PAGE_TABLE + 8 * 2, 0);
-    guest.setU64(PAGE_TABLE + 8 * 3, 0x8000_0000_0020_3027n);
-    guest.setU64(PAGE_TABLE + 8 * 4, 0x20_4007);
-    guest.mmu.flush();
-    expect(forgotten).toEqual(numbers.slice(0, 4));
-    expect(fetch(0x205)).toBe(pages[4]);
-  });
-
-  it("looks where code is with the rights that it had", () => {
-    const guest = new Guest().longMode();
-    const { forgotten } = codeOn(guest);
-    guest.mmu.changePrivilege(3);
-    guest.mmu.fetchPage(0x20_1000);
-    guest.setU64(PAGE_TABLE + 8, 0x20_1023);
-    guest.mmu.flush();
-    expect(forgotten).toEqual([0x201]);
-  });
-
-  it("forgets all code of a guest that has had no global pages since it switched paging on", () => {
-    const guest = new Guest().longMode();
-    const { fetch, forgotten } = codeOn(guest);
-    guest.p.cr0 &= ~CR0.PG;
-    guest.mmu.flush();
-    guest.p.cr0 |= CR0.PG;
-    guest.mmu.flush();
-    for (const number of numbers) fetch(number);
-    forgotten.length = 0;
-    guest.mmu.flush();
-    expect(forgotten).toEqual(numbers);
-  });
-
-  it("learns which code goes with CR3", () => {
-    const guest = new Guest().longMode();
-    const { forgotten } = codeOn(guest);
-    guest.setU64(PAGE_TABLE + 8, 0x20_1127);
-    guest.p.cr4 |= CR4.PGE;
-    guest.mmu.flush();
-    expect(forgotten).toEqual([]);
-    guest.mmu.loadRoot();
-    expect(forgotten).toEqual(numbers.slice(1));
-    forgotten.length = 0;
-    guest.setU64(PAGE_TABLE + 8, 0x20_1027);
-    guest.mmu.flush();
-    guest.mmu.loadRoot();
-    expect(forgotten).toEqual([0x201]);
   });
 });
 
@@ -402,15 +271,13 @@ describe("identity windows", () => {
   });
 
   it("grow page by page where pages are small, and stop at other mappings", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     for (const page of [1, 2, 3, 5, 4]) guest.mmu.write(0x20_0000 + page * 0x1000, 1, 0);
     expect(windowOf(guest, "WRITE")).toEqual([0x20_1000, 0x20_6000]);
   });
 
   it("stay at the larger of two places that are accessed in turns", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     for (const page of [1, 2, 4, 5, 6]) guest.mmu.write(0x20_0000 + page * 0x1000, 1, 0);
     const move = (page: number) => {
       const moved = guest.mmu.moveWindow("general", "read", 0x20_0000 + page * 0x1000);
@@ -429,8 +296,7 @@ describe("identity windows", () => {
   });
 
   it("take many misses to grow over many small pages, never looking without bound", () => {
-    const guest = new Guest().longMode();
-    smallPages(guest);
+    const guest = new Guest().longMode().smallPages();
     for (let n = 1; n < 512; n++) guest.setU32(PAGE_TABLE + 8 * n, (0x20_0000 + n * 0x1000) | 0x67);
     const sizes: number[] = [];
     for (let miss = 0; miss < 6; miss++) {

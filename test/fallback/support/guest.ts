@@ -10,6 +10,8 @@ import { MIB } from "../../../src/core/units.ts";
 export const RAM_SIZE = 8 * MIB;
 /** Where {@link Guest} puts its tables. */
 export const PAGE_TABLES = 0x10_0000;
+/** Of {@link Guest.smallPages}. */
+export const PAGE_TABLE = PAGE_TABLES + 0x3000;
 export const GDT = 0x1000;
 export const IDT = 0x2000;
 export const TSS = 0x3000;
@@ -98,6 +100,14 @@ export class Guest {
     this.#tables(0xa09b, 0xa0fb, 0x8b);
     this.#level(level, 0xa09b, 0xa0fb);
     this.mmu.flush();
+    return this;
+  }
+
+  /** Linear 2 to 4 MiB of long mode by 4 KiB pages: onto themselves, but for the first, which is page 7. */
+  smallPages(): this {
+    this.setU64(PAGE_TABLES + 0x2008, PAGE_TABLE | 7);
+    for (let n = 0; n < 512; n++) this.setU64(PAGE_TABLE + 8 * n, (0x20_0000 + n * 0x1000) | 7);
+    this.setU64(PAGE_TABLE, 0x7007);
     return this;
   }
 

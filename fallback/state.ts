@@ -314,4 +314,21 @@ export const RECORDS_END = 0x1c0_0000;
 
 /** Where regions of the JIT leave in the middle: see `jit/exit-records.ts`. */
 export const EXIT_RECORDS = RECORDS_END;
-export const EXIT_RECORDS_END = RAM_BASE;
+export const EXIT_RECORDS_END = 0x200_0000;
+
+/**
+ * Which pages are where their linear addresses say, direct-mapped by these: u32 each, the page's number.
+ * First those that may be read, then those that may be written: see `memory/identity-pages.ts`.
+ */
+export const IDENTITY_PAGES = EXIT_RECORDS_END;
+/** A GiB of them. */
+export const IDENTITY_ENTRIES = 0x4_0000;
+/** Distance to those that may be written. */
+export const IDENTITY_WRITES = 4 * IDENTITY_ENTRIES;
+/** Distance to the pages for user's rights: {@link STATE}.TLB_AT shifted, where these are the current ones. */
+export const IDENTITY_OF_USER = 2 * IDENTITY_WRITES;
+export const IDENTITY_USER_SHIFT = 5;
+/** One byte for each 2 MiB of entries: whether any of them has a page. The user's follow. */
+export const IDENTITY_FILLED = 0x1c_0000;
+export const IDENTITY_CHUNK_ENTRIES = 512;
+export const IDENTITY_CHUNKS = IDENTITY_ENTRIES / IDENTITY_CHUNK_ENTRIES;

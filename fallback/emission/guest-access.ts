@@ -10,7 +10,7 @@ import {
   type Local,
 } from "../wasm/function-builder.ts";
 import { i64x2, v128 } from "../wasm/simd.ts";
-import { throughTlb } from "./tlb-lookup.ts";
+import type { PageLookup, Place } from "./page-lookup.ts";
 
 /** Functions for accesses outside the identity window. */
 export interface SlowAccess<Function extends Callee = Callee> {
@@ -69,12 +69,6 @@ export interface WindowsOfNow {
   at(area: WindowArea, access: "read" | "write"): Window | undefined;
 }
 
-/** An address in the WebAssembly memory, as instructions take it. */
-export interface Place {
-  readonly base: I32;
-  readonly offset: number;
-}
-
 /** Code for accesses to linear addresses: plain ones inside the identity windows, calls outside. */
 export class GuestAccess {
   readonly #fn: FunctionBuilder;
@@ -85,8 +79,8 @@ export class GuestAccess {
 
   readonly #found: FoundMemory | undefined;
   readonly #known: WindowsOfNow | undefined;
-  /** See {@link useTlb}. */
-  #rights: number | undefined;
+  /** See {@link lookUp}. */
+  #lookup: PageLookup | undefined;
   /** The address that {@link loadForWrite} has found to be inside a window. */
   #writable: Local<"i64"> | undefined;
 
@@ -110,12 +104,9 @@ export class GuestAccess {
     this.#found = found;
   }
 
-  /**
-   * Accesses look into the TLB where they are made, and not at windows: where the guest's mapping is not
-   * the identity. @param rights as `throughTlb` has them
-   */
-  useTlb(rights: number): void {
-    this.#rights = rights;
+  /** Accesses look pages up where they are made, and not at windows: these do not suit the code. */
+  lookUp(lookup: PageLookup): void {
+    this.#lookup = lookup;
   }
 
   load(address: Local<"i64">, bits: MemoryBits): Local<"i64"> {
@@ -213,14 +204,8 @@ export class GuestAccess {
     outside: (slow: SlowAccess) => void,
   ): void {
     const slow = this.#slow;
-    const rights = this.#rights;
-    if (slow !== undefined && rights !== undefined) {
-      throughTlb(
-        ...([this.#fn, address, bits / 8, access === "write"] as const),
-        (base) => inside({ base, offset: 0 }),
-        () => outside(slow),
-        rights,
-      );
+    if (slow !== undefined && this.#lookup !== undefined) {
+      this.#lookup(this.#fn, address, bits / 8, access === "write", inside, () => outside(slow));
       return;
     }
     const distance = address.frame ?? undefined;

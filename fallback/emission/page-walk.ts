@@ -23,7 +23,7 @@ import {
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
 import { FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
-import { tlbPlace } from "./tlb-lookup.ts";
+import { currentIdentity, isIdentity, tlbPlace } from "./page-lookup.ts";
 
 /** Of the 512 entries of a table. */
 const INDEX_MASK = 0x1ff;
@@ -70,6 +70,7 @@ class PageWalk {
 
   build(): Uint8Array {
     const fn = this.#fn;
+    this.#ifIdentity();
     this.#unless(i32.load(ZERO, WALK_FIELD.ENABLED));
     const offset = fn.let(i32.and(i32.wrap(this.#address), i32.const(PAGE_SIZE - 1)));
     this.#unless(i32.leU(i32.add(offset, this.#bytes), i32.const(PAGE_SIZE)));
@@ -91,6 +92,16 @@ class PageWalk {
     this.#fill(offset);
     fn.unreachable();
     return fn.finish();
+  }
+
+  /** What the TLB has no room for may still be known. */
+  #ifIdentity(): void {
+    const fn = this.#fn;
+    const bytes = i64.extendU(this.#bytes);
+    const table = currentIdentity(this.#write);
+    fn.if(isIdentity(this.#address, bytes, table), () =>
+      fn.return(i32.add(i32.wrap(this.#address), i32.const(RAM_BASE))),
+    );
   }
 
   #unless(condition: I32): void {

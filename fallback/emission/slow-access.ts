@@ -5,8 +5,8 @@ import { callResult, FunctionBuilder, type Local } from "../wasm/function-builde
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
 import { v128 } from "../wasm/simd.ts";
 import type { SlowAccess } from "./guest-access.ts";
+import { throughTlb } from "./page-lookup.ts";
 import { buildPageWalk } from "./page-walk.ts";
-import { throughTlb } from "./tlb-lookup.ts";
 
 /** Imported functions that take an address as two halves, a width in bytes and a flag. */
 export interface AccessImports {

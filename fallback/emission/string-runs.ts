@@ -10,7 +10,7 @@ import {
   type Local,
 } from "../wasm/function-builder.ts";
 import type { ModuleBuilder, Signature } from "../wasm/module-builder.ts";
-import { throughTlb } from "./tlb-lookup.ts";
+import { throughTlb } from "./page-lookup.ts";
 
 const PAGE_SIZE = 4096;
 

@@ -5,6 +5,7 @@ import {
   type SlowAccess,
   type VectorBits,
 } from "../emission/guest-access.ts";
+import { inCurrentIdentity } from "../emission/page-lookup.ts";
 import type { X87Function, X87Functions } from "../emission/x87-functions.ts";
 import type { MemoryBits, SystemEmitter, TranslationEmitter } from "../isa/emitter.ts";
 import { FlagEmitter, zeroExtend } from "../isa/flag-emitter.ts";
@@ -78,6 +79,7 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter, Tr
     functions: CalledFunctions = {},
   ) {
     super(fn, slow);
+    this.access.lookUp(inCurrentIdentity);
     this.#functions = functions;
     this.#record = record;
     this.#variant = variant;

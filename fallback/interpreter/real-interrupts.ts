@@ -1,6 +1,6 @@
 /** INT and IRET in real mode, in WebAssembly: calls of a BIOS. */
 import { CR0, RFLAGS } from "../bits.ts";
-import { plainPlace } from "../emission/tlb-lookup.ts";
+import { plainPlace } from "../emission/page-lookup.ts";
 import { FlagEmitter } from "../isa/flag-emitter.ts";
 import { changedFlags, mayChangeFlags } from "../isa/interrupt-flag.ts";
 import { flagsInMemory } from "../jit/flag-kinds.ts";

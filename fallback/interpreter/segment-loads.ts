@@ -3,7 +3,7 @@
  * registers, in WebAssembly.
  */
 import { CR0, EFER } from "../bits.ts";
-import { plainPlace } from "../emission/tlb-lookup.ts";
+import { plainPlace } from "../emission/page-lookup.ts";
 import { ATTRIBUTE, SHADOW } from "../processor.ts";
 import { WIDE_STACK } from "../segment-traits.ts";
 import {

@@ -1,6 +1,6 @@
+import { inIdentity, inTlb } from "../emission/page-lookup.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import type { SegmentTraits } from "../segment-traits.ts";
-import { TLB_OF_USER } from "../state.ts";
 import type { ExitRecords } from "./exit-records.ts";
 import type { Graph } from "./graph.ts";
 import { KnownWindows, type WindowSet } from "./known-windows.ts";
@@ -99,7 +99,7 @@ export class Drafter {
       regionType: commons.regionType,
       self: commons.first + position,
       slow: slow ? commons.slow : undefined,
-      rights: slow && isElsewhere ? (block.user ? TLB_OF_USER : 0) : undefined,
+      lookup: slow ? (isElsewhere ? inTlb : inIdentity)(block.user) : undefined,
       windows: windows && new KnownWindows(windows),
       thorough,
       exactX87,

@@ -54,14 +54,14 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
 
   constructor(
     fn: FunctionBuilder,
-    env: Pick<RegionEnvironment, "slow" | "rights" | "runs" | "x87" | "thorough">,
+    env: Pick<RegionEnvironment, "slow" | "lookup" | "runs" | "x87" | "thorough">,
     mode: RegionMode,
     flags: LazyFlags,
     registers: RegisterFile,
     exits: InstructionExits,
   ) {
     super(fn, env.slow, mode.frame, mode.windows);
-    if (env.rights !== undefined) this.access.useTlb(env.rights);
+    if (env.lookup !== undefined) this.access.lookUp(env.lookup);
     this.#thorough = env.thorough;
     this.#runs = env.runs;
     this.#x87 = env.x87;

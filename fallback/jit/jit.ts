@@ -338,8 +338,9 @@ export class Jit {
       if (moved && region.windows !== undefined && access === "read") this.#lookAtWindows(region);
       return;
     }
-    // From now on it looks into the TLB itself.
+    // From now on it looks pages up itself.
     this.#experience.slow.add(placeOf(region.address, region.user));
+    this.#experience.windowsChanged();
     this.#remake(region);
   }
 

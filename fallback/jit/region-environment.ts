@@ -1,4 +1,5 @@
 import type { Miss, SlowAccess } from "../emission/guest-access.ts";
+import type { PageLookup } from "../emission/page-lookup.ts";
 import type { StringRuns } from "../emission/string-runs.ts";
 import type { X87Functions } from "../emission/x87-functions.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
@@ -12,11 +13,8 @@ import type { BlockCode } from "./node.ts";
 export interface RegionEnvironment {
   /** Undefined: accesses outside the windows are left to the interpreter. */
   readonly slow: SlowAccess | undefined;
-  /**
-   * With {@link slow}: whose TLB accesses look into where they are made, as `throughTlb` has it;
-   * undefined: they look at windows.
-   */
-  readonly rights: number | undefined;
+  /** With {@link slow}: where accesses look pages up; undefined: they look at windows. */
+  readonly lookup: PageLookup | undefined;
   readonly runs: StringRuns;
   readonly x87: X87Functions;
   /** Undefined: they may become less at any time. */

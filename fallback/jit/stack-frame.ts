@@ -1,4 +1,5 @@
-import type { FoundMemory, Place } from "../emission/guest-access.ts";
+import type { FoundMemory } from "../emission/guest-access.ts";
+import type { Place } from "../emission/page-lookup.ts";
 import { RAM_BASE, type WindowArea, windowOffset } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import type { FunctionBuilder, Local } from "../wasm/function-builder.ts";

@@ -223,7 +223,7 @@ export class Mappings {
   invalidatePage(linear: number): void {
     const both = [this.#supervisor, this.#user];
     // Windows grow where the TLB misses: without them it has to go too.
-    if (both.some(({ windows }) => windows.some((window) => window.near(linear)))) {
+    if (both.some((one) => one.isIdentityNear(linear))) {
       this.flush();
       return;
     }
@@ -340,8 +340,31 @@ export class Mappings {
     const writes = writable ? "WRITE_PAGE" : isPermitted ? "CODE_PAGE" : undefined;
     tlb.fill(linear, RAM_BASE + page, writes, this.#walker.span, this.#isGlobal);
     if (linear !== page) return;
+    this.#addIdentity(page, writable, isPermitted && !tracked);
     read.general.missed(page);
     if (write && writable) writeWindows.general.missed(page);
+  }
+
+  /**
+   * The last walk was that for a page that is its own physical one.
+   * @param inChunk whether writes to the rest of a page of 2 MiB are permitted as well
+   */
+  #addIdentity(page: number, writable: boolean, inChunk: boolean): void {
+    const { identity } = this.#current;
+    if (identity.has(page, writable)) return;
+    const chunk = page - (page % CHUNK);
+    const isWhole =
+      this.#walker.span >= CHUNK &&
+      this.memory.allowsChunk("read", chunk) &&
+      !this.watched(chunk, CHUNK);
+    if (!isWhole) {
+      identity.add(page, writable);
+      return;
+    }
+    const mayWrite = inChunk && this.memory.allowsChunk("write", chunk);
+    identity.addChunk(chunk, (number) =>
+      number === page / PAGE_SIZE ? writable : mayWrite && !this.codePages.has(number),
+    );
   }
 
   /** What windows may hold: identity-mapped RAM, permitted, with its flags set already. */

@@ -1,5 +1,6 @@
 import { TLB_OF_USER, WINDOW_AREAS, type WindowArea, windowOffset } from "../state.ts";
 import { CodeTlb, type CodeTlbListener, type LookAgain } from "./code-tlb.ts";
+import { IdentityPages } from "./identity-pages.ts";
 import { SoftwareTlb } from "./tlb.ts";
 import { IdentityWindow, type WindowRule } from "./window.ts";
 
@@ -13,6 +14,7 @@ export type Windows = Readonly<Record<WindowArea, IdentityWindow>>;
 export class Translations {
   readonly tlb: SoftwareTlb;
   readonly code: CodeTlb;
+  readonly identity: IdentityPages;
   readonly read: Windows;
   readonly write: Windows;
   readonly windows: readonly IdentityWindow[];
@@ -26,6 +28,7 @@ export class Translations {
   ) {
     this.tlb = new SoftwareTlb(view.buffer as ArrayBuffer, user ? TLB_OF_USER : 0);
     this.code = new CodeTlb(listener);
+    this.identity = new IdentityPages(view.buffer as ArrayBuffer, user);
     const windows = (access: "read" | "write"): Windows => {
       const made = WINDOW_AREAS.map((area) => {
         const window = new IdentityWindow(view, windowOffset(area, access), rule(access), () =>
@@ -40,6 +43,11 @@ export class Translations {
     this.windows = [...Object.values(this.read), ...Object.values(this.write)];
   }
 
+  /** Whether pages of windows, or others that are their own physical ones, may be part of one that an address is in. */
+  isIdentityNear(linear: number): boolean {
+    return this.identity.near(linear) || this.windows.some((window) => window.near(linear));
+  }
+
   /** From now on generated code sees these windows, and no others. */
   show(): void {
     for (const window of this.windows) window.show();
@@ -52,12 +60,14 @@ export class Translations {
   /** Code was translated from a page. @param address guest physical, @param host its memory offset */
   protect(address: number, host: number): void {
     this.tlb.protect(host);
+    this.identity.protect(address);
     for (const window of Object.values(this.write)) window.exclude(address);
   }
 
   /** The next write to each page will be noticed. */
   protectAll(): void {
     this.tlb.protectAll();
+    this.identity.protectAll();
     for (const window of Object.values(this.write)) window.drop();
   }
 
@@ -65,6 +75,7 @@ export class Translations {
   forgetLocal(): void {
     this.tlb.forgetLocal();
     this.code.forgetLocal();
+    this.identity.clear();
     for (const window of this.windows) window.drop();
   }
 
@@ -72,6 +83,7 @@ export class Translations {
   forget(look?: LookAgain): void {
     this.tlb.flush();
     this.code.forgetAll(look);
+    this.identity.clear();
     for (const window of this.windows) window.drop();
   }
 }

@@ -31,6 +31,8 @@ export class IdentityWindow {
   readonly #rule: WindowRule;
   readonly #onLoss: () => void;
   #effort = MIN_EFFORT;
+  /** Misses that were not next to it. */
+  #strays = 0;
   /** Moves to less than it was. */
   #retreats = 0;
   /** While the window grows: the last chunk that did not qualify as a whole. */
@@ -51,6 +53,7 @@ export class IdentityWindow {
 
   drop(): void {
     this.#effort = MIN_EFFORT;
+    this.#strays = 0;
     this.#retreats = 0;
     this.#set(0, 0);
   }
@@ -75,8 +78,13 @@ export class IdentityWindow {
     );
   }
 
-  /** An access missed at this page, which qualifies: the window becomes what is larger. */
+  /**
+   * An access missed at this page, which qualifies: the window becomes what is larger. Where that is not
+   * next to it, only each time that the number of such misses has doubled: to look around takes long.
+   */
   missed(page: number): void {
+    const isNext = page >= this.start - CHUNK && page < this.end + CHUNK;
+    if (!isNext && !isPowerOfTwo(++this.#strays)) return;
     const around = this.#around(page);
     if (around.end - around.start > this.end - this.start) this.#set(around.start, around.end);
   }
@@ -161,3 +169,5 @@ export class IdentityWindow {
     this.#view.setUint32(this.#lengthField + 4, 0, true);
   }
 }
+
+const isPowerOfTwo = (count: number): boolean => (count & (count - 1)) === 0;

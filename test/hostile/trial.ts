@@ -3,7 +3,7 @@ import { FallbackCpu } from "../../fallback/cpu.ts";
 import { interpreterModule } from "../../fallback/index.ts";
 import { OpcodeMap } from "../../fallback/isa/opcode-map.ts";
 import { FAMILIES } from "../../fallback/isa/table.ts";
-import { RECORDS } from "../../fallback/state.ts";
+import { IDENTITY_PAGES, RECORDS } from "../../fallback/state.ts";
 import { CountedClock } from "../../src/core/clock.ts";
 import { GuestMemory, RAM_OFFSET } from "../../src/core/guest-memory.ts";
 import { gpa, MIB, type Nanos } from "../../src/core/units.ts";
@@ -121,6 +121,7 @@ export class HostileTrials {
     const random = new SeededRandom(seed);
     // A processor starts in memory that is new: what the last one looked up there is not its own.
     new Uint8Array(this.#memory.buffer, 0, RECORDS).fill(0);
+    new Uint8Array(this.#memory.buffer, IDENTITY_PAGES, RAM_OFFSET - IDENTITY_PAGES).fill(0);
     const clock = new CountedClock(0);
     const ram = new GuestMemory(this.#memory.buffer, RAM_OFFSET, RAM_SIZE);
     let stale: string | undefined;

@@ -78,7 +78,7 @@ block
           end
           local.get 41
           i32.wrap_i64
-          i64.load32_u offset=0x2000000 ;; RAM
+          i64.load32_u offset=0x2400000 ;; RAM
           local.set 42
           local.get 1
           local.tee 45
@@ -113,7 +113,7 @@ block
           end
           local.get 45
           i32.wrap_i64
-          i64.load16_u offset=0x2000000 ;; RAM
+          i64.load16_u offset=0x2400000 ;; RAM
           local.set 44
           local.get 1
           i64.const 65535
@@ -165,7 +165,7 @@ block
           local.get 42
           i32.wrap_i64
           local.get 44
-          i64.store32 offset=0x2000000 ;; RAM
+          i64.store32 offset=0x2400000 ;; RAM
           local.get 43
           i32.wrap_i64
           i64.extend_i32_u
@@ -190,7 +190,7 @@ block
           end
           local.get 44
           i32.wrap_i64
-          i64.load32_u offset=0x2000000 ;; RAM
+          i64.load32_u offset=0x2400000 ;; RAM
           local.set 43
           local.get 45
           i64.const 4

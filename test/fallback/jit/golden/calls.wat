@@ -97,7 +97,7 @@ block
           local.get 41
           i32.wrap_i64
           local.get 43
-          i64.store offset=0x1fffff8
+          i64.store offset=0x23ffff8
           local.get 44
           local.tee 5
           i64.const 8
@@ -106,7 +106,7 @@ block
           local.get 41
           i32.wrap_i64
           i64.const 2097163
-          i64.store offset=0x1fffff0
+          i64.store offset=0x23ffff0
           local.get 44
           local.set 5
           local.get 37
@@ -165,7 +165,7 @@ block
           local.set 46
           local.get 41
           i32.wrap_i64
-          i64.load offset=0x1fffff0
+          i64.load offset=0x23ffff0
           local.tee 45
           i64.const 2097163
           i64.ne
@@ -189,7 +189,7 @@ block
           local.set 42
           local.get 41
           i32.wrap_i64
-          i64.load offset=0x1fffff8
+          i64.load offset=0x23ffff8
           local.set 47
           local.get 42
           i64.const 8

@@ -80,7 +80,7 @@ block
           end
           local.get 42
           i32.wrap_i64
-          i64.load32_u offset=0x2000000 ;; RAM
+          i64.load32_u offset=0x2400000 ;; RAM
           local.tee 43
           local.tee 1
           local.set 43
@@ -104,7 +104,7 @@ block
           end
           local.get 45
           i32.wrap_i64
-          i64.load offset=0x2000000 ;; RAM
+          i64.load offset=0x2400000 ;; RAM
           local.tee 46
           local.tee 42
           local.get 43
@@ -113,7 +113,7 @@ block
           local.get 45
           i32.wrap_i64
           local.get 44
-          i64.store offset=0x2000000 ;; RAM
+          i64.store offset=0x2400000 ;; RAM
           local.get 42
           local.set 33
           local.get 43
@@ -138,7 +138,7 @@ block
           end
           local.get 46
           i32.wrap_i64
-          i64.load8_u offset=0x2000000 ;; RAM
+          i64.load8_u offset=0x2400000 ;; RAM
           local.tee 45
           local.set 3
           local.get 2

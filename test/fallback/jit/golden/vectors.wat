@@ -96,7 +96,7 @@ block
           end
           local.get 42
           i32.wrap_i64
-          v128.load offset=0x2000000 ;; RAM
+          v128.load offset=0x2400000 ;; RAM
           local.tee 43
           local.set 17
           local.get 18
@@ -220,7 +220,7 @@ block
           local.get 42
           i32.wrap_i64
           local.get 46
-          v128.store offset=0x2000000 ;; RAM
+          v128.store offset=0x2400000 ;; RAM
           local.get 2
           i32.wrap_i64
           i64.extend_i32_u

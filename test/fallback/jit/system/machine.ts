@@ -9,7 +9,7 @@ import {
 import { OpcodeMap } from "../../../../fallback/isa/opcode-map.ts";
 import { FAMILIES } from "../../../../fallback/isa/table.ts";
 import type { JitOptions } from "../../../../fallback/jit/jit.ts";
-import { RECORDS, STATE } from "../../../../fallback/state.ts";
+import { IDENTITY_PAGES, RECORDS, STATE } from "../../../../fallback/state.ts";
 import { CountedClock } from "../../../../src/core/clock.ts";
 import type { Registers, Segment } from "../../../../src/core/cpu.ts";
 import { GuestMemory, RAM_OFFSET } from "../../../../src/core/guest-memory.ts";
@@ -136,7 +136,7 @@ export class SystemWorkshop {
   ): SystemMachine {
     const memory = this.#memories[index] as WebAssembly.Memory;
     new Uint8Array(memory.buffer, 0, RECORDS).fill(0);
-    new Uint8Array(memory.buffer, RAM_OFFSET).fill(0);
+    new Uint8Array(memory.buffer, IDENTITY_PAGES).fill(0);
     const clock = new CountedClock(0);
     const ram = new GuestMemory(memory.buffer, RAM_OFFSET);
     const cpu = new FallbackCpu({

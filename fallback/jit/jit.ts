@@ -13,6 +13,7 @@ import { Experience } from "./experience.ts";
 import { Heat } from "./heat.ts";
 import { Keeping } from "./keeping.ts";
 import { WindowSets } from "./known-windows.ts";
+import { LaidAside } from "./laid-aside.ts";
 import { LearntJumps } from "./learnt-jumps.ts";
 import { linearIn } from "./node.ts";
 import { Postponed } from "./postponed.ts";
@@ -72,6 +73,7 @@ export class Jit {
   readonly #records: ExitRecords;
   readonly #maker: RegionMaker;
   readonly #keeping: Keeping;
+  readonly #laidAside: LaidAside;
   readonly #experience = new Experience();
   /** How often the code on a page has been dropped. */
   readonly #drops = new Map<number, number>();
@@ -99,6 +101,7 @@ export class Jit {
       onRegion: options.onRegion,
     };
     this.#maker = new RegionMaker(means);
+    this.#laidAside = new LaidAside(this.#maker);
     this.#keeping = new Keeping(means, this.#maker, options.kept);
     around.blocks.onForget = () => this.#table.unlinkAll();
     // Which bytes of a page regions are made of is known by the blocks.
@@ -111,13 +114,18 @@ export class Jit {
     if (this.figures.regions > 0) keep?.(this.#keeping.keep(this.#regions.all));
   }
 
-  /** Takes up a region of an earlier run for a block, if there is one. Returns whether there is. */
+  /** Takes up a region that was made before, in an earlier run too. Returns whether there is one for the block. */
   #takeUp(block: Block): boolean {
-    const region = this.#keeping.take(block);
+    const before = this.#laidAside.take(block);
+    const region = before ?? this.#keeping.take(block);
     if (region === undefined) return false;
+    for (const { page, from, to } of region.spans) {
+      this.#around.blocks.cover(page, from, to);
+      this.#around.mark(page);
+    }
     this.#add(region);
     // As if it had been made: what is lukewarm gets no more of the time than in the run before.
-    this.#effort.spend(region.instructions);
+    if (before === undefined) this.#effort.spend(region.instructions);
     return true;
   }
 
@@ -359,7 +367,10 @@ export class Jit {
     const changed = regions.filter(({ spans }) =>
       spans.some((span) => span.page === page && span.from < to && from < span.to),
     );
-    for (const region of changed) this.#drop(region);
+    for (const region of changed) {
+      this.#drop(region);
+      this.#laidAside.add(region);
+    }
     if (changed.length > 0) this.#drops.set(page, (this.#drops.get(page) ?? 0) + 1);
     return changed.length < regions.length;
   }
@@ -384,6 +395,7 @@ export class Jit {
     this.#experience.clear();
     this.#windows.clear();
     this.#expected.clear();
+    this.#laidAside.clear();
     this.#keeping.clear();
     if (this.figures.regions + this.#keeping.count === 0) this.#keeping.expect();
     this.#postponed.clear();

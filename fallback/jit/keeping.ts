@@ -1,6 +1,5 @@
 import type { Translations } from "../../src/core/translations.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
-import { readUnitControls } from "../interpreter/units.ts";
 import {
   isPosition,
   type KeptPack,
@@ -11,7 +10,6 @@ import {
 import type { Region } from "./region.ts";
 import type { RegionMaker, RegionMeans } from "./region-maker.ts";
 
-const PAGE_SIZE = 4096;
 /** After so many runs that did not need it a region is no longer kept. */
 const MAX_IDLE = 4;
 /** All that is kept of a run is at most about as large, in bytes. */
@@ -69,16 +67,13 @@ export class Keeping {
   /** The region that an earlier run had for a block, if it is right now. */
   take(block: Block): Region | undefined {
     const kept = this.#kept?.at(block);
-    if (kept === undefined || !this.#fits(kept, block)) return undefined;
+    if (kept === undefined || !isPosition(kept.position)) return undefined;
+    if (!this.#maker.fits(kept, block)) return undefined;
     const pack = this.#kept?.packOf(block);
     this.#kept?.delete(block);
     const region = this.#restored(kept, pack);
     if (region === undefined) return undefined;
-    const { around, experience } = this.#means;
-    for (const { page, from, to } of region.spans) {
-      around.blocks.cover(page, from, to);
-      around.mark(page);
-    }
+    const { experience } = this.#means;
     const place = placeOf(block.address, block.user);
     if (region.slow) experience.slow.add(place);
     if (region.thorough) experience.thorough.add(place);
@@ -94,22 +89,6 @@ export class Keeping {
       if (error instanceof WebAssembly.CompileError) return undefined;
       throw error;
     }
-  }
-
-  #fits(kept: KeptRegion, block: Block): boolean {
-    const { linear, codeSize, rip, limit, segments, unitControls, windows } = kept;
-    const { around, view } = this.#means;
-    if (!around.mayTranslateUnseen() || !isPosition(kept.position)) return false;
-    if (linear !== block.linear || codeSize !== block.codeSize) return false;
-    if (rip !== block.rip || limit !== block.limit) return false;
-    if (segments !== around.place().segments) return false;
-    if (unitControls !== undefined && unitControls !== readUnitControls(view)) return false;
-    for (const [number, physical] of kept.pages) {
-      if (around.pageAt(number * PAGE_SIZE)?.address !== physical * PAGE_SIZE) return false;
-    }
-    const code = this.#maker.code(kept);
-    if (!code.every((byte, index) => byte === kept.code[index])) return false;
-    return windows === undefined || this.#means.windows.holds(windows);
   }
 
   /**

@@ -15,8 +15,6 @@ export interface KeptProcedure {
 
 /** A region of an earlier run, with all that it refers to. */
 export interface KeptRegion extends Omit<Region, "function" | "looks"> {
-  /** The bytes of its spans, one behind the other. */
-  readonly code: Uint8Array;
   /** Its exit records. */
   readonly records: Uint8Array;
   readonly left: readonly KeptProcedure[];

@@ -181,6 +181,7 @@ export class RegionMaker {
       windows: windows?.number,
       pages: pagesOf(blocks),
       spans,
+      code: this.#codeOf(spans),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
       instructions,
       function: fn,
@@ -324,13 +325,39 @@ export class RegionMaker {
     }));
     return {
       ...region,
-      ...{ left, code: this.code(region), records: records.read(region.exits) },
+      ...{ left, records: records.read(region.exits) },
       ...{ jumps: jumps.within(region.exits), idle: 0 },
     };
   }
 
-  /** The bytes of a region's code as they are now. */
-  code({ spans }: Pick<Region, "spans">): Uint8Array {
+  /** Whether a region may stand for a block now: whatever has happened since it was made. */
+  fits(region: Omit<Region, "function" | "looks">, block: Block): boolean {
+    const { linear, codeSize, rip, limit, segments, unitControls, windows } = region;
+    const { around, view } = this.#means;
+    if (!around.mayTranslateUnseen()) return false;
+    if (linear !== block.linear || codeSize !== block.codeSize) return false;
+    if (rip !== block.rip || limit !== block.limit) return false;
+    if (segments !== around.place().segments) return false;
+    if (unitControls !== undefined && unitControls !== readUnitControls(view)) return false;
+    for (const [number, physical] of region.pages) {
+      if (around.pageAt(number * PAGE_SIZE)?.address !== physical * PAGE_SIZE) return false;
+    }
+    if (!this.#isStill(region.spans, region.code)) return false;
+    return windows === undefined || this.#means.windows.holds(windows);
+  }
+
+  /** Whether bytes are what they were. */
+  #isStill(spans: readonly Span[], code: Uint8Array): boolean {
+    let next = 0;
+    for (const { page, from, to } of spans) {
+      const bytes = this.#means.around.bytesOf(page * PAGE_SIZE);
+      for (let at = from; at < to; at++) if (bytes[at] !== code[next++]) return false;
+    }
+    return true;
+  }
+
+  /** Bytes as they are now. */
+  #codeOf(spans: readonly Span[]): Uint8Array {
     const { around } = this.#means;
     const code = new Uint8Array(spans.reduce((sum, { from, to }) => sum + to - from, 0));
     let next = 0;
@@ -344,7 +371,7 @@ export class RegionMaker {
   #bytesOf({ at, bytes, instruction }: Procedure): Uint8Array {
     if (at === undefined) return bytes ?? EMPTY;
     const start = at.block.offsets[at.index] ?? 0;
-    const code = this.code({ spans: spansOf(at.block) });
+    const code = this.#codeOf(spansOf(at.block));
     return code.subarray(start, start + (instruction?.length ?? 0));
   }
 

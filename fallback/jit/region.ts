@@ -27,8 +27,9 @@ export interface Region extends Draft, Pick<Terms, "segments" | "slow" | "thorou
   readonly user: boolean;
   /** Guest physical page by linear page number, signed: all that its code is on. */
   readonly pages: ReadonlyMap<number, number>;
-  /** The bytes of its code. */
+  /** Where its code is, and its bytes, one span behind the other. */
   readonly spans: readonly Span[];
+  readonly code: Uint8Array;
   /** Guest physical addresses of the blocks that are in it as themselves, not as parts of callees. */
   readonly covers: readonly number[];
   /** The bits of CR0 and CR4 that it was translated for, if they matter. */

@@ -47,6 +47,8 @@ export class VirtioTransport implements VirtioDriver {
   #features = 0;
   #featuresHigh = 0;
   #active = false;
+  /** Queues that a driver of virtio 1.0 or later spoke of before DRIVER_OK. */
+  readonly #early = new Set<number>();
   #hostErrorReported = false;
 
   constructor(options: TransportOptions) {
@@ -126,11 +128,19 @@ export class VirtioTransport implements VirtioDriver {
 
   /**
    * The driver put buffers into a queue. Legacy drivers do so before they set DRIVER_OK, and have
-   * to be served (virtio 1.2 §3.1.2); for others it is too early then.
+   * to be served (virtio 1.2 §3.1.2). Others must not, and are served when they have set it: the
+   * virtio-rng of Linux 5.10 says nothing a second time.
    */
   notify(queueIndex: number): void {
     this.stats.notifies++;
-    if (this.version1 && (this.status & STATUS.DRIVER_OK) === 0) return;
+    if (this.version1 && (this.status & STATUS.DRIVER_OK) === 0) {
+      if (queueIndex < this.queues.length) this.#early.add(queueIndex);
+      return;
+    }
+    this.#serve(queueIndex);
+  }
+
+  #serve(queueIndex: number): void {
     if (!this.#status.working || this.queues[queueIndex]?.ready !== true) return;
     this.#activate();
     try {
@@ -194,6 +204,8 @@ export class VirtioTransport implements VirtioDriver {
         break;
       case "ready":
         this.#activate();
+        for (const queueIndex of this.#early) this.#serve(queueIndex);
+        this.#early.clear();
         break;
       case "gave-up":
         this.#stop();
@@ -211,6 +223,7 @@ export class VirtioTransport implements VirtioDriver {
 
   #stop(): void {
     this.#active = false;
+    this.#early.clear();
     this.#device.reset();
   }
 }

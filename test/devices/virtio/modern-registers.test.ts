@@ -131,14 +131,26 @@ describe("queues", () => {
     expect(driver.read("QUEUE_ENABLE")).toBe(1);
   });
 
-  it("are not looked at before DRIVER_OK", () => {
+  it("are not looked at before DRIVER_OK, and then without being spoken of again", () => {
     driver.negotiate(0);
     const tx = driver.placeQueue(1, TX);
     send(tx, 60);
+    driver.notify(0);
+    driver.notify(7);
     expect(link.sent).toHaveLength(0);
     driver.status = 0x0f;
-    driver.notify(1);
     expect(link.sent).toHaveLength(1);
+    expect(tx.takeUsed()).toHaveLength(1);
+    expect(driver.takeInterrupts()).toBe(1);
+  });
+
+  it("are not looked at because of what was said before a reset", () => {
+    driver.negotiate(0);
+    send(driver.placeQueue(1, TX), 60);
+    driver.negotiate(0);
+    driver.placeQueue(1, TX).add({ address: DATA, length: HEADER + 60 });
+    driver.status = 0x0f;
+    expect(link.sent).toHaveLength(0);
   });
 
   it("go with a reset", () => {

@@ -65,6 +65,8 @@ const LEAF1_EDX_APIC = 1 << 9;
 /** Leaf 7. */
 const LEAF7_EBX = {
   FSGSBASE: 1 << 0,
+  /** Linux holds a time stamp counter without it against its other clocks, and may give it up. */
+  TSC_ADJUST: 1 << 1,
   BMI1: 1 << 3,
   AVX2: 1 << 5,
   /** x87's data pointer only follows exceptions, its segment selectors read as zero. */

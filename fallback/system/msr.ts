@@ -19,6 +19,7 @@ const IA32_P5_MC_ADDR = 0x0;
 const IA32_P5_MC_TYPE = 0x1;
 const IA32_TIME_STAMP_COUNTER = 0x10;
 const IA32_PLATFORM_ID = 0x17;
+const IA32_TSC_ADJUST = 0x3b;
 const EBL_CR_POWERON = 0x2a;
 const IA32_BIOS_SIGN_ID = 0x8b;
 const FSB_FREQ = 0xcd;
@@ -48,6 +49,8 @@ const word = (value: bigint): boolean => value >> 32n === 0n;
 const base = (index: number): number => segmentOffset(index) + SEGMENT.BASE;
 
 const STORED: ReadonlyMap<number, StoredMsr> = new Map<number, StoredMsr>([
+  // What was added to the counter since it was zero, by writes to either register (SDM vol. 3B §19.17.3).
+  [IA32_TSC_ADJUST, { offset: STATE.TSC_OFFSET, accepts: anything }],
   [0x174, { offset: STATE.SYSENTER_CS, accepts: anything }],
   [0x175, { offset: STATE.SYSENTER_ESP, accepts: isCanonical }],
   [0x176, { offset: STATE.SYSENTER_EIP, accepts: isCanonical }],

@@ -36,8 +36,9 @@ describe("CPUID", () => {
     for (const n of [11, 20, 26, 27, 29]) expect(bit(extended, n)).toBe(1);
     // MONITOR, PCID, x2APIC
     for (const n of [3, 17, 21]) expect(bit(ecx, n)).toBe(0);
-    // FSGSBASE, BMI1, AVX2, what x87's pointers do not tell, BMI2, RDSEED, ADX, CLFLUSHOPT, CLWB, SHA.
-    const leaf7 = [0, 3, 5, 6, 8, 13, 18, 19, 23, 24, 29].reduce((all, n) => all | (1 << n), 0);
+    // FSGSBASE, TSC_ADJUST, BMI1, AVX2, what x87's pointers do not tell, BMI2, RDSEED, ADX, CLFLUSHOPT,
+    // CLWB, SHA.
+    const leaf7 = [0, 1, 3, 5, 6, 8, 13, 18, 19, 23, 24, 29].reduce((all, n) => all | (1 << n), 0);
     // VAES, VPCLMULQDQ, RDPID.
     const vectors = (1 << 9) | (1 << 10) | (1 << 22);
     // SERIALIZE, and registers about speculation.

@@ -10,6 +10,7 @@ import { exceptionOf, Guest } from "../support/guest.ts";
 const FS_BASE = 0xc000_0100;
 const EFER_MSR = 0xc000_0080;
 const TSC = 0x10;
+const TSC_ADJUST = 0x3b;
 
 function setUp() {
   const guest = new Guest().longMode();
@@ -135,6 +136,18 @@ describe("time stamp counter", () => {
     expect([p.gpr(GPR.rax), p.gpr(GPR.rdx)]).toEqual([5n, 0xffff_ffffn]);
     writeMsr(p, mmu, time, TSC, 3n);
     expect(readMsr(p, time, TSC)).toBe(3n);
+  });
+
+  it("is adjusted by what is added to it in either way", () => {
+    const { p, mmu, time } = setUp();
+    expect(readMsr(p, time, TSC_ADJUST)).toBe(0n);
+    writeMsr(p, mmu, time, TSC_ADJUST, 7n);
+    expect(readMsr(p, time, TSC)).toBe(1007n);
+    writeMsr(p, mmu, time, TSC, 3n);
+    expect(readMsr(p, time, TSC_ADJUST)).toBe(BigInt.asUintN(64, 3n - 1000n));
+    time.now += 5n;
+    writeMsr(p, mmu, time, TSC_ADJUST, 0n);
+    expect(readMsr(p, time, TSC)).toBe(1005n);
   });
 
   it("comes with TSC_AUX, and to outer levels unless CR4.TSD", () => {

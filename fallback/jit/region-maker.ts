@@ -2,7 +2,6 @@ import { type Block, placeOf } from "../interpreter/block.ts";
 import type { DecodedInstruction } from "../interpreter/decoder.ts";
 import { readUnitControls } from "../interpreter/units.ts";
 import { linearOf } from "../memory/linear.ts";
-import { STATE, windowOffset } from "../state.ts";
 import type { Discovery } from "./discovery.ts";
 import { type Draft, Drafter, type Terms } from "./drafter.ts";
 import type { ExitRecords } from "./exit-records.ts";
@@ -25,7 +24,6 @@ import {
 import type { JitSurroundings } from "./surroundings.ts";
 
 const PAGE_SIZE = 4096;
-const RSP = 4;
 /** Regions that are made at most until all are dropped. */
 export const MAX_REGIONS = 2000;
 /**
@@ -137,7 +135,6 @@ export class RegionMaker {
   make(discovery: Discovery): Region {
     const graph = new Graph(discovery);
     const terms = this.#termsFor(graph.entry.block);
-    if (terms.slow && !terms.isElsewhere) this.#moveStackWindows();
     const draft = this.#drafterOf().draft(graph, terms, () => this.#packs.position);
     const { body, position, usesX87 } = draft;
     return this.#region(discovery, terms, draft, this.#function(body, position, usesX87));
@@ -250,20 +247,6 @@ export class RegionMaker {
       exactX87: experience.exactX87.has(place),
       windows: slow ? undefined : windows.current(),
     };
-  }
-
-  /**
-   * Regions that make accesses outside the windows themselves never tell where these should be: that of
-   * the stack is the one that they need most.
-   */
-  #moveStackWindows(): void {
-    const { view, around } = this.#means;
-    const top = view.getBigUint64(STATE.GPR + 8 * RSP, true);
-    for (const access of ["read", "write"] as const) {
-      const window = windowOffset("stack", access);
-      const distance = BigInt.asUintN(64, top - view.getBigUint64(window, true));
-      if (distance >= view.getBigUint64(window + 8, true)) around.moveWindow("stack", access, top);
-    }
   }
 
   /**

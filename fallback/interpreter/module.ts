@@ -6,8 +6,8 @@ import { FORMS_SECTION, serialiseForms } from "../isa/form-index.ts";
 import type { Variant } from "../isa/variant.ts";
 import { buildSettleFlags } from "../jit/flag-kinds.ts";
 import { MAX_CALL_DEPTH, REGION_LEFT, REGION_SIGNATURE, REGION_TABLE } from "../jit/protocol.ts";
-import { buildSupport, buildX87 } from "../jit/support.ts";
 import { SUPPORT_SECTION, X87_SECTION } from "../jit/support-instance.ts";
+import { buildSupport, buildX87 } from "../jit/support-module.ts";
 import { NO_FAULT, RAM_BASE, RECORDS, STATE } from "../state.ts";
 import { type I64, i32, i64 } from "../wasm/expression.ts";
 import {

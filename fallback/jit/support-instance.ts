@@ -1,4 +1,4 @@
-/** Custom sections of the interpreter's module: the modules that regions call, as `support.ts` makes them. */
+/** Custom sections of the interpreter's module: the modules that regions call, as `support-module.ts` makes them. */
 export const SUPPORT_SECTION = "support";
 export const X87_SECTION = "x87";
 

@@ -3,6 +3,7 @@ import { VECTOR } from "../exceptions.ts";
 import type { Emitter, MemoryBits } from "../isa/emitter.ts";
 import { type FlagEmitter, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
+import type { StringOperands } from "../isa/string-comparison.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import {
   type Expression,
@@ -69,6 +70,8 @@ export abstract class CodeEmitter implements Emitter {
 
   abstract getRegister(register: number, bits: MemoryBits): I64;
   abstract setRegister(register: number, bits: MemoryBits, value: I64): void;
+  abstract setVector(register: number, value: V128): void;
+  abstract compareStrings(control: I32, ...operands: StringOperands): Local<"i32">;
   abstract effectiveAddress(operand: Operand): I64;
   abstract nextRip(): I64;
   abstract budget(): I32;

@@ -10,6 +10,7 @@ import type { X87Function, X87Functions } from "../emission/x87-functions.ts";
 import type { MemoryBits, SystemEmitter, TranslationEmitter } from "../isa/emitter.ts";
 import { FlagEmitter, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
+import type { StringOperands } from "../isa/string-comparison.ts";
 import { flagsInMemory } from "../jit/flag-kinds.ts";
 import { STATE } from "../state.ts";
 import { unsignedLeb } from "../wasm/encoding.ts";
@@ -22,7 +23,12 @@ import {
   operation,
   type V128,
 } from "../wasm/expression.ts";
-import { callResult, type FunctionBuilder, type Local } from "../wasm/function-builder.ts";
+import {
+  type Callee,
+  callResult,
+  type FunctionBuilder,
+  type Local,
+} from "../wasm/function-builder.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import { RECORD } from "./record.ts";
 import type { SegmentLoads } from "./segment-loads.ts";
@@ -41,6 +47,7 @@ export interface HandlerExits {
 export interface CalledFunctions {
   readonly segments?: SegmentLoads;
   readonly x87?: X87Functions;
+  readonly compareStrings?: Callee;
 }
 
 function present<T>(functions: T | undefined): T {
@@ -105,6 +112,10 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter, Tr
     this.#writeGeneral(i32.const(STATE.GPR + 8 * register), bits, value);
   }
 
+  setVector(register: number, value: V128): void {
+    this.fn.store(i32.const(0), value, STATE.XMM + 16 * register);
+  }
+
   nextRip(): I64 {
     const { operands } = this.#variant;
     const immediate = operands.some(({ kind }) => kind === "immediate");
@@ -130,6 +141,11 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter, Tr
 
   x87(name: X87Function, ...operands: readonly Expression[]): Local<"i32"> {
     return this.let(callResult("i32", present(this.#functions.x87)(name), ...operands));
+  }
+
+  compareStrings(control: I32, ...operands: StringOperands): Local<"i32"> {
+    const { compareStrings } = this.#functions;
+    return this.let(callResult("i32", present(compareStrings), control, ...operands));
   }
 
   setState(bits: 16 | 64, offset: number, value: I64): void {

@@ -34,9 +34,9 @@ export class LateHandlers {
   make(variant: Variant): LateHandler {
     const module = new ModuleBuilder();
     module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, this.#shared);
-    const { slow, procedure } = importSupport(module, "support");
+    const { slow, ...functions } = importSupport(module, "support");
     let access: MemoryAccess | undefined;
-    const index = defineHandler(module, variant, slow, { procedure }, (emitter) => {
+    const index = defineHandler(module, variant, slow, functions, (emitter) => {
       emitMeaning(emitter, variant.instruction.meaning, variant.operands);
       access = emitter.accessed;
     });

@@ -16,8 +16,8 @@ const WASM_PAGE = 65536;
 export function buildTranslated(forms: readonly Form[], shared: boolean): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory("cpu", "memory", RAM_BASE / WASM_PAGE, shared);
-  const { slow, procedure } = importSupport(module, "support");
-  const functions = { procedure, x87: importX87(module, "x87") };
+  const { slow, ...support } = importSupport(module, "support");
+  const functions = { ...support, x87: importX87(module, "x87") };
   for (const form of forms) {
     const { byVariant } = form.instruction;
     if (byVariant === undefined) continue;

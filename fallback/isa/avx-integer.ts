@@ -7,7 +7,6 @@ import type { Operand } from "./operand.ts";
 import { integerArithmetic } from "./sse-integer.ts";
 import { maskedMove, signs } from "./sse-moves.ts";
 import { integerShuffles } from "./sse-shuffle.ts";
-import { stringComparisons } from "./sse-strings.ts";
 import { atBits, late, type Meaning, ofBothLengths } from "./vector.ts";
 
 /** Between general and vector registers, which are filled up with zeros. */
@@ -44,9 +43,4 @@ const moves: Family = [
   },
 ];
 
-export const avxInteger: Family = [
-  ...moves,
-  ...integerArithmetic(VEX),
-  ...integerShuffles(VEX),
-  ...stringComparisons(VEX),
-];
+export const avxInteger: Family = [...moves, ...integerArithmetic(VEX), ...integerShuffles(VEX)];

@@ -4,6 +4,7 @@ import type { Expression, I32, I64, V128, ValueType } from "../wasm/expression.t
 import type { Local } from "../wasm/function-builder.ts";
 import type { FlagEmitter } from "./flag-emitter.ts";
 import type { Operand } from "./operand.ts";
+import type { StringOperands } from "./string-comparison.ts";
 
 export type MemoryBits = 8 | 16 | 32 | 64;
 
@@ -80,6 +81,8 @@ export interface Emitter {
   /** A general register by number. @param bits 8 means the low byte */
   getRegister(register: number, bits: MemoryBits): I64;
   setRegister(register: number, bits: MemoryBits, value: I64): void;
+  /** The same of an XMM register. */
+  setVector(register: number, value: V128): void;
 
   /** Linear address of a memory operand. @param write whether it is going to be written */
   address(operand: Operand, write: boolean): Local<"i64">;
@@ -103,6 +106,9 @@ export interface Emitter {
   checkTarget(target: Local<"i64">): void;
   /** Goes on at an offset in the code segment: the last statement. */
   jump(target: I64): void;
+
+  /** Calls the function of `buildStringComparison`: for instructions that are `late`. */
+  compareStrings(control: I32, ...operands: StringOperands): Local<"i32">;
 
   /** All of RFLAGS but the arithmetic flags. */
   systemFlags(): I32;

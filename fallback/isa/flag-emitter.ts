@@ -109,6 +109,17 @@ export class FlagEmitter {
     this.#store.setCarry(i32.or(below, i32.shl(equal, i32.const(2))));
   }
 
+  /** ZF, SF, OF and CF as given (0 or 1 each), the others clear: comparisons of strings. */
+  compared(zero: I32, sign: I32, overflow: I32, carry: I32): void {
+    const equal = this.#store.let<"i32">(zero);
+    // Neither zero nor one has a sign: it is inverted for SF, as parity is for zero.
+    this.#store.setResult(i64.extendU(i32.xor(equal, i32.const(1))));
+    const below = this.#store.let<"i32">(carry);
+    this.#store.setCarries(overflowSign(overflow, below));
+    const deltas = i32.or(i32.shl(sign, i32.const(1)), i32.shl(equal, i32.const(2)));
+    this.#store.setCarry(i32.or(below, deltas));
+  }
+
   /** OF and CF alone (0 or 1 each). */
   overflowAndCarry(overflow: I32, carry: Local<"i32">): void {
     const auxiliary = i64.and(this.#store.getCarries(), i64.const(AUXILIARY));

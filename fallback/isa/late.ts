@@ -11,12 +11,14 @@ import { f16c } from "./f16c.ts";
 import { fma } from "./fma.ts";
 import type { Family } from "./instruction.ts";
 import { sha } from "./sha.ts";
+import { sseStrings } from "./sse-strings.ts";
 
 /** What the interpreter has no code of until a guest executes it: see `Instruction.late`. */
 export const LATE_FAMILIES: readonly Family[] = [
   bmi,
   aes,
   sha,
+  sseStrings,
   avxInteger,
   avx2Integer,
   avxMasked,

@@ -1,130 +1,68 @@
 /** Comparisons of strings and of sets of characters (Intel SDM vol. 1 §12.11.2, vol. 2B §4.1). */
-import { ARITHMETIC_FLAGS, RFLAGS } from "../bits.ts";
-import type { ProcedureContext } from "../interpreter/procedure-context.ts";
-import { GPR } from "../processor.ts";
+import { RFLAGS } from "../bits.ts";
 import { STATE } from "../state.ts";
-import { type Encoding, LEGACY, onlyNarrow } from "./encoding.ts";
+import { type I32, i32, i64, select, type V128 } from "../wasm/expression.ts";
+import type { Local } from "../wasm/function-builder.ts";
+import { i8x16, i16x8, i32x4, i64x2, v128 } from "../wasm/simd.ts";
+import type { Emitter } from "./emitter.ts";
+import { type Encoding, immediate, LEGACY, onlyNarrow, VEX } from "./encoding.ts";
+import { signExtend } from "./flag-emitter.ts";
 import type { Family, Instruction } from "./instruction.ts";
+import type { Operand } from "./operand.ts";
+import { MASK_SHIFT, STRING_CONTROL, UP_TO_ZERO } from "./string-comparison.ts";
 
-/** Fields of the immediate. */
-const WORDS = 1 << 0;
-const SIGNED = 1 << 1;
-const NEGATIVE = 1 << 4;
-const ONLY_VALID = 1 << 5;
-/** Of the result: the last index, or a mask of whole elements. */
-const LAST_OR_WIDE = 1 << 6;
-const AGGREGATION = { EQUAL_ANY: 0, RANGES: 1, EQUAL_EACH: 2, EQUAL_ORDERED: 3 } as const;
+const RAX = 0;
+const RCX = 1;
+const RDX = 2;
+const MOST_ELEMENTS = 16;
 
-interface Text {
-  readonly elements: readonly number[];
-  /** How many of them count. */
-  readonly length: number;
-}
+/** What becomes of the mask. */
+type Output = (e: Emitter, mask: Local<"i32">, control: Local<"i32">, encoding: Encoding) => void;
 
-function split(value: bigint, control: number): number[] {
-  const bits = control & WORDS ? 16 : 8;
-  const cut = control & SIGNED ? BigInt.asIntN : BigInt.asUintN;
-  return Array.from({ length: 128 / bits }, (_, at) =>
-    Number(cut(bits, value >> BigInt(at * bits))),
-  );
-}
+const has = (control: I32, field: "WORDS" | "LAST_OR_WIDE"): I32 =>
+  i32.and(control, i32.const(STRING_CONTROL[field]));
 
-/** Up to a zero. */
-function implicit(elements: readonly number[]): Text {
-  const end = elements.indexOf(0);
-  return { elements, length: end < 0 ? elements.length : end };
-}
-
-/** As long as a register's magnitude says, at most all of it. */
-function explicit(elements: readonly number[], register: bigint): Text {
-  const magnitude = register < 0n ? -register : register;
-  const most = BigInt(elements.length);
-  return { elements, length: Number(magnitude > most ? most : magnitude) };
-}
-
-/** The first operand at an element of the second one, by the aggregation. */
-function matches(set: Text, text: Text, at: number, aggregation: number): boolean {
-  const element = text.elements[at] ?? 0;
-  const isValid = at < text.length;
-  switch (aggregation) {
-    case AGGREGATION.EQUAL_ANY:
-      return isValid && set.elements.slice(0, set.length).includes(element);
-    case AGGREGATION.RANGES:
-      return isValid && isInRanges(set, element);
-    case AGGREGATION.EQUAL_EACH:
-      if (!isValid || at >= set.length) return !isValid && at >= set.length;
-      return set.elements[at] === element;
-    default:
-      return isSubstringAt(set, text, at);
-  }
-}
-
-/** Pairs of lower and upper bounds; one without an upper bound does not count. */
-function isInRanges({ elements, length }: Text, element: number): boolean {
-  for (let at = 0; at + 1 < length; at += 2) {
-    if (element >= (elements[at] ?? 0) && element <= (elements[at + 1] ?? 0)) return true;
-  }
-  return false;
-}
-
-/** Whether the set begins at the place, as far as the text register goes. */
-function isSubstringAt(set: Text, text: Text, place: number): boolean {
-  for (let at = 0; at < set.length && place + at < text.elements.length; at++) {
-    const isValid = place + at < text.length;
-    if (!isValid || set.elements[at] !== text.elements[place + at]) return false;
-  }
-  return true;
-}
-
-/** The mask that the polarity bits make of the matches. */
-function withPolarity(mask: number, control: number, text: Text): number {
-  const all = (1 << text.elements.length) - 1;
-  if ((control & NEGATIVE) === 0) return mask;
-  return control & ONLY_VALID ? mask ^ ((1 << text.length) - 1) : ~mask & all;
-}
-
-function compare(context: ProcedureContext, set: Text, text: Text): number {
-  const control = Number(context.immediate());
-  const aggregation = (control >> 2) & 3;
-  let mask = 0;
-  for (let at = 0; at < text.elements.length; at++) {
-    if (matches(set, text, at, aggregation)) mask |= 1 << at;
-  }
-  const result = withPolarity(mask, control, text);
-  const { processor } = context;
-  const flags =
-    (result !== 0 ? RFLAGS.CF : 0) |
-    (text.length < text.elements.length ? RFLAGS.ZF : 0) |
-    (set.length < set.elements.length ? RFLAGS.SF : 0) |
-    (result & 1 ? RFLAGS.OF : 0);
-  processor.rflags = (processor.rflags & ~ARITHMETIC_FLAGS) | flags;
-  return result;
-}
-
-/** PCMPESTRI, PCMPISTRI: the first or last index into ECX. */
-function writeIndex(context: ProcedureContext, mask: number, count: number): void {
-  const last = (Number(context.immediate()) & LAST_OR_WIDE) !== 0;
-  const index = last ? 31 - Math.clz32(mask) : 31 - Math.clz32(mask & -mask);
-  context.processor.setGpr32(GPR.rcx, mask === 0 ? count : index);
-}
+/** PCMPESTRI, PCMPISTRI: the first or last index into ECX, or how many elements there are. */
+const writeIndex: Output = (e, mask, control) => {
+  const ofSize = (words: number, bytes: number): I32 =>
+    select(has(control, "WORDS"), i32.const(words), i32.const(bytes));
+  const first = i32.ctz(i32.or(mask, ofSize(1 << 8, 1 << 16)));
+  const last = select(mask, i32.sub(i32.const(31), i32.clz(mask)), ofSize(8, 16));
+  e.setRegister(RCX, 32, i64.extendU(select(has(control, "LAST_OR_WIDE"), last, first)));
+};
 
 /** PCMPESTRM, PCMPISTRM: a mask of bits, or of elements, into XMM0. */
-function writeMask(context: ProcedureContext, mask: number, count: number): void {
-  let value = BigInt(mask);
-  if (Number(context.immediate()) & LAST_OR_WIDE) {
-    const bits = 128 / count;
-    const ones = (1n << BigInt(bits)) - 1n;
-    value = 0n;
-    for (let at = 0; at < count; at++) {
-      if ((mask >> at) & 1) value |= ones << BigInt(at * bits);
-    }
-  }
-  const { view } = context.processor;
-  view.setBigUint64(STATE.XMM, BigInt.asUintN(64, value), true);
-  view.setBigUint64(STATE.XMM + 8, value >> 64n, true);
-  if (context.instruction.form.vexL === undefined) return;
-  view.setBigUint64(STATE.YMM_UPPER, 0n, true);
-  view.setBigUint64(STATE.YMM_UPPER + 8, 0n, true);
+const writeMask: Output = (e, mask, control, encoding) => {
+  const wide = select(has(control, "WORDS"), wordsOf(mask), bytesOf(mask));
+  const bits = i32x4.replaceLane(i64x2.const(0), 0, mask);
+  e.setVector(0, select(has(control, "LAST_OR_WIDE"), wide, bits));
+  if (encoding !== VEX) return;
+  for (const at of [0, 8]) e.setField(STATE.YMM_UPPER + at, i64.const(0));
+};
+
+const BIT_OF_EACH = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/** All ones where the mask has a one. */
+const wordsOf = (mask: I32): V128 => {
+  const bits = (): V128 => i16x8.const(...BIT_OF_EACH);
+  return i16x8.eq(v128.and(i16x8.splat(mask), bits()), bits());
+};
+
+const bytesOf = (mask: I32): V128 => {
+  const bits = (): V128 => i8x16.const(...BIT_OF_EACH);
+  const halves = i8x16.const(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+  const eights = i8x16.swizzle(i16x8.splat(mask), halves);
+  return i8x16.eq(v128.and(eights, bits()), bits());
+};
+
+/** The magnitude of a register, as far as there are elements. */
+function lengthIn(e: Emitter, register: number): I32 {
+  const width = e.bits === 64 ? 64 : 32;
+  const value = e.let(signExtend(e.getRegister(register, width), width));
+  const isNegative = i64.ltS(value, i64.const(0));
+  const magnitude = e.let(select(isNegative, i64.sub(i64.const(0), value), value));
+  const isLonger = i64.gtU(magnitude, i64.const(MOST_ELEMENTS));
+  return select(isLonger, i32.const(MOST_ELEMENTS), i32.wrap(magnitude));
 }
 
 const comparing = (
@@ -132,24 +70,26 @@ const comparing = (
   name: string,
   opcode: string,
   hasLengths: boolean,
-  write: typeof writeIndex,
+  output: Output,
 ): Instruction => ({
   name,
   forms: onlyNarrow(encoding, `66 0F 3A ${opcode} Vx,Wx,Ib${hasLengths ? " v" : ""}`),
   flags: { written: "OSZAPC" },
-  procedure(context) {
-    const control = Number(context.immediate());
-    const [first, second] = [context.read(0), context.read(1)].map((v) => split(v, control));
-    if (first === undefined || second === undefined) return;
-    const width = context.operandSize === 64 ? 64 : 32;
-    const register = (n: number) => BigInt.asIntN(width, context.getRegister(n, width));
-    const set = hasLengths ? explicit(first, register(GPR.rax)) : implicit(first);
-    const text = hasLengths ? explicit(second, register(GPR.rdx)) : implicit(second);
-    write(context, compare(context, set, text), text.elements.length);
+  late: true,
+  meaning(e, set: Operand, text: Operand, operand: Operand) {
+    const second = e.readVector(text, "unaligned");
+    const first = e.readVector(set);
+    const control = immediate(e, operand);
+    const length = (register: number): I32 =>
+      hasLengths ? lengthIn(e, register) : i32.const(UP_TO_ZERO);
+    const result = e.compareStrings(control, first, second, length(RAX), length(RDX));
+    output(e, e.let(i32.shrU(result, i32.const(MASK_SHIFT))), control, encoding);
+    const is = (flag: number): I32 => i32.ne(i32.and(result, i32.const(flag)), i32.const(0));
+    e.flags.compared(is(RFLAGS.ZF), is(RFLAGS.SF), is(RFLAGS.OF), is(RFLAGS.CF));
   },
 });
 
-export const stringComparisons = (encoding: Encoding): Family =>
+const stringComparisons = (encoding: Encoding): Family =>
   [
     comparing(encoding, "PCMPESTRM", "60", true, writeMask),
     comparing(encoding, "PCMPESTRI", "61", true, writeIndex),
@@ -157,4 +97,4 @@ export const stringComparisons = (encoding: Encoding): Family =>
     comparing(encoding, "PCMPISTRI", "63", false, writeIndex),
   ].map(encoding.instruction);
 
-export const sseStrings = stringComparisons(LEGACY);
+export const sseStrings: Family = [LEGACY, VEX].flatMap(stringComparisons);

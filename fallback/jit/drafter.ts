@@ -94,6 +94,7 @@ export class Drafter {
     const body = new RegionCode(graph, {
       // Written out: with a copy of all that is in it this took a fifth of a small region's time.
       runs: commons.runs,
+      compareStrings: commons.compareStrings,
       procedure: commons.procedure,
       settleFlags: commons.settleFlags,
       regionType: commons.regionType,

@@ -9,6 +9,7 @@ import type { MemoryBits, RegionEmitter, RepetitionEmitter } from "../isa/emitte
 import { zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import { DEFAULT_INEXACT, MODES } from "../isa/sse-exact.ts";
+import type { StringOperands } from "../isa/string-comparison.ts";
 import { withLowest } from "../isa/vector.ts";
 import { knowsFlat, WIDE_STACK } from "../segment-traits.ts";
 import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
@@ -22,7 +23,13 @@ import {
   type V128,
   type ValueType,
 } from "../wasm/expression.ts";
-import { callResult, type FunctionBuilder, knownAs, type Local } from "../wasm/function-builder.ts";
+import {
+  type Callee,
+  callResult,
+  type FunctionBuilder,
+  knownAs,
+  type Local,
+} from "../wasm/function-builder.ts";
 import { i32x4, i64x2, v128 } from "../wasm/simd.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import type { RegionEnvironment } from "./region-environment.ts";
@@ -46,6 +53,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
   readonly #thorough: boolean;
   readonly #runs: StringRuns;
   readonly #x87: X87Functions;
+  readonly #compareStrings: Callee;
   #instruction!: DecodedInstruction;
   #next = 0n;
   #expected: bigint | undefined;
@@ -54,7 +62,10 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
 
   constructor(
     fn: FunctionBuilder,
-    env: Pick<RegionEnvironment, "slow" | "lookup" | "runs" | "x87" | "thorough">,
+    env: Pick<
+      RegionEnvironment,
+      "slow" | "lookup" | "runs" | "x87" | "compareStrings" | "thorough"
+    >,
     mode: RegionMode,
     flags: LazyFlags,
     registers: RegisterFile,
@@ -65,6 +76,7 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
     this.#thorough = env.thorough;
     this.#runs = env.runs;
     this.#x87 = env.x87;
+    this.#compareStrings = env.compareStrings;
     this.#mode = mode;
     this.long = mode.codeSize === 64;
     this.flags = flags;
@@ -164,6 +176,10 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
 
   setRegister(register: number, bits: MemoryBits, value: I64): void {
     this.#writeGeneral(register, 0, bits, value);
+  }
+
+  setVector(register: number, value: V128): void {
+    this.fn.set(this.#registers.changeVector(register), value);
   }
 
   effectiveAddress(): I64 {
@@ -269,6 +285,10 @@ export class JitEmitter extends CodeEmitter implements RegionEmitter, Repetition
 
   x87(name: X87Function, ...operands: readonly Expression[]): Local<"i32"> {
     return this.let(callResult("i32", this.#x87(name), ...operands));
+  }
+
+  compareStrings(control: I32, ...operands: StringOperands): Local<"i32"> {
+    return this.let(callResult("i32", this.#compareStrings, control, ...operands));
   }
 
   setState(bits: 16 | 64, offset: number, value: I64): void {

@@ -109,6 +109,12 @@ export class LazyFlags extends FlagEmitter {
     super.zeroAndCarry(zero, carry);
   }
 
+  override compared(zero: I32, sign: I32, overflow: I32, carry: I32): void {
+    if (this.unseen) return;
+    this.state = KNOWN;
+    super.compared(zero, sign, overflow, carry);
+  }
+
   override overflowAndCarry(overflow: I32, carry: Local<"i32">): void {
     if (!this.unseen) super.overflowAndCarry(overflow, carry);
   }

@@ -16,6 +16,7 @@ export interface RegionEnvironment {
   /** With {@link slow}: where accesses look pages up; undefined: they look at windows. */
   readonly lookup: PageLookup | undefined;
   readonly runs: StringRuns;
+  readonly compareStrings: Callee;
   readonly x87: X87Functions;
   /** Undefined: they may become less at any time. */
   readonly windows: KnownWindows | undefined;

@@ -1,5 +1,6 @@
 /** Makes the modules of the functions that regions call: when the package is built. */
 import { buildSlowAccess } from "../emission/slow-access.ts";
+import { buildStringComparison } from "../emission/string-comparison.ts";
 import { buildStringRuns, TOUCH } from "../emission/string-runs.ts";
 import { buildX87Functions } from "../emission/x87-functions.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
@@ -41,6 +42,7 @@ export function buildSupport(shared: boolean): Uint8Array<ArrayBuffer> {
     ...byWidth("loadForWrite", loadForWrite),
     ...byWidth("store", store),
     ...Object.entries({ ...slow, ...buildStringRuns(module, touch) }),
+    ["compareStrings", buildStringComparison(module)],
   ]);
   indices.set(
     "procedure",

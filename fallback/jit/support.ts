@@ -2,6 +2,7 @@ import type { SlowAccess } from "../emission/guest-access.ts";
 import { RUN_SIGNATURE, type StringRuns } from "../emission/string-runs.ts";
 import { X87_FUNCTIONS, type X87Function, type X87Functions } from "../emission/x87-functions.ts";
 import type { MemoryBits } from "../isa/emitter.ts";
+import { STRING_COMPARISON } from "../isa/string-comparison.ts";
 import { i32 } from "../wasm/expression.ts";
 import { type Callee, FunctionBuilder } from "../wasm/function-builder.ts";
 import type { ModuleBuilder, Signature } from "../wasm/module-builder.ts";
@@ -24,6 +25,7 @@ export const FUNCTIONS: readonly (readonly [string, Signature])[] = [
   ["checkSegment", CHECK_SEGMENT],
   ["move", RUN_SIGNATURE],
   ["fill", RUN_SIGNATURE],
+  ["compareStrings", STRING_COMPARISON],
   ["procedure", PROCEDURE],
   ["settleFlags", { parameters: [], results: [] }],
 ];
@@ -48,6 +50,7 @@ export function supportCalls(module: ModuleBuilder): { index: number; body: Uint
 export interface Support {
   readonly slow: SlowAccess;
   readonly runs: StringRuns;
+  readonly compareStrings: Callee;
   readonly procedure: Callee;
   readonly settleFlags: Callee;
   readonly x87: X87Functions;
@@ -60,6 +63,7 @@ export function supportOf(module: ModuleBuilder, calls: readonly number[]): Supp
   return {
     slow: slowOf(callee),
     runs: { move: callee("move"), fill: callee("fill") },
+    compareStrings: callee("compareStrings"),
     procedure: callee("procedure"),
     settleFlags: callee("settleFlags"),
     x87: x87FunctionsOf(module),
@@ -70,11 +74,15 @@ export function supportOf(module: ModuleBuilder, calls: readonly number[]): Supp
 export function importSupport(
   module: ModuleBuilder,
   from: string,
-): { readonly slow: SlowAccess; readonly procedure: Callee } {
+): Pick<Support, "slow" | "procedure" | "compareStrings"> {
   const signatures = new Map(FUNCTIONS);
   const callee = (name: string): Callee =>
     module.importFunction(from, name, signatures.get(name) as Signature);
-  return { slow: slowOf(callee), procedure: callee("procedure") };
+  return {
+    slow: slowOf(callee),
+    procedure: callee("procedure"),
+    compareStrings: callee("compareStrings"),
+  };
 }
 
 /** The same of those for x87. */

@@ -138,6 +138,7 @@ export const i16x8 = {
   extaddPairwiseU: unary(125),
   abs: unary(128),
   q15mulrSatS: binary(130),
+  bitmask: question(132),
   narrowS: binary(133),
   narrowU: binary(134),
   extendLowS: unary(135),

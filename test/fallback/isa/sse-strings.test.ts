@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { run, xmm } from "./snippets.ts";
+import { DATA, DATA_SIZE } from "../../conformance/environment.ts";
+import { run, setYmm, xmm, ymm } from "./snippets.ts";
 
 const RAX = 0;
 const RCX = 1;
@@ -67,5 +68,55 @@ describe("comparisons of strings", () => {
     const bytes = compare(PCMPISTRM("40"), "a", "abba");
     expect(bytes.mask).toBe("00000000 00000000 00000000 ff0000ff");
     expect(bytes.flags).toBe(CF | ZF | SF | OF);
+  });
+
+  test("make masks of words", () => {
+    expect(compare(PCMPISTRM("41"), "a\0", "b\0a\0").mask).toBe(
+      "00000000 00000000 00000000 ffff0000",
+    );
+  });
+
+  test("take lengths of 64 bits with REX.W", () => {
+    const wide = (code: string) => compare(code, "xy", "aay", [2n ** 32n, 3n]).index;
+    expect(wide("66 48 0f 3a 61 c1 00")).toBe(2n);
+    expect(wide(PCMPESTRI("00"))).toBe(16n);
+  });
+
+  test("with a VEX prefix clear the upper half of what they write, an index of none", () => {
+    const old = "11111111_11111111_11111111_11111111_00000000_00000000_00000000_00000061";
+    const results = ["c4 e3 79 62 c1 00", "c4 e3 79 63 c1 00"].map((code) =>
+      ymm(
+        run(code, (state) => {
+          setYmm(state, 0, old);
+          setYmm(state, 1, old);
+        }),
+        0,
+      ),
+    );
+    expect(results).toEqual([
+      "00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000001",
+      old.replaceAll("_", " "),
+    ]);
+  });
+
+  /** Of `[RAX]` by what is in XMM0, RAX so many bytes before the end of a page or of all. */
+  const ofMemory = (behind: number, bytes: number) =>
+    run("66 0f 3a 63 00 00", (state) => {
+      state.data.fill(0x62, behind - bytes, behind + 16);
+      state.data[behind + 2] = 0x61;
+      state.xmm(0).set(text("a"));
+      state.setGpr(RAX, BigInt(DATA + behind - bytes));
+      state.setGpr(RCX, 99n);
+    });
+
+  test("have operands in memory that are not aligned, on two pages too", () => {
+    expect(ofMemory(DATA_SIZE / 2, 5).state.gpr(RCX)).toBe(7n);
+  });
+
+  test("change nothing where the second page cannot be read", () => {
+    const { fault, state } = ofMemory(DATA_SIZE, 5);
+    const cr2 = BigInt(DATA + DATA_SIZE);
+    expect(fault).toEqual({ vector: 14, errorCode: 4, cr2 });
+    expect(state.gpr(RCX)).toBe(99n);
   });
 });

@@ -55,6 +55,12 @@ export const SNIPPETS: readonly Snippet[] = [
       ...[0xf2, 0x0f, 0x2c, 0xc2, 0x0f, 0x11, 0x03],
     ),
   },
+  // mov esi, ecx; pcmpistri xmm0, [rbx], 0x1a; cmova edi, ecx; mov ecx, esi
+  {
+    name: "string-comparison",
+    bits: 64,
+    code: loop(0x89, 0xce, 0x66, 0x0f, 0x3a, 0x63, 0x03, 0x1a, 0x0f, 0x47, 0xf9, 0x89, 0xf1),
+  },
   // cpuid (rbx and rcx kept in rdi, rsi): an instruction without code of its own
   {
     name: "procedure",

@@ -115,7 +115,7 @@ block
           i64.const 2097164
           i64.store offset=0x90 ;; RIP
           i32.const 0
-          call 17
+          call 18
           if
             i64.const -9223372036854775807
             return
@@ -190,7 +190,7 @@ block
           i32.const 0
           local.get 36
           i32.store offset=0xb4 ;; FLAG_KIND
-          call 18
+          call 19
           i32.const 0
           i64.load offset=0x98 ;; FLAG_RESULT
           local.set 33

@@ -120,7 +120,7 @@ block
           i32.const 0
           local.get 36
           i32.store offset=0xb4 ;; FLAG_KIND
-          call 18
+          call 19
           i32.const 0
           i64.load offset=0x98 ;; FLAG_RESULT
           local.set 33

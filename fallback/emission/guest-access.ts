@@ -204,11 +204,7 @@ export class GuestAccess {
     outside: (slow: SlowAccess) => void,
   ): void {
     const slow = this.#slow;
-    if (slow !== undefined && this.#lookup !== undefined) {
-      this.#lookup(this.#fn, address, bits / 8, access === "write", inside, () => outside(slow));
-      return;
-    }
-    const distance = address.frame ?? undefined;
+    const distance = slow === undefined ? (address.frame ?? undefined) : undefined;
     const found =
       distance === undefined ? undefined : this.#found?.access(distance, access === "write");
     const plain = { base: i32.wrap(address), offset: RAM_BASE };
@@ -216,23 +212,22 @@ export class GuestAccess {
       inside(found ?? plain);
       return;
     }
-    const zero = i32.const(0);
     const { area } = this;
+    const miss = (): void => {
+      if (slow !== undefined) outside(slow);
+      else this.#fail({ area, access, address });
+    };
+    if (this.#lookup !== undefined) {
+      this.#lookup(this.#fn, address, bits / 8, access === "write", inside, miss);
+      return;
+    }
+    const zero = i32.const(0);
     const window = windowOffset(area, access);
     const { base, length } = this.#known?.at(area, access) ?? {
       base: i64.load(zero, window),
       length: i64.load(zero, window + 8),
     };
-    const at = i64.sub(address, base);
-    if (slow !== undefined) {
-      this.#fn.if(
-        i64.ltU(at, length),
-        () => inside(plain),
-        () => outside(slow),
-      );
-      return;
-    }
-    this.#fn.if(i64.geU(at, length), () => this.#fail({ area, access, address }));
+    this.#fn.if(i64.geU(i64.sub(address, base), length), miss);
     inside(plain);
   }
 }

@@ -16,7 +16,9 @@ export interface Terms {
   readonly unitControls: number;
   /** Of the other segments than the code's. */
   readonly segments: SegmentTraits;
-  /** Whether it makes accesses outside the windows itself. */
+  /** Whether accesses look pages up where they are made, and not at windows. */
+  readonly paged: boolean;
+  /** With {@link paged}: whether it makes accesses to other pages itself, too, and does not leave for them. */
   readonly slow: boolean;
   /** Whether its code is not at its physical address: then data will hardly be either, as windows have them. */
   readonly isElsewhere: boolean;
@@ -79,7 +81,7 @@ export class Drafter {
   draftAt(graph: Graph, terms: Terms, position: number): Draft {
     const { records, slots } = this.#numbers;
     const { block } = graph.entry;
-    const { slow, isElsewhere, thorough, exactX87, windows, unitControls, segments } = terms;
+    const { paged, slow, isElsewhere, thorough, exactX87, windows, unitControls, segments } = terms;
     const calls = new Map<bigint, number>();
     const slotAt = (linear: bigint): number => {
       const key = slotKey(linear, block, segments);
@@ -100,7 +102,7 @@ export class Drafter {
       regionType: commons.regionType,
       self: commons.first + position,
       slow: slow ? commons.slow : undefined,
-      lookup: slow ? (isElsewhere ? inTlb : inIdentity)(block.user) : undefined,
+      lookup: paged ? (isElsewhere ? inTlb : inIdentity)(block.user) : undefined,
       windows: windows && new KnownWindows(windows),
       thorough,
       exactX87,

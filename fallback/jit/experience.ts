@@ -4,6 +4,8 @@ const MAX_RESTLESS = 6;
 /** What regions have turned out to need, by the places of their entries (`placeOf`). */
 export class Experience {
   /** They access much outside the windows. */
+  readonly paged = new Set<number>();
+  /** They access much on pages that are not their own physical ones, or not plain memory. */
   readonly slow = new Set<number>();
   /** Rare cases are frequent in them. */
   readonly thorough = new Set<number>();
@@ -24,6 +26,7 @@ export class Experience {
   }
 
   clear(): void {
+    this.paged.clear();
     this.slow.clear();
     this.thorough.clear();
     this.exactX87.clear();

@@ -340,15 +340,20 @@ export class Jit {
     if (region.slow) return;
     const { area, access } = this.#records.missed(record);
     const linear = this.#view.getBigInt64(STATE.ADDRESS, true);
-    const moved = this.#around.moveWindow(area, access, linear);
+    // Frames are looked for in the stack's windows by all.
+    const looksAtWindows = !region.paged || area === "stack";
+    const moved = looksAtWindows && this.#around.moveWindow(area, access, linear);
     region.looks += moved ? 1 : MAX_LOOKS / 2;
     if (region.looks < MAX_LOOKS) {
       if (moved && region.windows !== undefined && access === "read") this.#lookAtWindows(region);
       return;
     }
-    // From now on it looks pages up itself.
-    this.#experience.slow.add(placeOf(region.address, region.user));
-    this.#experience.windowsChanged();
+    const place = placeOf(region.address, region.user);
+    if (region.paged) this.#experience.slow.add(place);
+    else {
+      this.#experience.paged.add(place);
+      this.#experience.windowsChanged();
+    }
     this.#remake(region);
   }
 

@@ -75,6 +75,7 @@ export class Keeping {
     if (region === undefined) return undefined;
     const { experience } = this.#means;
     const place = placeOf(block.address, block.user);
+    if (region.paged) experience.paged.add(place);
     if (region.slow) experience.slow.add(place);
     if (region.thorough) experience.thorough.add(place);
     this.count++;

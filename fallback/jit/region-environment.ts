@@ -11,9 +11,9 @@ import type { BlockCode } from "./node.ts";
 
 /** What the code of a region refers to outside of it. */
 export interface RegionEnvironment {
-  /** Undefined: accesses outside the windows are left to the interpreter. */
+  /** Undefined: accesses outside the windows, or to pages that {@link lookup} does not find, are left to the interpreter. */
   readonly slow: SlowAccess | undefined;
-  /** With {@link slow}: where accesses look pages up; undefined: they look at windows. */
+  /** Where accesses look pages up; undefined: they look at windows. */
   readonly lookup: PageLookup | undefined;
   readonly runs: StringRuns;
   readonly compareStrings: Callee;

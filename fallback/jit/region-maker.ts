@@ -143,7 +143,7 @@ export class RegionMaker {
   /** What has been discovered, and drafted, with its function. */
   #region(
     { blocks, covers }: Pick<Discovery, "blocks" | "covers">,
-    { unitControls, windows, segments, slow, thorough }: Terms,
+    { unitControls, windows, segments, paged, slow, thorough }: Terms,
     draft: Draft,
     fn: unknown,
   ): Region {
@@ -173,6 +173,7 @@ export class RegionMaker {
       user,
       covers,
       segments,
+      paged,
       slow,
       thorough,
       windows: windows?.number,
@@ -237,15 +238,17 @@ export class RegionMaker {
     const { view, experience, windows, around } = this.#means;
     const place = placeOf(address, user);
     const isElsewhere = linearOf(linear) !== address;
-    const slow = isElsewhere || experience.isRestless || experience.slow.has(place);
+    const slow = isElsewhere || experience.slow.has(place);
+    const paged = slow || experience.isRestless || experience.paged.has(place);
     return {
       unitControls: readUnitControls(view),
       segments: around.place().segments,
+      paged,
       slow,
       isElsewhere,
       thorough: experience.thorough.has(place),
       exactX87: experience.exactX87.has(place),
-      windows: slow ? undefined : windows.current(),
+      windows: paged ? undefined : windows.current(),
     };
   }
 

@@ -15,7 +15,7 @@ export interface Span {
 export type Range = readonly [number, number];
 
 /** A piece of the guest's code as a function, and what it was made from. */
-export interface Region extends Draft, Pick<Terms, "segments" | "slow" | "thorough"> {
+export interface Region extends Draft, Pick<Terms, "segments" | "paged" | "slow" | "thorough"> {
   /** Linear, and guest physical, of its first instruction. */
   readonly linear: bigint;
   readonly address: number;

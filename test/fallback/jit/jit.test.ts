@@ -123,6 +123,26 @@ test("code that changes itself is translated anew", () => {
   expect(m.cpu.instructions).toBe(8002);
 });
 
+test("regions are hardly left for what lies on two sides of code", () => {
+  const BELOW = 0x18_0000;
+  // mov esi, BELOW; mov ecx, 30000; again: add [rbx], ecx; add [rsi], ecx; call below; dec ecx; jnz again; hlt
+  const caller = [
+    0xbe, 0, 0, 0x18, 0, 0xb9, 0x30, 0x75, 0, 0, 0x01, 0x0b, 0x01, 0x0e, 0xe8, 5, 0, 0, 0,
+  ];
+  const code = [...caller, 0xff, 0xc9, 0x75, 0xf3, 0xf4];
+  // below: add [rbx + 0x1000], ecx; add [rsi - 0x1000], ecx; ret
+  const below = [0x01, 0x8b, 0, 0x10, 0, 0, 0x01, 0x8e, 0, 0xf0, 0xff, 0xff, 0xc3];
+  const m = both([...code, ...below]);
+  const sum = (30_000 * 30_001) / 2;
+  for (const at of [DATA, DATA + 0x1000, BELOW, BELOW - 0x1000]) {
+    expect(m.ram.readU32(gpa(at))).toBe(sum);
+  }
+  expect(note(m, "executed")).toMatch(/ 99\.\d % of them in regions/);
+  const [, left] = /memory (\d+)/.exec(note(m, "jit exits")) ?? [];
+  expect(Number(left)).toBeGreaterThan(0);
+  expect(Number(left)).toBeLessThan(200);
+});
+
 test("data beside the code leaves the code alone", () => {
   // add [rip + 64], ecx
   const m = both(loop(0x01, 0x0d, 64, 0, 0, 0));

@@ -36,6 +36,8 @@ const TIME_WAIT = SECOND;
 /** Most data is acknowledged with what goes the other way, or some segments at a time. */
 const ACK_DELAY = 500 * MICROSECOND;
 const ACK_EVERY = 4 * MSS;
+/** How often an empty segment that is out of place is answered: two ends that disagree would do so for ever. */
+const OUT_OF_PLACE_INTERVAL = SECOND / 2;
 const SYN_RETRIES = 6;
 const RETRIES = 12;
 const DUPLICATES = 3;
@@ -61,6 +63,8 @@ export class TcpConnection {
   #finSent = false;
   #retries = 0;
   #duplicates = 0;
+  /** When an empty segment that was out of place was last answered. */
+  #outOfPlaceAt = Number.NEGATIVE_INFINITY;
   /** A byte was sent into a closed window. */
   #probing = false;
   #over = false;
@@ -164,7 +168,7 @@ export class TcpConnection {
   #acceptSynchronised(segment: TcpSegment): void {
     const { flags, sequence } = segment;
     if (!this.#window.accepts(sequence, sequenceLength(segment))) {
-      if ((flags & RST) === 0) this.#sendAck();
+      if ((flags & RST) === 0) this.#answerOutOfPlace(segment);
       return;
     }
     if ((flags & RST) !== 0) {
@@ -188,6 +192,15 @@ export class TcpConnection {
     if (!this.#takeAcknowledgement(segment)) return;
     this.#takePayload(segment);
     this.output();
+  }
+
+  #answerOutOfPlace(segment: TcpSegment): void {
+    if (sequenceLength(segment) === 0) {
+      const now = this.#clock.now();
+      if (now < this.#outOfPlaceAt + OUT_OF_PLACE_INTERVAL) return;
+      this.#outOfPlaceAt = now;
+    }
+    this.#sendAck();
   }
 
   #takeSyn(syn: TcpSegment): void {

@@ -40,7 +40,7 @@ export abstract class CodeEmitter implements Emitter {
   protected readonly access: GuestAccess;
 
   /**
-   * @param slow undefined if accesses outside the windows are to fail
+   * @param slow undefined if accesses that are not plain are to fail
    * @param found, known as {@link GuestAccess} takes them
    */
   constructor(

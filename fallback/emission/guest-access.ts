@@ -12,7 +12,7 @@ import {
 import { i64x2, v128 } from "../wasm/simd.ts";
 import type { PageLookup, Place } from "./page-lookup.ts";
 
-/** Functions for accesses outside the identity window. */
+/** Functions for accesses that are not plain where they are made: outside the windows, or to pages that are not found. */
 export interface SlowAccess<Function extends Callee = Callee> {
   /** Load by width: (address: i64) → i64; then STATE.FAULT tells whether it failed. */
   readonly load: Readonly<Record<MemoryBits, Function>>;
@@ -69,7 +69,10 @@ export interface WindowsOfNow {
   at(area: WindowArea, access: "read" | "write"): Window | undefined;
 }
 
-/** Code for accesses to linear addresses: plain ones inside the identity windows, calls outside. */
+/**
+ * Code for accesses to linear addresses: plain ones inside the identity windows or on pages that are found, and
+ * what is left by calls, or not made.
+ */
 export class GuestAccess {
   readonly #fn: FunctionBuilder;
   readonly #slow: SlowAccess | undefined;
@@ -85,7 +88,7 @@ export class GuestAccess {
   #writable: Local<"i64"> | undefined;
 
   /**
-   * @param slow undefined if accesses outside the windows are not even tried
+   * @param slow undefined if accesses that are not plain are not even tried
    * @param fail what is to be done when the access could not be made
    * @param found memory that needs no look, by the `frame` of addresses
    * @param known windows that need not be read from the state
@@ -204,7 +207,7 @@ export class GuestAccess {
     outside: (slow: SlowAccess) => void,
   ): void {
     const slow = this.#slow;
-    const distance = slow === undefined ? (address.frame ?? undefined) : undefined;
+    const distance = address.frame ?? undefined;
     const found =
       distance === undefined ? undefined : this.#found?.access(distance, access === "write");
     const plain = { base: i32.wrap(address), offset: RAM_BASE };

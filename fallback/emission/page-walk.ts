@@ -34,8 +34,8 @@ const PAT_LARGE = 1 << 12;
 /**
  * Walks the paging structures of 64-bit mode (Intel SDM vol. 3A §4.5) where the software TLB knows nothing, and
  * notes in it what is found. Only what is plain: flags that are set already, RAM that denies nothing, no
- * one who wants to hear of accesses, and no address that is its own physical one, for there windows grow. The
- * rest, and faults, are TypeScript's (`memory/mappings.ts`).
+ * one who wants to hear of accesses, and no address that is its own physical one, unless that is known already: how
+ * such pages are noted is TypeScript's. The rest, and faults, are TypeScript's (`memory/mappings.ts`).
  * @returns index of a function (address, bytes, write) that gives where the access is in memory, or 0
  */
 export function buildPageWalk(module: ModuleBuilder): number {

@@ -1,4 +1,4 @@
-/** How often regions are made again for other windows before all look into the TLB. */
+/** How often regions are made again for other windows, or without any, before all are made without. */
 const MAX_RESTLESS = 6;
 
 /** What regions have turned out to need, by the places of their entries (`placeOf`). */
@@ -15,7 +15,7 @@ export class Experience {
   readonly wide = new Set<number>();
   #changes = 0;
 
-  /** The windows that a region was made for have changed. */
+  /** The windows that a region was made for have changed, or did not suit it. */
   windowsChanged(): void {
     this.#changes++;
   }

@@ -2,7 +2,6 @@ import type { Translations } from "../../src/core/translations.ts";
 import { MILLISECOND } from "../../src/core/units.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
 import { HEADER } from "../interpreter/record.ts";
-import { readUnitControls } from "../interpreter/units.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { STATE } from "../state.ts";
 import { Callees } from "./callees.ts";
@@ -423,11 +422,8 @@ export class Jit {
 
   /** Links it, if it may stand for the block now. */
   #isFor(region: Region, block: Block): boolean {
-    const { linear, codeSize, rip, limit, segments, unitControls, pages, slot } = region;
-    if (linear !== block.linear || codeSize !== block.codeSize) return false;
-    if (rip !== block.rip || limit !== block.limit) return false;
-    if (segments !== this.#around.place().segments) return false;
-    if (unitControls !== undefined && unitControls !== readUnitControls(this.#view)) return false;
+    const { linear, pages, slot } = region;
+    if (!this.#maker.isMadeFor(region, block)) return false;
     const found: CodePage[] = [];
     for (const [number, physical] of pages) {
       const page = this.#around.pageAt(number * PAGE_SIZE);

@@ -14,7 +14,7 @@ const RBP = 5;
 
 /** What the code of a region relies on, as far as it has to be looked at while it runs. */
 export interface Assumed {
-  /** Undefined if accesses are not compared with windows, or outside 64-bit mode. */
+  /** Undefined outside 64-bit mode, and in regions that make accesses by functions. */
   readonly frame: StackFrame | undefined;
   /** Whether MXCSR's modes are the usual ones; undefined if nothing depends on that. */
   readonly modes: (() => I32) | undefined;

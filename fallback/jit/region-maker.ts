@@ -316,15 +316,21 @@ export class RegionMaker {
     };
   }
 
-  /** Whether a region may stand for a block now: whatever has happened since it was made. */
-  fits(region: Omit<Region, "function" | "looks">, block: Block): boolean {
-    const { linear, codeSize, rip, limit, segments, unitControls, windows } = region;
+  /** Whether a region was made for a block's place and mode, and for what there is besides now. */
+  isMadeFor(region: Omit<Region, "function" | "looks">, block: Block): boolean {
+    const { linear, codeSize, rip, limit, segments, unitControls } = region;
     const { around, view } = this.#means;
-    if (!around.mayTranslateUnseen()) return false;
     if (linear !== block.linear || codeSize !== block.codeSize) return false;
     if (rip !== block.rip || limit !== block.limit) return false;
     if (segments !== around.place().segments) return false;
-    if (unitControls !== undefined && unitControls !== readUnitControls(view)) return false;
+    return unitControls === undefined || unitControls === readUnitControls(view);
+  }
+
+  /** Whether a region may stand for a block now: whatever has happened since it was made. */
+  fits(region: Omit<Region, "function" | "looks">, block: Block): boolean {
+    const { windows } = region;
+    const { around } = this.#means;
+    if (!around.mayTranslateUnseen() || !this.isMadeFor(region, block)) return false;
     for (const [number, physical] of region.pages) {
       if (around.pageAt(number * PAGE_SIZE)?.address !== physical * PAGE_SIZE) return false;
     }

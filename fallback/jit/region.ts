@@ -37,7 +37,7 @@ export interface Region extends Draft, Pick<Terms, "segments" | "paged" | "slow"
   readonly instructions: number;
   /** At first that of a module of its own. */
   function: unknown;
-  /** The windows that it was made for, among all sets of such; undefined if it looks at them itself. */
+  /** The windows that it was made for, among all sets of such; undefined if it relies on none. */
   readonly windows: number | undefined;
   /** How often windows have been moved for it, or more where they could not. */
   looks: number;

@@ -2,7 +2,7 @@
 export const SUPPORT_SECTION = "support";
 export const X87_SECTION = "x87";
 
-/** What regions call for accesses outside the windows. */
+/** What regions call for accesses that are not plain where they are made. */
 export interface JitHost {
   /**
    * As the interpreter's, but for accesses that have to be interpreted: these are not made. Then a

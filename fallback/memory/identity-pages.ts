@@ -16,8 +16,8 @@ const LARGEST_PAGE = 0x4_0000;
 
 /**
  * Pages that are their own guest physical ones, in RAM and permitted, with their flags set already: as
- * those of windows, but in any order, and as many as there are. Generated code looks here where windows
- * do not suit it (`emission/page-lookup.ts`).
+ * those of windows, but in any order, and as many as there are. The interpreter looks here, and regions of the JIT
+ * that windows do not suit (`emission/page-lookup.ts`).
  */
 export class IdentityPages {
   readonly #read: Uint32Array;

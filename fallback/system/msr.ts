@@ -49,7 +49,7 @@ const word = (value: bigint): boolean => value >> 32n === 0n;
 const base = (index: number): number => segmentOffset(index) + SEGMENT.BASE;
 
 const STORED: ReadonlyMap<number, StoredMsr> = new Map<number, StoredMsr>([
-  // What was added to the counter since it was zero, by writes to either register (SDM vol. 3B §19.17.3).
+  // What was added to the counter since it was zero, by writes to either register (Intel SDM vol. 3B, "Time-Stamp Counter Adjustment").
   [IA32_TSC_ADJUST, { offset: STATE.TSC_OFFSET, accepts: anything }],
   [0x174, { offset: STATE.SYSENTER_CS, accepts: anything }],
   [0x175, { offset: STATE.SYSENTER_ESP, accepts: isCanonical }],

@@ -36,7 +36,7 @@ const TIME_WAIT = SECOND;
 /** Most data is acknowledged with what goes the other way, or some segments at a time. */
 const ACK_DELAY = 500 * MICROSECOND;
 const ACK_EVERY = 4 * MSS;
-/** How often an empty segment that is out of place is answered: two ends that disagree would do so for ever. */
+/** Between answers to empty segments that are out of place: two ends that disagree would not come to an end (RFC 5961 §7). */
 const OUT_OF_PLACE_INTERVAL = SECOND / 2;
 const SYN_RETRIES = 6;
 const RETRIES = 12;

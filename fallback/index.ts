@@ -26,7 +26,7 @@ export type FallbackDescription = Omit<
 
 /**
  * The interpreter as a WebAssembly module: the same for the same table of instructions.
- * @param inline whether hot handlers are inline: for long runs (see `Promotion`)
+ * @param inline whether frequent handlers are inline: for long runs (see `Promotion`)
  */
 export function interpreterModule(
   inline: boolean,

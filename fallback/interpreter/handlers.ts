@@ -3,6 +3,7 @@ import type { Form } from "../isa/form.ts";
 import { isInterpreted } from "../isa/instruction.ts";
 import { type Variant, variant, variantKey, variantsOf } from "../isa/variant.ts";
 import type { DecodedInstruction } from "./decoder.ts";
+import { frequentVariants, labelOf } from "./frequent.ts";
 import { type MemoryAccess, parseAccess, serialiseAccess } from "./memory-access.ts";
 
 /** Handlers that no instruction of the table has. */
@@ -49,19 +50,19 @@ const place = (form: Form, bits: MemoryBits, memory: boolean, long: boolean): nu
 export const translatedName = (form: Form, bits: MemoryBits): string => `${form.ordinal} ${bits}`;
 
 /**
- * The interpreter's handlers in order: micro-operations, then hot variants (which are inline in the
- * dispatch loop), then the others. The same forms give the same order.
+ * The interpreter's handlers in order: micro-operations, then frequent variants (which may be inline in
+ * the dispatch loop), then the others. The same forms give the same order.
  */
 export class HandlerTable {
   readonly forms: readonly Form[];
   readonly variants: readonly Variant[];
   /** How many of {@link variants} are inline in the dispatch loop. */
-  readonly hotCount: number;
+  readonly inlineCount: number;
   readonly #indices: Uint16Array<ArrayBuffer>;
 
   /**
    * @param forms of an `OpcodeMap`, all of them
-   * @param inline whether the hot variants are to be inline; their indices are the same either way
+   * @param inline whether the frequent variants are to be inline; their indices are the same either way
    */
   constructor(forms: readonly Form[], inline: boolean) {
     this.forms = forms;
@@ -73,19 +74,21 @@ export class HandlerTable {
       variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),
     );
     const byKey = new Map(uses.map(({ key, variant }) => [key, variant]));
-    const hot = [...byKey].filter(([, { instruction }]) => instruction.hot);
-    const cold = [...byKey].filter(([, { instruction }]) => !instruction.hot);
-    const ordered = [...hot, ...cold];
-    this.hotCount = inline ? hot.length : 0;
+    const labels = frequentVariants();
+    const isFrequent = (variant: Variant): boolean => labels.has(labelOf(variant) ?? "");
+    const frequent = [...byKey].filter(([, variant]) => isFrequent(variant));
+    const others = [...byKey].filter(([, variant]) => !isFrequent(variant));
+    const ordered = [...frequent, ...others];
+    this.inlineCount = inline ? frequent.length : 0;
     this.variants = ordered.map(([, variant]) => variant);
     const order = new Map(ordered.map(([key], n) => [key, MICRO_OPERATIONS.length + n]));
     this.#indices = new Uint16Array(forms.length * VARIANTS_PER_FORM);
-    for (const { form, memory, variant, key } of uses) {
+    for (const { form, size, memory, variant, key } of uses) {
       const index = order.get(key) ?? NO_HANDLER;
       // Code that does not depend on the mode is the same in both.
       const modes = variant.instruction.stack ? [variant.long] : [false, true];
       for (const kind of memory) {
-        for (const long of modes) this.#indices[place(form, variant.bits, kind, long)] = index;
+        for (const long of modes) this.#indices[place(form, size, kind, long)] = index;
       }
     }
   }

@@ -52,7 +52,7 @@ export interface InterpreterOptions {
 }
 
 /**
- * The interpreter as one WebAssembly module: `run` dispatches over records; hot handlers are inline
+ * The interpreter as one WebAssembly module: `run` dispatches over records; frequent handlers are inline
  * in its loop, the others are functions in a table.
  */
 export function buildInterpreter(
@@ -80,7 +80,7 @@ export function buildInterpreter(
     else interpretation(emitter, ...variant.operands);
     accesses.set(variant, emitter.accessed);
   };
-  const cold = table.variants.slice(table.hotCount);
+  const cold = table.variants.slice(table.inlineCount);
   module.setTable(cold.map((variant) => defineHandler(module, variant, slow, functions, emit)));
   const run = module.addFunction({ parameters: [], results: one });
   module.define(
@@ -114,6 +114,14 @@ interface Settling {
   readonly settleFlags: number;
 }
 
+/** How control came to the block that is to be entered: 0 by way of the interpreter. */
+const CAME = {
+  /** The flags may be pending. */
+  OUT_OF_REGION: 1,
+  /** The same in the middle of a block: this one is to be interpreted, whether or not there is a region. */
+  FROM_INSIDE: 2,
+} as const;
+
 /** The function `run`. */
 class Dispatcher {
   readonly #fn = new FunctionBuilder([]);
@@ -128,10 +136,8 @@ class Dispatcher {
   readonly #key: Local<"i64">;
   readonly #last: Local<"i32">;
   readonly #result: Local<"i32">;
-  /** A region has run: the flags may be pending. */
-  readonly #pending: Local<"i32">;
-  /** A region has left in the middle: the block there is to be interpreted. */
-  readonly #interpret: Local<"i32">;
+  /** {@link CAME} */
+  readonly #came: Local<"i32">;
 
   constructor(
     module: ModuleBuilder,
@@ -150,8 +156,7 @@ class Dispatcher {
     this.#key = this.#fn.local("i64");
     this.#last = this.#fn.local("i32");
     this.#result = this.#fn.local("i32");
-    this.#pending = this.#fn.local("i32");
-    this.#interpret = this.#fn.local("i32");
+    this.#came = this.#fn.local("i32");
   }
 
   build(): Uint8Array {
@@ -159,12 +164,17 @@ class Dispatcher {
     fn.set(this.#last, i32.const(RECORDS));
     fn.set(this.#record, i32.const(RECORDS));
     fn.block((leave) => {
+      // One way on for all records: V8 puts the code that leads back in front of the loop, aligned, and where that
+      // was a handler's the loop was a tenth slower if its jump came to lie across two lines of the cache.
       // One loop for records and blocks: V8 looks at the stack's limit in each round of each loop, and
       // where records had a loop of their own it made the vector constants of all handlers for each block.
       fn.loop((next) => {
-        fn.block((enter) => this.#dispatch(leave, enter, next));
-        this.#enterBlock(leave, next);
-        this.#moveOn(next);
+        fn.block((moveOn) => {
+          fn.block((enter) => this.#dispatch(leave, enter, moveOn));
+          this.#enterBlock(leave, next);
+        });
+        fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
+        fn.branch(next);
       });
     });
     fn.return(this.#result);
@@ -197,9 +207,9 @@ class Dispatcher {
     });
     fn.set(this.#last, this.#record);
     this.#enterRegion(leave, next);
-    fn.if(this.#pending, () => {
+    fn.if(this.#came, () => {
       fn.call(this.#functions.settleFlags);
-      fn.set(this.#pending, zero);
+      fn.set(this.#came, zero);
     });
     const heat = fn.let(i32.sub(i32.load(this.#record, HEADER.HEAT), i32.const(1)));
     fn.store(this.#record, heat, HEADER.HEAT);
@@ -222,16 +232,14 @@ class Dispatcher {
     const fn = this.#fn;
     const zero = i32.const(0);
     const region = fn.let(i32.load(this.#record, HEADER.REGION));
-    const enters = fn.let(i32.and(i32.ne(region, zero), i32.eqz(this.#interpret)));
-    fn.set(this.#interpret, zero);
-    fn.if(enters, () => {
+    const enter = (): void => {
       const type = this.#module.typeIndex(REGION_SIGNATURE);
       const depth = i32.const(MAX_CALL_DEPTH);
       const before = fn.let(i32.load(zero, STATE.BUDGET));
       const left = fn.let(indirectResult("i64", REGION_TABLE, type, region, depth));
       const executed = i64.extendS(i32.sub(before, i32.load(zero, STATE.BUDGET)));
       fn.store(zero, i64.add(i64.load(zero, STATE.IN_REGIONS), executed), STATE.IN_REGIONS);
-      fn.set(this.#pending, i32.const(1));
+      fn.set(this.#came, i32.const(CAME.OUT_OF_REGION));
       fn.if(i64.eq(left, i64.const(REGION_LEFT.STOP)), () => {
         fn.call(this.#functions.settleFlags);
         fn.set(this.#result, i32.const(LEFT.IN_REGION));
@@ -245,7 +253,7 @@ class Dispatcher {
       fn.if(
         i64.eq(left, i64.const(REGION_LEFT.INTERPRET)),
         () => {
-          fn.set(this.#interpret, i32.const(1));
+          fn.set(this.#came, i32.const(CAME.FROM_INSIDE));
           // Of an access that the region has failed at: the interpreter makes it again.
           fn.store(zero, i32.const(NO_FAULT), STATE.FAULT);
         },
@@ -253,18 +261,22 @@ class Dispatcher {
       );
       fn.set(this.#record, i32.const(RECORDS));
       fn.branch(next);
+    };
+    // One after the other: most blocks that are interpreted have none, and look no further.
+    fn.if(region, () => {
+      fn.if(i32.ne(this.#came, i32.const(CAME.FROM_INSIDE)), enter);
     });
   }
 
-  #dispatch(leave: Label, enter: Label, next: Label): void {
+  #dispatch(leave: Label, enter: Label, moveOn: Label): void {
     const fn = this.#fn;
-    const hot = this.#table.variants.slice(0, this.#table.hotCount);
+    const inline = this.#table.variants.slice(0, this.#table.inlineCount);
     const exits: HandlerExits = {
       fault: () => this.#leaveInBlock(leave),
       jump: () => fn.branch(enter),
       fallback: () => {
         this.#follow(callResult("i32", this.#functions.procedure, this.#record), leave, enter);
-        this.#moveOn(next);
+        fn.branch(moveOn);
       },
     };
     const cases: (() => void)[] = [
@@ -293,12 +305,12 @@ class Dispatcher {
       () => this.#repeat("move", leave, enter),
       () => this.#repeat("fill", leave, enter),
       () => fn.branch(enter),
-      ...hot.map((variant) => () => {
+      ...inline.map((variant) => () => {
         this.#emit(this.#emitter(variant, exits), variant);
       }),
       () => this.#callHandler(leave, enter),
     ];
-    this.#nest(cases, next, []);
+    this.#nest(cases, moveOn, []);
   }
 
   #emitter(variant: HandlerVariant, exits: HandlerExits): InterpreterEmitter {
@@ -310,7 +322,7 @@ class Dispatcher {
    * Nested blocks, one for each case: a branch to the n-th block's end arrives before the code of
    * case n. After each case the record moves on.
    */
-  #nest(cases: readonly (() => void)[], next: Label, targets: Label[]): void {
+  #nest(cases: readonly (() => void)[], moveOn: Label, targets: Label[]): void {
     const fn = this.#fn;
     const index = cases.length - targets.length - 1;
     if (index < 0) {
@@ -320,21 +332,15 @@ class Dispatcher {
       fn.branchTable(handler, inOrder, last);
       return;
     }
-    fn.block((end) => this.#nest(cases, next, [...targets, end]));
+    fn.block((end) => this.#nest(cases, moveOn, [...targets, end]));
     fn.scoped(() => {
       cases[index]?.();
-      this.#moveOn(next);
+      fn.branch(moveOn);
     });
   }
 
-  #moveOn(next: Label): void {
-    const fn = this.#fn;
-    fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
-    fn.branch(next);
-  }
-
   #callHandler(leave: Label, enter: Label): void {
-    const first = MICRO_OPERATIONS.length + this.#table.hotCount;
+    const first = MICRO_OPERATIONS.length + this.#table.inlineCount;
     const handler = i32.sub(i32.load16U(this.#record, RECORD.HANDLER), i32.const(first));
     const type = this.#module.typeIndex({ parameters: ["i32"], results: ["i32"] });
     const record = this.#record;

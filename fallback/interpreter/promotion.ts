@@ -1,12 +1,11 @@
 import type { Engine } from "./engine.ts";
 
 /**
- * Interpreted instructions after which a guest gets the interpreter whose hot handlers are inline. That one is
- * a single function of 130 KB. V8 needs about 20 ms until it runs at all, and soon begins to
- * optimise it, which takes a tenth of a second that a process that ends meanwhile waits for. The
- * other one's handlers are compiled one by one as they are used.
+ * Interpreted instructions after which a guest gets the interpreter whose frequent handlers are inline. That one is
+ * a single function, which V8 needs some milliseconds to make run at all, and soon begins to optimise, for which
+ * a process that ends meanwhile waits. The other one's handlers are compiled one by one as they are used.
  */
-const LONG_RUN = 20_000_000;
+const LONG_RUN = 5_000_000;
 
 /** Exchanges the interpreter when the guest proves to run for longer. */
 export class Promotion {

@@ -59,7 +59,6 @@ function modifying(
     forms: classicForms(digit * 8, digit),
     flags,
     lock: true,
-    hot: true,
     meaning(e, destination, source) {
       if (destination === undefined || source === undefined) return;
       const { bits } = destination;
@@ -92,7 +91,6 @@ function comparing(
     name,
     forms,
     flags,
-    hot: true,
     meaning(e, first, second) {
       if (first === undefined || second === undefined) return;
       const b = readSource(e, second, first.bits);
@@ -116,7 +114,6 @@ function single(
     forms,
     flags,
     lock: true,
-    hot: true,
     meaning(e, operand) {
       if (operand === undefined) return;
       const before = e.local("i64");

@@ -78,7 +78,7 @@ export const branches: Family = [
     name: `J${name}`,
     forms: [`${hex(0x70)} Jb f64`, `0F ${hex(0x80)} Jz f64`],
     ends: true,
-    hot: true,
+    sizeless: true,
     meaning(e, target) {
       if (target === undefined) return;
       branchIf(e, e.flags.condition(encoding), e.read({ ...target, bits: 64 }));
@@ -92,7 +92,6 @@ export const branches: Family = [
     forms: ["EB Jb f64", "E9 Jz f64", "FF/4 Ev f64"],
     ends: true,
     stack: true,
-    hot: true,
     meaning(e, target) {
       if (target === undefined) return;
       const to = readTarget(e, target);
@@ -106,7 +105,6 @@ export const branches: Family = [
     forms: ["E8 Jz f64", "FF/2 Ev f64"],
     ends: true,
     stack: true,
-    hot: true,
     meaning(e, target) {
       if (target === undefined) return;
       const to = readTarget(e, target);
@@ -122,7 +120,6 @@ export const branches: Family = [
     forms: ["C3 f64", "C2 Iw f64"],
     ends: true,
     stack: true,
-    hot: true,
     meaning(e, release) {
       const to = e.pop(e.bits, (target) => e.checkTarget(target));
       if (release !== undefined) {

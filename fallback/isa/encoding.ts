@@ -87,7 +87,7 @@ export const VEX: Encoding = {
     return type === "ss" || type === "sd" ? [`VEX ${text}`] : ofBothLengths(text);
   },
   either: (_legacy, vex) => vex,
-  instruction: ({ hot: _, name, ...others }) => ({ ...others, name: `V${name}`, late: true }),
+  instruction: ({ name, ...others }) => ({ ...others, name: `V${name}`, late: true }),
   roles([destination, first, second, ...more]) {
     if (destination === undefined || first === undefined) throw new Error("no such operand");
     if (second === undefined) return [destination, destination, first];

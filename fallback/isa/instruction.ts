@@ -60,8 +60,8 @@ export interface Instruction {
   readonly counter?: true;
   /** The {@link meaning} is for addresses of 64 bits in 64-bit mode; others take the {@link procedure}. */
   readonly only64?: true;
-  /** Frequent enough to be inline in the interpreter's dispatch loop. */
-  readonly hot?: true;
+  /** The operand size makes no difference to its code. */
+  readonly sizeless?: true;
   /**
    * The interpreter gets its code when it first comes to such an instruction, in a module of its own:
    * what few guests execute would make every start longer.

@@ -42,7 +42,6 @@ export const moves: Family = [
       ...["88 Eb,Gb", "89 Ev,Gv", "8A Gb,Eb", "8B Gv,Ev", "A0 AL,Ob", "A1 rAX,Ov"],
       ...["A2 Ob,AL", "A3 Ov,rAX", "B0 Zb,Ib", "B8 Zv,Iv", "C6/0 Eb,Ib", "C7/0 Ev,Iz"],
     ],
-    hot: true,
     meaning: moving((e, source) =>
       source.kind === "immediate" ? e.readSigned(source) : e.read(source),
     ),
@@ -58,6 +57,7 @@ export const moves: Family = [
       "0F 1B Ev",
       "0F 1C Ev",
     ].concat(["0F 1D Ev", "0F 1E Ev", "0F 0D Ev"]),
+    sizeless: true,
     meaning() {},
   },
   {
@@ -68,25 +68,21 @@ export const moves: Family = [
   {
     name: "MOVZX",
     forms: ["0F B6 Gv,Eb", "0F B7 Gv,Ew"],
-    hot: true,
     meaning: moving((e, source) => e.read(source)),
   },
   {
     name: "MOVSX",
     forms: ["0F BE Gv,Eb", "0F BF Gv,Ew"],
-    hot: true,
     meaning: moving((e, source) => e.readSigned(source)),
   },
   {
     name: "MOVSXD",
     forms: ["63 Gv,Ed 64", "66 63 Gw,Ew 64 noW"],
-    hot: true,
     meaning: moving((e, source) => e.readSigned(source)),
   },
   {
     name: "LEA",
     forms: ["8D Gv,M"],
-    hot: true,
     meaning(e, destination, source) {
       if (destination === undefined || source === undefined) return;
       e.write(destination, e.effectiveAddress(source));
@@ -152,7 +148,6 @@ export const moves: Family = [
   ...forEachCondition((name, encoding, hex) => ({
     name: `CMOV${name}`,
     forms: [`0F ${hex(0x40)} Gv,Ev`],
-    hot: true,
     meaning(e, destination, source) {
       if (destination === undefined || source === undefined) return;
       // The source is read, and a 32-bit destination zero-extended, whatever the condition.
@@ -164,7 +159,6 @@ export const moves: Family = [
   ...forEachCondition((name, encoding, hex) => ({
     name: `SET${name}`,
     forms: [`0F ${hex(0x90)} Eb`],
-    hot: true,
     meaning(e, destination) {
       if (destination !== undefined) {
         e.write(destination, i64.extendU(e.flags.condition(encoding)));
@@ -175,7 +169,6 @@ export const moves: Family = [
     name: "PUSH",
     forms: ["50 Zv d64", "FF/6 Ev d64", "68 Iz d64", "6A Ibs d64"],
     stack: true,
-    hot: true,
     meaning(e, source) {
       if (source !== undefined) e.push(e.bits, e.readSigned(source));
     },
@@ -184,7 +177,6 @@ export const moves: Family = [
     name: "POP",
     forms: ["58 Zv d64"],
     stack: true,
-    hot: true,
     meaning(e, destination) {
       if (destination !== undefined) e.write(destination, e.pop(e.bits));
     },
@@ -193,7 +185,6 @@ export const moves: Family = [
     name: "LEAVE",
     forms: ["C9 d64"],
     stack: true,
-    hot: true,
     meaning(e) {
       const frame = e.local("i64");
       e.set(frame, e.popAt(RBP, e.bits));

@@ -141,7 +141,6 @@ export const multiply: Family = [
     name: "MUL",
     forms: ["F6/4 Eb", "F7/4 Ev"],
     flags: MULTIPLY_FLAGS,
-    hot: true,
     meaning(e, operand) {
       if (operand === undefined) return;
       multiplyAccumulator(e, e.read(operand), operand.bits as MemoryBits, false);
@@ -161,7 +160,6 @@ export const multiply: Family = [
     mnemonic: "IMUL",
     forms: ["0F AF Gv,Ev", "69 Gv,Ev,Iz", "6B Gv,Ev,Ibs"],
     flags: MULTIPLY_FLAGS,
-    hot: true,
     meaning(e, destination, source, immediate) {
       if (destination === undefined || source === undefined) return;
       const { bits } = destination;
@@ -181,7 +179,6 @@ export const multiply: Family = [
     name: "DIV",
     forms: ["F7/6 Ev"],
     flags: DIVIDE_FLAGS,
-    hot: true,
     meaning(e, operand) {
       if (operand === undefined) return;
       if (e.bits === 64) divideLong(e, e.read(operand));
@@ -193,7 +190,6 @@ export const multiply: Family = [
     name: "IDIV",
     forms: ["F7/7 Ev"],
     flags: DIVIDE_FLAGS,
-    hot: true,
     meaning(e, operand) {
       if (operand !== undefined) divideFast(e, e.read(operand), e.bits, true);
     },

@@ -59,7 +59,6 @@ function shifting(
     name,
     forms: digits.flatMap(groupForms),
     flags,
-    hot: true,
     meaning(e, operand, amount) {
       if (operand === undefined || amount === undefined) return;
       const { bits } = operand;

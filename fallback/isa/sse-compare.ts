@@ -86,7 +86,6 @@ const ordering = (
       `${kind === SS ? "NP" : "66"} 0F ${opcode} V${kind.type},W${kind.type}`,
     ),
     flags: { written: "OSZAPC" },
-    hot: true,
     meaning(e, first: Operand, second: Operand) {
       const b = e.readVector(second);
       const a = e.readVector(first);

@@ -80,7 +80,6 @@ const MAX_INTEGER = (1n << 63n) - 1n;
 const integerToScalar = (encoding: Encoding, kind: FloatKind): Instruction => ({
   name: `CVTSI2${kind.suffix}`,
   forms: encoding.forms(`${kind.prefix} 0F 2A`, { type: kind.type, source: "Ey" }),
-  ...(kind === SD ? { hot: true } : {}),
   meaning(e, ...operands: Operand[]) {
     const [destination, first, source] = encoding.roles(operands);
     const value = e.readSigned(source);
@@ -114,7 +113,6 @@ const isInside = (integer: I64, bits: number): I32 => {
 const scalarToInteger = (encoding: Encoding, kind: FloatKind, truncates: boolean): Instruction => ({
   name: `CVT${truncates ? "T" : ""}${kind.suffix}2SI`,
   forms: inGeneral(encoding, `${kind.prefix} 0F ${truncates ? "2C" : "2D"} Gy,W${kind.type}`),
-  ...(kind === SD && truncates ? { hot: true } : {}),
   meaning(e, destination: Operand, source: Operand) {
     const vector = e.readVector(source);
     const asDouble = (value: V128): F64 =>

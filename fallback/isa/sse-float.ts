@@ -186,8 +186,6 @@ const inParts = (count: number, a: bigint[], b: bigint[]): (readonly [bigint[], 
     return [a.slice(from, to), b.slice(from, to)];
   });
 
-const FREQUENT = new Set(["ADDSD", "SUBSD", "MULSD", "DIVSD"]);
-
 const arithmetic = (
   encoding: Encoding,
   name: string,
@@ -200,7 +198,6 @@ const arithmetic = (
       type: kind.type,
       ...(operation.unary && !kind.scalar ? { unary: true } : {}),
     }),
-    ...(FREQUENT.has(`${name}${kind.suffix}`) ? { hot: true } : {}),
     meaning: computing(encoding, kind, operation),
     procedure: computingExactly(encoding, kind, () => operation.exact),
   }));

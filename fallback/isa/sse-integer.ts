@@ -17,8 +17,6 @@ import type { Family, Instruction } from "./instruction.ts";
 import type { Operand } from "./operand.ts";
 import { knownByte, lanes, type Meaning, ofBothLengths, range, type Vector } from "./vector.ts";
 
-const hot = (instruction: Instruction): Instruction => ({ ...instruction, hot: true });
-
 const zero = (): V128 => i64x2.const(0);
 
 /** The upper halves of 16-bit products. */
@@ -295,8 +293,8 @@ export const integerArithmetic = (encoding: Encoding): Family => {
   const instructions: readonly Instruction[] = [
     both("PADDB", "FC", i8x16.add),
     both("PADDW", "FD", i16x8.add),
-    hot(both("PADDD", "FE", i32x4.add)),
-    hot(both("PADDQ", "D4", i64x2.add)),
+    both("PADDD", "FE", i32x4.add),
+    both("PADDQ", "D4", i64x2.add),
     both("PADDSB", "EC", i8x16.addSatS),
     both("PADDSW", "ED", i16x8.addSatS),
     both("PADDUSB", "DC", i8x16.addSatU),
@@ -321,7 +319,7 @@ export const integerArithmetic = (encoding: Encoding): Family => {
     both("PMINSW", "EA", i16x8.minS),
     both("PMAXSW", "EE", i16x8.maxS),
     both("PSADBW", "F6", sumOfDifferences),
-    hot(both("PCMPEQB", "74", i8x16.eq)),
+    both("PCMPEQB", "74", i8x16.eq),
     both("PCMPEQW", "75", i16x8.eq),
     both("PCMPEQD", "76", i32x4.eq),
     both("PCMPGTB", "64", i8x16.gtS),
@@ -330,7 +328,7 @@ export const integerArithmetic = (encoding: Encoding): Family => {
     both("PAND", "DB", v128.and),
     both("PANDN", "DF", (a, b) => v128.andnot(b, a)),
     both("POR", "EB", v128.or),
-    hot(both("PXOR", "EF", v128.xor)),
+    both("PXOR", "EF", v128.xor),
     both("PHADDW", "38 01", horizontal(2, i16x8.add)),
     both("PHADDD", "38 02", horizontal(4, i32x4.add)),
     both("PHADDSW", "38 03", horizontal(2, i16x8.addSatS)),
@@ -402,7 +400,6 @@ const floatLogic: readonly Instruction[] = (
 ).map(([name, opcode, combine]) => ({
   name,
   forms: [`NP 0F ${opcode} Vx,Wx`, `66 0F ${opcode} Vx,Wx`],
-  ...(name === "XORPS" ? { hot: true } : {}),
   meaning: pairwise(LEGACY, combine),
 }));
 

@@ -88,11 +88,6 @@ const aligned = (name: string, forms: readonly string[]): Instruction => ({
   meaning: move,
 });
 
-const hotAligned = (name: string, forms: readonly string[]): Instruction => ({
-  ...aligned(name, forms),
-  hot: true,
-});
-
 const unaligned = (name: string, forms: readonly string[]): Instruction => ({
   name,
   forms,
@@ -117,40 +112,36 @@ export const duplications = (encoding: Encoding): Instruction[] => {
 };
 
 export const sseMoves: Family = [
-  hotAligned("MOVAPS", ["NP 0F 28 Vx,Wx", "NP 0F 29 Wx,Vx"]),
+  aligned("MOVAPS", ["NP 0F 28 Vx,Wx", "NP 0F 29 Wx,Vx"]),
   aligned("MOVAPD", ["66 0F 28 Vx,Wx", "66 0F 29 Wx,Vx"]),
-  hotAligned("MOVDQA", ["66 0F 6F Vx,Wx", "66 0F 7F Wx,Vx"]),
+  aligned("MOVDQA", ["66 0F 6F Vx,Wx", "66 0F 7F Wx,Vx"]),
   aligned("MOVNTPS", ["NP 0F 2B Mx,Vx"]),
   aligned("MOVNTPD", ["66 0F 2B Mx,Vx"]),
   aligned("MOVNTDQ", ["66 0F E7 Mx,Vx"]),
   aligned("MOVNTDQA", ["66 0F 38 2A Vx,Mx"]),
   aligned("MOVNTQ", ["NP 0F E7 Mq,Pq"]),
-  { ...unaligned("MOVUPS", ["NP 0F 10 Vx,Wx", "NP 0F 11 Wx,Vx"]), hot: true },
+  unaligned("MOVUPS", ["NP 0F 10 Vx,Wx", "NP 0F 11 Wx,Vx"]),
   unaligned("MOVUPD", ["66 0F 10 Vx,Wx", "66 0F 11 Wx,Vx"]),
-  { ...unaligned("MOVDQU", ["F3 0F 6F Vx,Wx", "F3 0F 7F Wx,Vx"]), hot: true },
+  unaligned("MOVDQU", ["F3 0F 6F Vx,Wx", "F3 0F 7F Wx,Vx"]),
   unaligned("LDDQU", ["F2 0F F0 Vx,Mx"]),
   {
     name: "MOVSS",
     forms: ["F3 0F 10 Vss,Wss", "F3 0F 11 Wss,Vss"],
-    hot: true,
     meaning: moveScalar,
   },
   {
     name: "MOVSD",
     forms: ["F2 0F 10 Vsd,Wsd", "F2 0F 11 Wsd,Vsd"],
-    hot: true,
     meaning: moveScalar,
   },
   {
     name: "MOVQ",
     forms: ["F3 0F 7E Vq,Wq", "66 0F D6 Wq,Vq", "NP 0F 6F Pq,Qq", "NP 0F 7F Qq,Pq"],
-    hot: true,
     meaning: moveZeroing,
   },
   {
     name: "MOVD",
     forms: ["66 0F 6E Vy,Ey", "66 0F 7E Ey,Vy", "NP 0F 6E Py,Ey", "NP 0F 7E Ey,Py"],
-    hot: true,
     meaning: moveInteger,
   },
   { name: "MOVDQ2Q", forms: ["F2 0F D6 Pq,Uq"], meaning: moveZeroing },

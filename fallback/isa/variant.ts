@@ -37,9 +37,13 @@ export function operandBits({ width }: OperandSpec, size: MemoryBits): number {
   }
 }
 
-/** A variant, and for which kinds of ModRM.rm it is: both, where that makes no difference. */
+/**
+ * A variant, and what it is for: an operand size, and kinds of ModRM.rm; both, where that makes no
+ * difference.
+ */
 export interface VariantUse {
   readonly variant: Variant;
+  readonly size: MemoryBits;
   readonly memory: readonly boolean[];
 }
 
@@ -48,10 +52,11 @@ export function variantsOf(form: Form): VariantUse[] {
   const either = hasEitherKind(form);
   const kinds = either ? [false, true] : [!form.traits.has("reg")];
   const modes = form.instruction.stack ? [true, false] : [true];
-  return form.sizes.flatMap((bits) =>
+  return form.sizes.flatMap((size) =>
     kinds.flatMap((memory) =>
       modes.map((long) => ({
-        variant: variant(form, bits, memory, long),
+        variant: variant(form, size, memory, long),
+        size,
         memory: either ? [memory] : [false, true],
       })),
     ),
@@ -73,17 +78,24 @@ export function variant(form: Form, bits: MemoryBits, memory: boolean, long: boo
   return known[place];
 }
 
-function newVariant(form: Form, bits: MemoryBits, memory: boolean, long: boolean): Variant {
+function newVariant(form: Form, size: MemoryBits, memory: boolean, long: boolean): Variant {
+  const { instruction } = form;
+  const bits = instruction.sizeless ? 64 : size;
   let field = 0;
   const operands = form.operands.map((spec): Operand => {
     const kind = operandKind(spec, memory);
     const isRegister = kind !== "memory" && kind !== "immediate";
-    const operand = { kind, bits: operandBits(spec, bits), field: isRegister ? field : 0 };
+    const width = isExtended(spec) ? bits : operandBits(spec, bits);
+    const operand = { kind, bits: width, field: isRegister ? field : 0 };
     if (isRegister) field++;
     return spec.place === "xmm-immediate" ? { ...operand, byImmediate: true } : operand;
   });
-  return { instruction: form.instruction, bits, long, operands };
+  return { instruction, bits, long, operands };
 }
+
+/** What is sign-extended is as an operand as wide as what it is extended to, and needs no code of its own. */
+const isExtended = ({ place, signExtended }: OperandSpec): boolean =>
+  place === "relative" || signExtended === true;
 
 function operandKind({ place, width }: OperandSpec, memory: boolean): Operand["kind"] {
   switch (place) {

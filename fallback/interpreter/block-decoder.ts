@@ -77,9 +77,6 @@ class BlockDecoder {
         const start = fn.let(this.#instruction.at);
         this.#instruction.decode(done);
         this.#write(start, done);
-        const offset = u64(i32.sub(start, this.#bytes));
-        const place = i32.shl(this.#count, i32.const(1));
-        fn.storeNarrow(16, place, offset, DECODED.OFFSETS);
         fn.set(this.#count, i32.add(this.#count, i32.const(1)));
         fn.store(zero, i32.sub(this.#instruction.at, this.#bytes), DECODED.LENGTH);
         fn.set(this.#flags, either(this.#flags, this.#instruction.traits));
@@ -135,13 +132,13 @@ class BlockDecoder {
         this.#findHandler(fail);
         this.#writeAddressRecords();
         fn.storeNarrow(16, this.#record, u64(this.#handler), RECORD.HANDLER);
-        fn.storeNarrow(8, this.#record, u64(i32.sub(this.#instruction.at, start)), RECORD.LENGTH);
         fn.storeNarrow(8, this.#record, u64(this.#instruction.modRm), RECORD.MOD_RM);
         this.#writeElementShift();
         this.#writeRegisters();
         this.#writeImmediate();
       },
     );
+    fn.storeNarrow(8, this.#record, u64(i32.sub(this.#instruction.at, start)), RECORD.LENGTH);
     fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
   }
 

@@ -29,7 +29,7 @@ export interface Block {
   readonly header: number;
   /** Offset in the code segment of the first instruction. */
   readonly rip: bigint;
-  /** The halves of it, the lower one unsigned. */
+  /** The halves of it, signed. */
   readonly startLow: number;
   readonly startHigh: number;
   readonly linear: bigint;
@@ -48,6 +48,8 @@ export interface Block {
   readonly pages: readonly number[];
   /** The bits of CR0 and CR4 that it was translated for, if it has any instructions they concern. */
   readonly unitControls: number | undefined;
+  /** Number of its instructions. */
+  readonly count: number;
   /** Bytes of all its instructions. */
   readonly length: number;
   /** Offset in the code segment of what a call at its end names; undefined without one. */
@@ -62,12 +64,17 @@ export interface Block {
   instruction(index: number): DecodedInstruction;
 }
 
-/** Decodes an instruction of a block again from the bytes that it is made of, which have not changed. */
-export type DecodeAgain = (block: Block, index: number) => DecodedInstruction;
+/** Finds again what a block is made of: nothing of that has changed. */
+export interface BlockReader {
+  /** Decodes one of its instructions. */
+  instruction(block: Block, index: number): DecodedInstruction;
+  /** {@link Block.offsets}, from its records. */
+  offsets(block: Block): readonly number[];
+}
 
 /**
- * A block whose instructions may be forgotten: most code is executed once or twice, and nobody asks
- * for them again. Then the garbage collector has a tenth of the objects to carry.
+ * A block that knows of its instructions what it is asked for: most code is executed once or twice, and nobody asks
+ * for them. So the garbage collector has a tenth of the objects to carry.
  */
 export class DecodedBlock implements Block {
   readonly header: number;
@@ -83,19 +90,20 @@ export class DecodedBlock implements Block {
   readonly single: boolean;
   readonly pages: readonly number[];
   readonly unitControls: number | undefined;
+  readonly count: number;
   readonly length: number;
   readonly calls: bigint | undefined;
-  readonly offsets: readonly number[];
   readonly recordsEnd: number;
-  readonly #decode: DecodeAgain;
+  readonly #reader: BlockReader;
+  #offsets: readonly number[] | undefined;
   /** Those that are known. */
   #instructions: (DecodedInstruction | undefined)[] | undefined;
   #isWhole: boolean;
 
   /** @param kept the instructions, if they are worth it */
   constructor(
-    facts: Omit<Block, "instructions" | "instruction" | "jump">,
-    decode: DecodeAgain,
+    facts: Omit<Block, "instructions" | "instruction" | "jump" | "offsets">,
+    reader: BlockReader,
     kept: DecodedInstruction[] | undefined,
   ) {
     this.header = facts.header;
@@ -111,17 +119,23 @@ export class DecodedBlock implements Block {
     this.single = facts.single;
     this.pages = facts.pages;
     this.unitControls = facts.unitControls;
+    this.count = facts.count;
     this.length = facts.length;
     this.calls = facts.calls;
-    this.offsets = facts.offsets;
     this.recordsEnd = facts.recordsEnd;
-    this.#decode = decode;
+    this.#reader = reader;
+    this.#offsets = undefined;
     this.#instructions = kept;
     this.#isWhole = kept !== undefined;
   }
 
+  get offsets(): readonly number[] {
+    this.#offsets ??= this.#reader.offsets(this);
+    return this.#offsets;
+  }
+
   get instructions(): readonly DecodedInstruction[] {
-    if (!this.#isWhole) for (let i = 0; i < this.offsets.length; i++) this.instruction(i);
+    if (!this.#isWhole) for (let i = 0; i < this.count; i++) this.instruction(i);
     this.#isWhole = true;
     return this.#instructions as DecodedInstruction[];
   }
@@ -130,17 +144,15 @@ export class DecodedBlock implements Block {
     this.#instructions ??= [];
     const known = this.#instructions[index];
     if (known !== undefined) return known;
-    const decoded = this.#decode(this, index);
+    const decoded = this.#reader.instruction(this, index);
     this.#instructions[index] = decoded;
     return decoded;
   }
 }
 
-/** All blocks, by guest physical address of their first byte and rights, by header, and by page. */
+/** All blocks, by the pages that their bytes are on, and by header. */
 export class BlockCache {
   readonly #view: DataView;
-  readonly #byPlace = new Map<number, Block>();
-  readonly #singles = new Map<number, Block>();
   /** By number of the header's record. */
   readonly #byHeader: Block[] = [];
   readonly #byPage = new Map<number, PageBlocks>();
@@ -165,8 +177,6 @@ export class BlockCache {
     this.#byHeader.forEach(({ jump }) => {
       this.#setEntry(jump, RECORDS);
     });
-    this.#byPlace.clear();
-    this.#singles.clear();
     this.#byHeader.length = 0;
     this.#generation++;
     this.#byPage.clear();
@@ -276,11 +286,9 @@ export class BlockCache {
   }
 
   add(block: Block): void {
-    const place = placeOf(block.address, block.user);
-    const blocks = block.single ? this.#singles : this.#byPlace;
-    const old = blocks.get(place);
+    const { address, user, single } = block;
+    const old = this.#at(address, user, single);
     if (old !== undefined) this.#remove(old);
-    blocks.set(place, block);
     this.#byHeader[recordNumber(block.header)] = block;
     this.#unlink(block.header);
     for (const page of block.pages) this.#on(page).add(block);
@@ -292,25 +300,35 @@ export class BlockCache {
   }
 
   #on(page: number): PageBlocks {
-    // Blocks that follow each other are on one page mostly.
-    if (this.#lastPage?.page === page) return this.#lastPage;
-    let onPage = this.#byPage.get(page);
+    let onPage = this.#known(page);
     if (onPage === undefined) {
       onPage = new PageBlocks(page);
       this.#byPage.set(page, onPage);
+      this.#lastPage = onPage;
     }
-    this.#lastPage = onPage;
     return onPage;
+  }
+
+  #known(page: number): PageBlocks | undefined {
+    // Blocks that follow each other are on one page mostly.
+    if (this.#lastPage?.page === page) return this.#lastPage;
+    const onPage = this.#byPage.get(page);
+    if (onPage !== undefined) this.#lastPage = onPage;
+    return onPage;
+  }
+
+  #at(address: number, user: boolean, single: boolean): Block | undefined {
+    return this.#known(Math.floor(address / PAGE_SIZE))?.at(address, user, single);
   }
 
   /** @param address guest physical, @param user whether it is for user's rights */
   at(address: number, user: boolean): Block | undefined {
-    return this.#byPlace.get(placeOf(address, user));
+    return this.#at(address, user, false);
   }
 
   /** The instruction at an address as a block for steps, if there has been such a step. */
   singleAt(address: number, user: boolean): Block | undefined {
-    return this.#singles.get(placeOf(address, user));
+    return this.#at(address, user, true);
   }
 
   byHeader(header: number): Block | undefined {
@@ -330,7 +348,10 @@ export class BlockCache {
 
   /** Those that may be executed again: for tests. */
   get live(): readonly Block[] {
-    return [...this.#byPlace.values(), ...this.#singles.values()];
+    const pages = [...this.#byPage.values()];
+    return pages.flatMap(({ all, page }) =>
+      [...all].filter(({ pages: [first] }) => first === page),
+    );
   }
 
   /** Whether a write to any of these bytes is one to code. @param page, from, to as below */
@@ -365,12 +386,7 @@ export class BlockCache {
   }
 
   #remove(block: Block): void {
-    const place = placeOf(block.address, block.user);
-    const blocks = block.single ? this.#singles : this.#byPlace;
-    if (blocks.get(place) === block) blocks.delete(place);
-    for (const page of block.pages) {
-      this.#byPage.get(page)?.delete(block);
-    }
+    for (const page of block.pages) this.#byPage.get(page)?.delete(block);
     this.#forgetHeader(block.header);
     const first = block.header + RECORD_SIZE;
     for (let record = first; record < block.recordsEnd; record += RECORD_SIZE) {

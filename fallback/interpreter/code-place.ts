@@ -72,13 +72,13 @@ export class NextRip {
     words[at / 4 + 1] = this.#nextHigh;
   }
 
-  /** Where the block starts. */
+  /** Where the block starts: halves, signed. */
   get startLow(): number {
-    return this.#low;
+    return this.#low | 0;
   }
 
   get startHigh(): number {
-    return this.#high;
+    return this.#high | 0;
   }
 
   get rip(): bigint {

@@ -37,8 +37,6 @@ export const DECODED = {
   TRAITS: DECODING_AREA + 12,
   /** i64: where a call at its end goes, if it has that trait. */
   CALLS: DECODING_AREA + 16,
-  /** u16 each: where instructions are, in bytes from the block's start. */
-  OFFSETS: DECODING_AREA + 32,
 } as const;
 
 /** Memory offsets of the sections of the interpreter's module that the function reads. */

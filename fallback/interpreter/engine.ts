@@ -290,7 +290,7 @@ export class Engine {
     const index = this.#view.getUint8(record + RECORD.INDEX);
     const instruction = block.instruction(index);
     this.#setRip(block, block.offsets[index + 1] ?? block.length);
-    this.#ahead = block.offsets.length - index;
+    this.#ahead = block.count - index;
     const { ends, resumes, port } = instruction.form.instruction;
     const done =
       (port !== undefined && this.#host.accessPort(instruction)) ||
@@ -360,7 +360,7 @@ export class Engine {
 
   /** In halves: 64-bit numbers would be made anew for each instruction without code. */
   #setRip({ startLow, startHigh, codeSize }: Block, offset: number): void {
-    const low = startLow + offset;
+    const low = (startLow >>> 0) + offset;
     const carry = low >= WORD ? 1 : 0;
     this.#view.setUint32(STATE.RIP, low, true);
     this.#view.setInt32(STATE.RIP + 4, codeSize === 64 ? startHigh + carry : 0, true);
@@ -382,7 +382,7 @@ export class Engine {
       this.#changed = false;
       return { kind: "changed" };
     }
-    this.budget += block.offsets.length - index;
+    this.budget += block.count - index;
     this.#setRip(block, block.offsets[index] ?? 0);
     if (this.#thrown instanceof NonCanonical) {
       this.#thrown = this.#host.nonCanonical(block.instruction(index), this.#thrown);

@@ -12,7 +12,7 @@ const MANY_MISSES = 2000;
 /** The blocks on one page. Stays without any: regions that were made of them may be left. */
 export class PageBlocks {
   readonly page: number;
-  /** By header: numbers are found sooner than objects. */
+  /** By {@link keyOf}. */
   readonly #blocks = new Map<number, Block>();
   /** Not zero where a block has bytes, or had some. */
   readonly #granules = new Uint8Array(PAGE_SIZE >> GRANULE_SHIFT);
@@ -26,19 +26,33 @@ export class PageBlocks {
     return this.#blocks.size;
   }
 
+  /** @param address guest physical, of a block that has bytes here; @param user, single as of `Block` */
+  at(address: number, user: boolean, single: boolean): Block | undefined {
+    return this.#blocks.get(keyOf(address - this.page * PAGE_SIZE, user, single));
+  }
+
+  /** All that have bytes here. */
+  get all(): Iterable<Block> {
+    return this.#blocks.values();
+  }
+
   add(block: Block): void {
-    this.#blocks.set(block.header, block);
+    this.#blocks.set(this.#keyOf(block), block);
     const { start, end } = this.#extent(block);
     this.cover(start, end);
   }
 
   /** Other code is made of bytes of the page. */
   cover(from: number, to: number): void {
-    this.#granules.fill(1, from >> GRANULE_SHIFT, ((to - 1) >> GRANULE_SHIFT) + 1);
+    const last = (to - 1) >> GRANULE_SHIFT;
+    for (let granule = from >> GRANULE_SHIFT; granule <= last; granule++) {
+      this.#granules[granule] = 1;
+    }
   }
 
   delete(block: Block): void {
-    this.#blocks.delete(block.header);
+    const key = this.#keyOf(block);
+    if (this.#blocks.get(key) === block) this.#blocks.delete(key);
     if (this.#blocks.size === 0) this.#misses = 0;
   }
 
@@ -69,11 +83,19 @@ export class PageBlocks {
     return ++this.#misses < MANY_MISSES ? NO_BLOCKS : [...this.#blocks.values()];
   }
 
+  #keyOf({ address, user, single }: Block): number {
+    return keyOf(address - this.page * PAGE_SIZE, user, single);
+  }
+
   /** Its bytes on this page, as offsets. */
   #extent({ address, pages, length }: Block): { start: number; end: number } {
     const offset = (address % PAGE_SIZE) - (this.page === pages[0] ? 0 : PAGE_SIZE);
     return { start: Math.max(offset, 0), end: Math.min(offset + length, PAGE_SIZE) };
   }
 }
+
+/** @param offset of the block's first byte, which is below 0 for one that reaches into the page */
+const keyOf = (offset: number, user: boolean, single: boolean): number =>
+  4 * offset + (user ? 2 : 0) + (single ? 1 : 0);
 
 const NO_BLOCKS: readonly Block[] = [];

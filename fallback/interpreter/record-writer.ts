@@ -52,6 +52,7 @@ export class RecordWriter {
     if (fault !== undefined) {
       this.#view.setUint16(record + RECORD.HANDLER, FAULT, true);
       this.#view.setUint32(record + RECORD.IMMEDIATE, fault, true);
+      this.#view.setUint8(record + RECORD.LENGTH, instruction.length);
       return record + RECORD_SIZE;
     }
     const target = form.relative

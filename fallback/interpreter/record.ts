@@ -19,7 +19,7 @@ export const RECORD = {
   /** u16: offsets in the state of an address's base and index. */
   BASE: 10,
   INDEX_REGISTER: 12,
-  /** u8 each: bytes of the instruction, and ModRM, or 0 without one. */
+  /** u8 each: bytes of the instruction (0 in a micro-operation before it), and ModRM, or 0 without one. */
   LENGTH: 14,
   MOD_RM: 15,
   /**

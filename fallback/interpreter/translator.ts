@@ -3,7 +3,13 @@ import { isInterpreted } from "../isa/instruction.ts";
 import type { OpcodeMap } from "../isa/opcode-map.ts";
 import type { CodePage } from "../memory/code-tlb.ts";
 import { linearOf } from "../memory/linear.ts";
-import { type Block, type BlockCache, DecodedBlock, linearPageOf } from "./block.ts";
+import {
+  type Block,
+  type BlockCache,
+  type BlockReader,
+  DecodedBlock,
+  linearPageOf,
+} from "./block.ts";
 import { type CodePlace, linearAddress, NextRip, withinLimit } from "./code-place.ts";
 import {
   branchTarget,
@@ -16,7 +22,7 @@ import {
 import { DECODED, type DecodeBlock, MAX_INSTRUCTION_LENGTH, MAX_INSTRUCTIONS } from "./decoding.ts";
 import { TRAIT } from "./decoding-table.ts";
 import type { HandlerIndex } from "./handlers.ts";
-import { HEADER, RECORD_SIZE } from "./record.ts";
+import { HEADER, RECORD, RECORD_SIZE } from "./record.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { readUnitControls, unitFault, unitFaults } from "./units.ts";
 
@@ -54,7 +60,7 @@ const NEVER_HOT = 0x7fff_ffff;
 const RECORDS_PER_INSTRUCTION = 3;
 
 /** What a block is made of. */
-interface Made extends Pick<Block, "offsets" | "length" | "recordsEnd" | "calls"> {
+interface Made extends Pick<Block, "count" | "length" | "recordsEnd" | "calls"> {
   /** Memory offset of the end of all its records. */
   readonly end: number;
   readonly usesUnits: boolean;
@@ -193,14 +199,14 @@ export class Translator {
         address,
         user: place.user,
         pages,
-        offsets: made.offsets,
+        count: made.count,
         recordsEnd: made.recordsEnd,
         single,
         length: made.length,
         calls: made.calls,
         unitControls: made.usesUnits ? controls : undefined,
       },
-      this.#decodeAgain,
+      this.#reader,
       made.instructions,
     );
     for (const page of pages) this.#source.mark(page);
@@ -227,14 +233,11 @@ export class Translator {
     const faults = unitFaults(controls);
     const count = this.decodeBlock(byteOffset, available, header, rip, limit, codeSize, faults);
     if (count === 0) return undefined;
-    // As long as it has to be: one that grows would have room for 17.
-    const offsets = new Array<number>(count);
     const view = this.#view;
-    for (let i = 0; i < count; i++) offsets[i] = view.getUint16(DECODED.OFFSETS + 2 * i, true);
     const traits = view.getUint32(DECODED.TRAITS, true);
     const calls = (traits & TRAIT.CALL) !== 0;
     return {
-      offsets,
+      count,
       length: view.getInt32(DECODED.LENGTH, true),
       recordsEnd: view.getInt32(DECODED.RECORDS_END, true),
       end: view.getInt32(DECODED.END, true),
@@ -254,7 +257,6 @@ export class Translator {
     count: number,
   ): Made {
     const instructions: DecodedInstruction[] = [];
-    const offsets: number[] = [];
     let nextPage: number | undefined;
     let offset = 0;
     let record = header + RECORD_SIZE;
@@ -268,7 +270,6 @@ export class Translator {
       const { instruction } = decoded;
       ({ nextPage } = decoded);
       const { form } = instruction;
-      offsets.push(offset);
       offset += instruction.length;
       this.#next.advance(offset);
       const fault = form.unit === undefined ? undefined : unitFault(form.unit, controls);
@@ -292,7 +293,7 @@ export class Translator {
     const calls = calleeOf(last, place.codeSize, this.#next);
     const end = record;
     return {
-      offsets,
+      count: instructions.length,
       length: offset,
       recordsEnd,
       end,
@@ -312,9 +313,20 @@ export class Translator {
     return this.#decoder.decode(bytes, codeSize);
   }
 
-  readonly #decodeAgain = (block: Block, index: number): DecodedInstruction => {
-    const { address, codeSize, offsets } = block;
-    return this.#decoder.decode(this.#source.page(address), codeSize, offsets[index]);
+  readonly #reader: BlockReader = {
+    instruction: ({ address, codeSize, offsets }, index) =>
+      this.#decoder.decode(this.#source.page(address), codeSize, offsets[index]),
+    offsets: ({ header, recordsEnd, count }) => {
+      const offsets = new Array<number>(count);
+      let offset = 0;
+      let next = 0;
+      for (let record = header + RECORD_SIZE; record < recordsEnd; record += RECORD_SIZE) {
+        const index = this.#view.getUint8(record + RECORD.INDEX);
+        if (index === next) offsets[next++] = offset;
+        offset += this.#view.getUint8(record + RECORD.LENGTH);
+      }
+      return offsets;
+    },
   };
 
   /**

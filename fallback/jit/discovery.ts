@@ -98,7 +98,7 @@ function gather(
     const room = Math.min(MAX_INSTRUCTIONS - instructions, inlined);
     const call = inlinedCall(block, inlining, source, room);
     const node = newNode(block, inlining, call, jumpTargets(block, source, whole), undefined);
-    instructions += block.offsets.length;
+    instructions += block.count;
     blocks.add(block);
     if (inlining === undefined) covers.push(block.address);
     places.add(node);
@@ -178,8 +178,7 @@ function inlinedCall(
 }
 
 /** The instruction that ends a block: the others need not be decoded for that. */
-const lastOf = (block: BlockCode): DecodedInstruction =>
-  block.instruction(block.offsets.length - 1);
+const lastOf = (block: BlockCode): DecodedInstruction => block.instruction(block.count - 1);
 
 const depthOf = (inlining: Inlining | undefined): number =>
   inlining === undefined ? 0 : 1 + depthOf(inlining.caller);
@@ -191,7 +190,7 @@ function sizeOf(rip: bigint, { executed }: GraphSource, room: number): number | 
   const blocks = new Map<bigint, Block>([[rip, entry]]);
   let size = 0;
   for (const block of blocks.values()) {
-    size += block.offsets.length;
+    size += block.count;
     if (size > room || mayNotReturn(block, executed)) return undefined;
     for (const next of successorsOf(block)) {
       const successor = blocks.has(next) ? undefined : executed(next);

@@ -11,6 +11,7 @@ export type BlockCode = Pick<
   | "limit"
   | "user"
   | "length"
+  | "count"
   | "offsets"
   | "instruction"
   | "instructions"

@@ -27,7 +27,7 @@ const MAX_CARRIED = 100;
 /** General registers that a loop uses, a bit for each; none if it is large. */
 export function carriedBy(loop: Node): number {
   const body = bodyOf(loop);
-  const size = body.reduce((sum, { block }) => sum + block.offsets.length, 0);
+  const size = body.reduce((sum, { block }) => sum + block.count, 0);
   if (size > MAX_CARRIED) return 0;
   return body.reduce((all, { block }) => all | generalIn(block), 0);
 }

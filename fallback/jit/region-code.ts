@@ -100,7 +100,7 @@ export class RegionCode {
     });
     const hasEntries = graph.nodes.some(({ entries }) => entries !== undefined);
     this.#way = hasEntries ? fn.local("i32") : undefined;
-    this.#longest = graph.nodes.reduce((sum, { block }) => sum + block.offsets.length, 0);
+    this.#longest = graph.nodes.reduce((sum, { block }) => sum + block.count, 0);
   }
 
   /** The function's body. */
@@ -240,7 +240,7 @@ export class RegionCode {
 
   /** Leaves before the instruction under way. */
   #interpret(reason: ExitReason, miss?: Miss): void {
-    const unused = this.#node.block.offsets.length - this.#index;
+    const unused = this.#node.block.count - this.#index;
     if (miss !== undefined) this.#fn.store(i32.const(0), miss.address, STATE.ADDRESS);
     this.#exits.by(this.#env.exitRecord(this.#rip, unused, reason, miss));
   }
@@ -431,7 +431,7 @@ export class RegionCode {
   #procedure(instruction: DecodedInstruction): void {
     const fn = this.#fn;
     const zero = i32.const(0);
-    const unused = this.#node.block.offsets.length - this.#index;
+    const unused = this.#node.block.count - this.#index;
     this.#flags.tell();
     fn.set(this.#state.budget, i32.add(this.#state.budget, i32.const(unused)));
     this.#state.save();

@@ -153,7 +153,7 @@ export class RegionMaker {
     let instructions = 0;
     const spans: Span[] = [];
     for (const block of blocks) {
-      instructions += block.offsets.length;
+      instructions += block.count;
       spans.push(...spansOf(block));
     }
     return {

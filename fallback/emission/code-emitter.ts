@@ -1,6 +1,6 @@
 import { FSW, LINEAR_BITS } from "../bits.ts";
 import { VECTOR } from "../exceptions.ts";
-import type { Emitter, MemoryBits } from "../isa/emitter.ts";
+import type { Emitter, KnownWay, MemoryBits } from "../isa/emitter.ts";
 import { type FlagEmitter, signExtend, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import type { StringOperands } from "../isa/string-comparison.ts";
@@ -75,7 +75,7 @@ export abstract class CodeEmitter implements Emitter {
   abstract effectiveAddress(operand: Operand): I64;
   abstract nextRip(): I64;
   abstract budget(): I32;
-  abstract jump(target: I64): void;
+  abstract jump(target: I64, way?: KnownWay): void;
   abstract fallbackUnless(condition: I32): void;
   abstract fault(vector: number, errorCode?: number): void;
 

@@ -1,4 +1,4 @@
-import { SEGMENT, SEGMENT_INDEX, SEGMENT_SIZE, STATE } from "../state.ts";
+import { RECORDS, SEGMENT, SEGMENT_INDEX, SEGMENT_SIZE, STATE } from "../state.ts";
 import { type I32, i32, i64, select } from "../wasm/expression.ts";
 import { FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
@@ -135,6 +135,9 @@ class BlockDecoder {
         fn.storeNarrow(8, this.#record, u64(this.#instruction.modRm), RECORD.MOD_RM);
         this.#writeElementShift();
         this.#writeRegisters();
+        fn.if(this.#instruction.has(TRAIT.RELATIVE), () => {
+          for (const link of RECORD.LINKS) fn.store(this.#record, i32.const(RECORDS), link);
+        });
         this.#writeImmediate();
       },
     );

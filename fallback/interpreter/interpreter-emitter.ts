@@ -7,7 +7,7 @@ import {
 } from "../emission/guest-access.ts";
 import { inCurrentIdentity } from "../emission/page-lookup.ts";
 import type { X87Function, X87Functions } from "../emission/x87-functions.ts";
-import type { MemoryBits, SystemEmitter, TranslationEmitter } from "../isa/emitter.ts";
+import type { KnownWay, MemoryBits, SystemEmitter, TranslationEmitter } from "../isa/emitter.ts";
 import { FlagEmitter, zeroExtend } from "../isa/flag-emitter.ts";
 import type { Operand } from "../isa/operand.ts";
 import type { StringOperands } from "../isa/string-comparison.ts";
@@ -38,7 +38,7 @@ export interface HandlerExits {
   /** A fault is recorded in the state. */
   fault(): void;
   /** STATE.RIP says where to go on. */
-  jump(): void;
+  jump(way?: KnownWay): void;
   /** The instruction's procedure does the rest. */
   fallback(): void;
 }
@@ -156,9 +156,9 @@ export class InterpreterEmitter extends CodeEmitter implements SystemEmitter, Tr
     return i32.load(i32.const(0), STATE.BUDGET);
   }
 
-  jump(target: I64): void {
+  jump(target: I64, way?: KnownWay): void {
     this.fn.store(i32.const(STATE.RIP), target);
-    this.#exits.jump();
+    this.#exits.jump(way);
   }
 
   loadSegment(register: Operand, selector: I64): I32 {

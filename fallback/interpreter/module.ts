@@ -132,9 +132,9 @@ class Dispatcher {
   readonly #emit: Emit;
   readonly #repetitions: StringRuns<number>;
   readonly #record: Local<"i32">;
-  /** Of the block to be entered, as HEADER.KEY; and the header of the one before. */
+  /** Of the block to be entered, as HEADER.KEY; and where it is noted if control comes the same way again. */
   readonly #key: Local<"i64">;
-  readonly #last: Local<"i32">;
+  readonly #link: Local<"i32">;
   readonly #result: Local<"i32">;
   /** {@link CAME} */
   readonly #came: Local<"i32">;
@@ -154,14 +154,14 @@ class Dispatcher {
     this.#functions = functions;
     this.#record = this.#fn.local("i32");
     this.#key = this.#fn.local("i64");
-    this.#last = this.#fn.local("i32");
+    this.#link = this.#fn.local("i32");
     this.#result = this.#fn.local("i32");
     this.#came = this.#fn.local("i32");
   }
 
   build(): Uint8Array {
     const fn = this.#fn;
-    fn.set(this.#last, i32.const(RECORDS));
+    fn.set(this.#link, i32.const(RECORDS + HEADER.LINK));
     fn.set(this.#record, i32.const(RECORDS));
     fn.block((leave) => {
       // One way on for all records: V8 puts the code that leads back in front of the loop, aligned, and where that
@@ -188,12 +188,12 @@ class Dispatcher {
     const zero = i32.const(0);
     const linear = i64.add(i64.load(zero, STATE.RIP), i64.load(zero, STATE.CODE_BASE));
     fn.set(this.#key, i64.xor(linear, i64.load(zero, STATE.CODE_KEY)));
-    fn.set(this.#record, i32.load(this.#last, HEADER.LINK));
+    fn.set(this.#record, i32.load(this.#link));
     fn.if(i32.eqz(leadsTo(this.#record, this.#key)), () => {
       fn.set(this.#record, cachedHeader(fn, this.#key));
       fn.if(
         leadsTo(this.#record, this.#key),
-        () => fn.store(this.#last, this.#record, HEADER.LINK),
+        () => fn.store(this.#link, this.#record),
         () => {
           fn.set(this.#record, callResult("i32", this.#functions.findBlock));
           fn.if(i32.eqz(this.#record), () => {
@@ -205,7 +205,7 @@ class Dispatcher {
         },
       );
     });
-    fn.set(this.#last, this.#record);
+    fn.set(this.#link, i32.add(this.#record, i32.const(HEADER.LINK)));
     this.#enterRegion(leave, next);
     fn.if(this.#came, () => {
       fn.call(this.#functions.settleFlags);
@@ -273,7 +273,12 @@ class Dispatcher {
     const inline = this.#table.variants.slice(0, this.#table.inlineCount);
     const exits: HandlerExits = {
       fault: () => this.#leaveInBlock(leave),
-      jump: () => fn.branch(enter),
+      jump: (way) => {
+        if (way !== undefined) {
+          fn.set(this.#link, i32.add(this.#record, i32.const(RECORD.LINKS[way])));
+        }
+        fn.branch(enter);
+      },
       fallback: () => {
         this.#follow(callResult("i32", this.#functions.procedure, this.#record), leave, enter);
         fn.branch(moveOn);

@@ -1,6 +1,6 @@
 import { isInterpreted } from "../isa/instruction.ts";
 import { elementShift, repeatedBy } from "../isa/string-repetition.ts";
-import { SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
+import { RECORDS, SEGMENT, SEGMENT_INDEX, STATE, segmentOffset } from "../state.ts";
 import type { CodePlace, NextRip } from "./code-place.ts";
 import {
   type Address,
@@ -83,6 +83,9 @@ export class RecordWriter {
     this.#view.setUint8(record + RECORD.MOD_RM, form.hasModRm ? instruction.modRm : 0);
     if (run !== undefined) this.#view.setUint8(record + RECORD.SCALE, elementShift(instruction));
     this.#writeRegisters(record, instruction);
+    if (form.relative) {
+      for (const link of RECORD.LINKS) this.#view.setInt32(record + link, RECORDS, true);
+    }
     this.#writeImmediate(record, instruction, target);
     return record + RECORD_SIZE;
   }

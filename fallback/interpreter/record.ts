@@ -14,6 +14,11 @@ export const RECORD = {
   SCALE: 3,
   /** u16 each: offsets in the state of register operands, in order. */
   REGISTERS: [4, 6, 8],
+  /**
+   * i32 each, of a relative branch: header of where its target has led last, and what follows it; or
+   * `RECORDS`.
+   */
+  LINKS: [4, 8],
   /** u16: of a far pointer in the code, the selector; the offset is the immediate. */
   FAR_SELECTOR: 4,
   /** u16: offsets in the state of an address's base and index. */
@@ -48,7 +53,7 @@ export const HEADER = {
   ENTRIES: 12,
   /** i64: the linear address that leads here, with STATE.CODE_KEY; {@link NO_KEY} if none does now. */
   KEY: 16,
-  /** i32: header of where control has gone from here last. */
+  /** i32: header of where control has gone from here last, if not by a relative branch. */
   LINK: 24,
 } as const;
 

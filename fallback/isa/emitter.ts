@@ -8,6 +8,9 @@ import type { StringOperands } from "./string-comparison.ts";
 
 export type MemoryBits = 8 | 16 | 32 | 64;
 
+/** Which place of those that a relative branch names: its target, or what follows it. */
+export type KnownWay = 0 | 1;
+
 /**
  * What instructions are described in. A meaning calls these methods once; what they append to is
  * the interpreter's handler of that variant, or a region of the JIT.
@@ -104,8 +107,8 @@ export interface Emitter {
   nextRip(): I64;
   /** #GP(0) unless the code segment has the offset. */
   checkTarget(target: Local<"i64">): void;
-  /** Goes on at an offset in the code segment: the last statement. */
-  jump(target: I64): void;
+  /** Goes on at an offset in the code segment: the last statement. @param way if it is always the same one */
+  jump(target: I64, way?: KnownWay): void;
 
   /** Calls the function of `buildStringComparison`: for instructions that are `late`. */
   compareStrings(control: I32, ...operands: StringOperands): Local<"i32">;

@@ -310,11 +310,11 @@ export const MAX_CODE_PAGES = 0x10_0000;
 
 /** Records of decoded instructions: see `record.ts`. */
 export const RECORDS = 0x40_0000;
-export const RECORDS_END = 0x1c0_0000;
+export const RECORDS_END = 0x2c0_0000;
 
 /** Where regions of the JIT leave in the middle: see `jit/exit-records.ts`. */
 export const EXIT_RECORDS = RECORDS_END;
-export const EXIT_RECORDS_END = 0x200_0000;
+export const EXIT_RECORDS_END = 0x300_0000;
 
 /**
  * Which pages are where their linear addresses say, direct-mapped by these: u32 each, the page's number.

@@ -6,7 +6,7 @@ import { type Gpa, hex, MIB } from "./units.ts";
  * TypeScript: its state is at constant offsets then, and generated code adds a constant to get from
  * a guest physical address to memory. Unused, it costs address space only.
  */
-export const RAM_OFFSET = 36 * MIB;
+export const RAM_OFFSET = 52 * MIB;
 
 /** What the guest may do with some pages of RAM, whatever its own page tables say. */
 export interface MemoryProtection {

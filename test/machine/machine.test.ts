@@ -120,7 +120,7 @@ describe("guest memory", () => {
   });
 
   it.each([0, 1, 4065, 2.5, Number.NaN])("is never %d MiB", (mebibytes) => {
-    expect(() => allocateMemory(mebibytes)).toThrow("2 to 4060 MiB");
+    expect(() => allocateMemory(mebibytes)).toThrow("2 to 4044 MiB");
   });
 });
 

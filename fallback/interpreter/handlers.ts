@@ -78,6 +78,11 @@ export class HandlerTable {
     const isFrequent = (variant: Variant): boolean => labels.has(labelOf(variant) ?? "");
     const frequent = [...byKey].filter(([, variant]) => isFrequent(variant));
     const others = [...byKey].filter(([, variant]) => !isFrequent(variant));
+    // V8 puts the end of the last one in front of the loop, and aligns that: where it was long, the loop's jump
+    // came to lie across two lines of the cache, for a tenth of the speed. What does nothing is short.
+    const isEmpty = ([, { instruction }]: readonly [string, Variant]): boolean =>
+      instruction.name === "NOP";
+    frequent.sort((a, b) => Number(isEmpty(a)) - Number(isEmpty(b)));
     const ordered = [...frequent, ...others];
     this.inlineCount = inline ? frequent.length : 0;
     this.variants = ordered.map(([, variant]) => variant);

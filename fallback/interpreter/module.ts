@@ -164,17 +164,12 @@ class Dispatcher {
     fn.set(this.#link, i32.const(RECORDS + HEADER.LINK));
     fn.set(this.#record, i32.const(RECORDS));
     fn.block((leave) => {
-      // One way on for all records: V8 puts the code that leads back in front of the loop, aligned, and where that
-      // was a handler's the loop was a tenth slower if its jump came to lie across two lines of the cache.
       // One loop for records and blocks: V8 looks at the stack's limit in each round of each loop, and
       // where records had a loop of their own it made the vector constants of all handlers for each block.
       fn.loop((next) => {
-        fn.block((moveOn) => {
-          fn.block((enter) => this.#dispatch(leave, enter, moveOn));
-          this.#enterBlock(leave, next);
-        });
-        fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
-        fn.branch(next);
+        fn.block((enter) => this.#dispatch(leave, enter, next));
+        this.#enterBlock(leave, next);
+        this.#moveOn(next);
       });
     });
     fn.return(this.#result);
@@ -268,7 +263,7 @@ class Dispatcher {
     });
   }
 
-  #dispatch(leave: Label, enter: Label, moveOn: Label): void {
+  #dispatch(leave: Label, enter: Label, next: Label): void {
     const fn = this.#fn;
     const inline = this.#table.variants.slice(0, this.#table.inlineCount);
     const exits: HandlerExits = {
@@ -281,7 +276,7 @@ class Dispatcher {
       },
       fallback: () => {
         this.#follow(callResult("i32", this.#functions.procedure, this.#record), leave, enter);
-        fn.branch(moveOn);
+        this.#moveOn(next);
       },
     };
     const cases: (() => void)[] = [
@@ -315,7 +310,7 @@ class Dispatcher {
       }),
       () => this.#callHandler(leave, enter),
     ];
-    this.#nest(cases, moveOn, []);
+    this.#nest(cases, next, []);
   }
 
   #emitter(variant: HandlerVariant, exits: HandlerExits): InterpreterEmitter {
@@ -327,7 +322,7 @@ class Dispatcher {
    * Nested blocks, one for each case: a branch to the n-th block's end arrives before the code of
    * case n. After each case the record moves on.
    */
-  #nest(cases: readonly (() => void)[], moveOn: Label, targets: Label[]): void {
+  #nest(cases: readonly (() => void)[], next: Label, targets: Label[]): void {
     const fn = this.#fn;
     const index = cases.length - targets.length - 1;
     if (index < 0) {
@@ -337,11 +332,17 @@ class Dispatcher {
       fn.branchTable(handler, inOrder, last);
       return;
     }
-    fn.block((end) => this.#nest(cases, moveOn, [...targets, end]));
+    fn.block((end) => this.#nest(cases, next, [...targets, end]));
     fn.scoped(() => {
       cases[index]?.();
-      fn.branch(moveOn);
+      this.#moveOn(next);
     });
+  }
+
+  #moveOn(next: Label): void {
+    const fn = this.#fn;
+    fn.set(this.#record, i32.add(this.#record, i32.const(RECORD_SIZE)));
+    fn.branch(next);
   }
 
   #callHandler(leave: Label, enter: Label): void {

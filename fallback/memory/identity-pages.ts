@@ -110,10 +110,14 @@ export class IdentityPages {
 const placeOf = (number: number): number => number & (IDENTITY_ENTRIES - 1);
 
 /**
- * What an entry has that holds no page: 0, which is no number of a page that has another place; and for
- * accesses from the last page to the first one, whose number is that of where they end, not there either.
+ * What an entry has that holds no page: a number that no access with this place has. That is the number of its last byte's
+ * page, whose place is this one or the next: so it is 0 in most places, and in the two that are at 0 or before it
+ * others, 2^32 - 1 being a page below 16 TiB with the last place.
  */
-const noneAt = (at: number): number => (at === 0 || at === IDENTITY_ENTRIES - 1 ? ALL_ONES : 0);
+const noneAt = (at: number): number => {
+  if (at === 0) return ALL_ONES;
+  return at === IDENTITY_ENTRIES - 1 ? 1 : 0;
+};
 
 function empty(table: Uint32Array, chunk: number): void {
   const first = chunk << CHUNK_SHIFT;

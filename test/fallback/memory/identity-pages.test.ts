@@ -65,6 +65,20 @@ test("nothing is found where no page is, at the ends of the address space either
   for (const bytes of [1, 2, 8, 32]) expect(reads(top, bytes)).toBe(false);
 });
 
+test("nothing is found by the numbers that empty entries have", () => {
+  const numbers = [1n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 36n - 1n, 2n ** 52n - 1n];
+  for (const number of numbers) {
+    const address = number * BigInt(PAGE);
+    const ways = [
+      reads(address),
+      writes(address),
+      reads(address - 1n, 2),
+      reads(address + 0xfffn, 2),
+    ];
+    expect([number, ...ways]).toEqual([number, false, false, false, false]);
+  }
+});
+
 test("accesses that begin before the first page and end on it are not found", () => {
   pages.add(0, true);
   expect([reads(0, 8), writes(PAGE - 1)]).toEqual([true, true]);

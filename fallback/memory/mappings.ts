@@ -1,8 +1,10 @@
 import { CR4 } from "../bits.ts";
+import { generalProtection } from "../exceptions.ts";
 import type { Processor } from "../processor.ts";
 import { RAM_BASE, STATE, TLB_OF_USER, USER_CODE, WALK_FIELD, type WindowArea } from "../state.ts";
 import { CodePages } from "./code-pages.ts";
 import type { CodePage } from "./code-tlb.ts";
+import { isCanonicalLinear } from "./linear.ts";
 import { type Access, copyPdptes, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
 import { PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
 import { Translations } from "./translations.ts";
@@ -118,13 +120,15 @@ export class Mappings {
   }
 
   /**
-   * The page that code at a linear address is on. It may be outside RAM.
-   * @throws CpuException #PF
+   * The page that code at a linear address is on. It may be outside RAM. The address may be behind the lower half of
+   * canonical ones: what is executed goes on there, and relative jumps lead there.
+   * @throws CpuException #PF; #GP(0) where the address is not canonical
    */
   fetchPage(linear: number): CodePage {
     const number = Math.floor(linear / PAGE_SIZE);
     const known = this.#current.code.get(number);
     if (known !== undefined) return known;
+    if (!isCanonicalLinear(linear)) throw generalProtection();
     const address = this.translate(linear, "execute");
     return this.#addCode(number, address - (linear & (PAGE_SIZE - 1)));
   }
@@ -136,6 +140,7 @@ export class Mappings {
     if (known !== undefined) {
       return this.memory.allows("execute", known.address, 1) ? known : undefined;
     }
+    if (!isCanonicalLinear(linear)) return undefined;
     const address = this.probe(number * PAGE_SIZE, "execute");
     return address < 0 ? undefined : this.#addCode(number, address);
   }

@@ -32,16 +32,17 @@ export class TimeShares {
   /** The share of interpreted code in the time, 0 to 1. */
   get interpreted(): number {
     if (this.#translated === 0) return 1;
+    const byInstructions = this.#interpreted / (this.#translated + this.#interpreted);
     const determinant = this.#tt * this.#ii - this.#ti * this.#ti;
     // All slices are of the same mixture, or of one kind.
-    if (determinant <= 1e-9 * this.#tt * this.#ii) {
-      return this.#interpreted / (this.#translated + this.#interpreted);
-    }
+    if (determinant <= 1e-9 * this.#tt * this.#ii) return byInstructions;
     const perTranslated = (this.#tTime * this.#ii - this.#iTime * this.#ti) / determinant;
     const perInterpreted = (this.#iTime * this.#tt - this.#tTime * this.#ti) / determinant;
     const translated = Math.max(0, perTranslated) * this.#translated;
     const interpreted = Math.max(0, perInterpreted) * this.#interpreted;
-    return interpreted / (translated + interpreted);
+    const all = translated + interpreted;
+    // Where time is counted in instructions slices take none.
+    return all === 0 ? byInstructions : interpreted / all;
   }
 
   get time(): number {

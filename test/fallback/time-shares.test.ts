@@ -28,3 +28,10 @@ it("knows runs of one kind", () => {
 it("divides by instructions where all slices are the same mixture", () => {
   expect(shares([300, 100], [600, 200]).interpreted).toBeCloseTo(0.25);
 });
+
+it("divides by instructions where no slice takes any time", () => {
+  const all = new TimeShares();
+  all.add(100, 0, 0);
+  all.add(100, 50, 0);
+  expect(all.interpreted).toBeCloseTo(0.2);
+});

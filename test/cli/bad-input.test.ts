@@ -28,6 +28,7 @@ const EM_AARCH64 = 183;
 
 const REFUSED = 125;
 const KERNEL = image("kernel");
+const UNIKERNEL = join(ROOT, "kernel/build/apps/hello.elf");
 
 let folder = "";
 beforeEach(() => {
@@ -214,9 +215,22 @@ describe("options that make no sense", () => {
     [/missing required argument/, ["net"]],
   ])("%s for %j", (reason, args) => refused(reason, args));
 
-  it("iso refuses what is no unikernel, and writes nothing", async () => {
-    await refused(/notes\.txt/, ["iso", file("notes.txt", "no program\n"), "-o", "out.iso"]);
+  it("iso refuses what is no unikernel or no loader, and writes nothing", async () => {
+    const notes = file("notes.txt", "no program\n");
+    await refused(/notes\.txt/, ["iso", notes, "-o", "out.iso"]);
+    const reason = /notes\.txt is a text file, not a loader: an ELF32 file is needed\n/;
+    await refused(reason, ["iso", UNIKERNEL, "--loader", notes, "-o", "out.iso"]);
     expect(readdirSync(folder)).toEqual(["notes.txt"]);
+  });
+
+  it("iso does not write over what it packs", async () => {
+    const kernel = file("kernel.elf", readFileSync(UNIKERNEL));
+    const before = readFileSync(kernel);
+    linkSync(kernel, join(folder, "same"));
+    await refused(/--output same is the same file as the unikernel/, [
+      ...["iso", kernel, "-o", "same"],
+    ]);
+    expect(readFileSync(kernel).equals(before)).toBe(true);
   });
 });
 

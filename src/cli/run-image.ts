@@ -6,6 +6,7 @@ import { HostClock } from "../host/clock.ts";
 import { favourThisThread } from "../host/helper-threads.ts";
 import { ImageFile } from "../host/image-file.ts";
 import { type OutputFile, writeOutput } from "../host/output-files.ts";
+import { checkPng } from "../host/png-file.ts";
 import { TranslationFile } from "../host/translation-file.ts";
 import { type Accelerator, createMachine, type Machine } from "../index.ts";
 import { describeStatistics } from "../machine/describe-statistics.ts";
@@ -46,6 +47,7 @@ export async function runImage(
   // Before there are threads of our own.
   favourThisThread();
   if (options.core !== undefined) checkCore(options.core);
+  if (options.screen !== undefined) checkPng(options.screen);
   const closers = new Closers();
   let stop = (_reason: StopReason): void => {};
   let dump = (): void => say("say where with --core FILE, and then start the guest");

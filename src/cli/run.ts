@@ -188,6 +188,9 @@ function addRunOptions(command: Command): Command {
     .option("--stats", "print exits by kind and where the time went");
 }
 
+/** Some thirty years: more nanoseconds are no exact numbers. */
+const MAX_SECONDS = 1_000_000_000;
+
 const integer =
   (what: string, min: number, max: number) =>
   (text: string): number => {
@@ -198,8 +201,8 @@ const integer =
 
 function parseSeconds(text: string): number {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-  if (value > 0 && value < 1e9) return value;
-  throw new Error("it must be a number of seconds above 0");
+  if (value > 0 && value < MAX_SECONDS) return value;
+  throw new Error(`it must be a number of seconds above 0 and below ${MAX_SECONDS}`);
 }
 
 /** Turns a parser's error into commander's, which comes after a whole sentence. */

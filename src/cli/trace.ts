@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from "node:fs";
 import type { Clock } from "../core/clock.ts";
 import { HostError } from "../core/errors.ts";
+import type { SymbolTable } from "../debug/symbols.ts";
 import { traceDecorations } from "../debug/trace/trace.ts";
 import { TraceLog } from "../debug/trace/trace-log.ts";
 import type { TraceSpec } from "../debug/trace/trace-spec.ts";
@@ -19,9 +20,21 @@ export interface OpenTrace {
   readonly decorations: Decorations;
 }
 
+/** Nothing would be told of others, without a word. */
+function requireFunctions(functions: readonly string[], table: SymbolTable): void {
+  const unknown = functions.find((name) => table.byName(name) === undefined);
+  if (unknown === undefined) return;
+  throw new HostError(`cannot trace ${unknown}, which is no symbol of the guest's`, {
+    remedy:
+      table.size === 0
+        ? "the image has none: name a file that has them with --symbols"
+        : "`nm` tells what there is in an ELF file",
+  });
+}
+
 /**
  * @param failed hears once that the trace cannot be written any more
- * @throws HostError when the file cannot be opened
+ * @throws HostError when the file cannot be opened, or there is no such function
  */
 export function openTrace(
   spec: TraceSpec,
@@ -30,7 +43,8 @@ export function openTrace(
   closers: Closers,
   failed: (error: HostError) => void,
 ): OpenTrace {
-  const { file } = spec;
+  const { file, functions } = spec;
+  if (functions.length > 0) requireFunctions(functions, symbols.table());
   const traceTo = (write: (line: string) => void): OpenTrace => {
     const log = new TraceLog(spec, clock, write);
     return { log, decorations: traceDecorations({ log, clock, symbols: symbols.table }) };

@@ -57,7 +57,7 @@ export class DebugListener {
       }
       throw new HostError(`cannot wait for a debugger on ${describeAddress(address)}`, {
         errno,
-        remedy: REMEDIES[errno ?? ""],
+        remedy: isTaken(address, errno) ? TAKEN : REMEDIES[errno ?? ""],
         cause,
       });
     }
@@ -150,8 +150,15 @@ export class DebugListener {
 
 const REMEDIES: Readonly<Record<string, string>> = {
   EADDRINUSE: "somebody uses it already; name another with --gdb PORT or --gdb unix:PATH",
+  ENOENT: "there is no such folder",
   EACCES: "you may not use it; name another with --gdb PORT or --gdb unix:PATH",
 };
+
+const TAKEN = "something else has this name already; use another";
+
+/** Whether what is there is no socket. */
+const isTaken = (address: DebugAddress, errno: string | undefined): boolean =>
+  address.kind === "unix" && errno === "EADDRINUSE" && !isSocket(address.path);
 
 export const describeAddress = (address: DebugAddress): string =>
   address.kind === "tcp" ? `port ${address.port}` : address.path;

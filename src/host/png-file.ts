@@ -1,6 +1,7 @@
 /** Portable Network Graphics (W3C, third edition). */
 
-import { closeSync, constants, openSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, realpathSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { deflateSync } from "node:zlib";
 import { HostError } from "../core/errors.ts";
 import type { Picture } from "../core/picture.ts";
@@ -21,6 +22,35 @@ const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
+ * Looks whether {@link writePng} can write there, and makes nothing yet: what is to be written at the end of a long
+ * run is not to fail only then.
+ * @throws HostError
+ */
+export function checkPng(path: string): void {
+  let errno: string | undefined;
+  try {
+    const old = statSync(path, { throwIfNoEntry: false });
+    if (old !== undefined) accessSync(path, constants.W_OK);
+    // A new file takes an old one's place.
+    if (old === undefined || old.isFile()) {
+      accessSync(dirname(old === undefined ? path : realpathSync(path)), constants.W_OK);
+    }
+    if (old?.isDirectory()) errno = "EISDIR";
+    if (path === "") errno = "ENOENT";
+  } catch (cause) {
+    throw refused(path, cause);
+  }
+  if (errno !== undefined) throw refused(path, undefined, errno);
+}
+
+const refused = (path: string, cause: unknown, errno = errnoOf(cause)): HostError =>
+  new HostError(`cannot write the screen to ${path}`, {
+    errno,
+    remedy: "name a file that you may write, in a folder that exists",
+    cause,
+  });
+
+/**
  * Writes a picture, in place of what has its name.
  * @throws HostError
  */
@@ -33,11 +63,7 @@ export function writePng(path: string, picture: Picture): void {
     }
     replaceFile(path, encodePng(picture));
   } catch (cause) {
-    throw new HostError(`cannot write the screen to ${path}`, {
-      errno: errnoOf(cause),
-      remedy: "name a file that you may write, in a folder that exists",
-      cause,
-    });
+    throw refused(path, cause);
   } finally {
     if (pipe !== undefined) closeSync(pipe);
   }

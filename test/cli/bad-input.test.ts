@@ -134,8 +134,14 @@ describe("an image that cannot be run", () => {
 describe("a socket for debuggers", () => {
   it("does not take a file's place", async () => {
     const notes = file("notes", "mine");
-    await refused(/notes \(EADDRINUSE\)/, [KERNEL, "--gdb", `unix:${notes}`]);
+    const reason = /notes \(EADDRINUSE\): something else has this name already; use another\n/;
+    await refused(reason, [KERNEL, "--gdb", `unix:${notes}`]);
     expect(readFileSync(notes, "utf8")).toBe("mine");
+  });
+
+  it("is in a folder that there is", () => {
+    const args = [KERNEL, "--gdb", "unix:nowhere/socket"];
+    return refused(/nowhere\/socket \(ENOENT\): there is no such folder\n/, args);
   });
 });
 
@@ -176,6 +182,13 @@ describe("options that make no sense", () => {
     [/serial file .*\(ENOENT\)/, ["--serial", "file:/nonexistent/serial"]],
     [/serial file .*\(EISDIR\)/, ["--serial", "file:/"]],
     [/capture \/nonexistent\/x \(ENOENT\)/, ["--pcap", "/nonexistent/x"]],
+    [/the screen to \/nonexistent\/x \(ENOENT\): name a file/, ["--screen", "/nonexistent/x"]],
+    [/the screen to \/ \(EISDIR\)/, ["--screen", "/"]],
+    [/the screen to {2}\(ENOENT\)/, ["--screen", ""]],
+    [
+      /cannot trace no_such, which is no symbol of/,
+      ["--accel", "emu", "--trace", "cpu=kernel_main,cpu=no_such"],
+    ],
     [/from 1 to 1000000/, ["--ping", "0"]],
     [/built-in network/, ["--ping", "1", "--net", "none"]],
     [/--publish needs the built-in network: add --net user/, ["-p", "0:80", "--net", "none"]],
@@ -183,6 +196,7 @@ describe("options that make no sense", () => {
     [/cannot publish tcp port 0 of 192.0.2.1 \(EADDRNOTAVAIL\)/, ["-p", "192.0.2.1:0:80"]],
     [/above 0/, ["--timeout", "0"]],
     [/above 0/, ["--timeout", "soon"]],
+    [/above 0 and below 1000000000\./, ["--timeout", "1000000000"]],
     [/^solo5-kvm: --deterministic needs/, ["--deterministic", "--accel", "kvm"]],
     [
       /^solo5-kvm: --deterministic does not/,

@@ -2,7 +2,7 @@ import { gpa, hex } from "../../core/units.ts";
 import { type MonitorCommand, UsageError } from "./monitor.ts";
 import { parseAddress } from "./number.ts";
 
-const USAGE = "xp[/COUNT SIZE] ADDRESS";
+const USAGE = "[/COUNT{b,h,w,g}] ADDRESS";
 const SIZES: Readonly<Record<string, number>> = { b: 1, h: 2, w: 4, g: 8 };
 const MAX_UNITS = 512;
 const LINE_BYTES = 16;
@@ -15,21 +15,24 @@ interface Format {
 
 /** As GDB's `x`: `/4w`; the letter `x` for hexadecimal may be there. */
 function parseFormat(word: string): Format {
-  const [, count = "1", letters = ""] = /^\/(\d{1,4})?x?([bhwg]?)x?$/.exec(word) ?? [];
-  const size = SIZES[letters === "" ? "w" : letters];
-  if (!word.startsWith("/") || size === undefined || Number(count) > MAX_UNITS) {
-    throw new UsageError(`usage: monitor ${USAGE}, for example xp /8w 0x1000 (sizes b, h, w, g)`);
+  const match = /^\/(\d*)x?([bhwg]?)x?$/.exec(word);
+  const [, count, letter] = match ?? [];
+  const format = { count: Number(count || 1), size: SIZES[letter || "w"] ?? 0 };
+  if (match === null || format.count > MAX_UNITS) {
+    throw new UsageError(
+      `usage: monitor xp ${USAGE}, for example xp /8w 0x1000; COUNT is ${MAX_UNITS} at most`,
+    );
   }
-  return { count: Number(count), size };
+  return format;
 }
 
 /** `xp`: memory by guest physical address. */
 export const examinePhysical: MonitorCommand = {
-  usage: "[/COUNT{b,h,w,g}] ADDRESS",
+  usage: USAGE,
   help: "memory by guest physical address",
   run: ({ machine: { memory } }, words) => {
     const format = words.length > 1 ? parseFormat(words[0] ?? "") : { count: 1, size: 4 };
-    const start = Number(parseAddress(words.at(-1), "xp [/COUNT{b,h,w,g}] ADDRESS"));
+    const start = Number(parseAddress(words.at(-1), `xp ${USAGE}`));
     const perLine = LINE_BYTES / format.size;
     const lines: string[] = [];
     for (let unit = 0; unit < format.count; unit += perLine) {

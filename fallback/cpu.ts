@@ -366,7 +366,11 @@ export class FallbackCpu implements Cpu {
   }
 
   reset(): void {
+    // What is left of the slice has not been executed, and what regions have executed they have.
+    const { budget, inRegions } = this.#engine;
     resetProcessor(this.processor);
+    this.#engine.budget = budget;
+    this.#engine.inRegions = inRegions;
     this.#departure.forget();
     this.#events.forget();
     this.mmu.mmio.clear();

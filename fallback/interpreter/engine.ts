@@ -164,6 +164,10 @@ export class Engine {
     return Number(this.#view.getBigInt64(STATE.IN_REGIONS, true));
   }
 
+  set inRegions(instructions: number) {
+    this.#view.setBigInt64(STATE.IN_REGIONS, BigInt(instructions), true);
+  }
+
   /**
    * As {@link budget}, exact while a procedure runs: the instructions of a block are taken from the
    * budget as it is entered.

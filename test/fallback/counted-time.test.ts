@@ -70,6 +70,29 @@ test("time is the number of instructions, to each one", () => {
   expect(cpu.instructions).toBe(7);
 });
 
+test("a reset takes no time, whatever was left of the slice, or taken beyond it", () => {
+  const restart = ({ cpu }: ReturnType<typeof machine>): void => {
+    cpu.reset();
+    const registers = cpu.readRegisters();
+    const cs = { ...registers.cs, selector: 0, base: 0n };
+    cpu.writeRegisters({ ...registers, cs, rip: BigInt(CODE) });
+  };
+  // mov cx, 50; rep lodsb; in al, 0x80; hlt
+  const counted = machine(0xb9, 50, 0, 0xf3, 0xac, 0xe4, 0x80, 0xf4);
+  for (const [distance, runs] of [
+    [1000, 1],
+    [3, 2],
+  ] as const) {
+    const { cpu, clock } = counted;
+    for (let run = 0; run < runs; run++) cpu.run(nanos(clock.now() + distance));
+    const [before, executed] = [clock.now(), cpu.instructions];
+    restart(counted);
+    expect([clock.now(), cpu.instructions]).toEqual([before, executed]);
+    expect(cpu.run(nanos(before + 1)).kind).toBe("kicked");
+    expect([clock.now(), cpu.instructions]).toEqual([before + 1, executed + 1]);
+  }
+});
+
 test("slices end exactly at their deadline, and make no difference otherwise", () => {
   const whole = runToHalt(machine(...READS_TIME), [1e9]);
   expect(whole.instructions).toBe(2 + 300 * 7);

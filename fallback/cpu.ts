@@ -266,6 +266,7 @@ export class FallbackCpu implements Cpu {
    * @returns the fault, and RIP is at the instruction; or undefined, and it has been executed
    */
   executeOne(region?: LoneRegion): CpuException | undefined {
+    this.mmu.checkAlignment(this.processor.checksAlignment);
     const stop = region ? this.#engine.stepTranslated(region) : this.#engine.step();
     this.#code.synchronise();
     return stop.kind === "fault" ? stop.exception : undefined;
@@ -414,6 +415,7 @@ export class FallbackCpu implements Cpu {
 
   /** Returns whether to go on in this slice. */
   #runBlocks(): boolean {
+    this.mmu.checkAlignment(false);
     this.mmu.abandonsWatched = true;
     const stop = this.#engine.run();
     this.mmu.abandonsWatched = false;

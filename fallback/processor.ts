@@ -62,6 +62,8 @@ function plainAccess(attributes: number): { read: boolean; write: boolean } {
   return { read: upwards, write: upwards && (attributes & WRITABLE) !== 0 };
 }
 
+const USER_LEVEL = 3;
+
 export type CodeSize = 16 | 32 | 64;
 
 /**
@@ -359,6 +361,12 @@ export class Processor {
 
   set cpl(value: number) {
     this.view.setInt32(STATE.CPL, value, true);
+  }
+
+  /** Whether data accesses have to be aligned (Intel SDM vol. 3A, "Interrupt 17"). */
+  get checksAlignment(): boolean {
+    if ((this.systemFlags & RFLAGS.AC) === 0 || (this.cr0 & CR0.AM) === 0) return false;
+    return this.cpl === USER_LEVEL;
   }
 
   get protectedMode(): boolean {

@@ -40,13 +40,14 @@ export class Stepper {
   }
 
   /**
-   * Under TF or RF, with breakpoints set, or in the shadow of STI or MOV SS, if there is anything that
-   * it holds off.
+   * Under TF or RF, with breakpoints set, where accesses have to be aligned, or in the shadow of STI or MOV SS, if
+   * there is anything that it holds off.
    */
   get needed(): boolean {
     const { shadow, systemFlags } = this.#processor;
     if ((systemFlags & STEPPING_FLAGS) !== 0) return true;
     if ((shadow & EVENT_SHADOWS) !== 0 && this.#events.waiting) return true;
+    if (this.#processor.checksAlignment) return true;
     return breakpointsEnabled(this.#processor);
   }
 
@@ -66,6 +67,7 @@ export class Stepper {
       this.deliver(breakpoint);
       return true;
     }
+    mmu.checkAlignment(processor.checksAlignment);
     const stop = this.#engine.step();
     if (stop.kind === "leave") return false;
     mmu.mmio.clear();

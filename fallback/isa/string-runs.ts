@@ -171,7 +171,8 @@ function mayBeQuick(context: ProcedureContext): boolean {
     repeat !== undefined &&
     isSimple &&
     (systemFlags & RFLAGS.DF) === 0 &&
-    !trapsEachElement(context)
+    !trapsEachElement(context) &&
+    !context.processor.checksAlignment
   );
 }
 

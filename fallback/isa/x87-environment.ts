@@ -168,12 +168,14 @@ export function writeState(x87: X87, context: ProcedureContext): void {
   const format = formatOf(context);
   check(context, format, stateBytes(format), "write");
   writeFields(x87, context, format);
-  for (let n = 0; n < REGISTERS; n++) {
-    const at = environmentBytes(format) + REGISTER_BYTES * n;
-    const value = x87.get(n);
-    context.writeMemory(context.address(at), 8, value.significand);
-    context.writeMemory(context.address(at + 8), 2, BigInt(signExponent(value)));
-  }
+  context.mmu.asParts(() => {
+    for (let n = 0; n < REGISTERS; n++) {
+      const at = environmentBytes(format) + REGISTER_BYTES * n;
+      const value = x87.get(n);
+      context.writeMemory(context.address(at), 8, value.significand);
+      context.writeMemory(context.address(at + 8), 2, BigInt(signExponent(value)));
+    }
+  });
 }
 
 /** FRSTOR. */
@@ -181,11 +183,13 @@ export function readState(x87: X87, context: ProcedureContext): void {
   const format = formatOf(context);
   check(context, format, stateBytes(format), "read");
   readFields(x87, context, format);
-  for (let n = 0; n < REGISTERS; n++) {
-    const at = environmentBytes(format) + REGISTER_BYTES * n;
-    const significand = context.readMemory(context.address(at), 8);
-    const high = Number(context.readMemory(context.address(at + 8), 2));
-    x87.store(n, encodedOf(high, significand));
-  }
+  context.mmu.asParts(() => {
+    for (let n = 0; n < REGISTERS; n++) {
+      const at = environmentBytes(format) + REGISTER_BYTES * n;
+      const significand = context.readMemory(context.address(at), 8);
+      const high = Number(context.readMemory(context.address(at + 8), 2));
+      x87.store(n, encodedOf(high, significand));
+    }
+  });
   x87.controlWord = readControlWord(context);
 }

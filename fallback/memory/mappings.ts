@@ -44,6 +44,8 @@ export class Mappings {
   #knowsGlobal = false;
   protected readonly watchpoints = new Watchpoints();
   protected readonly fromOutside = new Watchpoints();
+  /** See {@link checkAlignment}. */
+  protected alignmentChecked = false;
   /** See {@link trackWrites}. */
   #written: Set<number> | undefined;
 
@@ -183,7 +185,8 @@ export class Mappings {
   /** Lets generated code walk the paging structures, where nobody else has to hear of accesses. */
   #describeWalks(): void {
     const { p, memory } = this;
-    const isHeard = this.watchpoints.any || this.fromOutside.any || this.#written !== undefined;
+    const isWatched = this.watchpoints.any || this.fromOutside.any || this.alignmentChecked;
+    const isHeard = isWatched || this.#written !== undefined;
     p.view.setInt32(WALK_FIELD.ENABLED, p.paging && p.longMode && !isHeard ? 1 : 0, true);
     p.view.setUint32(WALK_FIELD.FROM, memory.plainFrom, true);
     p.view.setUint32(WALK_FIELD.END, memory.size, true);
@@ -294,8 +297,19 @@ export class Mappings {
     return this.fromOutside.take();
   }
 
+  /**
+   * From now on accesses with user's rights have to be aligned, or need not: as long as they have, all accesses are
+   * made through here.
+   */
+  checkAlignment(checked: boolean): void {
+    if (checked === this.alignmentChecked) return;
+    this.alignmentChecked = checked;
+    this.flush();
+  }
+
   /** Whether anybody looks out for accesses to some of these bytes, which are a page's or aligned. */
   watched(linear: number, length = PAGE_SIZE): boolean {
+    if (this.alignmentChecked) return true;
     return this.watchpoints.within(linear, length) || this.fromOutside.within(linear, length);
   }
 

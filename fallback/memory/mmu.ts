@@ -1,4 +1,4 @@
-import { generalProtection } from "../exceptions.ts";
+import { CpuException, generalProtection, VECTOR } from "../exceptions.ts";
 import { isCanonicalLinear } from "./linear.ts";
 import { Mappings } from "./mappings.ts";
 import { MmioLog } from "./mmio.ts";
@@ -10,6 +10,17 @@ const WORD = 0x1_0000_0000;
 
 /** Widths of accesses whose value is a number. */
 export type NumberSize = 1 | 2 | 4;
+
+/** Of x87, in bytes. */
+const EXTENDED = 10;
+const MOST_ALIGNED = 16;
+
+/**
+ * What is checked, by the bytes of an access (Intel SDM vol. 3A table 6-7): numbers are aligned to their size, those of
+ * 80 bits to 8; x87's state, as it is in 16-bit and in 32-bit code, to 2 and to 4.
+ */
+const alignmentOf = (length: number): number =>
+  length === EXTENDED ? 8 : Math.min(length & -length, MOST_ALIGNED);
 
 /**
  * Memory as instructions see it: linear addresses, permissions, RAM and what is not RAM. Linear
@@ -27,6 +38,7 @@ export class Mmu extends Mappings {
    * instruction is then executed by itself, so that one can stop behind it.
    */
   abandonsWatched = false;
+  #areParts = false;
 
   /**
    * Code is about to be fetched from a page of RAM.
@@ -44,9 +56,27 @@ export class Mmu extends Mappings {
     this.translate(linear, access, user);
     const inPage = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
     if (inPage < size) this.translate(this.#after(linear, inPage), access, user);
+    this.#checkAligned(linear, size, user);
   }
 
-  #accessed(linear: number, length: number, write: boolean): void {
+  /** Runs something whose accesses are parts of one that has been checked. */
+  asParts(run: () => void): void {
+    this.#areParts = true;
+    try {
+      run();
+    } finally {
+      this.#areParts = false;
+    }
+  }
+
+  /** @throws CpuException #AC(0), after all faults of pages (table 6-2) */
+  #checkAligned(linear: number, length: number, user: boolean): void {
+    if (!this.alignmentChecked || this.#areParts || !user) return;
+    if ((linear & (alignmentOf(length) - 1)) !== 0) throw new CpuException(VECTOR.AC, 0);
+  }
+
+  #accessed(linear: number, length: number, write: boolean, user: boolean): void {
+    this.#checkAligned(linear, length, user);
     if (!this.abandonsWatched) this.fromOutside.accessed(linear, length, write);
     else if (this.fromOutside.watches(linear, length, write)) throw new WatchedAccess();
     this.watchpoints.accessed(linear, length, write);
@@ -56,7 +86,7 @@ export class Mmu extends Mappings {
     const offset = linear & (PAGE_SIZE - 1);
     if (offset + size > PAGE_SIZE) return Number(this.#readAcross(linear, size, user));
     const address = this.translate(linear, "read", user);
-    this.#accessed(linear, size, false);
+    this.#accessed(linear, size, false, user);
     if (!this.memory.allows("read", address, size)) return Number(this.mmio.read(address, size));
     const { view } = this.memory;
     if (size === 4) return view.getUint32(address, true);
@@ -66,7 +96,7 @@ export class Mmu extends Mappings {
   read64(linear: number, user = this.user): bigint {
     if ((linear & (PAGE_SIZE - 1)) + 8 > PAGE_SIZE) return this.#readAcross(linear, 8, user);
     const address = this.translate(linear, "read", user);
-    this.#accessed(linear, 8, false);
+    this.#accessed(linear, 8, false, user);
     if (!this.memory.allows("read", address, 8)) return this.mmio.read(address, 8);
     return this.memory.view.getBigUint64(address, true);
   }
@@ -78,7 +108,7 @@ export class Mmu extends Mappings {
       return;
     }
     const address = this.translate(linear, "write", user);
-    this.#accessed(linear, size, true);
+    this.#accessed(linear, size, true, user);
     if (!this.memory.allows("write", address, size)) {
       this.mmio.write(address, size, BigInt.asUintN(8 * size, BigInt(value)));
       return;
@@ -96,7 +126,7 @@ export class Mmu extends Mappings {
       return;
     }
     const address = this.translate(linear, "write", user);
-    this.#accessed(linear, 8, true);
+    this.#accessed(linear, 8, true, user);
     if (!this.memory.allows("write", address, 8)) {
       this.mmio.write(address, 8, BigInt.asUintN(64, value));
       return;
@@ -111,7 +141,7 @@ export class Mmu extends Mappings {
     const address = this.translate(linear, "read", user);
     const rest =
       first < target.length ? this.translate(this.#after(linear, first), "read", user) : 0;
-    this.#accessed(linear, target.length, false);
+    this.#accessed(linear, target.length, false, user);
     this.#readPhysical(address, target.subarray(0, first));
     if (first < target.length) this.#readPhysical(rest, target.subarray(first));
   }
@@ -122,7 +152,7 @@ export class Mmu extends Mappings {
     const address = this.translate(linear, "write", user);
     const rest =
       first < source.length ? this.translate(this.#after(linear, first), "write", user) : 0;
-    this.#accessed(linear, source.length, true);
+    this.#accessed(linear, source.length, true, user);
     // What devices are to take comes before RAM: until they have, the instruction is executed again, and
     // has to find what it read.
     const isRam = this.memory.allows("write", address, first);

@@ -1,6 +1,6 @@
 /** Instructions of operating systems, and those that ask the processor about itself. */
 import { CR0, RFLAGS } from "../bits.ts";
-import { undefinedOpcode } from "../exceptions.ts";
+import { generalProtection, undefinedOpcode } from "../exceptions.ts";
 import type { ProcedureContext } from "../interpreter/procedure-context.ts";
 import { isCanonicalLinear, linearOf } from "../memory/linear.ts";
 import type { Mmu } from "../memory/mmu.ts";
@@ -200,6 +200,14 @@ export const system: Family = [
     name: "RDTSCP",
     forms: ["0F 01 F9"],
     procedure: ({ processor, outside }) => rdtscp(processor, outside),
+  },
+  {
+    name: "RDPMC",
+    forms: ["0F 33"],
+    // There is no counter, and so none that ECX names (Intel SDM vol. 2B, RDPMC).
+    procedure() {
+      throw generalProtection();
+    },
   },
   {
     name: "RDPID",

@@ -183,12 +183,16 @@ export class VirtioTransport implements VirtioDriver {
     this.onReset();
   }
 
-  /** Only what was offered and goes together, and what the modern interface cannot do without. */
+  /**
+   * Only what was offered and goes together. A driver that leaves out VERSION_1 has the legacy
+   * layout behind the modern registers: a device may refuse that (virtio 1.2 §6.2), but LK's driver
+   * does so, and others take it.
+   */
   #featuresAgreed(): boolean {
     const strange = [0, 1].some(
       (half) => (this.chosenFeatures(half) & ~this.offeredFeatures(half)) !== 0,
     );
-    return this.version1 && !strange && this.#device.accepts?.(this.#features) !== false;
+    return !strange && this.#device.accepts?.(this.#features) !== false;
   }
 
   #setFeatures(features: number, high: number): void {

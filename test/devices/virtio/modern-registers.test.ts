@@ -14,6 +14,7 @@ const TX = 0x2_0000;
 const DATA = 0x4_0000;
 const APIC = 0xfee0_0000;
 const HEADER = 12;
+const LEGACY_HEADER = 10;
 const NO_VECTOR = 0xffff;
 
 let link: FakeLink;
@@ -74,7 +75,6 @@ describe("features", () => {
   });
 
   it.each([
-    ["without VERSION_1", 0, 0],
     ["that were not offered", 1, 1],
     ["of the upper half that were not offered", 0, 1 | (1 << 2)],
     ["of the legacy interface", VIRTIO_F.ANY_LAYOUT, 1],
@@ -84,6 +84,19 @@ describe("features", () => {
     driver.choose(low, high);
     driver.status = 0x0b;
     expect(driver.status).toBe(3);
+  });
+
+  it("without VERSION_1 are agreed on, and frames have the legacy header", () => {
+    driver.status = 0;
+    driver.status = 3;
+    driver.choose(0, 0);
+    driver.status = 0x0b;
+    expect(driver.status).toBe(0x0b);
+    const rx = driver.placeQueue(0, RX);
+    driver.status = 0x0f;
+    rx.add({ address: DATA, length: 1524, writable: true });
+    expect(link.deliver(new Uint8Array(60).fill(7))).toBe(true);
+    expect(rx.takeUsed()).toEqual([{ head: 0, length: LEGACY_HEADER + 60 }]);
   });
 });
 

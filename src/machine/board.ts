@@ -1,5 +1,6 @@
 import type { AcpiDescription } from "../boot/acpi/tables.ts";
 import { APIC_BASE_AT_RESET, apicAddress } from "../core/apic-base.ts";
+import { ataGeometry } from "../core/ata-geometry.ts";
 import type { BlockBackend, ConsoleBackend, EntropySource, NetBackend } from "../core/backends.ts";
 import { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
@@ -43,7 +44,7 @@ import type { VirtioDevice } from "../devices/virtio/virtio-device.ts";
 import { VirtioPci } from "../devices/virtio/virtio-pci.ts";
 import type { Decorations } from "./decorations.ts";
 import { floppyController, floppyDrive } from "./floppy.ts";
-import { type ImageMedia, ide } from "./ide.ts";
+import { type ImageMedia, ide, ideDisks } from "./ide.ts";
 import { InterruptRouter } from "./interrupt-router.ts";
 import type { MachineBoard } from "./machine-board.ts";
 import type { Outcome } from "./outcome.ts";
@@ -239,9 +240,13 @@ export class Board implements MachineBoard {
     this.#pic.onTaken = () => pit.listen();
     this.#ioapic.onMasks = () => pit.listen();
     const drive = floppyDrive(options.media?.floppy);
+    const blocks = options.blocks.map(({ backend }) => backend);
     const rtc = new Mc146818({
       ...{ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size },
       floppyType: drive?.type,
+      hardDisks: ideDisks(options.media ?? {}, blocks)
+        .slice(0, 2)
+        .map(({ capacity }) => ataGeometry(capacity)),
     });
     const systemControl = new SystemControl({ onReset });
     const resetControl = new ResetControl({ onReset });

@@ -38,8 +38,20 @@ export interface IdeWiring {
 }
 
 /**
+ * What is at the interface, but for a CD drive.
  * @param others the machine's disks besides the image. If there is an image of a medium or a kernel they are
  *   at the places that are left, as in a PC: it may know no virtio
+ */
+export function ideDisks(
+  { disk, cd, floppy, isKernel = false }: ImageMedia,
+  others: readonly BlockBackend[],
+): BlockBackend[] {
+  const wanted = isKernel || (disk ?? cd ?? floppy) !== undefined;
+  return [disk, ...(wanted ? others : [])].filter((one) => one !== undefined);
+}
+
+/**
+ * @param others as of {@link ideDisks}
  * @returns `undefined` when there is nothing to be at it: the ports are there all the same
  */
 export function ide(
@@ -47,11 +59,9 @@ export function ide(
   others: readonly BlockBackend[],
   wiring: IdeWiring,
 ): PciFunction | undefined {
-  const { disk, cd, floppy, isKernel = false } = media;
-  const wanted = isKernel || (disk ?? cd ?? floppy) !== undefined;
-  const [first, second, third, fourth] = [disk, ...(wanted ? others : [])]
-    .filter((one) => one !== undefined)
-    .map((one) => new AtaDisk(one));
+  const { cd } = media;
+  const disks = ideDisks(media, others).map((one) => new AtaDisk(one));
+  const [first, second, third, fourth] = disks;
   const primary = channel(first, second, PRIMARY, wiring);
   const secondary = cd
     ? channel(new AtapiDrive(cd), third, SECONDARY, wiring)

@@ -192,7 +192,8 @@ export class Bios {
   }
 
   #writeRom(): void {
-    writeRom(this.#env.memory, (vector) => this.#services.has(vector));
+    const { memory, drives } = this.#env;
+    writeRom(memory, (vector) => this.#services.has(vector), drives);
   }
 
   #initialiseData(): void {

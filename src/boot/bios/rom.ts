@@ -8,6 +8,8 @@
 import type { GuestMemory } from "../../core/guest-memory.ts";
 import { gpa } from "../../core/units.ts";
 import { encodeUtf8 } from "../text.ts";
+import type { Drive } from "./drive.ts";
+import { fixedDiskTable, TABLE_SIZE, TABLES } from "./fixed-disk-table.ts";
 
 export const ROM_SEGMENT = 0xf000;
 export const ROM_BASE = ROM_SEGMENT << 4;
@@ -27,6 +29,7 @@ const POLL_OFFSET = 8;
 
 /** Offsets that programs know by heart, from the first PC's listing on. */
 const POWER_ON_TEST = 0xe05b;
+const FIXED_DISK_PARAMETERS = 0xe401;
 const CONFIGURATION_TABLE = 0xe6f5;
 const DISKETTE_PARAMETERS = 0xefc7;
 const TIMER_INTERRUPT = 0xfea5;
@@ -50,6 +53,8 @@ const MODEL = 0xfffe;
 const MODEL_AT = 0xfc;
 const VECTOR_TIMER = 0x08;
 const VECTOR_DISKETTE_PARAMETERS = 0x1e;
+/** By disk. */
+const VECTORS_FIXED_DISK_PARAMETERS = [0x41, 0x46] as const;
 /** The vector whose service is the power-on test: no program can call it by that. */
 export const POWER_ON_VECTOR = 0xff;
 
@@ -129,8 +134,13 @@ export function vectorAt(ip: number): number | undefined {
 /**
  * Writes the ROM and the table of interrupt vectors.
  * @param isService whether a vector traps; the others return at once
+ * @param drives those whose parameters are in it
  */
-export function writeRom(memory: GuestMemory, isService: (vector: number) => boolean): void {
+export function writeRom(
+  memory: GuestMemory,
+  isService: (vector: number) => boolean,
+  drives: readonly Drive[],
+): void {
   const rom = memory.writableSlice(gpa(ROM_BASE), ROM_SIZE);
   // Pages that stay as they are need no memory of the host.
   if (!memory.fresh) rom.fill(0);
@@ -156,6 +166,12 @@ export function writeRom(memory: GuestMemory, isService: (vector: number) => boo
     setVector(memory, vector, user ? 0 : ROM_SEGMENT, user ? 0 : offset);
   }
   setVector(memory, VECTOR_DISKETTE_PARAMETERS, ROM_SEGMENT, DISKETTE_PARAMETERS);
+  const hardDisks = drives.filter(({ kind }) => kind === "disk");
+  for (const [i, drive] of hardDisks.slice(0, TABLES).entries()) {
+    const offset = FIXED_DISK_PARAMETERS + TABLE_SIZE * i;
+    rom.set(fixedDiskTable(drive), offset);
+    setVector(memory, VECTORS_FIXED_DISK_PARAMETERS[i] as number, ROM_SEGMENT, offset);
+  }
 }
 
 function setVector(memory: GuestMemory, vector: number, segment: number, offset: number): void {

@@ -1,3 +1,4 @@
+import { ataGeometry, HEADS, SECTORS_PER_TRACK } from "../../core/ata-geometry.ts";
 import type { BlockBackend } from "../../core/backends.ts";
 import { GuestError, HostError } from "../../core/errors.ts";
 import {
@@ -13,10 +14,6 @@ import { IdentifyBlock, isPioMode, multiwordDmaMode, REVERTING } from "./identif
 import { ERROR, REGISTER, type TaskFile } from "./task-file.ts";
 
 const SECTOR_SIZE = 512;
-/** The geometry of disks that are too large for any (ATA/ATAPI-6 §6.2.1, annex C). */
-const HEADS = 16;
-const SECTORS_PER_TRACK = 63;
-const MAX_CYLINDERS = 16_383;
 const MAX_LBA28_SECTORS = 0x0fff_ffff;
 /** Sectors a block of READ and WRITE MULTIPLE. */
 const MAX_MULTIPLE = 16;
@@ -291,13 +288,12 @@ export class AtaDisk implements AtaDevice {
   }
 
   #identify(): Uint8Array {
-    const cylinders = (heads: number, sectors: number): number =>
-      Math.min(MAX_CYLINDERS, Math.floor(this.#sectors / (heads * sectors)));
-    const current = cylinders(this.#heads, this.#sectorsPerTrack);
+    const { capacity } = this.#disk;
+    const current = ataGeometry(capacity, this.#heads, this.#sectorsPerTrack).cylinders;
     const block = new IdentifyBlock();
     block
       .word(0, 0x0040)
-      .word(1, cylinders(HEADS, SECTORS_PER_TRACK))
+      .word(1, ataGeometry(capacity).cylinders)
       .word(3, HEADS)
       .word(6, SECTORS_PER_TRACK)
       .text(10, 10, "S5D0")

@@ -1,7 +1,15 @@
+import type { AtaGeometry } from "../../core/ata-geometry.ts";
 import { KIB, MIB } from "../../core/units.ts";
 
 /** Where a PC's BIOS keeps the configuration in the clock's battery-backed memory. */
 const FLOPPY_TYPES = 0x10;
+/** Of two hard disks, four bits each; "more than 14" is in a byte of its own. */
+const DISK_TYPES = 0x12;
+const EXTENDED_TYPES = [0x19, 0x1a] as const;
+const TYPE_EXTENDED = 0x0f;
+/** The type whose geometry is here too, and where. */
+const TYPE_USER = 47;
+const USER_TYPES = [0x1b, 0x24] as const;
 const EQUIPMENT = 0x14;
 const EQUIPMENT_FLOPPY = 1 << 0;
 const EQUIPMENT_FPU = 1 << 1;
@@ -18,10 +26,15 @@ const HIGH_MEMORY = 0x34;
 export const CMOS_SIZE = 128;
 
 /**
- * The memory as a BIOS leaves it on a PC with `memoryBytes` of RAM below 4 GiB and no hard disks.
+ * The memory as a BIOS leaves it on a PC with `memoryBytes` of RAM below 4 GiB.
  * @param floppyType of drive 0, as this memory has it; 0 for none
+ * @param hardDisks at the primary channel
  */
-export const configuredCmos = (memoryBytes: number, floppyType = 0): Uint8Array => {
+export const configuredCmos = (
+  memoryBytes: number,
+  floppyType = 0,
+  hardDisks: readonly AtaGeometry[] = [],
+): Uint8Array => {
   const bytes = new Uint8Array(CMOS_SIZE);
   const word = (at: number, value: number): void => {
     const capped = Math.max(0, Math.min(0xffff, Math.floor(value)));
@@ -30,6 +43,11 @@ export const configuredCmos = (memoryBytes: number, floppyType = 0): Uint8Array 
   };
   bytes[FLOPPY_TYPES] = floppyType << 4;
   bytes[EQUIPMENT] = EQUIPMENT_FPU | (floppyType === 0 ? 0 : EQUIPMENT_FLOPPY);
+  for (const [i, disk] of hardDisks.slice(0, USER_TYPES.length).entries()) {
+    bytes[DISK_TYPES] = (bytes[DISK_TYPES] ?? 0) | (TYPE_EXTENDED << (i === 0 ? 4 : 0));
+    bytes[EXTENDED_TYPES[i] as number] = TYPE_USER;
+    bytes.set(userType(disk), USER_TYPES[i]);
+  }
   word(BASE_MEMORY, Math.min(640, memoryBytes / KIB));
   word(EXTENDED_MEMORY, (memoryBytes - MIB) / KIB);
   word(EXTENDED_MEMORY_FOUND, (memoryBytes - MIB) / KIB);
@@ -42,3 +60,10 @@ export const configuredCmos = (memoryBytes: number, floppyType = 0): Uint8Array 
   bytes[CHECKSUM + 1] = sum & 0xff;
   return bytes;
 };
+
+/** Cylinders, heads, no precompensation, control byte, landing zone, sectors. */
+function userType({ cylinders, heads, sectors }: AtaGeometry): number[] {
+  const control = 0xc0 | (heads > 8 ? 0x08 : 0);
+  const word = [cylinders & 0xff, cylinders >> 8];
+  return [...word, heads, 0xff, 0xff, control, ...word, sectors];
+}

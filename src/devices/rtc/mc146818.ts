@@ -1,3 +1,4 @@
+import type { AtaGeometry } from "../../core/ata-geometry.ts";
 import { ByteDevice } from "../../core/byte-device.ts";
 import type { Alarm, Clock } from "../../core/clock.ts";
 import type { Resettable } from "../../core/device.ts";
@@ -76,11 +77,12 @@ export class Mc146818 extends ByteDevice implements Resettable {
     irq: IrqLine;
     memoryBytes: number;
     floppyType?: number | undefined;
+    hardDisks?: readonly AtaGeometry[] | undefined;
   }) {
     super();
     this.#clock = options.clock;
     this.#irq = options.irq;
-    this.#bytes = configuredCmos(options.memoryBytes, options.floppyType);
+    this.#bytes = configuredCmos(options.memoryBytes, options.floppyType, options.hardDisks);
     this.#alarm = options.clock.alarm(() => this.#update());
     this.#flaggedUntil = this.#time();
   }

@@ -128,6 +128,32 @@ describe("INT 13h, disks", () => {
     write: () => {},
   });
 
+  it("has a table of the first hard disks' parameters behind INT 41h and 46h", () => {
+    const sized = (capacity: number) => ({
+      ...{ capacity, readOnly: true, write: () => {} },
+      read: (_offset: number, into: Uint8Array) => void into.fill(0),
+    });
+    const cylinder = 16 * 63 * 512;
+    const { memory } = new BiosRig({
+      drives: [
+        hardDisk(0x80, sized(120 * cylinder)),
+        hardDisk(0x81, sized(2048 * cylinder)),
+        hardDisk(0x82, sized(8 * cylinder)),
+      ],
+    });
+    const tableOf = (vector: number) => {
+      const [offset, segment] = [0, 2].map((at) => memory.readU16(gpa(4 * vector + at)));
+      return [...memory.slice(gpa(((segment ?? 0) << 4) + (offset ?? 0)), 16)];
+    };
+    expect(tableOf(0x41)).toEqual([120, 0, 16, 0, 0, 0xff, 0xff, 0, 0xc8, 0, 0, 0, 120, 0, 63, 0]);
+    const translated = tableOf(0x46);
+    expect(translated.slice(0, 15)).toEqual([
+      ...[0, 4, 32, 0xa0, 63, 0xff, 0xff, 0],
+      ...[0xc8, 0, 8, 16, 0, 8, 63],
+    ]);
+    expect(translated.reduce((sum, byte) => sum + byte, 0) & 0xff).toBe(0);
+  });
+
   const packet = (count: number, address: number, block: number): void => {
     rig.memory.writeU16(gpa(0x600), 16);
     rig.memory.writeU16(gpa(0x602), count);

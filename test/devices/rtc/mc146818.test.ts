@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { ataGeometry } from "../../../src/core/ata-geometry.ts";
 import { VirtualClock } from "../../../src/core/clock.ts";
 import { GIB, MIB, MICROSECOND, MILLISECOND, SECOND } from "../../../src/core/units.ts";
 import { Mc146818 } from "../../../src/devices/rtc/mc146818.ts";
@@ -300,6 +301,18 @@ describe("real-time clock", () => {
       expect([word(0x15), word(0x17), word(0x30), word(0x34)]).toEqual([640, 7168, 7168, 0]);
       rtc = new Mc146818({ clock, irq, memoryBytes: 3 * GIB });
       expect(word(0x34)).toBe((3 * GIB - 16 * MIB) / 65536);
+    });
+
+    it("tells what hard disks there are, by a type that is described here", () => {
+      expect([read(0x12), read(0x19)]).toEqual([0, 0]);
+      const hardDisks = [ataGeometry(120 * 16 * 63 * 512), ataGeometry(2048 * 16 * 63 * 512)];
+      rtc = new Mc146818({ clock, irq, memoryBytes: 8 * MIB, hardDisks });
+      expect([read(0x12), read(0x19), read(0x1a)]).toEqual([0xff, 47, 47]);
+      const bytes = Array.from({ length: 18 }, (_, i) => read(0x1b + i));
+      expect(bytes).toEqual([
+        ...[120, 0, 16, 0xff, 0xff, 0xc8, 120, 0, 63],
+        ...[0, 8, 16, 0xff, 0xff, 0xc8, 0, 8, 63],
+      ]);
     });
 
     it("has a valid checksum", () => {

@@ -207,17 +207,21 @@ export class Board implements MachineBoard {
       mouseIrq: this.#wire(IRQ.MOUSE),
     });
     this.moveMouse = (...movement) => keyboard.moveMouse(...movement);
+    let speaks = false;
     const uart: Uart16550 = new Uart16550({
       irq: this.#wire(IRQ.COM1),
       console: {
         transmit: (byte) => {
+          speaks = true;
           this.screen.serialWrites(byte);
           serial.transmit(byte);
         },
         connect: (receive) =>
           serial.connect((bytes) => {
-            // A guest with a driver for the keyboard and none for the line listens there.
-            if (keyboard.used && !uart.listening) typist.type(bytes);
+            // A guest with a driver for the keyboard and none for the line listens there; so does one that
+            // shows text and has never said anything by the line: Linux 0.11 opens it all the same.
+            const byLine = uart.listening && (speaks || !this.screen.hasText);
+            if (keyboard.used && !byLine) typist.type(bytes);
             else receive(bytes);
           }),
         flush: () => serial.flush(),

@@ -66,6 +66,23 @@ describe("the ports", () => {
     expect(rig.console.text).toBe("hello");
   });
 
+  it("of the serial line have what is typed, of a driver that speaks by it where there is text", () => {
+    rig.write(0x3f9, 1);
+    rig.console.receive("a");
+    expect(rig.read(0x3f8)).toBe(0x61);
+    // The keyboard is looked at.
+    rig.read(0x64);
+    rig.console.receive("b");
+    expect(rig.read(0x3f8)).toBe(0x62);
+    rig.memory.writeU16(gpa(0xb8000), 0x0741);
+    rig.board.show();
+    rig.console.receive("a");
+    expect([rig.read(0x60), rig.read(0x3fd) & 1]).toEqual([0x1e, 0]);
+    rig.write(0x3f8, 0x62);
+    rig.console.receive("c");
+    expect(rig.read(0x3f8)).toBe(0x63);
+  });
+
   it("of power management run the ACPI timer", () => {
     const before = rig.read(0x608, 4);
     rig.clock.advance(SECOND);

@@ -63,6 +63,11 @@ export class TextScreen implements Resettable {
     this.#alarm = clock.alarm(() => (this.#silent ? this.#look() : this.#showUnlessTooSoon()));
   }
 
+  /** Whether there was any when it was looked at last. */
+  get hasText(): boolean {
+    return this.#frame.some((cell) => cell !== BLANK_CELL);
+  }
+
   reset(): void {
     this.finish();
     this.#silent = false;

@@ -12,7 +12,7 @@ export interface FallbackCpuOptions {
   /** The table of instructions, and the interpreter made of it by `buildInterpreter`. */
   readonly map: OpcodeMap;
   readonly interpreter: WebAssembly.Module;
-  /** Makes the interpreter whose hot handlers are inline, for long runs. */
+  /** Makes the interpreter whose frequent handlers are inline, for long runs. */
   readonly inlineInterpreter: () => WebAssembly.Module;
   /** Whether the memory is a shared one. */
   readonly shared?: boolean;

@@ -43,7 +43,7 @@ block
         i32.load offset=0x8000
         i32.ne
         if
-          i32.const 29360272
+          i32.const 46137488
           local.set 39
           br 2
         end
@@ -72,7 +72,7 @@ block
           i64.load offset=0x130
           i64.gt_s
           if
-            i32.const 29360128
+            i32.const 46137344
             local.set 39
             br 2
           end
@@ -89,13 +89,13 @@ block
             i32.const 0
             local.get 42
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360144
+            i32.const 46137360
             local.set 39
             br 2
           end
           local.get 42
           i32.wrap_i64
-          i64.load32_u offset=0x2400000 ;; RAM
+          i64.load32_u offset=0x3400000 ;; RAM
           local.set 43
           local.get 1
           local.tee 46
@@ -122,7 +122,7 @@ block
           i64.load offset=0x130
           i64.gt_s
           if
-            i32.const 29360160
+            i32.const 46137376
             local.set 39
             i32.const 10
             local.set 36
@@ -141,7 +141,7 @@ block
             i32.const 0
             local.get 45
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360176
+            i32.const 46137392
             local.set 39
             i32.const 10
             local.set 36
@@ -149,7 +149,7 @@ block
           end
           local.get 45
           i32.wrap_i64
-          i64.load16_u offset=0x2400000 ;; RAM
+          i64.load16_u offset=0x3400000 ;; RAM
           local.set 44
           local.get 1
           i64.const 65535
@@ -188,7 +188,7 @@ block
           i64.load offset=0x118
           i64.gt_s
           if
-            i32.const 29360192
+            i32.const 46137408
             local.set 39
             i32.const 9
             local.set 36
@@ -211,7 +211,7 @@ block
             i32.const 0
             local.get 42
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360208
+            i32.const 46137424
             local.set 39
             i32.const 9
             local.set 36
@@ -220,7 +220,7 @@ block
           local.get 42
           i32.wrap_i64
           local.get 45
-          i64.store32 offset=0x2400000 ;; RAM
+          i64.store32 offset=0x3400000 ;; RAM
           local.get 44
           i32.wrap_i64
           i64.extend_i32_u
@@ -233,7 +233,7 @@ block
           i64.load offset=0x110
           i64.gt_s
           if
-            i32.const 29360224
+            i32.const 46137440
             local.set 39
             i32.const 9
             local.set 36
@@ -256,7 +256,7 @@ block
             i32.const 0
             local.get 44
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360240
+            i32.const 46137456
             local.set 39
             i32.const 9
             local.set 36
@@ -264,7 +264,7 @@ block
           end
           local.get 44
           i32.wrap_i64
-          i64.load32_u offset=0x2400000 ;; RAM
+          i64.load32_u offset=0x3400000 ;; RAM
           local.set 43
           local.get 46
           i64.const 4
@@ -310,7 +310,7 @@ block
             i32.const 6
             i32.lt_s
             if
-              i32.const 29360256
+              i32.const 46137472
               local.set 39
               i32.const 30
               local.set 36

@@ -43,7 +43,7 @@ block
         i32.load offset=0x8000
         i32.ne
         if
-          i32.const 29360208
+          i32.const 46137424
           local.set 39
           br 2
         end
@@ -72,13 +72,13 @@ block
             i32.const 0
             local.get 41
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360128
+            i32.const 46137344
             local.set 39
             br 2
           end
           local.get 41
           i32.wrap_i64
-          i64.load32_u offset=0x2400000 ;; RAM
+          i64.load32_u offset=0x3400000 ;; RAM
           local.set 42
           local.get 1
           local.tee 45
@@ -105,7 +105,7 @@ block
             i32.const 0
             local.get 45
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360144
+            i32.const 46137360
             local.set 39
             i32.const 10
             local.set 36
@@ -113,7 +113,7 @@ block
           end
           local.get 45
           i32.wrap_i64
-          i64.load16_u offset=0x2400000 ;; RAM
+          i64.load16_u offset=0x3400000 ;; RAM
           local.set 44
           local.get 1
           i64.const 65535
@@ -156,7 +156,7 @@ block
             i32.const 0
             local.get 42
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360160
+            i32.const 46137376
             local.set 39
             i32.const 9
             local.set 36
@@ -165,7 +165,7 @@ block
           local.get 42
           i32.wrap_i64
           local.get 44
-          i64.store32 offset=0x2400000 ;; RAM
+          i64.store32 offset=0x3400000 ;; RAM
           local.get 43
           i32.wrap_i64
           i64.extend_i32_u
@@ -182,7 +182,7 @@ block
             i32.const 0
             local.get 44
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360176
+            i32.const 46137392
             local.set 39
             i32.const 9
             local.set 36
@@ -190,7 +190,7 @@ block
           end
           local.get 44
           i32.wrap_i64
-          i64.load32_u offset=0x2400000 ;; RAM
+          i64.load32_u offset=0x3400000 ;; RAM
           local.set 43
           local.get 45
           i64.const 4
@@ -236,7 +236,7 @@ block
             i32.const 6
             i32.lt_s
             if
-              i32.const 29360192
+              i32.const 46137408
               local.set 39
               i32.const 30
               local.set 36

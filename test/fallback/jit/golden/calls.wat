@@ -50,7 +50,7 @@ block
           i32.const 0
           local.get 49
           i64.store offset=0x88 ;; ADDRESS
-          i32.const 29360256
+          i32.const 46137472
           local.set 39
           br 2
         end
@@ -66,7 +66,7 @@ block
           i32.const 0
           local.get 48
           i64.store offset=0x88 ;; ADDRESS
-          i32.const 29360272
+          i32.const 46137488
           local.set 39
           br 2
         end
@@ -97,7 +97,7 @@ block
           local.get 41
           i32.wrap_i64
           local.get 43
-          i64.store offset=0x23ffff8
+          i64.store offset=0x33ffff8
           local.get 44
           local.tee 5
           i64.const 8
@@ -106,7 +106,7 @@ block
           local.get 41
           i32.wrap_i64
           i64.const 2097163
-          i64.store offset=0x23ffff0
+          i64.store offset=0x33ffff0
           local.get 44
           local.set 5
           local.get 37
@@ -165,12 +165,12 @@ block
           local.set 46
           local.get 41
           i32.wrap_i64
-          i64.load offset=0x23ffff0
+          i64.load offset=0x33ffff0
           local.tee 45
           i64.const 2097163
           i64.ne
           if
-            i32.const 29360224
+            i32.const 46137440
             local.set 39
             i32.const 26
             local.set 36
@@ -189,7 +189,7 @@ block
           local.set 42
           local.get 41
           i32.wrap_i64
-          i64.load offset=0x23ffff8
+          i64.load offset=0x33ffff8
           local.set 47
           local.get 42
           i64.const 8
@@ -231,7 +231,7 @@ block
             i32.const 7
             i32.lt_s
             if
-              i32.const 29360240
+              i32.const 46137456
               local.set 39
               i32.const 30
               local.set 36

@@ -153,7 +153,7 @@ block
               i32.const 9
               i32.lt_s
               if
-                i32.const 29360128
+                i32.const 46137344
                 local.set 39
                 i32.const 30
                 local.set 36
@@ -229,7 +229,7 @@ block
               i32.const 9
               i32.lt_s
               if
-                i32.const 29360144
+                i32.const 46137360
                 local.set 39
                 i32.const 30
                 local.set 36

@@ -39,7 +39,7 @@ block
         i32.load offset=0x8000
         i32.ne
         if
-          i32.const 29360192
+          i32.const 46137408
           local.set 39
           br 2
         end
@@ -74,13 +74,13 @@ block
             i32.const 0
             local.get 42
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360128
+            i32.const 46137344
             local.set 39
             br 2
           end
           local.get 42
           i32.wrap_i64
-          i64.load32_u offset=0x2400000 ;; RAM
+          i64.load32_u offset=0x3400000 ;; RAM
           local.tee 43
           local.tee 1
           local.set 43
@@ -98,13 +98,13 @@ block
             i32.const 0
             local.get 45
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360144
+            i32.const 46137360
             local.set 39
             br 2
           end
           local.get 45
           i32.wrap_i64
-          i64.load offset=0x2400000 ;; RAM
+          i64.load offset=0x3400000 ;; RAM
           local.tee 46
           local.tee 42
           local.get 43
@@ -113,7 +113,7 @@ block
           local.get 45
           i32.wrap_i64
           local.get 44
-          i64.store offset=0x2400000 ;; RAM
+          i64.store offset=0x3400000 ;; RAM
           local.get 42
           local.set 33
           local.get 43
@@ -130,7 +130,7 @@ block
             i32.const 0
             local.get 46
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360160
+            i32.const 46137376
             local.set 39
             i32.const 11
             local.set 36
@@ -138,7 +138,7 @@ block
           end
           local.get 46
           i32.wrap_i64
-          i64.load8_u offset=0x2400000 ;; RAM
+          i64.load8_u offset=0x3400000 ;; RAM
           local.tee 45
           local.set 3
           local.get 2
@@ -177,7 +177,7 @@ block
             i32.const 5
             i32.lt_s
             if
-              i32.const 29360176
+              i32.const 46137392
               local.set 39
               i32.const 30
               local.set 36

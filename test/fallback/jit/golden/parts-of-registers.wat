@@ -152,7 +152,7 @@ block
             i32.const 5
             i32.lt_s
             if
-              i32.const 29360128
+              i32.const 46137344
               local.set 39
               i32.const 30
               local.set 36

@@ -51,7 +51,7 @@ block
           i32.const 0
           local.get 45
           i64.store offset=0x88 ;; ADDRESS
-          i32.const 29360160
+          i32.const 46137376
           local.set 39
           br 2
         end
@@ -145,7 +145,7 @@ block
           local.get 41
           i64.ne
           if
-            i32.const 29360128
+            i32.const 46137344
             local.set 39
             br 3
           end
@@ -227,7 +227,7 @@ block
             i32.const 7
             i32.lt_s
             if
-              i32.const 29360144
+              i32.const 46137360
               local.set 39
               i32.const 30
               local.set 36

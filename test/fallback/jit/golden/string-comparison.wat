@@ -43,7 +43,7 @@ block
         i32.load offset=0x8000
         i32.ne
         if
-          i32.const 29360160
+          i32.const 46137376
           local.set 39
           br 2
         end
@@ -79,13 +79,13 @@ block
             i32.const 0
             local.get 42
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360128
+            i32.const 46137344
             local.set 39
             br 2
           end
           local.get 42
           i32.wrap_i64
-          v128.load offset=0x2400000 ;; RAM
+          v128.load offset=0x3400000 ;; RAM
           local.set 43
           local.get 17
           local.set 44
@@ -201,7 +201,7 @@ block
             i32.const 6
             i32.lt_s
             if
-              i32.const 29360144
+              i32.const 46137360
               local.set 39
               i32.const 30
               local.set 36

@@ -47,7 +47,7 @@ block
         i32.load offset=0x8000
         i32.ne
         if
-          i32.const 29360224
+          i32.const 46137440
           local.set 39
           br 2
         end
@@ -59,7 +59,7 @@ block
         i32.eq
         i32.eqz
         if
-          i32.const 29360128
+          i32.const 46137344
           local.set 39
           br 2
         end
@@ -90,13 +90,13 @@ block
             i32.const 0
             local.get 42
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360144
+            i32.const 46137360
             local.set 39
             br 2
           end
           local.get 42
           i32.wrap_i64
-          v128.load offset=0x2400000 ;; RAM
+          v128.load offset=0x3400000 ;; RAM
           local.tee 43
           local.set 17
           local.get 18
@@ -161,7 +161,7 @@ block
             i32x4.all_true
             i32.eqz
             if
-              i32.const 29360160
+              i32.const 46137376
               local.set 39
               br 3
             end
@@ -191,7 +191,7 @@ block
           i32.and
           i32.eqz
           if
-            i32.const 29360176
+            i32.const 46137392
             local.set 39
             br 2
           end
@@ -213,14 +213,14 @@ block
             i32.const 0
             local.get 42
             i64.store offset=0x88 ;; ADDRESS
-            i32.const 29360192
+            i32.const 46137408
             local.set 39
             br 2
           end
           local.get 42
           i32.wrap_i64
           local.get 46
-          v128.store offset=0x2400000 ;; RAM
+          v128.store offset=0x3400000 ;; RAM
           local.get 2
           i32.wrap_i64
           i64.extend_i32_u
@@ -281,7 +281,7 @@ block
             i32.const 7
             i32.lt_s
             if
-              i32.const 29360208
+              i32.const 46137424
               local.set 39
               i32.const 30
               local.set 36

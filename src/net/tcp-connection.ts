@@ -225,7 +225,7 @@ export class TcpConnection {
   #takeAcknowledgement(segment: TcpSegment): boolean {
     const { acknowledgement, payload } = segment;
     if (sequenceDistance(acknowledgement, this.#nxt) > 0) {
-      this.#sendAck();
+      this.#answerOutOfPlace(segment);
       return false;
     }
     const acked = sequenceDistance(acknowledgement, this.#una);

@@ -315,22 +315,28 @@ describe("a hostile guest", () => {
     expect(stream.state).toBe("open");
   });
 
-  it("is answered now and then where it says nothing out of place, or two would do so for ever", () => {
-    const rig = new GatewayRig();
-    const { peer } = rig.connected();
-    const answers = (payload?: Uint8Array): number => {
-      const before = peer.segments.length;
-      const sequence = (peer.next + 0x10_0000) >>> 0;
-      for (let n = 0; n < 5; n++) peer.transmit({ sequence, ...(payload && { payload }) });
-      rig.pump();
-      return peer.segments.length - before;
-    };
-    expect(answers()).toBe(1);
-    expect(answers()).toBe(0);
-    rig.clock.advance(SECOND);
-    expect(answers()).toBe(1);
-    expect(answers(new Uint8Array(1))).toBe(5);
-  });
+  it.each([
+    ["says nothing out of place", "sequence", "next"],
+    ["acknowledges what was never sent", "acknowledgement", "expected"],
+  ] as const)(
+    "is answered now and then where it %s, or two would do so for ever",
+    (_, field, base) => {
+      const rig = new GatewayRig();
+      const { peer } = rig.connected();
+      const answers = (payload?: Uint8Array): number => {
+        const before = peer.segments.length;
+        const number = (peer[base] + 0x10_0000) >>> 0;
+        for (let n = 0; n < 5; n++) peer.transmit({ [field]: number, ...(payload && { payload }) });
+        rig.pump();
+        return peer.segments.length - before;
+      };
+      expect(answers()).toBe(1);
+      expect(answers()).toBe(0);
+      rig.clock.advance(SECOND);
+      expect(answers()).toBe(1);
+      expect(answers(new Uint8Array(1))).toBe(5);
+    },
+  );
 
   it("lives with any segments at all, in the middle of connections", () => {
     const rig = new GatewayRig();

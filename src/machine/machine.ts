@@ -2,6 +2,7 @@ import { writeAcpiTables } from "../boot/acpi/tables.ts";
 import { Bios } from "../boot/bios/bios.ts";
 import { type BootImage, bootMedia } from "../boot/bios/boot-media.ts";
 import { showGraphics } from "../boot/bios/display.ts";
+import { Resumption } from "../boot/bios/resumption.ts";
 import { TRAP_PORT } from "../boot/bios/rom.ts";
 import type { GraphicsMode } from "../boot/bios/vbe-modes.ts";
 import { writeMpTables } from "../boot/mp-tables.ts";
@@ -57,6 +58,8 @@ export class Machine {
   readonly #loop: RunLoop;
   readonly #backends: TimedBackends;
   readonly #boot: () => Registers;
+  /** Where there is a BIOS. */
+  readonly #resumption: Resumption | undefined;
   #tellsOfMode = true;
 
   constructor(given: MachineOptions) {
@@ -83,6 +86,7 @@ export class Machine {
     if (tender === undefined) {
       const board = new Board(boardOptions);
       this.board = board;
+      this.#resumption = new Resumption(board.ports, options.memory);
       const bios = this.#installBios(board, typeof boot === "function" ? undefined : boot);
       const start =
         typeof boot === "function" ? this.#direct(boot, bios, board.ports) : () => bios.start();
@@ -113,6 +117,7 @@ export class Machine {
       poll: () => pollAll(options.nets),
       held: () => this.board.holdsGuest,
       restart: () => this.#restart(),
+      resumes: () => this.#resumption?.isWanted === true,
     });
     // Somebody who watches exits sees all of them. The BIOS changes the processor's registers.
     if (given.decorations === undefined) {
@@ -157,6 +162,7 @@ export class Machine {
 
   /** Takes the machine back to the start of the image. Only while the guest stands still. */
   reset(): void {
+    this.#resumption?.cancel();
     this.#loop.restart();
   }
 
@@ -188,6 +194,11 @@ export class Machine {
   }
 
   #restart(): void {
+    if (this.#resumption?.isWanted === true) {
+      this.cpu.reset();
+      this.cpu.writeRegisters(this.#resumption.take());
+      return;
+    }
     this.board.reset();
     this.cpu.reset();
     this.cpu.writeRegisters(this.#boot());

@@ -74,6 +74,8 @@ export interface RunLoopParts {
   readonly held?: () => boolean;
   /** Takes every device and the guest back to the start. */
   readonly restart: () => void;
+  /** Whether the guest goes on where it wants to when its processor shuts down: then it is restarted. */
+  readonly resumes?: (() => boolean) | undefined;
 }
 
 /**
@@ -321,6 +323,11 @@ export class RunLoop {
     this.#windowRequested = wanted;
   }
 
+  #endShutDown({ exceptions, stateLost }: Extract<VmExit, { kind: "shutdown" }>): void {
+    const registers = this.#parts.cpu.readRegisters();
+    this.end({ kind: "triple-fault", registers, exceptions, stateLost: stateLost === true });
+  }
+
   #handle(exit: Exclude<VmExit, { kind: "kicked" }>): void {
     const { cpu, ports, interrupts } = this.#parts;
     const { exits } = this.statistics;
@@ -363,12 +370,8 @@ export class RunLoop {
         break;
       case "shutdown":
         exits.shutdown++;
-        this.end({
-          kind: "triple-fault",
-          registers: cpu.readRegisters(),
-          exceptions: exit.exceptions,
-          stateLost: exit.stateLost === true,
-        });
+        if (this.#parts.resumes?.() === true) this.requestRestart();
+        else this.#endShutDown(exit);
         break;
       case "cannot-continue":
         exits["cannot-continue"]++;

@@ -8,12 +8,12 @@ import { spin, tinyGuest } from "../support/tiny-guest.ts";
 
 const FLOPPY_SIZE = 1440 * 1024;
 
-/** Assembled boot sectors, at the start of an image of this size. */
-function diskImage(size: number): string {
+/** Assembled boot sectors, at the start of an image of this size. @param name of the source in `bios/` */
+function diskImage(size: number, name = "sector"): string {
   const folder = temporaryFolder();
   const object = join(folder, "sector.elf");
   const flat = join(folder, "sector");
-  const source = join(import.meta.dirname, "bios/sector.S");
+  const source = join(import.meta.dirname, `bios/${name}.S`);
   const flags = ["-m32", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x7c00,--build-id=none"];
   execFileSync(process.env.CC ?? "cc", [...flags, "-o", object, source], { stdio: "pipe" });
   execFileSync("objcopy", ["-O", "binary", "-j", ".text", object, flat]);
@@ -42,6 +42,12 @@ describeOnEach("the BIOS", () => {
     guest.type("K");
     const ended = await guest.ended;
     expect(ended.stdout).toBe("loaded\nticked\nwaited\nkey? K\ndone\n");
+    expect(ended.status).toBe(7);
+  });
+
+  it("lets a program for the 80286 come back from protected mode by a reset", async () => {
+    const ended = await run([diskImage(FLOPPY_SIZE, "resume"), "--net", "none"]);
+    expect(ended.stdout).toBe("back\nback\nstarted\n");
     expect(ended.status).toBe(7);
   });
 

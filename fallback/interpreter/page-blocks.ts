@@ -38,8 +38,11 @@ export class PageBlocks {
 
   add(block: Block): void {
     this.#blocks.set(this.#keyOf(block), block);
-    const { start, end } = this.#extent(block);
-    this.cover(start, end);
+    const [first, second] = block.pages;
+    const start = block.address % PAGE_SIZE;
+    const end = start + block.length;
+    if (first === this.page) this.cover(start, Math.min(end, PAGE_SIZE));
+    if (second === this.page) this.cover(0, end - PAGE_SIZE);
   }
 
   /** Other code is made of bytes of the page. */
@@ -72,10 +75,7 @@ export class PageBlocks {
 
   /** Blocks that have to go when these bytes of the page change. */
   madeOf(from: number, to: number): readonly Block[] {
-    const found = [...this.#blocks.values()].filter((block) => {
-      const { start, end } = this.#extent(block);
-      return start < to && end > from;
-    });
+    const found = [...this.#blocks.values()].filter((block) => this.#isMadeOf(block, from, to));
     return found.length > 0 ? found : this.#missed();
   }
 
@@ -87,14 +87,18 @@ export class PageBlocks {
     return keyOf(address - this.page * PAGE_SIZE, user, single);
   }
 
-  /** Its bytes on this page, as offsets. */
-  #extent({ address, pages, length }: Block): { start: number; end: number } {
-    const offset = (address % PAGE_SIZE) - (this.page === pages[0] ? 0 : PAGE_SIZE);
-    return { start: Math.max(offset, 0), end: Math.min(offset + length, PAGE_SIZE) };
+  /** The page may be both of the block's: it can be mapped twice, one behind the other. */
+  #isMadeOf({ address, pages: [first, second], length }: Block, from: number, to: number): boolean {
+    const start = address % PAGE_SIZE;
+    const end = start + length;
+    return (
+      (first === this.page && start < to && end > from) ||
+      (second === this.page && end - PAGE_SIZE > from)
+    );
   }
 }
 
-/** @param offset of the block's first byte, which is below 0 for one that reaches into the page */
+/** @param offset of the block's first byte: outside of the page for a block that reaches into it from another */
 const keyOf = (offset: number, user: boolean, single: boolean): number =>
   4 * offset + (user ? 2 : 0) + (single ? 1 : 0);
 

@@ -119,7 +119,7 @@ describe("guest memory", () => {
     expect(ram.slice(gpa(0), ram.size).every((byte) => byte === 0)).toBe(true);
   });
 
-  it.each([0, 1, 4065, 2.5, Number.NaN])("is never %d MiB", (mebibytes) => {
+  it.each([0, 1, 4045, 2.5, Number.NaN])("is never %d MiB", (mebibytes) => {
     expect(() => allocateMemory(mebibytes)).toThrow("2 to 4044 MiB");
   });
 });

@@ -15,8 +15,8 @@ export const RECORD = {
   /** u16 each: offsets in the state of register operands, in order. */
   REGISTERS: [4, 6, 8],
   /**
-   * i32 each, of a relative branch: header of where its target has led last, and what follows it; or
-   * `RECORDS`.
+   * i32 each, of a relative branch, which has no registers and no address: header of where its target has led
+   * last, and what follows it; or `RECORDS`. Handlers inline in the dispatch loop use them.
    */
   LINKS: [4, 8],
   /** u16: of a far pointer in the code, the selector; the offset is the immediate. */
@@ -53,7 +53,7 @@ export const HEADER = {
   ENTRIES: 12,
   /** i64: the linear address that leads here, with STATE.CODE_KEY; {@link NO_KEY} if none does now. */
   KEY: 16,
-  /** i32: header of where control has gone from here last, if not by a relative branch. */
+  /** i32: header of where control has gone from here last, if not by a branch that has {@link RECORD.LINKS} for it. */
   LINK: 24,
 } as const;
 

@@ -23,6 +23,8 @@ const PAGE_32 = 7;
 /** VM, IOPL 3. */
 const VIRTUAL_8086 = 0x2_3002n;
 export const interpreter = interpreterModule(false);
+/** Where branches remember where they led. */
+const inlineInterpreter = interpreterModule(true);
 
 export interface Machine {
   readonly cpu: FallbackCpu;
@@ -79,7 +81,7 @@ export function machine(
     memory,
     ramSize: RAM_SIZE,
     clock,
-    keptInterpreter: () => interpreter,
+    keptInterpreter: () => (threshold === undefined ? interpreter : inlineInterpreter),
     hostWaits: () => false,
     executed: (instructions) => clock.pass(instructions),
     jit: threshold === undefined ? undefined : { threshold, ...others },

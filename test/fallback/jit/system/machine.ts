@@ -82,6 +82,8 @@ const REGISTER = 0xc0;
 export class SystemWorkshop {
   readonly #map = new OpcodeMap(FAMILIES);
   readonly #interpreter = new WebAssembly.Module(interpreterModule(false));
+  /** Where branches remember where they led. */
+  readonly #inlineInterpreter = new WebAssembly.Module(interpreterModule(true));
   readonly #memories = [0, 1].map(() => {
     const pages = (RAM_OFFSET + at.RAM_SIZE) / WASM_PAGE;
     return new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -139,10 +141,11 @@ export class SystemWorkshop {
     new Uint8Array(memory.buffer, IDENTITY_PAGES).fill(0);
     const clock = new CountedClock(0);
     const ram = new GuestMemory(memory.buffer, RAM_OFFSET);
+    const interpreter = jit === undefined ? this.#interpreter : this.#inlineInterpreter;
     const cpu = new FallbackCpu({
-      ...{ memory, clock, map: this.#map, interpreter: this.#interpreter },
+      ...{ memory, clock, map: this.#map, interpreter },
       ramSize: at.RAM_SIZE,
-      inlineInterpreter: () => this.#interpreter,
+      inlineInterpreter: () => interpreter,
       hostWaits: () => false,
       executed: (instructions) => clock.pass(instructions),
       jit,

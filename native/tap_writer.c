@@ -24,6 +24,7 @@ struct frame {
 };
 
 struct tap_writer {
+    struct tap_writer *next;
     const struct tap *tap;
     pthread_t thread;
     /* The processor that `thread` keeps off; -1 at first. */
@@ -35,6 +36,11 @@ struct tap_writer {
     /* The n-th is at n % FRAMES. Memory is only taken up as far as they reach. */
     struct frame frames[FRAMES];
 };
+
+/* Those whose thread runs. */
+static struct tap_writer *running;
+static pthread_mutex_t running_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t watching_exit = PTHREAD_ONCE_INIT;
 
 static int has_room(const struct tap_writer *writer)
 {
@@ -115,6 +121,54 @@ static void keep_off(struct tap_writer *writer)
     pthread_setaffinity_np(writer->thread, sizeof others, &others);
 }
 
+/* What has been given leaves; nothing may be given any more. */
+static void finish(struct tap_writer *writer)
+{
+    writer->stopping = 1;
+    rouse(&writer->writers);
+    pthread_join(writer->thread, NULL);
+}
+
+/* process.exit() of Node runs neither finalizers nor the hooks of an environment that ends. */
+static void finish_all(void)
+{
+    pthread_mutex_lock(&running_lock);
+    for (struct tap_writer *writer = running; writer != NULL; writer = writer->next)
+        finish(writer);
+    running = NULL;
+    pthread_mutex_unlock(&running_lock);
+}
+
+static void watch_exit(void)
+{
+    atexit(finish_all);
+}
+
+static void add_running(struct tap_writer *writer)
+{
+    pthread_once(&watching_exit, watch_exit);
+    pthread_mutex_lock(&running_lock);
+    writer->next = running;
+    running = writer;
+    pthread_mutex_unlock(&running_lock);
+}
+
+/* Returns whether it was. */
+static int remove_running(const struct tap_writer *writer)
+{
+    struct tap_writer **link = &running;
+    int found;
+
+    pthread_mutex_lock(&running_lock);
+    while (*link != NULL && *link != writer)
+        link = &(*link)->next;
+    found = *link != NULL;
+    if (found)
+        *link = writer->next;
+    pthread_mutex_unlock(&running_lock);
+    return found;
+}
+
 struct tap_writer *tap_writer_start(const struct tap *tap)
 {
     struct tap_writer *writer = calloc(1, sizeof *writer);
@@ -129,6 +183,7 @@ struct tap_writer *tap_writer_start(const struct tap *tap)
         free(writer);
         return NULL;
     }
+    add_running(writer);
     return writer;
 }
 
@@ -160,9 +215,8 @@ unsigned tap_writer_stop(struct tap_writer *writer)
 {
     unsigned lost;
 
-    writer->stopping = 1;
-    rouse(&writer->writers);
-    pthread_join(writer->thread, NULL);
+    if (remove_running(writer))
+        finish(writer);
     sem_destroy(&writer->writers.wake);
     sem_destroy(&writer->givers.wake);
     lost = writer->lost;

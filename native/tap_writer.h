@@ -16,7 +16,10 @@ struct tap_writer;
  */
 struct tap_writer *tap_writer_start(const struct tap *tap);
 
-/* Takes a frame of at most TAP_MAX_FRAME bytes; waits while too many are on their way. */
+/*
+ * Takes a frame of at most TAP_MAX_FRAME bytes; waits while too many are on their way. It leaves at the process's
+ * exit(), too, if it has not before.
+ */
 void tap_writer_give(struct tap_writer *writer, const uint8_t *header, const uint8_t *frame, size_t length);
 /* Whether all frames have left. */
 int tap_writer_rests(const struct tap_writer *writer);

@@ -136,7 +136,9 @@ class BlockDecoder {
         this.#writeElementShift();
         this.#writeRegisters();
         fn.if(this.#instruction.has(TRAIT.RELATIVE), () => {
-          for (const link of RECORD.LINKS) fn.store(this.#record, i32.const(RECORDS), link);
+          for (const link of Object.values(RECORD.LINKS)) {
+            fn.store(this.#record, i32.const(RECORDS), link);
+          }
         });
         this.#writeImmediate();
       },

@@ -84,7 +84,8 @@ export class RecordWriter {
     if (run !== undefined) this.#view.setUint8(record + RECORD.SCALE, elementShift(instruction));
     this.#writeRegisters(record, instruction);
     if (form.relative) {
-      for (const link of RECORD.LINKS) this.#view.setInt32(record + link, RECORDS, true);
+      for (const link of Object.values(RECORD.LINKS))
+        this.#view.setInt32(record + link, RECORDS, true);
     }
     this.#writeImmediate(record, instruction, target);
     return record + RECORD_SIZE;

@@ -18,7 +18,7 @@ export const RECORD = {
    * i32 each, of a relative branch, which has no registers and no address: header of where its target has led
    * last, and what follows it; or `RECORDS`. Handlers inline in the dispatch loop use them.
    */
-  LINKS: [4, 8],
+  LINKS: { target: 4, next: 8 },
   /** u16: of a far pointer in the code, the selector; the offset is the immediate. */
   FAR_SELECTOR: 4,
   /** u16: offsets in the state of an address's base and index. */

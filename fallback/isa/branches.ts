@@ -22,8 +22,8 @@ const TARGET: Operand = { kind: "immediate", bits: 64, field: 0 };
 function branchIf(e: Emitter, condition: I32, target: ReturnType<Emitter["read"]>): void {
   e.if(
     condition,
-    () => e.jump(target, 0),
-    () => e.jump(e.nextRip(), 1),
+    () => e.jump(target, "target"),
+    () => e.jump(e.nextRip(), "next"),
   );
 }
 
@@ -96,7 +96,7 @@ export const branches: Family = [
       if (target === undefined) return;
       const to = readTarget(e, target);
       if (target.kind !== "immediate") e.checkTarget(to);
-      e.jump(to, target.kind === "immediate" ? 0 : undefined);
+      e.jump(to, target.kind === "immediate" ? "target" : undefined);
     },
     procedure: (context) => context.branch(),
   },
@@ -111,7 +111,7 @@ export const branches: Family = [
       e.push(e.bits, e.nextRip(), () => {
         if (target.kind !== "immediate") e.checkTarget(to);
       });
-      e.jump(to, target.kind === "immediate" ? 0 : undefined);
+      e.jump(to, target.kind === "immediate" ? "target" : undefined);
     },
     procedure: (context) => context.branch(),
   },

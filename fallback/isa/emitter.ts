@@ -9,7 +9,7 @@ import type { StringOperands } from "./string-comparison.ts";
 export type MemoryBits = 8 | 16 | 32 | 64;
 
 /** Which place of those that a relative branch names: its target, or what follows it. */
-export type KnownWay = 0 | 1;
+export type KnownWay = "target" | "next";
 
 /**
  * What instructions are described in. A meaning calls these methods once; what they append to is

@@ -20,3 +20,9 @@ export function ataGeometry(
   const cylinders = Math.floor(bytes / SECTOR_SIZE / (heads * sectors));
   return { cylinders: Math.min(MAX_CYLINDERS, cylinders), heads, sectors };
 }
+
+const NO_RETRIES = 0xc0;
+const MANY_HEADS = 1 << 3;
+
+/** As drivers of the AT give it to the disk: no retries; whether there are more than eight heads. */
+export const controlByte = (heads: number): number => NO_RETRIES | (heads > 8 ? MANY_HEADS : 0);

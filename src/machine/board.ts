@@ -248,9 +248,7 @@ export class Board implements MachineBoard {
     const rtc = new Mc146818({
       ...{ clock, irq: this.#wire(IRQ.RTC), memoryBytes: memory.size },
       floppyType: drive?.type,
-      hardDisks: ideDisks(options.media ?? {}, blocks)
-        .slice(0, 2)
-        .map(({ capacity }) => ataGeometry(capacity)),
+      hardDisks: ideDisks(options.media ?? {}, blocks).map(({ capacity }) => ataGeometry(capacity)),
     });
     const systemControl = new SystemControl({ onReset });
     const resetControl = new ResetControl({ onReset });

@@ -5,7 +5,7 @@
  * BIOS adds that translates).
  */
 
-import { type AtaGeometry, ataGeometry } from "../../core/ata-geometry.ts";
+import { type AtaGeometry, ataGeometry, controlByte } from "../../core/ata-geometry.ts";
 import type { Drive, Geometry } from "./drive.ts";
 
 export const TABLE_SIZE = 16;
@@ -13,10 +13,6 @@ export const TABLE_SIZE = 16;
 export const TABLES = 2;
 
 const NO_PRECOMPENSATION = 0xffff;
-/** Control byte: no retries, more than eight heads. */
-const NO_RETRIES = 0xc0;
-const MANY_HEADS = 1 << 3;
-const MANY = 8;
 /** What says that there are both geometries, the BIOS's and the disk's. */
 const TRANSLATED = 0xa0;
 
@@ -27,7 +23,7 @@ export function fixedDiskTable({ geometry, disk }: Drive): Uint8Array {
   view.setUint16(0, geometry.cylinders, true);
   view.setUint8(2, geometry.heads);
   view.setUint16(5, NO_PRECOMPENSATION, true);
-  view.setUint8(8, NO_RETRIES | (physical.heads > MANY ? MANY_HEADS : 0));
+  view.setUint8(8, controlByte(physical.heads));
   view.setUint16(12, physical.cylinders, true);
   view.setUint8(14, geometry.sectors);
   if (isSame(geometry, physical)) return bytes;

@@ -1,4 +1,4 @@
-import type { AtaGeometry } from "../../core/ata-geometry.ts";
+import { type AtaGeometry, controlByte } from "../../core/ata-geometry.ts";
 import { KIB, MIB } from "../../core/units.ts";
 
 /** Where a PC's BIOS keeps the configuration in the clock's battery-backed memory. */
@@ -28,7 +28,7 @@ export const CMOS_SIZE = 128;
 /**
  * The memory as a BIOS leaves it on a PC with `memoryBytes` of RAM below 4 GiB.
  * @param floppyType of drive 0, as this memory has it; 0 for none
- * @param hardDisks at the primary channel
+ * @param hardDisks of which it has the first two
  */
 export const configuredCmos = (
   memoryBytes: number,
@@ -63,7 +63,6 @@ export const configuredCmos = (
 
 /** Cylinders, heads, no precompensation, control byte, landing zone, sectors. */
 function userType({ cylinders, heads, sectors }: AtaGeometry): number[] {
-  const control = 0xc0 | (heads > 8 ? 0x08 : 0);
   const word = [cylinders & 0xff, cylinders >> 8];
-  return [...word, heads, 0xff, 0xff, control, ...word, sectors];
+  return [...word, heads, 0xff, 0xff, controlByte(heads), ...word, sectors];
 }

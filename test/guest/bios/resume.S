@@ -71,15 +71,7 @@ code:
     outb    %al, $0x71
     ret
 
-print:
-    lodsb
-    testb   %al, %al
-    jz      1f
-    movb    $0x0e, %ah
-    movw    $7, %bx
-    int     $0x10
-    jmp     print
-1:  ret
+#include "print.S"
 
 times:
     .byte   0

@@ -58,15 +58,7 @@ failed:
     cli
     hlt
 
-print:
-    lodsb
-    testb   %al, %al
-    jz      1f
-    movb    $0x0e, %ah
-    movw    $7, %bx
-    int     $0x10
-    jmp     print
-1:  ret
+#include "print.S"
 
 drive:
     .byte   0

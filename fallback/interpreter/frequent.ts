@@ -67,12 +67,38 @@ ADDSD, MULSD, SUBSD, UCOMISD, COMISD: x64,x64
 CVTSI2SD: x64,r64
 `;
 
+/**
+ * What functions of C libraries for strings and memory are made of where the processor is an x86-64-v3, and so all
+ * programs that are linked with them: of instructions that are `late`, those whose handlers are nevertheless in the
+ * interpreter's module.
+ */
+const FREQUENT_LATE = `
+VZEROUPPER: 32
+VMOVDQU, VMOVDQA, VMOVUPS, VMOVAPS: x128,m128 x256,m256 m128,x128 m256,x256
+VMOVDQA, VMOVAPS: x256,x256
+VMOVNTDQ: m256,x256
+VMOVD: x32,r32 x32,m32 r32,x32 m32,x32 x64,r64
+VMOVQ: x64,m64 m64,x64
+VPBROADCASTB: x128,x8 x256,x8
+VPXOR, VPOR, VPAND, VPANDN, VPCMPEQB, VPCMPEQD, VPCMPGTB, VPMINUB, VPMINUD, VPADDB, VPSUBB: x128,x128,x128 x256,x256,x256
+VPCMPEQB, VPCMPEQD, VPMINUB, VPMINUD, VPOR: x128,x128,m128 x256,x256,m256
+VPMOVMSKB: r32,x128 r32,x256
+VPTEST: x256,x256
+BZHI, SARX, SHRX, SHLX, ANDN: r32,r32,r32 r64,r64,r64
+BLSMSK, BLSR: r32,r32 r64,r64
+`;
+
 const LETTERS = { register: "r", memory: "m", immediate: "i", xmm: "x", mmx: "mm" } as const;
 
 /** Labels of the variants whose handlers are inline in the dispatch loop, as {@link labelOf} gives them. */
-export function frequentVariants(): ReadonlySet<string> {
+export const frequentVariants = (): ReadonlySet<string> => labelsIn(FREQUENT);
+
+/** The same of those that have handlers in the interpreter's module though their instructions are late. */
+export const frequentLateVariants = (): ReadonlySet<string> => labelsIn(FREQUENT_LATE);
+
+function labelsIn(list: string): ReadonlySet<string> {
   const labels = new Set<string>();
-  for (const line of FREQUENT.trim().split("\n")) {
+  for (const line of list.trim().split("\n")) {
     const [names = "", variants = ""] = line.split(": ");
     for (const name of names.split(", ")) {
       for (const operands of variants.split(" ")) labels.add(`${name} ${operands}`);

@@ -3,7 +3,7 @@ import type { Form } from "../isa/form.ts";
 import { isInterpreted } from "../isa/instruction.ts";
 import { type Variant, variant, variantKey, variantsOf } from "../isa/variant.ts";
 import type { DecodedInstruction } from "./decoder.ts";
-import { frequentVariants, labelOf } from "./frequent.ts";
+import { frequentLateVariants, frequentVariants, labelOf } from "./frequent.ts";
 import { type MemoryAccess, parseAccess, serialiseAccess } from "./memory-access.ts";
 
 /** Handlers that no instruction of the table has. */
@@ -49,6 +49,9 @@ const place = (form: Form, bits: MemoryBits, memory: boolean, long: boolean): nu
 /** Of a handler in the module of `buildTranslated`. */
 export const translatedName = (form: Form, bits: MemoryBits): string => `${form.ordinal} ${bits}`;
 
+const isAmong = (labels: ReadonlySet<string>, variant: Variant): boolean =>
+  labels.has(labelOf(variant) ?? "");
+
 /**
  * The interpreter's handlers in order: micro-operations, then frequent variants (which may be inline in
  * the dispatch loop), then the others. The same forms give the same order.
@@ -67,15 +70,19 @@ export class HandlerTable {
   constructor(forms: readonly Form[], inline: boolean) {
     this.forms = forms;
     const withCode = forms.filter(
-      ({ instruction: { late, byVariant }, instruction }) =>
-        isInterpreted(instruction) && late === undefined && byVariant === undefined,
+      ({ instruction }) => isInterpreted(instruction) && instruction.byVariant === undefined,
     );
-    const uses = withCode.flatMap((form) =>
-      variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),
-    );
+    const frequentLate = frequentLateVariants();
+    const uses = withCode
+      .flatMap((form) =>
+        variantsOf(form).map((use) => ({ ...use, form, key: variantKey(use.variant) })),
+      )
+      .filter(
+        ({ variant }) => variant.instruction.late === undefined || isAmong(frequentLate, variant),
+      );
     const byKey = new Map(uses.map(({ key, variant }) => [key, variant]));
     const labels = frequentVariants();
-    const isFrequent = (variant: Variant): boolean => labels.has(labelOf(variant) ?? "");
+    const isFrequent = (variant: Variant): boolean => isAmong(labels, variant);
     const frequent = [...byKey].filter(([, variant]) => isFrequent(variant));
     const others = [...byKey].filter(([, variant]) => !isFrequent(variant));
     // V8 puts the end of the last one in front of the loop, and aligns that: where it was long, the loop's jump

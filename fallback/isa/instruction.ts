@@ -64,7 +64,8 @@ export interface Instruction {
   readonly sizeless?: true;
   /**
    * The interpreter gets its code when it first comes to such an instruction, in a module of its own:
-   * what few guests execute would make every start longer.
+   * what few guests execute would make every start longer. The interpreter's module has code of a few variants
+   * that most C programs execute (`interpreter/frequent.ts`).
    */
   readonly late?: true;
   /** The meaning over an emitter: both the interpreter and the JIT are made from it. */

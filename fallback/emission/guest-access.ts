@@ -107,7 +107,7 @@ export class GuestAccess {
     this.#found = found;
   }
 
-  /** Accesses look pages up where they are made, and not at windows: these do not suit the code. */
+  /** Accesses look pages up where they are made, and not at windows that may change: these do not suit the code. */
   lookUp(lookup: PageLookup): void {
     this.#lookup = lookup;
   }
@@ -220,13 +220,14 @@ export class GuestAccess {
       if (slow !== undefined) outside(slow);
       else this.#fail({ area, access, address });
     };
-    if (this.#lookup !== undefined) {
+    const known = this.#known?.at(area, access);
+    if (this.#lookup !== undefined && known === undefined) {
       this.#lookup(this.#fn, address, bits / 8, access === "write", inside, miss);
       return;
     }
     const zero = i32.const(0);
     const window = windowOffset(area, access);
-    const { base, length } = this.#known?.at(area, access) ?? {
+    const { base, length } = known ?? {
       base: i64.load(zero, window),
       length: i64.load(zero, window + 8),
     };

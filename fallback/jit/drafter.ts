@@ -26,7 +26,10 @@ export interface Terms {
   readonly thorough: boolean;
   /** Whether x87 instructions are procedures. */
   readonly exactX87: boolean;
-  /** What it knows of the windows for reads; undefined: they may become less at any time. */
+  /**
+   * What it knows of the windows for reads; undefined: they may become less at any time. With {@link paged} it
+   * looks pages up for nothing that is in them.
+   */
   readonly windows: WindowSet | undefined;
 }
 

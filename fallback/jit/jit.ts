@@ -302,7 +302,10 @@ export class Jit {
     this.#experience.windowsChanged();
     // They may have lost what the region never needed.
     const holds = windows !== undefined && this.#windows.holds(windows);
-    if (!holds || this.#experience.isRestless) this.#remake(region);
+    const isRestless = region.paged
+      ? this.#experience.isRestlessAtAll
+      : this.#experience.isRestless;
+    if (!holds || isRestless) this.#remake(region);
   }
 
   /** From now on it does rare cases itself. */
@@ -348,7 +351,10 @@ export class Jit {
       return;
     }
     const place = placeOf(region.address, region.user);
-    if (region.paged) this.#experience.slow.add(place);
+    if (region.paged && region.windows !== undefined && access === "read") {
+      this.#experience.scattered.add(place);
+      this.#experience.windowsChanged();
+    } else if (region.paged) this.#experience.slow.add(place);
     else {
       this.#experience.paged.add(place);
       this.#experience.windowsChanged();

@@ -24,6 +24,9 @@ export interface WindowSet {
   readonly extents: readonly WindowExtent[];
 }
 
+/** A window of so many bytes hardly becomes another one any more. */
+const WIDE = 32n * 1024n * 1024n;
+
 /**
  * Windows for reads that regions rely on: comparing with constants is quicker. A region looks where it
  * begins whether they still are, or more; while it runs they do not get less. Those for writes lose pages
@@ -37,10 +40,11 @@ export class KnownWindows {
     this.#set = set;
   }
 
-  /** Undefined: it is not known. */
+  /** Undefined: it is not known. A wide window is all that there is, for whatever. */
   at(area: WindowArea, access: "read" | "write"): Window | undefined {
-    const known =
-      access === "read" ? this.#set.extents.find((one) => one.area === area) : undefined;
+    if (access === "write") return undefined;
+    const { extents } = this.#set;
+    const known = extents.find((one) => one.area === area) ?? extents.find(isWide);
     if (known === undefined) return undefined;
     this.#areUsed = true;
     return { base: i64.const(known.base), length: i64.const(known.length) };
@@ -67,9 +71,18 @@ export class WindowSets {
 
   /** The windows as they are; undefined when there are too many sets. */
   current(): WindowSet | undefined {
-    const extents = WINDOW_AREAS.map((area) => this.#extent(area)).filter(
-      ({ length }) => length > 0n,
+    return this.#known(
+      WINDOW_AREAS.map((area) => this.#extent(area)).filter(({ length }) => length > 0n),
     );
+  }
+
+  /** The one that nearly all of memory is in, if there is such: for code that the others do not suit. */
+  wide(): WindowSet | undefined {
+    const general = this.#extent("general");
+    return isWide(general) ? this.#known([general]) : undefined;
+  }
+
+  #known(extents: readonly WindowExtent[]): WindowSet | undefined {
     const known = this.#sets.findIndex((set) => isEqual(set, extents));
     if (known < 0 && this.#sets.length >= KNOWN_WINDOWS_SETS) return undefined;
     const number = known < 0 ? this.#sets.push(extents) - 1 : known;
@@ -122,6 +135,8 @@ export class WindowSets {
 }
 
 const cellOf = (number: number): number => KNOWN_WINDOWS + 4 * number;
+
+const isWide = ({ length }: WindowExtent): boolean => length >= WIDE;
 
 const isEqual = (one: readonly WindowExtent[], other: readonly WindowExtent[]): boolean =>
   one.length === other.length &&

@@ -240,6 +240,7 @@ export class RegionMaker {
     const isElsewhere = linearOf(linear) !== address;
     const slow = isElsewhere || experience.slow.has(place);
     const paged = slow || experience.isRestless || experience.paged.has(place);
+    const isScattered = slow || experience.isRestlessAtAll || experience.scattered.has(place);
     return {
       unitControls: readUnitControls(view),
       segments: around.place().segments,
@@ -248,7 +249,7 @@ export class RegionMaker {
       isElsewhere,
       thorough: experience.thorough.has(place),
       exactX87: experience.exactX87.has(place),
-      windows: paged ? undefined : windows.current(),
+      windows: paged ? (isScattered ? undefined : windows.wide()) : windows.current(),
     };
   }
 

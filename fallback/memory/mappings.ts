@@ -104,12 +104,34 @@ export class Mappings {
     if (status !== WALK.MAPPED || !walker.permits(access, user)) {
       throw pageFault(this.p, linear, access, user, status);
     }
+    const isFirst = !walker.accessed;
     walker.setAccessed(access === "write");
+    if (isFirst && walker.span >= CHUNK && walker.page === linear - offset) this.#expect(linear);
     const { page } = walker;
     if (current && access !== "execute" && this.memory.allows("read", page, PAGE_SIZE)) {
       this.#remember(linear - offset, page, user, access === "write");
     }
     return page + offset;
+  }
+
+  /**
+   * Accesses to a page that is its own physical one, of 2 MiB or more, will be followed by others to its like beside
+   * it: sets the accessed flags of these, so that windows can have them all. A processor does so for accesses that it
+   * only expects (Intel SDM vol. 3A §4.10.2.3). The walk is that for the page again.
+   */
+  #expect(linear: number): void {
+    const walker = this.#walker;
+    const reach = (from: number, step: number): void => {
+      for (let at = from; this.memory.allowsChunk("read", at); at += step) {
+        const isAlike = walker.walk(at) === WALK.MAPPED && walker.page === at;
+        if (!isAlike || walker.span < CHUNK) return;
+        walker.setAccessed(false);
+      }
+    };
+    const chunk = linear - (linear % CHUNK);
+    reach(chunk + CHUNK, CHUNK);
+    reach(chunk - CHUNK, -CHUNK);
+    walker.walk(linear);
   }
 
   /** Guest physical address of a linear one in RAM, if an access would change no flags; else -1. */

@@ -116,7 +116,7 @@ describe("memory accesses", () => {
     guest.mmu.write(0x5000, 4, 4);
     expect(writes).toEqual(["5000+4:1", "5000+2:2"]);
     guest.mmu.markCode((PAGE_TABLES + 0x2000) >> 12);
-    guest.mmu.translate(0x20_0000, "read");
+    guest.mmu.translate(0x20_0000, "write");
     expect(writes.at(-1)).toBe(`${(PAGE_TABLES + 0x2008).toString(16)}+4:4`);
   });
 });
@@ -240,15 +240,35 @@ describe("identity windows", () => {
     expect(windowOf(guest, "WRITE")).toEqual([0x10_1000, 0x70_0000]);
   });
 
-  it("grow over 2 MiB pages whose flags are set", () => {
+  it("grow over 2 MiB pages, for writes over those that are dirty", () => {
     const guest = new Guest().longMode();
     guest.mmu.read(0x1000, 1);
-    expect(windowOf(guest, "READ")).toEqual([0, 0x20_0000]);
-    guest.mmu.write(0x20_0000, 1, 0);
     expect(windowOf(guest, "READ")).toEqual([0, 0x40_0000]);
+    guest.mmu.write(0x20_0000, 1, 0);
     expect(windowOf(guest, "WRITE")).toEqual([0x20_0000, 0x40_0000]);
     guest.mmu.write(0x1000, 1, 0);
     expect(windowOf(guest, "WRITE")).toEqual([0, 0x40_0000]);
+  });
+
+  it("find the accessed flags of 2 MiB pages set beside one that is read, where these are alike", () => {
+    const directory = PAGE_TABLES + 0x2000;
+    const flagsOf = (entry: number, change: (guest: Guest) => void): number => {
+      const guest = new Guest().longMode();
+      change(guest);
+      guest.mmu.read(0x1000, 1);
+      return guest.u32(directory + 8 * entry) & 0x60;
+    };
+    expect(flagsOf(1, () => {})).toBe(0x20);
+    expect(flagsOf(1, (guest) => guest.setU64(directory + 8, 0x20_0083))).toBe(0x20);
+    // Mapped elsewhere; of 4 KiB pages; behind RAM.
+    expect(flagsOf(1, (guest) => guest.setU64(directory + 8, 0x40_0083))).toBe(0);
+    expect(flagsOf(1, (guest) => guest.smallPages())).toBe(0);
+    const behind = RAM_SIZE / 0x20_0000;
+    expect(behind).toBeLessThan(512);
+    const mapAll = (guest: Guest): void => {
+      for (let n = 1; n <= behind; n++) guest.setU64(directory + 8 * n, n * 0x20_0000 + 0x83);
+    };
+    expect([flagsOf(behind - 1, mapAll), flagsOf(behind, mapAll)]).toEqual([0x20, 0]);
   });
 
   it("for reading have another version when they lose something, and then alone", () => {

@@ -66,9 +66,7 @@ block
           i64.shl
           i64.add
           local.tee 42
-          i64.const 2097152
-          i64.sub
-          i64.const 2097121
+          i64.const 4194273
           i64.ge_u
           if
             i32.const 0
@@ -122,9 +120,7 @@ block
           i64.const 1
           i64.add
           local.tee 46
-          i64.const 2097152
-          i64.sub
-          i64.const 2097121
+          i64.const 4194273
           i64.ge_u
           if
             i32.const 0

@@ -82,9 +82,7 @@ block
           local.set 37
           local.get 4
           local.tee 42
-          i64.const 2097152
-          i64.sub
-          i64.const 2097121
+          i64.const 4194273
           i64.ge_u
           if
             i32.const 0

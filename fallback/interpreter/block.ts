@@ -58,6 +58,8 @@ export interface Block {
   readonly offsets: readonly number[];
   /** Memory offset of the end of its instructions' records. */
   readonly recordsEnd: number;
+  /** Which of its instructions the interpreter's module has no code of: procedures, and what has its code beside. */
+  readonly besides: readonly number[];
   /** Decoded anew when they are asked for, if they have not been kept. */
   readonly instructions: readonly DecodedInstruction[];
   /** One of them. */
@@ -70,6 +72,8 @@ export interface BlockReader {
   instruction(block: Block, index: number): DecodedInstruction;
   /** {@link Block.offsets}, from its records. */
   offsets(block: Block): readonly number[];
+  /** {@link Block.besides}, likewise. */
+  besides(block: Block): readonly number[];
 }
 
 /**
@@ -102,7 +106,7 @@ export class DecodedBlock implements Block {
 
   /** @param kept the instructions, if they are worth it */
   constructor(
-    facts: Omit<Block, "instructions" | "instruction" | "jump" | "offsets">,
+    facts: Omit<Block, "instructions" | "instruction" | "jump" | "offsets" | "besides">,
     reader: BlockReader,
     kept: DecodedInstruction[] | undefined,
   ) {
@@ -132,6 +136,10 @@ export class DecodedBlock implements Block {
   get offsets(): readonly number[] {
     this.#offsets ??= this.#reader.offsets(this);
     return this.#offsets;
+  }
+
+  get besides(): readonly number[] {
+    return this.#reader.besides(this);
   }
 
   get instructions(): readonly DecodedInstruction[] {

@@ -34,6 +34,7 @@ export const MICRO_OPERATIONS = [
 export type MicroOperation = (typeof MICRO_OPERATIONS)[number];
 
 export const microIndex = (name: MicroOperation): number => MICRO_OPERATIONS.indexOf(name);
+const PROCEDURE = microIndex("procedure");
 
 /** Custom section of the interpreter's module that holds its {@link HandlerIndex}. */
 export const HANDLERS_SECTION = "handlers";
@@ -122,6 +123,8 @@ export class HandlerIndex {
   /** By variant. */
   readonly #late = new Map<string, number>();
   #count: number;
+  /** The first that is not part of the interpreter's module. */
+  readonly #firstLate: number;
   /**
    * Gets a handler for an instruction that is `late` or `byVariant`, the next one in the table.
    * @returns how it accesses memory
@@ -139,6 +142,12 @@ export class HandlerIndex {
     this.#indices = indices;
     this.#accesses = accesses;
     this.#count = count;
+    this.#firstLate = MICRO_OPERATIONS.length + count;
+  }
+
+  /** Whether the interpreter's module has no code of what an index stands for. */
+  isBeside(index: number): boolean {
+    return index === PROCEDURE || index >= this.#firstLate;
   }
 
   /** @param long whether it is in 64-bit code */

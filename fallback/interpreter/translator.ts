@@ -75,6 +75,7 @@ export class Translator {
   readonly #view: DataView;
   readonly #decoder: Decoder;
   readonly #writer: RecordWriter;
+  readonly #handlers: HandlerIndex;
   decodeBlock: DecodeBlock;
   readonly #blocks: BlockCache;
   readonly #source: CodeSource;
@@ -94,6 +95,7 @@ export class Translator {
   ) {
     this.#view = new DataView(buffer);
     this.#decoder = new Decoder(map);
+    this.#handlers = handlers;
     this.#writer = new RecordWriter(buffer, handlers, this.#next);
     this.decodeBlock = decodeBlock;
     this.#blocks = blocks;
@@ -326,6 +328,15 @@ export class Translator {
         offset += this.#view.getUint8(record + RECORD.LENGTH);
       }
       return offsets;
+    },
+    besides: ({ header, recordsEnd }) => {
+      const besides: number[] = [];
+      for (let record = header + RECORD_SIZE; record < recordsEnd; record += RECORD_SIZE) {
+        const handler = this.#view.getUint16(record + RECORD.HANDLER, true);
+        if (!this.#handlers.isBeside(handler)) continue;
+        besides.push(this.#view.getUint8(record + RECORD.INDEX));
+      }
+      return besides;
     },
   };
 

@@ -83,9 +83,10 @@ export class Effort {
 const PROCEDURE_WEIGHT = 50;
 
 /** Instructions, those that wait for being translated as many as they take time. */
-export const weightOf = ({ instructions }: Block): number =>
-  instructions.reduce(
-    (sum, { form: { instruction } }) =>
-      sum + (instruction.translation === undefined ? 1 : PROCEDURE_WEIGHT),
-    0,
+export function weightOf(block: Block): number {
+  // Few have any: the others are not decoded for this.
+  const slow = block.besides.filter(
+    (index) => block.instruction(index).form.instruction.translation !== undefined,
   );
+  return block.count + (PROCEDURE_WEIGHT - 1) * slow.length;
+}

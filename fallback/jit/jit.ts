@@ -420,8 +420,8 @@ export class Jit {
   }
 
   /** Something has to be executed before control leaves. */
-  #isWorthwhile({ instructions }: Block): boolean {
-    const { meaning, ends, translation, resumes } = instructions[0]?.form.instruction ?? {};
+  #isWorthwhile(block: Block): boolean {
+    const { meaning, ends, translation, resumes } = block.instruction(0).form.instruction;
     const isTranslated = meaning !== undefined || translation !== undefined;
     return isTranslated || ends === undefined || resumes === true;
   }

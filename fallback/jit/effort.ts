@@ -90,3 +90,10 @@ export function weightOf(block: Block): number {
   );
   return block.count + (PROCEDURE_WEIGHT - 1) * slow.length;
 }
+
+/** Whether anything of a block is executed before control leaves it. */
+export function isWorthwhile(block: Block): boolean {
+  const { meaning, ends, translation, resumes } = block.instruction(0).form.instruction;
+  const isTranslated = meaning !== undefined || translation !== undefined;
+  return isTranslated || ends === undefined || resumes === true;
+}

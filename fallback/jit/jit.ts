@@ -6,7 +6,7 @@ import type { CodePage } from "../memory/code-tlb.ts";
 import { STATE } from "../state.ts";
 import { Callees } from "./callees.ts";
 import { type Discovery, discover, remembering, targetsWithin } from "./discovery.ts";
-import { Effort, weightOf } from "./effort.ts";
+import { Effort, isWorthwhile, weightOf } from "./effort.ts";
 import { ExitRecords } from "./exit-records.ts";
 import { Experience } from "./experience.ts";
 import { Heat } from "./heat.ts";
@@ -182,7 +182,7 @@ export class Jit {
 
   /** A block is hot. */
   compile(block: Block): void {
-    if (!this.#isWorthwhile(block)) return;
+    if (!isWorthwhile(block)) return;
     if (this.#takeUp(block)) {
       this.found(block);
       return;
@@ -417,13 +417,6 @@ export class Jit {
     const entry = this.#around.blocks.at(region.address, region.user);
     if (entry !== undefined) this.#cool(entry);
     this.figures.dropped++;
-  }
-
-  /** Something has to be executed before control leaves. */
-  #isWorthwhile(block: Block): boolean {
-    const { meaning, ends, translation, resumes } = block.instruction(0).form.instruction;
-    const isTranslated = meaning !== undefined || translation !== undefined;
-    return isTranslated || ends === undefined || resumes === true;
   }
 
   /** Links it, if it may stand for the block now. */

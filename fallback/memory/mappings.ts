@@ -4,6 +4,7 @@ import type { Processor } from "../processor.ts";
 import { RAM_BASE, STATE, TLB_OF_USER, USER_CODE, WALK_FIELD, type WindowArea } from "../state.ts";
 import { CodePages } from "./code-pages.ts";
 import type { CodePage } from "./code-tlb.ts";
+import { expectAlike } from "./expected-pages.ts";
 import { isCanonicalLinear } from "./linear.ts";
 import { type Access, copyPdptes, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
 import { PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
@@ -106,32 +107,14 @@ export class Mappings {
     }
     const isFirst = !walker.accessed;
     walker.setAccessed(access === "write");
-    if (isFirst && walker.span >= CHUNK && walker.page === linear - offset) this.#expect(linear);
+    if (isFirst && walker.span >= CHUNK && walker.page === linear - offset) {
+      expectAlike(walker, this.memory, linear);
+    }
     const { page } = walker;
     if (current && access !== "execute" && this.memory.allows("read", page, PAGE_SIZE)) {
       this.#remember(linear - offset, page, user, access === "write");
     }
     return page + offset;
-  }
-
-  /**
-   * Accesses to a page that is its own physical one, of 2 MiB or more, will be followed by others to its like beside
-   * it: sets the accessed flags of these, so that windows can have them all. A processor does so for accesses that it
-   * only expects (Intel SDM vol. 3A §4.10.2.3). The walk is that for the page again.
-   */
-  #expect(linear: number): void {
-    const walker = this.#walker;
-    const reach = (from: number, step: number): void => {
-      for (let at = from; this.memory.allowsChunk("read", at); at += step) {
-        const isAlike = walker.walk(at) === WALK.MAPPED && walker.page === at;
-        if (!isAlike || walker.span < CHUNK) return;
-        walker.setAccessed(false);
-      }
-    };
-    const chunk = linear - (linear % CHUNK);
-    reach(chunk + CHUNK, CHUNK);
-    reach(chunk - CHUNK, -CHUNK);
-    walker.walk(linear);
   }
 
   /** Guest physical address of a linear one in RAM, if an access would change no flags; else -1. */

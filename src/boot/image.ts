@@ -8,7 +8,7 @@ import { EM_386, EM_X86_64, ET_EXEC, isElf, parseElf, readInterpreter } from "./
 import { isIso9660 } from "./iso9660.ts";
 import { isLinux } from "./linux.ts";
 import { isLinuxElf } from "./linux-elf.ts";
-import { findMultibootHeader } from "./multiboot.ts";
+import { findMultibootHeader, type MultibootHeader } from "./multiboot.ts";
 import { hasMultiboot2Header } from "./multiboot2.ts";
 import { findPvhEntry } from "./pvh.ts";
 import { isForTender, readAbi, targetName } from "./solo5/abi.ts";
@@ -22,6 +22,8 @@ export interface Identification {
 }
 
 const HEAD_SIZE = 4 * KIB;
+const SECTOR_SIZE = 512;
+const BOOT_SIGNATURE = "\x55\xaa";
 
 const COMPRESSED = "compressed file (decompress it first)";
 const CONVERT = "disk image (convert it to a raw one first)";
@@ -104,7 +106,8 @@ export function identify(source: ByteSource): Identification {
   const known = describeSigned(SIGNATURES, head);
   if (known !== undefined) return other(known);
   if (startsWith(head, 0, "MZ")) return other(describePe(source, head));
-  if (findMultibootHeader(source)?.addresses !== undefined) {
+  const header = findMultibootHeader(source);
+  if (header?.addresses !== undefined && !isInDisk(header, head)) {
     return { kind: "multiboot", description: "a flat binary with a Multiboot header" };
   }
   if (hasMultiboot2Header(source, true)) {
@@ -127,6 +130,14 @@ export function refuse(name: string, { description }: Identification): GuestErro
     `${printable(name)} is ${description}, not an ISO image or a Multiboot kernel`,
   );
 }
+
+/** Whether the kernel lies behind a disk's boot sector, which is there to load it. */
+function isInDisk({ offset, addresses }: MultibootHeader, head: Uint8Array): boolean {
+  if (addresses === undefined || !hasBootSignature(head)) return false;
+  return offset - (addresses.headerAddress - addresses.loadAddress) >= SECTOR_SIZE;
+}
+
+const hasBootSignature = (head: Uint8Array): boolean => startsWith(head, 510, BOOT_SIGNATURE);
 
 function identifyElf(source: ByteSource): Identification {
   try {
@@ -180,7 +191,7 @@ function describeUnknown(source: ByteSource, head: Uint8Array): string {
     return `a file that starts with ${head.length} zeros and has no ISO volume descriptor (${source.size} bytes)`;
   }
   if (head.every(isTextByte)) return "a text file";
-  if (startsWith(head, 510, "\x55\xaa")) return "a disk image or boot sector";
+  if (hasBootSignature(head)) return "a disk image or boot sector";
   return `a file of unknown format (${source.size} bytes)`;
 }
 

@@ -182,6 +182,19 @@ describe("refusal of images", () => {
     expect(refusal(kernel)).toBe("image does not fit: needs 100 MiB, has 8; raise --mem");
   });
 
+  it("leaves a kernel behind the boot sector of a disk to that one", () => {
+    const header = multibootHeader(0x1_0000, [MIB + 0x20, MIB, 0, 0, MIB + 0x40]);
+    const disk = new Uint8Array(64 * 512);
+    disk.set([0x55, 0xaa], 510);
+    disk.set(header, 512 + 0x20);
+    const plan = (bytes: Uint8Array): string => {
+      const memory = new GuestMemory(new ArrayBuffer(8 * MIB));
+      return planBoot({ source: new MemorySource(bytes), memory, commandLine: [] }, "auto").kind;
+    };
+    expect(plan(disk)).toBe("bios");
+    expect(plan(disk.subarray(512))).toBe("direct");
+  });
+
   it("loads the image that the others are made of", () => {
     expect(refusal(unikernel())).toBe("loaded");
     expect(identify(new MemorySource(multibootElf32())).kind).toBe("multiboot");

@@ -401,11 +401,11 @@ export class Board implements MachineBoard {
   }
 
   #plugPci(devices: readonly VirtioDevice[]): void {
-    const { memory, report, decorations, media = {} } = this.#options;
+    const { clock, memory, report, decorations, media = {} } = this.#options;
     this.#pci.plug(0, hostBridge());
     this.#pci.plug(ISA_BRIDGE_SLOT, isaBridge(IRQ.PCI));
     const others = this.#options.blocks.map(({ backend }) => backend);
-    const wiring = { memory, ports: this.ports, wire: (line: Irq) => this.#wire(line) };
+    const wiring = { clock, memory, ports: this.ports, wire: (line: Irq) => this.#wire(line) };
     const disks = ide(media, others, wiring);
     if (disks !== undefined) this.#pci.plug(ISA_BRIDGE_SLOT, disks, IDE_FUNCTION);
     this.#pci.plug(ISA_BRIDGE_SLOT, acpiBridge(PORT.ACPI_PM), ACPI_FUNCTION);

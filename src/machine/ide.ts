@@ -2,6 +2,7 @@
 
 import type { BlockBackend } from "../core/backends.ts";
 import type { Bus } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
 import type { GuestMemory } from "../core/guest-memory.ts";
 import type { IrqLine } from "../core/irq-line.ts";
 import { type Irq, irq } from "../core/units.ts";
@@ -32,6 +33,7 @@ export interface ImageMedia {
 }
 
 export interface IdeWiring {
+  readonly clock: Clock;
   readonly ports: Bus;
   readonly memory: GuestMemory;
   readonly wire: (line: Irq) => IrqLine;
@@ -74,7 +76,7 @@ function channel(
   device: AtaDevice | undefined,
   other: AtaDevice | undefined,
   at: typeof PRIMARY | typeof SECONDARY,
-  { ports, wire }: IdeWiring,
+  { clock, ports, wire }: IdeWiring,
 ): AtaChannel | undefined {
   if (device === undefined) {
     const empty = new EmptyChannel();
@@ -83,6 +85,7 @@ function channel(
     return undefined;
   }
   const made = new AtaChannel({
+    clock,
     irq: wire(at.irq),
     devices: other === undefined ? [device] : [device, other],
   });

@@ -278,8 +278,10 @@ describe("the image as a disk and as a CD", () => {
     start({ disk: image, cd: image });
     rig.unmaskAll();
     rig.write(0x1f7, 0xec);
+    rig.clock.advance(MILLISECOND);
     expect(rig.takeInterrupt()).toBe(0x76);
     rig.write(0x177, 0xa1);
+    rig.clock.advance(MILLISECOND);
     expect(rig.takeInterrupt()).toBe(0x77);
   });
 

@@ -4,20 +4,29 @@ import type { AtaDevice } from "../../src/devices/ata/ata-device.ts";
 import { BusMaster } from "../../src/devices/ata/bus-master.ts";
 import { AtaChannel } from "../../src/devices/ata/channel.ts";
 import { FakeIrqLine } from "./fake-irq-line.ts";
+import { LateClock } from "./late-clock.ts";
 
 export const STATUS = { ready: 0x50, data: 0x58, failed: 0x51 } as const;
 const TABLE = 0x1000;
 
 /** A channel with its bus master, and what a driver does with them. */
 export class AtaRig {
-  readonly irq = new FakeIrqLine();
+  readonly clock = new LateClock();
+  /** As it is, whether or not the interrupt that is to come has come. */
+  readonly line = new FakeIrqLine();
   readonly memory = new GuestMemory(new ArrayBuffer(0x4_0000));
   readonly channel: AtaChannel;
   readonly master: BusMaster;
 
   constructor(...devices: [AtaDevice, AtaDevice?]) {
-    this.channel = new AtaChannel({ irq: this.irq, devices });
+    this.channel = new AtaChannel({ clock: this.clock, irq: this.line, devices });
     this.master = new BusMaster(this.memory, this.channel);
+  }
+
+  /** The line, once the interrupt has come that there may be. */
+  get irq(): FakeIrqLine {
+    this.channel.settle();
+    return this.line;
   }
 
   read(register: number): number {

@@ -56,6 +56,7 @@ export class BusMaster implements BusDevice, DmaEngine, Resettable {
 
   read(offset: number, size: AccessSize): number {
     if (size > 1) return readBytewise(this, offset, size);
+    this.#channel.settle();
     if (offset === COMMAND) return this.#command;
     if (offset === STATUS) return this.#status;
     return offset < TABLE ? 0 : (this.#table >>> (8 * (offset - TABLE))) & 0xff;
@@ -63,6 +64,7 @@ export class BusMaster implements BusDevice, DmaEngine, Resettable {
 
   /** Byte by byte, the highest last but for the command: that starts what the others describe. */
   write(offset: number, size: AccessSize, value: number): void {
+    this.#channel.settle();
     for (let i = size - 1; i >= 0; i--) this.#writeByte(offset + i, (value >>> (8 * i)) & 0xff);
   }
 

@@ -1,3 +1,4 @@
+import type { Alarm, Clock } from "../../core/clock.ts";
 import {
   type AccessSize,
   type BusDevice,
@@ -7,6 +8,7 @@ import {
   writeBytewise,
 } from "../../core/device.ts";
 import type { IrqLine } from "../../core/irq-line.ts";
+import { MICROSECOND, nanos } from "../../core/units.ts";
 import type { AtaDevice, DmaTransfer, Step } from "./ata-device.ts";
 import { REGISTER, STATUS, TaskFile } from "./task-file.ts";
 
@@ -22,6 +24,12 @@ const EXECUTE_DEVICE_DIAGNOSTIC = 0x90;
 const PASSED = 0x01;
 
 const READY = STATUS.READY | STATUS.SEEK_COMPLETE;
+
+/**
+ * How long an interrupt lets itself be awaited: no disk is as quick as this one, and kernels halt behind a look for
+ * something to do, counting on it that the interrupt did not come in between (xv6 with HLT in its scheduler).
+ */
+const LATENCY = 50 * MICROSECOND;
 
 /** A block in the middle of being read or written through the data register. */
 interface Block {
@@ -40,6 +48,7 @@ export interface DmaEngine {
 }
 
 export interface AtaChannelOptions {
+  readonly clock: Clock;
   readonly irq: IrqLine;
   /** Device 0, and device 1 if there is one. */
   readonly devices: readonly [AtaDevice, AtaDevice?];
@@ -48,7 +57,8 @@ export interface AtaChannelOptions {
 /**
  * One cable of the AT's disk interface with its two devices: the registers of the host adapter and
  * the order of things when a command is given (ATA/ATAPI-6, clauses 7 and 9). Commands are done at
- * once, so nobody ever sees it busy, but during a reset.
+ * once, so nobody ever sees it busy, but during a reset. Interrupts come a little later, or when the guest has
+ * a look at the registers, whatever is first.
  */
 export class AtaChannel implements Resettable {
   /** Eight ports: 0x1f0 or 0x170 on a PC. */
@@ -61,17 +71,24 @@ export class AtaChannel implements Resettable {
   #control = 0;
   #status = 0;
   #interrupt = false;
+  /** The interrupt is to come, at the time of the alarm. */
+  #isDue = false;
+  readonly #alarm: Alarm;
   #block: Block | undefined;
   #waitingForDma: (Step & { kind: "dma" }) | undefined;
 
   constructor(options: AtaChannelOptions) {
     this.#options = options;
+    this.#alarm = options.clock.alarm(() => this.settle());
     this.commandBlock = {
       read: (offset, size) => this.#readCommandBlock(offset, size),
       write: (offset, size, value) => this.#writeCommandBlock(offset, size, value),
     };
     this.controlBlock = {
-      read: () => this.#visibleStatus,
+      read: () => {
+        this.settle();
+        return this.#visibleStatus;
+      },
       write: (_offset, _size, value) => this.#writeControl(value),
     };
     this.reset();
@@ -87,8 +104,19 @@ export class AtaChannel implements Resettable {
     this.#resetDevices();
   }
 
+  /** An interrupt that is to come does so now: before anything about the channel is looked at or changed. */
+  settle(): void {
+    if (!this.#isDue) return;
+    this.#isDue = false;
+    this.#alarm.cancel();
+    this.#interrupt = true;
+    this.#driveLine();
+    this.#engine?.noticeInterrupt();
+  }
+
   /** The DMA engine has been started. */
   startDma(): void {
+    this.settle();
     const step = this.#waitingForDma;
     if (step === undefined) return;
     this.#waitingForDma = undefined;
@@ -126,6 +154,7 @@ export class AtaChannel implements Resettable {
   }
 
   #readCommandBlock(offset: number, size: AccessSize): number {
+    this.settle();
     if (offset === REGISTER.DATA) return this.#readData(size);
     if (size > 1) return readBytewise(this.commandBlock, offset, size);
     if (offset === REGISTER.COMMAND) {
@@ -139,6 +168,7 @@ export class AtaChannel implements Resettable {
   }
 
   #writeCommandBlock(offset: number, size: AccessSize, value: number): void {
+    this.settle();
     if (offset === REGISTER.DATA) {
       this.#writeData(size, value);
       return;
@@ -153,6 +183,7 @@ export class AtaChannel implements Resettable {
   }
 
   #writeControl(value: number): void {
+    this.settle();
     const reset = (value & CONTROL_RESET) !== 0;
     const wasReset = (this.#control & CONTROL_RESET) !== 0;
     this.#control = value;
@@ -239,10 +270,16 @@ export class AtaChannel implements Resettable {
   }
 
   #setInterrupt(level: boolean): void {
-    const rises = level && !this.#interrupt;
-    this.#interrupt = level;
+    if (level) {
+      if (this.#interrupt || this.#isDue) return;
+      this.#isDue = true;
+      this.#alarm.set(nanos(this.#options.clock.now() + LATENCY));
+      return;
+    }
+    this.#isDue = false;
+    this.#alarm.cancel();
+    this.#interrupt = false;
     this.#driveLine();
-    if (rises) this.#engine?.noticeInterrupt();
   }
 
   #driveLine(): void {

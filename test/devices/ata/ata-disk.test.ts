@@ -105,6 +105,31 @@ describe("programmed input and output", () => {
     expect(sector(9, 2)).toEqual(data);
   });
 
+  it("lets its interrupt be awaited, unless somebody looks whether it has come", () => {
+    const { line, clock } = rig;
+    rig.command(0x20, { lba: 5 });
+    clock.pass(49_000);
+    clock.fireDue();
+    expect(line.takeRises()).toBe(0);
+    clock.pass(1_000);
+    clock.fireDue();
+    expect([line.takeRises(), rig.status, line.level]).toEqual([1, STATUS.data, false]);
+    rig.command(0x20, { lba: 5 });
+    expect([line.takeRises(), rig.alternateStatus, line.takeRises()]).toEqual([0, STATUS.data, 1]);
+    clock.pass(50_000);
+    clock.fireDue();
+    expect([line.takeRises(), line.level]).toEqual([0, true]);
+  });
+
+  it("forgets an interrupt that has not come when it is reset", () => {
+    const { line, clock } = rig;
+    rig.command(0x20, { lba: 5 });
+    rig.channel.reset();
+    clock.pass(50_000);
+    clock.fireDue();
+    expect(line.takeRises()).toBe(0);
+  });
+
   it("finds sectors by cylinder, head and sector", () => {
     // Cylinder 1, head 2, sector 3.
     rig.command(0x20, { lba: (1 << 8) | 3, device: 0xa2 });

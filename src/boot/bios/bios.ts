@@ -50,7 +50,9 @@ const END_OF_INTERRUPT = 0x20;
 const RTC_INDEX = 0x70;
 const RTC_REGISTER_C = 0x0c;
 
+/** Status of the keyboard's controller, and its commands. */
 const KEYBOARD_STATUS = 0x64;
+const RESET_PROCESSOR = 0xfe;
 const PIT_CONTROL = 0x43;
 const PIT_COUNTER_0 = 0x40;
 /** Counter 0, both bytes, square wave. */
@@ -81,6 +83,8 @@ export class Bios {
   readonly #env: BiosEnvironment;
   readonly #cd: ElToritoBoot | undefined;
   readonly #services: ReadonlyMap<number, Service>;
+  /** Whether there has been a power-on test since the machine began, or what stands for it. */
+  #hasStarted = false;
   readonly #video: Video;
   readonly #time: Time;
   readonly #system: SystemServices;
@@ -127,6 +131,7 @@ export class Bios {
   /** Makes the ROM, and returns the state of the processor that is about to run it. */
   start(): Registers {
     this.#writeRom();
+    this.#hasStarted = false;
     return realModeState(ROM_SEGMENT, POWER_ON_OFFSET);
   }
 
@@ -136,6 +141,7 @@ export class Bios {
    */
   prepare(): void {
     this.#writeRom();
+    this.#hasStarted = true;
     this.#initialiseData();
     this.#video.mode = TEXT_MODE | KEEP_MEMORY;
   }
@@ -182,8 +188,17 @@ export class Bios {
     return true;
   }
 
-  /** What the power-on test leaves behind, and then the bootstrap. */
+  /**
+   * What the power-on test leaves behind, and then the bootstrap. Who comes here later, by the reset vector as Linux
+   * with `reboot=bios`, wants all of the machine to begin anew.
+   */
   #powerOn(call: BiosCall): undefined {
+    if (this.#hasStarted) {
+      this.#env.ports.write(KEYBOARD_STATUS, 1, RESET_PROCESSOR);
+      call.registers.assign(realModeState(ROM_SEGMENT, HALT_OFFSET));
+      return undefined;
+    }
+    this.#hasStarted = true;
     this.#initialiseData();
     this.#video.mode = TEXT_MODE;
     this.startKeyboard();

@@ -30,6 +30,8 @@ export class BiosRig {
   readonly graphics: number[] = [];
   readonly modes: string[] = [];
   vbeMissed = 0;
+  /** Resets of the machine that have been asked for. */
+  resets = 0;
 
   constructor(media: { drives?: readonly Drive[]; cd?: ElToritoBoot; display?: boolean } = {}) {
     const [ram, video] = [64 * MIB, media.display === true ? 16 * MIB : 0];
@@ -41,7 +43,9 @@ export class BiosRig {
       ...{ memory, clock, console, nets: [], blocks: [] },
       report: () => {},
       onEnd: () => {},
-      onReset: () => {},
+      onReset: () => {
+        this.resets++;
+      },
       onMode: (...mode) => this.modes.push(mode.join("x")),
       onInterrupt: () => {},
     });

@@ -106,7 +106,7 @@ export class Drafter {
       self: commons.first + position,
       slow: slow ? commons.slow : undefined,
       lookup: paged ? (isElsewhere ? inTlb : inIdentity)(block.user) : undefined,
-      windows: windows && new KnownWindows(windows),
+      windows: windows && new KnownWindows(windows, paged),
       thorough,
       exactX87,
       x87: (name) => {

@@ -34,17 +34,20 @@ const WIDE = 32n * 1024n * 1024n;
  */
 export class KnownWindows {
   readonly #set: WindowSet;
+  readonly #isForAll: boolean;
   #areUsed = false;
 
-  constructor(set: WindowSet) {
+  /** @param isForAll whether the one for the rest is for all areas: see {@link WindowSets.wide} */
+  constructor(set: WindowSet, isForAll: boolean) {
     this.#set = set;
+    this.#isForAll = isForAll;
   }
 
-  /** Undefined: it is not known. A wide window is all that there is, for whatever. */
+  /** Undefined: it is not known. */
   at(area: WindowArea, access: "read" | "write"): Window | undefined {
     if (access === "write") return undefined;
-    const { extents } = this.#set;
-    const known = extents.find((one) => one.area === area) ?? extents.find(isWide);
+    const wanted = this.#isForAll ? "general" : area;
+    const known = this.#set.extents.find((one) => one.area === wanted);
     if (known === undefined) return undefined;
     this.#areUsed = true;
     return { base: i64.const(known.base), length: i64.const(known.length) };

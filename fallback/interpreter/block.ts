@@ -58,8 +58,8 @@ export interface Block {
   readonly offsets: readonly number[];
   /** Memory offset of the end of its instructions' records. */
   readonly recordsEnd: number;
-  /** Which of its instructions the interpreter's module has no code of: procedures, and what has its code beside. */
-  readonly besides: readonly number[];
+  /** Which of its instructions the interpreter's module has no code of: procedures, and what has a handler beside it. */
+  readonly handledBeside: readonly number[];
   /** Decoded anew when they are asked for, if they have not been kept. */
   readonly instructions: readonly DecodedInstruction[];
   /** One of them. */
@@ -72,8 +72,8 @@ export interface BlockReader {
   instruction(block: Block, index: number): DecodedInstruction;
   /** {@link Block.offsets}, from its records. */
   offsets(block: Block): readonly number[];
-  /** {@link Block.besides}, likewise. */
-  besides(block: Block): readonly number[];
+  /** {@link Block.handledBeside}, likewise. */
+  handledBeside(block: Block): readonly number[];
 }
 
 /**
@@ -106,7 +106,7 @@ export class DecodedBlock implements Block {
 
   /** @param kept the instructions, if they are worth it */
   constructor(
-    facts: Omit<Block, "instructions" | "instruction" | "jump" | "offsets" | "besides">,
+    facts: Omit<Block, "instructions" | "instruction" | "jump" | "offsets" | "handledBeside">,
     reader: BlockReader,
     kept: DecodedInstruction[] | undefined,
   ) {
@@ -138,8 +138,8 @@ export class DecodedBlock implements Block {
     return this.#offsets;
   }
 
-  get besides(): readonly number[] {
-    return this.#reader.besides(this);
+  get handledBeside(): readonly number[] {
+    return this.#reader.handledBeside(this);
   }
 
   get instructions(): readonly DecodedInstruction[] {

@@ -329,14 +329,14 @@ export class Translator {
       }
       return offsets;
     },
-    besides: ({ header, recordsEnd }) => {
-      const besides: number[] = [];
+    handledBeside: ({ header, recordsEnd }) => {
+      const indices: number[] = [];
       for (let record = header + RECORD_SIZE; record < recordsEnd; record += RECORD_SIZE) {
         const handler = this.#view.getUint16(record + RECORD.HANDLER, true);
         if (!this.#handlers.isBeside(handler)) continue;
-        besides.push(this.#view.getUint8(record + RECORD.INDEX));
+        indices.push(this.#view.getUint8(record + RECORD.INDEX));
       }
-      return besides;
+      return indices;
     },
   };
 

@@ -27,8 +27,8 @@ export interface Terms {
   /** Whether x87 instructions are procedures. */
   readonly exactX87: boolean;
   /**
-   * What it knows of the windows for reads; undefined: they may become less at any time. With {@link paged} it
-   * looks pages up for nothing that is in them.
+   * What it knows of the windows for reads; undefined: they may become less at any time. With {@link paged} that is
+   * the wide one, if there is such: then it looks pages up for writes only.
    */
   readonly windows: WindowSet | undefined;
 }

@@ -85,7 +85,7 @@ const PROCEDURE_WEIGHT = 50;
 /** Instructions, those that wait for being translated as many as they take time. */
 export function weightOf(block: Block): number {
   // Few have any: the others are not decoded for this.
-  const slow = block.besides.filter(
+  const slow = block.handledBeside.filter(
     (index) => block.instruction(index).form.instruction.translation !== undefined,
   );
   return block.count + (PROCEDURE_WEIGHT - 1) * slow.length;

@@ -29,8 +29,8 @@ export class Experience {
     return this.#changes >= MAX_RESTLESS;
   }
 
-  /** The same, of a window that nearly all of memory is in. */
-  get isRestlessAtAll(): boolean {
+  /** The same of the one window that nearly all of memory is in. */
+  get isWideRestless(): boolean {
     return this.#changes >= MAX_RESTLESS_WIDE;
   }
 

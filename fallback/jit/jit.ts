@@ -302,9 +302,7 @@ export class Jit {
     this.#experience.windowsChanged();
     // They may have lost what the region never needed.
     const holds = windows !== undefined && this.#windows.holds(windows);
-    const isRestless = region.paged
-      ? this.#experience.isRestlessAtAll
-      : this.#experience.isRestless;
+    const isRestless = region.paged ? this.#experience.isWideRestless : this.#experience.isRestless;
     if (!holds || isRestless) this.#remake(region);
   }
 

@@ -240,7 +240,7 @@ export class RegionMaker {
     const isElsewhere = linearOf(linear) !== address;
     const slow = isElsewhere || experience.slow.has(place);
     const paged = slow || experience.isRestless || experience.paged.has(place);
-    const isScattered = slow || experience.isRestlessAtAll || experience.scattered.has(place);
+    const isScattered = slow || experience.isWideRestless || experience.scattered.has(place);
     return {
       unitControls: readUnitControls(view),
       segments: around.place().segments,

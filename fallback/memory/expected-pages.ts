@@ -1,7 +1,5 @@
 import { type PageWalker, WALK } from "./paging.ts";
-import type { PhysicalMemory } from "./physical.ts";
-
-const CHUNK = 2 * 1024 * 1024;
+import { CHUNK, type PhysicalMemory } from "./physical.ts";
 
 /**
  * An access to a page that is its own guest physical one, of 2 MiB or more, will be followed by others to its like

@@ -7,12 +7,11 @@ import type { CodePage } from "./code-tlb.ts";
 import { expectAlike } from "./expected-pages.ts";
 import { isCanonicalLinear } from "./linear.ts";
 import { type Access, copyPdptes, loadPdptes, PageWalker, pageFault, WALK } from "./paging.ts";
-import { PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
+import { CHUNK, PAGE_SHIFT, PAGE_SIZE, PhysicalMemory } from "./physical.ts";
 import { Translations } from "./translations.ts";
 import { type Watchpoint, Watchpoints } from "./watchpoints.ts";
 import type { WindowRule } from "./window.ts";
 
-const CHUNK = 2 * 1024 * 1024;
 const USER_LEVEL = 3;
 /** Of the upper half of a key. */
 const USER_BIT = Number(USER_CODE >> 32n);

@@ -8,7 +8,8 @@ const ALL_ONES = 0xffff_ffff;
 
 /** What pages deny: bits of a byte for each page. */
 const DENIES = { read: 1, write: 2, execute: 4 } as const satisfies Record<Access, number>;
-const CHUNK = 2 * 1024 * 1024;
+/** What a page of 2 MiB has, and what is asked for at once where there are such (Intel SDM vol. 3A §4.5). */
+export const CHUNK = 2 * 1024 * 1024;
 
 /**
  * Guest RAM as the processor's own tables see it: addresses outside read as all ones. Pages may be

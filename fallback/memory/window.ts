@@ -1,8 +1,7 @@
-import { PAGE_SIZE } from "./physical.ts";
+import { CHUNK, PAGE_SIZE } from "./physical.ts";
 
 /** Widest access that a window's length has to leave room for, less one: 32 bytes. */
 const LAST_BYTES = 31;
-const CHUNK = 2 * 1024 * 1024;
 const LARGEST_PAGE = 1024 * 1024 * 1024;
 const MIN_EFFORT = 8;
 const MAX_EFFORT = 8192;

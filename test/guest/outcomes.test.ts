@@ -116,6 +116,17 @@ describeOnEach("a guest that resets the machine starts again", () => {
     expect(ended.stderr).toContain("resets 3");
   });
 
+  it("by the reset vector, from a disk's boot sector", async () => {
+    const floppy = new Uint8Array(1440 * 1024);
+    floppy.set([0xba, 0xf8, 0x03, 0xb0, 0x21, 0xee]); // mov dx, 0x3f8; mov al, '!'; out dx, al
+    floppy.set([0xea, 0, 0, 0xff, 0xff], 6); // jmp 0xffff:0
+    floppy.set([0x55, 0xaa], 510);
+    const image = join(temporaryFolder(), "restart.img");
+    writeFileSync(image, floppy);
+    const ended = await run([image, "--no-reboot", "--timeout", "10"]);
+    expect(ended).toMatchObject({ status: 0, stdout: "!", stderr: "" });
+  });
+
   it("unless it is not to: then the run is over, with its status", async () => {
     const guest = tinyGuest(print("once"), out8(0x64, 0xfe), spin);
     const ended = await run([guest, "--no-reboot", "--timeout", "10"]);

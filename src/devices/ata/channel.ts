@@ -107,8 +107,7 @@ export class AtaChannel implements Resettable {
   /** An interrupt that is to come does so now: before anything about the channel is looked at or changed. */
   settle(): void {
     if (!this.#isDue) return;
-    this.#isDue = false;
-    this.#alarm.cancel();
+    this.#withdraw();
     this.#interrupt = true;
     this.#driveLine();
     this.#engine?.noticeInterrupt();
@@ -276,10 +275,15 @@ export class AtaChannel implements Resettable {
       this.#alarm.set(nanos(this.#options.clock.now() + LATENCY));
       return;
     }
-    this.#isDue = false;
-    this.#alarm.cancel();
+    if (this.#isDue) this.#withdraw();
     this.#interrupt = false;
     this.#driveLine();
+  }
+
+  /** The interrupt is not to come any more by itself. */
+  #withdraw(): void {
+    this.#isDue = false;
+    this.#alarm.cancel();
   }
 
   #driveLine(): void {

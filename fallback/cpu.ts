@@ -47,7 +47,7 @@ export class FallbackCpu implements Cpu {
   readonly #stepper: Stepper;
   readonly #debugging: Debugging;
   readonly #slices: Slices;
-  readonly #promotion: Promotion;
+  readonly #promotion: Promotion | undefined;
   readonly #decoder: Decoder;
   #kicked = false;
   /** The instruction under way is executed whoever should do it. */
@@ -94,7 +94,8 @@ export class FallbackCpu implements Cpu {
     this.#made = new MadeCode(this.#engine, mmu);
     this.#slices = new Slices(this.#engine);
     this.#timing = new Timing(this.#engine, this.#ports, () => clock.now());
-    this.#promotion = new Promotion(this.#engine, options.inlineInterpreter);
+    const { inlineInterpreter } = options;
+    this.#promotion = inlineInterpreter && new Promotion(this.#engine, inlineInterpreter);
     this.#events = new Events(processor, mmu, this.#code, departure);
     this.#stepper = new Stepper(
       ...([processor, mmu, this.#engine, this.#code, this.#events] as const),
@@ -195,7 +196,7 @@ export class FallbackCpu implements Cpu {
   /** Returns how many instructions have been executed since the last time. */
   #count(): number {
     const executed = this.#slices.count();
-    this.#promotion.executed(this.#slices.instructions);
+    this.#promotion?.executed(this.#slices.instructions);
     this.#options.executed?.(executed);
     return executed;
   }

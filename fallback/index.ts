@@ -12,17 +12,29 @@ import { OpcodeMap } from "./isa/opcode-map.ts";
 import { RARE_FAMILIES } from "./isa/rare.ts";
 import { FAMILIES } from "./isa/table.ts";
 import type { FallbackCpuOptions } from "./options.ts";
+import { moduleOfMachineCode, takesMachineCode } from "./wasm/machine-code.ts";
 
 /** Gives what {@link interpreterModule} made, if somebody kept it. */
 export type KeptInterpreter = (inline: boolean) => Uint8Array<ArrayBuffer> | undefined;
+
+/** The interpreter for long runs, and the machine code that V8 has made of it: see `moduleOfMachineCode`. */
+export interface OptimisedInterpreter {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly code: Uint8Array<ArrayBuffer>;
+}
+
+/** Interpreters that somebody kept. */
+export interface KeptInterpreters {
+  readonly keptInterpreter?: KeptInterpreter;
+  readonly optimisedInterpreter?: () => OptimisedInterpreter | undefined;
+}
 
 export type FallbackDescription = Omit<
   FallbackCpuOptions,
   "interpreter" | "inlineInterpreter" | "map"
 > &
-  InterpreterOptions & {
-    readonly keptInterpreter?: KeptInterpreter;
-  };
+  InterpreterOptions &
+  KeptInterpreters;
 
 /**
  * The interpreter as a WebAssembly module: the same for the same table of instructions.
@@ -44,13 +56,15 @@ let table: OpcodeMap | undefined;
 
 /** The table of instructions, and the interpreter made of it. */
 function interpreterFor(
-  description: InterpreterOptions & { readonly keptInterpreter?: KeptInterpreter },
+  description: InterpreterOptions & KeptInterpreters,
 ): Pick<FallbackCpuOptions, "map" | "interpreter" | "inlineInterpreter"> {
   const compile = (inline: boolean): WebAssembly.Module => {
     const kept = description.keptInterpreter?.(inline);
     return new WebAssembly.Module(kept ?? interpreterModule(inline, description));
   };
-  const interpreter = compile(false);
+  const optimised = takesMachineCode() ? description.optimisedInterpreter?.() : undefined;
+  const ready = optimised && moduleOfMachineCode(optimised.bytes, optimised.code);
+  const interpreter = ready ?? compile(false);
   table ??= new OpcodeMap(
     new FormIndex(
       section(interpreter, FORMS_SECTION),
@@ -62,14 +76,13 @@ function interpreterFor(
   return {
     map: table,
     interpreter,
-    inlineInterpreter: () => compile(true),
+    inlineInterpreter: ready === undefined ? () => compile(true) : undefined,
   };
 }
 
 /** As {@link createFallbackCpu}, and beside it one without the JIT that it is compared with. */
 export function createCheckedCpu(
-  description: Omit<CheckedOptions, "interpreter" | "inlineInterpreter" | "map"> &
-    Pick<FallbackDescription, "keptInterpreter">,
+  description: Omit<CheckedOptions, "interpreter" | "inlineInterpreter" | "map"> & KeptInterpreters,
 ): CheckedCpu {
   return new CheckedCpu({ ...description, ...interpreterFor(description) });
 }

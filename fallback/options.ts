@@ -12,8 +12,8 @@ export interface FallbackCpuOptions {
   /** The table of instructions, and the interpreter made of it by `buildInterpreter`. */
   readonly map: OpcodeMap;
   readonly interpreter: WebAssembly.Module;
-  /** Makes the interpreter whose frequent handlers are inline, for long runs. */
-  readonly inlineInterpreter: () => WebAssembly.Module;
+  /** Makes the interpreter whose frequent handlers are inline, for long runs; undefined: it is the first already. */
+  readonly inlineInterpreter: (() => WebAssembly.Module) | undefined;
   /** Whether the memory is a shared one. */
   readonly shared?: boolean;
   /** Undefined: everything is interpreted. */

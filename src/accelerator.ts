@@ -18,7 +18,7 @@ import {
 } from "./emulated-cpu.ts";
 import { loadAddon, optionalAddon } from "./host/addon.ts";
 import type { WaitForEvents } from "./host/event-loop.ts";
-import { readInterpreter } from "./host/interpreter-file.ts";
+import { readInterpreter, readOptimisedInterpreter } from "./host/interpreter-file.ts";
 import { type KvmVerdict, KvmVerdictFile } from "./host/kvm-verdict-file.ts";
 import { useLargePages } from "./host/large-pages.ts";
 import type { KvmAddon } from "./kvm/addon.ts";
@@ -187,6 +187,7 @@ function fallbackCpu(
   return createEmulatedCpu({
     ...{ memory, clock, timed, jit, profile, hostWaits },
     keptInterpreter: readInterpreter,
+    optimisedInterpreter: readOptimisedInterpreter,
     ...role,
   });
 }
@@ -198,6 +199,7 @@ function checkedCpu({ memory, timed, profile }: ProcessorRequest, clock: Counted
     twinMemory: allocateMemory(ram.extent / MIB, shared).whole,
     ramSize: ram.extent,
     keptInterpreter: readInterpreter,
+    optimisedInterpreter: readOptimisedInterpreter,
     jit: { threshold: JIT_THRESHOLD },
   });
   cpu.protect(ram.protections);

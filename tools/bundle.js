@@ -190,6 +190,7 @@ const bundle = (name, { whole = false, ...options }) =>
 const current = new Set(Object.keys(BUNDLES).map((name) => `${name}.js`));
 for (const file of existsSync(dist(".")) ? readdirSync(dist(".")) : []) {
   if (/^(bundle|fallback)\..*(js|code)$/.test(file) && !current.has(file)) rmSync(dist(file));
+  if (file === "interpreter-inline.code") rmSync(dist(file));
 }
 shared.get("bundle").clear();
 const sources = new Set();

@@ -3,7 +3,11 @@
 const { spawnSync } = require("node:child_process");
 const { readdirSync, readFileSync, rmSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
+const { setFlagsFromString } = require("node:v8");
 const vm = require("node:vm");
+
+// The command is started so (`tools/start.sh`), and V8 compares flags when it takes the code.
+setFlagsFromString("--allow-natives-syntax");
 
 const root = join(__dirname, "..");
 const dist = join(root, "dist");
@@ -108,7 +112,9 @@ function keepOthers() {
 const [, , number] = process.argv;
 if (number !== undefined) runTrial(TRIALS[Number(number)]);
 else {
-  for (const file of readdirSync(dist)) if (file.endsWith(".code")) rmSync(join(dist, file));
+  for (const file of readdirSync(dist)) {
+    if (/^(bundle|fallback).*\.code$/.test(file)) rmSync(join(dist, file));
+  }
   writeFileSync(join(dist, DISK), new Uint8Array(DISK_SIZE));
   writeFileSync(join(dist, VECTORS), vectorsGuest());
   for (const index of TRIALS.keys()) {

@@ -5,6 +5,11 @@ const { readFileSync } = require("node:fs");
 const { pathToFileURL } = require("node:url");
 const { Script } = require("node:vm");
 
+// For machine code of WebAssembly (`fallback/wasm/machine-code.ts`): the shell gives it (`tools/start.sh`), and to ask
+// Node for it takes longer. V8 also compares its flags with those of the code that it is given.
+const NATIVES = "--allow-natives-syntax";
+if (!process.execArgv.includes(NATIVES)) require("node:v8").setFlagsFromString(NATIVES);
+
 function readIfThere(path) {
   try {
     return readFileSync(path);

@@ -13,12 +13,19 @@ import { cpus, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Script } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { takesMachineCode } from "../../fallback/wasm/machine-code.ts";
 import { packageRoot } from "../../src/host/addon.ts";
 import { remembering, verdict } from "../support/kvm-verdict.ts";
 import { image, PROGRAM } from "../support/monitor.ts";
+import { allowMachineCode } from "../support/optimised.ts";
 import { missing } from "../support/requirements.ts";
 
+// The command is started so, and V8 compares flags.
+allowMachineCode();
+
 const ROOT = packageRoot();
+/** What the shell gives Node. */
+const NATIVES = "--allow-natives-syntax";
 /** Tells at the end which of our files have become scripts. */
 const LIST_SCRIPTS = `const vm = require("node:vm"), { basename } = require("node:path"), names = [];
 vm.Script = class extends vm.Script {
@@ -28,6 +35,14 @@ vm.Script = class extends vm.Script {
   }
 };
 process.on("exit", () => require("node:fs").writeFileSync(process.env.LIST, names.join()));`;
+/** Tells at the end which files have been read as a whole. */
+const LIST_FILES = `const fs = require("node:fs"), { basename } = require("node:path"), names = [];
+const { readFileSync } = fs;
+fs.readFileSync = (path, ...others) => {
+  names.push(basename(String(path)));
+  return readFileSync(path, ...others);
+};
+process.on("exit", () => fs.writeFileSync(process.env.LIST, names.join()));`;
 /** Tells whether the end is asked for, with which status. */
 const NOTE_EXIT = `const { writeFileSync } = require("node:fs"), { exit } = process;
 writeFileSync(process.env.LIST, "none");
@@ -86,7 +101,7 @@ describe("the built command", () => {
       env: { PATH: folder, online: "0" },
     });
     const pool = cpus().length <= 2 && process.platform === "linux" ? ["--v8-pool-size=1"] : [];
-    const wanted = [...pool, program, ...given].map((each) => `<${each}>`).join("");
+    const wanted = [NATIVES, ...pool, program, ...given].map((each) => `<${each}>`).join("");
     expect({ stdout, stderr }).toEqual({ stdout: wanted, stderr: "" });
   });
 
@@ -100,7 +115,7 @@ describe("the built command", () => {
     const [program, online] = [join(folder, "command"), join(folder, "online")];
     const text = readFileSync(join(folder, "dist", "solo5-kvm.js"), "utf8");
     writeFileSync(program, text.replace(ONLINE, online), { mode: 0o755 });
-    writeFileSync(join(folder, "node"), "#!/bin/sh\necho $1\n", { mode: 0o755 });
+    writeFileSync(join(folder, "node"), "#!/bin/sh\necho $2\n", { mode: 0o755 });
     if (list !== undefined) writeFileSync(online, `${list}\n`);
     const { stdout, stderr } = spawnSync(program, [], { encoding: "utf8", env: { PATH: folder } });
     expect({ stdout, stderr }).toEqual({ stdout: `${[...options, program][0]}\n`, stderr: "" });
@@ -128,7 +143,7 @@ describe("the built command", () => {
   const notedOf = (guest: string, module: string, ...options: readonly string[]): string => {
     const [file, list] = [join(folder, "note.cjs"), join(folder, "list")];
     writeFileSync(file, module);
-    const command = ["-r", file, PROGRAM, image(guest), ...options];
+    const command = [NATIVES, "-r", file, PROGRAM, image(guest), ...options];
     const { stdout } = spawnSync(process.execPath, command, {
       encoding: "latin1",
       env: { ...remembering(JSON.stringify(verdict(true))), LIST: list },
@@ -138,6 +153,13 @@ describe("the built command", () => {
     return readFileSync(list, "utf8");
   };
   const noted = notedOf.bind(undefined, "hello");
+
+  it.skipIf(!takesMachineCode())("comes with an interpreter that this V8 has optimised", () => {
+    const read = noted(LIST_FILES, "--accel", "emu").split(",");
+    expect(read.filter((name) => name.startsWith("interpreter"))).toEqual([
+      "interpreter-inline.code",
+    ]);
+  });
 
   it.skipIf(missing("addon")).each([
     ["alone", []],

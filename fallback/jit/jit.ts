@@ -33,6 +33,9 @@ const HOT_EXITS = 2 ** 22;
 /** How often windows are moved for a region before it gets along without. */
 const MAX_LOOKS = 8;
 
+/** Of the instructions that are in regions: as many more are worth keeping all regions again. */
+const WORTH_KEEPING = 64;
+
 export interface JitOptions {
   /** How often a block is entered before it is translated. */
   readonly threshold: number;
@@ -107,10 +110,14 @@ export class Jit {
     around.blocks.onFull = () => this.clear();
   }
 
-  /** What is to be kept for the next run, if anything was translated that has not been kept yet. */
+  /** What is to be kept for the next run, if anything was translated, or optimised by V8, that has not been kept yet. */
   keep(): void {
     const { keep } = this.#options;
-    if (this.figures.regions > 0) keep?.(this.#keeping.keep(this.#regions.all));
+    if (keep === undefined) return;
+    const regions = [...this.#regions.all, ...this.#laidAside.all];
+    const all = regions.reduce((sum, { instructions }) => sum + instructions, 0);
+    const isMore = this.figures.instructions > all / WORTH_KEEPING;
+    if (isMore || this.#maker.hasGained) keep(this.#keeping.keep(regions));
   }
 
   /** Takes up a region that was made before, in an earlier run too. Returns whether there is one for the block. */
@@ -131,8 +138,9 @@ export class Jit {
   /** What `--stats` prints. */
   get notes(): readonly (readonly [string, string])[] {
     const { regions, instructions, bytes, time, dropped } = this.figures;
-    const { count } = this.#keeping;
-    const earlier = count > 0 ? `${count} regions of an earlier run; ` : "";
+    const { count, optimised } = this.#keeping;
+    const ready = optimised > 0 ? `, ${optimised} as machine code` : "";
+    const earlier = count > 0 ? `${count} regions of an earlier run${ready}; ` : "";
     const made = `${earlier}${regions} regions of ${instructions} instructions in ${bytes} bytes`;
     const took = `${(time / MILLISECOND).toFixed(1)} ms`;
     const exits = this.#records.exits.map(([reason, count]) => `${reason} ${count}`);

@@ -1,19 +1,17 @@
 import type { Translations } from "../../src/core/translations.ts";
+import { MIB } from "../../src/core/units.ts";
 import { type Block, placeOf } from "../interpreter/block.ts";
-import {
-  isPosition,
-  type KeptPack,
-  type KeptRegion,
-  KeptRegions,
-  packRegions,
-} from "./kept-regions.ts";
+import { countOptimised } from "../wasm/machine-code.ts";
+import { type KeptRegion, KeptRegions, packRegions } from "./kept-regions.ts";
 import type { Region } from "./region.ts";
 import type { RegionMaker, RegionMeans } from "./region-maker.ts";
 
 /** After so many runs that did not need it a region is no longer kept. */
 const MAX_IDLE = 4;
-/** All that is kept of a run is at most about as large, in bytes. */
-const MAX_KEPT = 16 * 1024 * 1024;
+/** The modules that are kept of a run are at most as large, in bytes. */
+const MAX_KEPT = 16 * MIB;
+/** And V8's code of them: where there is more, none is kept. */
+const MAX_MACHINE_CODE = 32 * MIB;
 
 /**
  * Takes up regions of an earlier run of the same guest where their code is what it was, and keeps those
@@ -25,8 +23,9 @@ export class Keeping {
   readonly #maker: RegionMaker;
   readonly #earlier: Translations | undefined;
   #kept: KeptRegions | undefined;
-  /** Regions that have been taken up. */
+  /** Regions that have been taken up, and how many of them with V8's optimised code. */
   count = 0;
+  optimised = 0;
 
   constructor(means: RegionMeans, maker: RegionMaker, earlier: Translations | undefined) {
     this.#means = means;
@@ -66,12 +65,8 @@ export class Keeping {
 
   /** The region that an earlier run had for a block, if it is right now. */
   take(block: Block): Region | undefined {
-    const kept = this.#kept?.at(block);
-    if (kept === undefined || !isPosition(kept.position)) return undefined;
-    if (!this.#maker.fits(kept, block)) return undefined;
-    const pack = this.#kept?.packOf(block);
-    this.#kept?.delete(block);
-    const region = this.#restored(kept, pack);
+    const kept = this.#kept?.take(block, (one) => this.#maker.fits(one, block));
+    const region = kept && this.#restored(kept);
     if (region === undefined) return undefined;
     const { experience } = this.#means;
     const place = placeOf(block.address, block.user);
@@ -79,12 +74,13 @@ export class Keeping {
     if (region.slow) experience.slow.add(place);
     if (region.thorough) experience.thorough.add(place);
     this.count++;
+    this.optimised += countOptimised([region.function]);
     return region;
   }
 
-  #restored(kept: KeptRegion, pack: KeptPack | undefined): Region | undefined {
+  #restored(kept: KeptRegion): Region | undefined {
     try {
-      return this.#maker.restore(kept, pack);
+      return this.#maker.restore(kept);
     } catch (error) {
       // What was read is not what was written.
       if (error instanceof WebAssembly.CompileError) return undefined;
@@ -94,22 +90,34 @@ export class Keeping {
 
   /**
    * What is to be kept for the next run; undefined if that is nothing, for it begins with fresh numbers.
-   * @param regions all that there are
+   * @param regions all that there are, and those that were, whose code may come again
    */
   keep(regions: readonly Region[]): Translations | undefined {
     const { records, windows, jumps, around } = this.#means;
-    const used = regions.map((region) => this.#maker.keep(region));
+    const used = this.#maker.keep(regions);
     // Where they did not fit there may be others now.
-    for (const region of used) this.#kept?.delete(region);
+    for (const region of used) this.#kept?.supersede(region);
     const unused = (this.#kept?.values() ?? [])
       .map((kept) => ({ ...kept, idle: kept.idle + 1 }))
       .filter(({ idle }) => idle <= MAX_IDLE);
-    const translations = packRegions([...used, ...unused], {
+    const everything = this.#maker.gather([...used, ...unused]);
+    const all = sizeOf(everything).bytes <= MAX_KEPT ? everything : this.#maker.gather(used);
+    const { bytes, code } = sizeOf(all);
+    if (bytes > MAX_KEPT || !records.isHalfEmpty) return undefined;
+    return packRegions(all, code <= MAX_MACHINE_CODE, {
       windowSets: windows.all,
       jumps: jumps.all,
       shared: around.shared,
     });
-    const isSmall = translations.bytes.length <= MAX_KEPT;
-    return isSmall && records.isHalfEmpty ? translations : undefined;
   }
+}
+
+/** Of the modules that regions are in, together. */
+function sizeOf(regions: readonly KeptRegion[]): { bytes: number; code: number } {
+  const size = { bytes: 0, code: 0 };
+  for (const { bytes, code } of new Set(regions.map(({ module }) => module))) {
+    size.bytes += bytes.length;
+    size.code += code?.length ?? 0;
+  }
+  return size;
 }

@@ -33,6 +33,10 @@ export class LaidAside {
     if (this.#count > MAX_REGIONS) this.#dropOldest();
   }
 
+  get all(): readonly Region[] {
+    return [...this.#regions.values()].flat();
+  }
+
   /** The region for a block, if there is one that is right now. */
   take(block: Block): Region | undefined {
     const place = placeOf(block.address, block.user);

@@ -59,6 +59,17 @@ export class RegionModules {
     return joined(this.#headsOfAll[length], [...this.#calls, ...regions]);
   }
 
+  /** Where the region at a position is in a {@link module} that has been made of its body and those of others. */
+  bodyAt(
+    position: number,
+    module: Uint8Array,
+    bodies: readonly (Uint8Array | undefined)[],
+  ): Uint8Array {
+    let start = module.length;
+    for (let at = bodies.length - 1; at >= position; at--) start -= (bodies[at] ?? ABSENT).length;
+    return module.subarray(start, start + (bodies[position] ?? ABSENT).length);
+  }
+
   /** @param exported the first that is: V8 makes something of each that is exported, for each module */
   #head(functions: number, exported: number): Uint8Array {
     const module = this.#module;

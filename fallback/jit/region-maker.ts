@@ -6,10 +6,17 @@ import type { Discovery } from "./discovery.ts";
 import { type Draft, Drafter, type Terms } from "./drafter.ts";
 import type { ExitRecords } from "./exit-records.ts";
 import type { Experience } from "./experience.ts";
+import { gather } from "./gathering.ts";
 import { Graph } from "./graph.ts";
-import type { KeptPack, KeptRegion } from "./kept-regions.ts";
+import type { KeptRegion } from "./kept-regions.ts";
 import type { WindowSets } from "./known-windows.ts";
 import type { LearntJumps } from "./learnt-jumps.ts";
+import {
+  type Functions,
+  type KeptModule,
+  LoadedModule,
+  type RegionImports,
+} from "./loaded-module.ts";
 import { exportName } from "./module.ts";
 import type { BlockCode } from "./node.ts";
 import { type Pack, Packs } from "./packs.ts";
@@ -37,6 +44,9 @@ const EXITS_OF_REGION = 8192;
 /** Calls that a region may make, at most: it has fewer instructions. */
 const SLOTS_OF_REGION = 1024;
 
+/** Of the functions that are kept with machine code: as many more are worth keeping them all again. */
+const WORTH_KEEPING = 16;
+
 /** What a region was made from and what it became: for `listing.ts`. */
 export interface MadeRegion {
   /** The first is where it is entered. */
@@ -44,17 +54,15 @@ export interface MadeRegion {
   readonly module: Uint8Array;
 }
 
+/** What a region is, in this run or before. */
+type Unloaded = Omit<Region, "function" | "looks" | "module" | "body">;
+
 /** Regions that share a module. */
 interface Group {
   readonly bodies: Uint8Array[];
   usesX87: boolean;
   functions: Functions | undefined;
 }
-
-/** Of a module, by {@link exportName}. */
-type Functions = Readonly<Record<string, unknown>>;
-
-type JitImports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /** What regions refer to outside of their code: the JIT has one of each. */
 export interface RegionMeans {
@@ -74,9 +82,8 @@ export interface RegionMeans {
 /** An instruction that a region leaves to a procedure. */
 interface Procedure {
   readonly codeSize: 16 | 32 | 64;
-  /** Of the code that it was decoded from; without, {@link bytes} are known. */
-  readonly at?: { readonly block: Block; readonly index: number };
-  readonly bytes?: Uint8Array;
+  /** Its own: in memory there may be others when it is kept. */
+  readonly bytes: Uint8Array;
   instruction: DecodedInstruction | undefined;
 }
 
@@ -85,12 +92,12 @@ export class RegionMaker {
   readonly #means: RegionMeans;
   readonly #procedures: Procedure[] = [];
   readonly #packs = new Packs();
-  /** Of packs of an earlier run. */
-  readonly #keptFunctions = new Map<KeptPack, Functions>();
+  /** Modules of an earlier run. */
+  readonly #loaded = new Map<KeptModule, LoadedModule>();
   #drafter: Drafter | undefined;
   /** Functions whose modules have imported the table. */
   #made = 0;
-  #imports: JitImports | undefined;
+  #imports: RegionImports | undefined;
   #hasX87 = false;
   /** Those of {@link alone} that have no module yet. */
   #group: Group | undefined;
@@ -114,7 +121,7 @@ export class RegionMaker {
   clear(): void {
     this.#procedures.length = 0;
     this.#packs.clear();
-    this.#keptFunctions.clear();
+    this.#loaded.clear();
     this.#group = undefined;
   }
 
@@ -136,16 +143,14 @@ export class RegionMaker {
     const graph = new Graph(discovery);
     const terms = this.#termsFor(graph.entry.block);
     const draft = this.#drafterOf().draft(graph, terms, () => this.#packs.position);
-    const { body, position, usesX87 } = draft;
-    return this.#region(discovery, terms, draft, this.#function(body, position, usesX87));
+    return this.#region(discovery, terms, draft);
   }
 
-  /** What has been discovered, and drafted, with its function. */
+  /** What has been discovered, and drafted, with its function in a module of its own. */
   #region(
     { blocks, covers }: Pick<Discovery, "blocks" | "covers">,
     { unitControls, windows, segments, paged, slow, thorough }: Terms,
     draft: Draft,
-    fn: unknown,
   ): Region {
     const [{ linear, address, codeSize, rip, limit, user }] = blocks as [Block];
     this.#means.onRegion?.({ blocks, module: this.#drafterOf().modules.module([draft.body]) });
@@ -156,8 +161,11 @@ export class RegionMaker {
       instructions += block.count;
       spans.push(...spansOf(block));
     }
+    const { body, position, usesX87 } = draft;
+    const bytes = this.#drafterOf().modules.moduleOf(body, position);
+    const module = this.#load(bytes, 1, usesX87);
     return {
-      body: draft.body,
+      body: bytes.subarray(bytes.length - body.length),
       position: draft.position,
       loops: draft.loops,
       slot: draft.slot,
@@ -182,7 +190,8 @@ export class RegionMaker {
       code: this.#codeOf(spans),
       unitControls: blocks.some((one) => one.unitControls !== undefined) ? unitControls : undefined,
       instructions,
-      function: fn,
+      module,
+      function: module.functions[exportName(position)],
       looks: 0,
     };
   }
@@ -210,12 +219,17 @@ export class RegionMaker {
     if (group !== this.#group) throw new Error("the region is gone");
     this.#group = undefined;
     const { bodies, usesX87 } = group;
-    return this.#functions(bodies, usesX87);
+    const module = this.#drafterOf().modules.module(bodies);
+    return this.#load(module, bodies.length, usesX87).functions;
   }
 
   #drafterOf(): Drafter {
     const { around, records, table, jumps } = this.#means;
     const procedures = this.#procedures;
+    const bytesOf = (block: Block, index: number, { length }: DecodedInstruction): Uint8Array => {
+      const start = block.offsets[index] ?? 0;
+      return this.#codeOf(spansOf(block)).subarray(start, start + length);
+    };
     this.#drafter ??= new Drafter(around.shared, {
       ...{ records, slots: table.slots },
       get nextProcedure() {
@@ -225,7 +239,7 @@ export class RegionMaker {
       procedure: (instruction, block, index) =>
         procedures.push({
           codeSize: block.codeSize,
-          at: { block: block as Block, index },
+          bytes: bytesOf(block as Block, index, instruction),
           instruction,
         }) - 1,
       jump: (record, { address }) => jumps.add(record, address),
@@ -254,30 +268,26 @@ export class RegionMaker {
   }
 
   /**
-   * A region of an earlier run, which has been looked at: it fits.
-   * @param pack those that it shares a module with, which may not fit
+   * A region of an earlier run, which has been looked at: it fits. Those that share its module may not.
+   * @throws WebAssembly.CompileError if what was kept is none
    */
-  restore(kept: KeptRegion, pack: KeptPack | undefined): Region {
+  restore(kept: KeptRegion): Region {
+    const module = this.#loadedOf(kept.module);
     const { records, jumps } = this.#means;
     records.restore(kept.exits[0], kept.records);
     for (const { number, codeSize, bytes } of kept.left) {
       this.#procedures[number] = { codeSize, bytes, instruction: undefined };
     }
     for (const [record, address] of kept.jumps) jumps.add(record, address);
-    const { body, position, usesX87 } = kept;
-    const fn =
-      pack === undefined
-        ? this.#function(body, position, usesX87)
-        : this.#functionsOf(pack)[exportName(position)];
-    return { ...kept, function: fn, looks: 0 };
+    return { ...kept, module, function: module.functions[exportName(kept.position)], looks: 0 };
   }
 
-  #functionsOf(pack: KeptPack): Functions {
-    const known = this.#keptFunctions.get(pack);
+  #loadedOf(kept: KeptModule): LoadedModule {
+    const known = this.#loaded.get(kept);
     if (known !== undefined) return known;
-    const functions = this.#functions(pack.bodies, pack.usesX87);
-    this.#keptFunctions.set(pack, functions);
-    return functions;
+    const loaded = this.#instantiate(kept);
+    this.#loaded.set(kept, loaded);
+    return loaded;
   }
 
   /** A region that has been made is one of those that there are: it gets together with others. */
@@ -291,34 +301,66 @@ export class RegionMaker {
     const live = pack.map((region) => (region && isLive(region) ? region : undefined));
     const usesX87 = live.some((region) => region?.usesX87);
     const bodies = live.map((region) => region?.body);
-    const functions = this.#functions(bodies, usesX87);
+    const { modules } = this.#drafterOf();
+    const bytes = modules.module(bodies);
+    const made = bodies.filter((body) => body !== undefined).length;
+    const module = this.#load(bytes, made, usesX87);
     for (const region of live) {
       if (region === undefined) continue;
       const { slot, position } = region;
-      const packed = functions[exportName(position)];
+      const packed = module.functions[exportName(position)];
       if (table.leadsTo(slot, region.function)) table.replace(slot, packed);
       region.function = packed;
+      region.module = module;
+      region.body = modules.bodyAt(position, bytes, bodies);
     }
   }
 
-  /** What is to be kept of a region. */
-  keep(region: Region): KeptRegion {
+  /** Whether V8 has optimised so much of what an earlier run kept that it is worth being kept once more. */
+  get hasGained(): boolean {
+    let all = 0;
+    let more = 0;
+    for (const { optimised } of this.#loaded.values()) {
+      const [before, now] = optimised;
+      all += before;
+      more += now - before;
+    }
+    return more > all / WORTH_KEEPING;
+  }
+
+  /** What is to be kept of regions. */
+  keep(regions: readonly Region[]): KeptRegion[] {
+    const modules = new Map<LoadedModule, KeptModule>();
+    return regions.map((region) => {
+      const { module } = region;
+      const kept = modules.get(module) ?? module.kept;
+      modules.set(module, kept);
+      return this.#kept(region, kept);
+    });
+  }
+
+  /** Lets kept regions share modules, as {@link gather} does. */
+  gather(regions: readonly KeptRegion[]): KeptRegion[] {
+    return gather(regions, () => this.#drafterOf().modules);
+  }
+
+  #kept(region: Region, module: KeptModule): KeptRegion {
     const { records, jumps } = this.#means;
     const [first, behind] = region.procedures;
     const left = this.#procedures.slice(first, behind).map((procedure, index) => ({
       number: first + index,
       codeSize: procedure.codeSize,
-      bytes: this.#bytesOf(procedure),
+      bytes: procedure.bytes,
     }));
     return {
       ...region,
-      ...{ left, records: records.read(region.exits) },
+      ...{ module, left, records: records.read(region.exits) },
       ...{ jumps: jumps.within(region.exits), idle: 0 },
     };
   }
 
   /** Whether a region was made for a block's place and mode, and for what there is besides now. */
-  isMadeFor(region: Omit<Region, "function" | "looks">, block: Block): boolean {
+  isMadeFor(region: Unloaded, block: Block): boolean {
     const { linear, codeSize, rip, limit, segments, unitControls } = region;
     const { around, view } = this.#means;
     if (linear !== block.linear || codeSize !== block.codeSize) return false;
@@ -328,7 +370,7 @@ export class RegionMaker {
   }
 
   /** Whether a region may stand for a block now: whatever has happened since it was made. */
-  fits(region: Omit<Region, "function" | "looks">, block: Block): boolean {
+  fits(region: Unloaded, block: Block): boolean {
     const { windows } = region;
     const { around } = this.#means;
     if (!around.mayTranslateUnseen() || !this.isMadeFor(region, block)) return false;
@@ -361,30 +403,16 @@ export class RegionMaker {
     return code;
   }
 
-  #bytesOf({ at, bytes, instruction }: Procedure): Uint8Array {
-    if (at === undefined) return bytes ?? EMPTY;
-    const start = at.block.offsets[at.index] ?? 0;
-    const code = this.#codeOf(spansOf(at.block));
-    return code.subarray(start, start + (instruction?.length ?? 0));
+  /** A module that has just been made. */
+  #load(bytes: Uint8Array<ArrayBuffer>, regions: number, usesX87: boolean): LoadedModule {
+    return this.#instantiate({ bytes, code: undefined, optimised: 0, regions, usesX87 });
   }
 
-  /** Makes a region's function, in a module of its own. */
-  #function(body: Uint8Array, position: number, usesX87: boolean): unknown {
-    const module = this.#drafterOf().modules.moduleOf(body, position);
-    return this.#instantiate(module, 1, usesX87)[exportName(position)];
-  }
-
-  /** Makes the functions of a module. @param bodies by position */
-  #functions(bodies: readonly (Uint8Array | undefined)[], usesX87: boolean): Functions {
-    const made = bodies.filter((body) => body !== undefined).length;
-    return this.#instantiate(this.#drafterOf().modules.module(bodies), made, usesX87);
-  }
-
-  #instantiate(module: Uint8Array<ArrayBuffer>, made: number, usesX87: boolean): Functions {
-    if (usesX87 && !this.#hasX87) this.#addX87();
+  #instantiate(module: KeptModule): LoadedModule {
+    if (module.usesX87 && !this.#hasX87) this.#addX87();
     this.#imports ??= this.#makeImports();
-    this.#made += made;
-    return new WebAssembly.Instance(new WebAssembly.Module(module), this.#imports).exports;
+    this.#made += module.regions;
+    return new LoadedModule(module, this.#imports);
   }
 
   /** What regions call for x87: made for the first that does. */
@@ -394,7 +422,7 @@ export class RegionMaker {
     this.#hasX87 = true;
   }
 
-  #makeImports(): JitImports {
+  #makeImports(): RegionImports {
     const { around, table } = this.#means;
     const { memory, host, recordFault, procedure } = around;
     const { table: regions, settleFlags } = around.ties(false);
@@ -409,9 +437,7 @@ export class RegionMaker {
   #instruction(number: number): DecodedInstruction {
     const procedure = this.#procedures[number] as Procedure;
     const { bytes, codeSize } = procedure;
-    procedure.instruction ??= this.#means.around.decode(bytes ?? EMPTY, codeSize);
+    procedure.instruction ??= this.#means.around.decode(bytes, codeSize);
     return procedure.instruction;
   }
 }
-
-const EMPTY = new Uint8Array();

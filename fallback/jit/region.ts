@@ -1,5 +1,6 @@
 import { type Block, linearPageOf, placeOf } from "../interpreter/block.ts";
 import type { Draft, Terms } from "./drafter.ts";
+import type { LoadedModule } from "./loaded-module.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -15,7 +16,9 @@ export interface Span {
 export type Range = readonly [number, number];
 
 /** A piece of the guest's code as a function, and what it was made from. */
-export interface Region extends Draft, Pick<Terms, "segments" | "paged" | "slow" | "thorough"> {
+export interface Region
+  extends Omit<Draft, "body">,
+    Pick<Terms, "segments" | "paged" | "slow" | "thorough"> {
   /** Linear, and guest physical, of its first instruction. */
   readonly linear: bigint;
   readonly address: number;
@@ -35,8 +38,11 @@ export interface Region extends Draft, Pick<Terms, "segments" | "paged" | "slow"
   /** The bits of CR0 and CR4 that it was translated for, if they matter. */
   readonly unitControls: number | undefined;
   readonly instructions: number;
-  /** At first that of a module of its own. */
+  /** What its function is in: at first one of its own. */
+  module: LoadedModule;
   function: unknown;
+  /** Where it is in the module's bytes. */
+  body: Uint8Array;
   /** The windows that it was made for, among all sets of such; undefined if it relies on none. */
   readonly windows: number | undefined;
   /** How often windows have been moved for it, or more where they could not. */

@@ -28,7 +28,7 @@ const OTHERS_MAY_WRITE = 0o022;
  * that nobody else may write is taken, and only by the build that wrote it. Whatever is wrong, there is
  * just nothing kept.
  *
- * A line that names the build, a line with the lengths of text and bytes, the text, and the bytes.
+ * A line that names the build and Node, a line with the lengths of text and bytes, the text, and the bytes.
  */
 export class TranslationFile implements TranslationStore {
   readonly #path: string;
@@ -55,7 +55,8 @@ export class TranslationFile implements TranslationStore {
       "translations",
       `${name}-${hash([path, ...guestArguments].join("\0"))}`,
     );
-    this.#build = build;
+    // The bytes may be machine code of V8's.
+    this.#build = build && `${build} ${process.version} ${process.arch}`;
   }
 
   read(): Translations | undefined {
@@ -70,7 +71,7 @@ export class TranslationFile implements TranslationStore {
       const end = start + length;
       if (build !== this.#build || end + others !== bytes.length) return undefined;
       const text = bytes.toString("latin1", start, end);
-      return { text, bytes: new Uint8Array(bytes.subarray(end)) };
+      return { text, bytes: new Uint8Array(bytes.buffer, bytes.byteOffset + end, others) };
     } catch {
       return undefined;
     }
@@ -105,7 +106,7 @@ function pathOf(image: string): string {
 }
 
 /** A file's bytes if it is this user's, and nobody else may write to it. */
-function readOwn(path: string): Buffer | undefined {
+function readOwn(path: string): Buffer<ArrayBuffer> | undefined {
   const fd = openSync(path, "r");
   try {
     const { uid, mode } = fstatSync(fd);

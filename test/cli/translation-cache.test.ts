@@ -1,12 +1,18 @@
 import { chmodSync, existsSync, readdirSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { takesMachineCode } from "../../fallback/wasm/machine-code.ts";
 import { run } from "../support/monitor.ts";
+import { allowMachineCode } from "../support/optimised.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { exit, tinyGuest } from "../support/tiny-guest.ts";
 
+allowMachineCode();
+
 /** mov ecx, 2000000; again: add eax, ecx; dec ecx; jnz again */
 const LOOP = [0xb9, 0x80, 0x84, 0x1e, 0, 0x01, 0xc8, 0xff, 0xc9, 0x75, 0xfa];
+/** The same 400 million times. */
+const LONG_LOOP = LOOP.with(3, 0xd7).with(4, 0x17);
 
 describe("what is translated", () => {
   let cache: string;
@@ -27,12 +33,18 @@ describe("what is translated", () => {
   const folder = (): string => join(cache, "solo5-kvm", "translations");
   const file = (): string => join(folder(), readdirSync(folder())[0] ?? "");
   const ANEW = /^1 regions of /;
-  const KEPT = /^1 regions of an earlier run; 0 regions/;
+  const KEPT = /^1 regions of an earlier run(, 1 as machine code)?; 0 regions/;
 
   it("is there in the next run of the image, for its user alone", async () => {
     expect(await jit()).toMatch(ANEW);
     expect(statSync(file()).mode & 0o777).toBe(0o600);
     expect(await jit()).toMatch(KEPT);
+  });
+
+  it.skipIf(!takesMachineCode())("is there as machine code if V8 has optimised it", async () => {
+    image = tinyGuest(LONG_LOOP, exit(5));
+    expect(await jit()).toMatch(ANEW);
+    expect(await jit()).toMatch(/^1 regions of an earlier run, 1 as machine code; 0 regions/);
   });
 
   it("is neither kept nor used with --no-cache, --deterministic or --no-jit", async () => {

@@ -110,6 +110,23 @@ test("the guest's write to code of a region that has not been executed in this r
   expect([2 * left, 2 * left - 2]).toContain(Number(second.cpu.readRegisters().rax));
 });
 
+test("regions whose code was written to are kept for when it is there again", () => {
+  // mov ecx, 2000; again: add eax, ecx; dec ecx; jnz again
+  // xor byte [again], 0x28 (add becomes sub); not edx; test edx, edx; jnz begin; hlt
+  const int32 = (value: number): number[] => [...new Uint8Array(Int32Array.of(value).buffer)];
+  const change = [0x80, 0x35, ...int32(5 - 18), 0x28, 0xf7, 0xd2, 0x85, 0xd2];
+  const code = [...SUM.slice(0, -1), ...change, 0x75, -(11 + change.length + 2) & 0xff, 0xf4];
+  const begin = (m: Machine): void => {
+    m.cpu.writeRegisters({ ...m.cpu.readRegisters(), rdx: 0n });
+  };
+  const first = run(code, undefined, begin);
+  expect(jit(first)).toMatch(/^2 regions of .* [12] dropped/);
+  const second = run(code, first.kept, begin);
+  expect(jit(second)).toMatch(/^2 regions of an earlier run; 0 regions/);
+  expect(stateOf(second)).toEqual(stateOf(first));
+  expect(second.cpu.readRegisters().rax).toBe(0n);
+});
+
 test("regions of earlier runs do not run past a debugger's breakpoints", () => {
   const first = run(SUM);
   const breakpoints = new Set([BigInt(CODE + 7)]);

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { takesMachineCode } from "../../../fallback/wasm/machine-code.ts";
+import type { Translations } from "../../../src/core/translations.ts";
+import { allowMachineCode, optimisingAll } from "../../support/optimised.ts";
+import { type Machine, machine, runFor } from "./machine.ts";
+
+allowMachineCode();
+
+/** mov ecx, 2000; again: add eax, ecx; dec ecx; jnz again; hlt */
+const SUM = [0xb9, 0xd0, 0x07, 0, 0, 0x01, 0xc8, 0xff, 0xc9, 0x75, 0xfa, 0xf4];
+
+interface Kept extends Machine {
+  /** Undefined: nothing was given to be kept. */
+  readonly kept: Translations | undefined;
+}
+
+function run(code: readonly number[], kept?: Translations): Kept {
+  let translations: Translations | undefined;
+  const m = machine(code, 3, undefined, {
+    kept,
+    keep: (made) => {
+      translations = made;
+    },
+  });
+  for (let i = 0; i < 100 && !runFor(m, 10_000); i++);
+  m.cpu.close();
+  return { ...m, kept: translations };
+}
+
+const jit = ({ cpu }: Machine): string => new Map(cpu.notes).get("jit") ?? "";
+
+/** The module that was kept last. */
+const moduleOf = (kept: Translations | undefined) => JSON.parse(kept?.text ?? "").modules.at(-1);
+
+describe.skipIf(!takesMachineCode())("V8's code of regions", () => {
+  it("is kept where V8 has optimised them, and is there in the next run", () => {
+    const first = optimisingAll(() => run(SUM));
+    expect(moduleOf(first.kept)).toMatchObject({ regions: 1, optimised: 1 });
+    const second = run(SUM, first.kept);
+    expect(jit(second)).toMatch(/^1 regions of an earlier run, 1 as machine code; 0 regions/);
+    expect(second.cpu.readRegisters().rax).toBe(2_001_000n);
+    expect(second.kept).toBeUndefined();
+  });
+
+  it("is kept when V8 comes to optimise what is there from an earlier run", () => {
+    // Too few rounds for V8 to optimise it by itself.
+    const code = [0x90, 0x90, ...SUM.with(1, 20).with(2, 0)];
+    const first = run(code);
+    expect(moduleOf(first.kept).lengths.code).toBe(0);
+    const second = optimisingAll(() => run(code, first.kept));
+    expect(jit(second)).toMatch(/^1 regions of an earlier run, 1 as machine code; 0 regions/);
+    expect(moduleOf(second.kept).optimised).toBe(1);
+    expect(jit(run(code, second.kept))).toMatch(/1 as machine code; 0 regions/);
+  });
+
+  it("stays with what this run has not needed", () => {
+    const first = optimisingAll(() => run(SUM));
+    // mov ecx, 2000; again: sub eax, ecx; dec ecx; jnz again; hlt, one byte further on
+    const second = run([0x90, ...SUM.with(5, 0x29)], first.kept);
+    expect(second.cpu.readRegisters().rax).toBe(2n ** 32n - 2_001_000n);
+    expect(jit(run(SUM, second.kept))).toMatch(/1 as machine code; 0 regions/);
+  });
+
+  it("is not executed with one bit that is another", () => {
+    const { kept } = optimisingAll(() => run(SUM));
+    const { text, bytes } = kept as Translations;
+    const { at, lengths } = moduleOf(kept);
+    for (const place of [
+      at + 20,
+      at + lengths.bytes + 200,
+      at + lengths.bytes + lengths.code - 1,
+    ]) {
+      const damaged = bytes.slice();
+      damaged[place] = (damaged[place] ?? 0) ^ 1;
+      const m = run(SUM, { text, bytes: damaged });
+      expect(jit(m)).toMatch(/^1 regions of [1-9]/);
+      expect(m.cpu.readRegisters().rax).toBe(2_001_000n);
+    }
+  });
+
+  it("is of no use where V8 refuses it, and the regions are", () => {
+    const { kept } = optimisingAll(() => run(SUM));
+    // V8 compares its flags.
+    const other = optimisingAll(() => run(SUM, kept));
+    expect(other.cpu.readRegisters().rax).toBe(2_001_000n);
+    expect(jit(other)).toMatch(/^1 regions of an earlier run/);
+  });
+});

@@ -114,10 +114,10 @@ export class Jit {
   keep(): void {
     const { keep } = this.#options;
     if (keep === undefined) return;
-    const regions = [...this.#regions.all, ...this.#laidAside.all];
+    const regions = this.#regions.all;
     const all = regions.reduce((sum, { instructions }) => sum + instructions, 0);
     const isMore = this.figures.instructions > all / WORTH_KEEPING;
-    if (isMore || this.#maker.hasGained) keep(this.#keeping.keep(regions));
+    if (isMore || this.#maker.hasGained) keep(this.#keeping.keep(regions, this.#laidAside.all));
   }
 
   /** Takes up a region that was made before, in an earlier run too. Returns whether there is one for the block. */

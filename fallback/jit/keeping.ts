@@ -8,6 +8,11 @@ import type { RegionMaker, RegionMeans } from "./region-maker.ts";
 
 /** After so many runs that did not need it a region is no longer kept. */
 const MAX_IDLE = 4;
+/**
+ * A run that has taken up less than one in so many is not like the one before: a kernel that moves itself to another
+ * address at each start, or another image. Then nothing of that is kept any more.
+ */
+const HARDLY_ANY = 8;
 /** The modules that are kept of a run are at most as large, in bytes. */
 const MAX_KEPT = 16 * MIB;
 /** And V8's code of them: where there is more, none is kept. */
@@ -90,25 +95,42 @@ export class Keeping {
 
   /**
    * What is to be kept for the next run; undefined if that is nothing, for it begins with fresh numbers.
-   * @param regions all that there are, and those that were, whose code may come again
+   * @param regions all that there are
+   * @param laidAside those that were, whose code may come again
    */
-  keep(regions: readonly Region[]): Translations | undefined {
+  keep(regions: readonly Region[], laidAside: readonly Region[]): Translations | undefined {
     const { records, windows, jumps, around } = this.#means;
-    const used = this.#maker.keep(regions);
+    if (!records.isHalfEmpty) return undefined;
+    const used = this.#maker.keep([...regions, ...laidAside]);
     // Where they did not fit there may be others now.
     for (const region of used) this.#kept?.supersede(region);
-    const unused = (this.#kept?.values() ?? [])
-      .map((kept) => ({ ...kept, idle: kept.idle + 1 }))
-      .filter(({ idle }) => idle <= MAX_IDLE);
-    const everything = this.#maker.gather([...used, ...unused]);
-    const all = sizeOf(everything).bytes <= MAX_KEPT ? everything : this.#maker.gather(used);
-    const { bytes, code } = sizeOf(all);
-    if (bytes > MAX_KEPT || !records.isHalfEmpty) return undefined;
-    return packRegions(all, code <= MAX_MACHINE_CODE, {
+    const unused = this.#unused();
+    const live = used.slice(0, regions.length);
+    const all = this.#withinLimit([[...used, ...unused], used, live]);
+    if (all === undefined) return undefined;
+    return packRegions(all, sizeOf(all).code <= MAX_MACHINE_CODE, {
       windowSets: windows.all,
       jumps: jumps.all,
       shared: around.shared,
     });
+  }
+
+  /** What this run has not needed, and the next one may. */
+  #unused(): KeptRegion[] {
+    if (this.#kept === undefined || HARDLY_ANY * this.count < this.#kept.total) return [];
+    return this.#kept
+      .values()
+      .map((kept) => ({ ...kept, idle: kept.idle + 1 }))
+      .filter(({ idle }) => idle <= MAX_IDLE);
+  }
+
+  /** The first that is not too large. */
+  #withinLimit(choices: readonly (readonly KeptRegion[])[]): KeptRegion[] | undefined {
+    for (const choice of choices) {
+      const regions = this.#maker.gather(choice);
+      if (sizeOf(regions).bytes <= MAX_KEPT) return regions;
+    }
+    return undefined;
   }
 }
 

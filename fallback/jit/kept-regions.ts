@@ -146,6 +146,8 @@ export type Candidate = Omit<KeptRegion, "module" | "body">;
 /** Regions of an earlier run that have not been taken up yet, by where they begin: for other code there, others. */
 export class KeptRegions {
   readonly commons: KeptCommons;
+  /** How many there were at first. */
+  readonly total: number;
   readonly #lines = new Map<number, readonly Line[]>();
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #moduleLines: readonly ModuleLine[];
@@ -155,6 +157,7 @@ export class KeptRegions {
   /** @throws Error if it is not of {@link packRegions} */
   constructor({ text, bytes }: Translations) {
     const { lines, modules, commons }: Text = JSON.parse(text);
+    this.total = lines.length;
     for (const line of lines) {
       const place = placeOf(line.address, line.user);
       this.#lines.set(place, [...(this.#lines.get(place) ?? []), line]);

@@ -155,15 +155,30 @@ test("a module that was damaged is not taken", () => {
   expect(m.cpu.readRegisters().rax).toBe(2_001_000n);
 });
 
+/** SUM, and the same over again behind it, with n added instead. */
+const sumAnd = (n: number): number[] => [
+  ...SUM.slice(0, -1),
+  // mov ecx, 2000; again: add eax, n; dec ecx; jnz again; hlt
+  ...[...SUM.slice(0, 5), 0x83, 0xc0, n, 0xff, 0xc9, 0x75, 0xf9, 0xf4],
+];
+
 test("what nobody has needed for five runs is given up", () => {
-  let { kept } = run(SUM);
-  for (let n = 0; n < 5; n++) {
-    // mov ecx, 2000; jmp again; again: add eax, n; dec ecx; jnz again; hlt
-    const other = [...SUM.slice(0, 5), 0xeb, 0, 0x83, 0xc0, n, 0xff, 0xc9, 0x75, 0xf9, 0xf4];
-    kept = run(other, kept).kept;
+  let { kept } = run(sumAnd(100));
+  for (let n = 0; n < 4; n++) {
+    kept = run(sumAnd(n), kept).kept;
     expect(kept).toBeDefined();
   }
-  expect(jit(run(SUM, kept))).toMatch(/^1 regions of [1-9]/);
+  expect(jit(run(sumAnd(100), kept))).toMatch(/^2 regions of an earlier run; 0 regions/);
+  ({ kept } = run(sumAnd(4), kept));
+  expect(jit(run(sumAnd(100), kept))).toMatch(/^1 regions of an earlier run; 1 regions/);
+});
+
+test("a run that takes up hardly anything gives up what it has not needed", () => {
+  const first = run(sumAnd(100));
+  // nop: all is somewhere else.
+  const second = run([0x90, ...SUM], first.kept);
+  expect(jit(second)).toMatch(/^1 regions of [1-9]/);
+  expect(jit(run(sumAnd(100), second.kept))).toMatch(/^2 regions of [1-9]/);
 });
 
 test("what is taken up counts as translated: no more lukewarm code gets its turn", () => {

@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { type KeptModule, LoadedModule } from "../../../fallback/jit/loaded-module.ts";
+import { exportName, RegionModules } from "../../../fallback/jit/module.ts";
+import { RAM_BASE } from "../../../fallback/state.ts";
 import { takesMachineCode } from "../../../fallback/wasm/machine-code.ts";
 import type { Translations } from "../../../src/core/translations.ts";
 import { allowMachineCode, optimisingAll } from "../../support/optimised.ts";
@@ -22,7 +25,7 @@ function run(code: readonly number[], kept?: Translations): Kept {
       translations = made;
     },
   });
-  for (let i = 0; i < 100 && !runFor(m, 10_000); i++);
+  while (!runFor(m, 10_000));
   m.cpu.close();
   return { ...m, kept: translations };
 }
@@ -42,15 +45,29 @@ describe.skipIf(!takesMachineCode())("V8's code of regions", () => {
     expect(second.kept).toBeUndefined();
   });
 
-  it("is kept when V8 comes to optimise what is there from an earlier run", () => {
-    // Too few rounds for V8 to optimise it by itself.
-    const code = [0x90, 0x90, ...SUM.with(1, 20).with(2, 0)];
-    const first = run(code);
-    expect(moduleOf(first.kept).lengths.code).toBe(0);
-    const second = optimisingAll(() => run(code, first.kept));
-    expect(jit(second)).toMatch(/^1 regions of an earlier run, 1 as machine code; 0 regions/);
-    expect(moduleOf(second.kept).optimised).toBe(1);
-    expect(jit(run(code, second.kept))).toMatch(/1 as machine code; 0 regions/);
+  it("grows with what V8 optimises of what there was before", () => {
+    const modules = new RegionModules(false);
+    // No locals, i64.const 1, end.
+    const bodies = [1, 2].map((n) => Uint8Array.of(4, 0, 0x42, n, 0x0b));
+    const memory = new WebAssembly.Memory({ initial: RAM_BASE / 65_536 });
+    const imports = {
+      jit: { memory, regions: new WebAssembly.Table({ element: "anyfunc", initial: 0 }) },
+    };
+    const before: KeptModule = {
+      ...{ bytes: modules.module(bodies), code: undefined, optimised: 0, regions: 2 },
+      usesX87: false,
+    };
+    const call = ({ functions }: LoadedModule, position: number): bigint =>
+      (functions[exportName(position)] as (depth: number) => bigint)(0);
+    const first = new LoadedModule(before, imports);
+    expect([first.optimised, first.kept.code]).toEqual([[0, 0], undefined]);
+    expect(optimisingAll(() => call(first, 0))).toBe(1n);
+    expect(first.optimised).toEqual([0, 1]);
+    const second = new LoadedModule(first.kept, imports);
+    expect(second.optimised).toEqual([1, 1]);
+    expect(optimisingAll(() => call(second, 1))).toBe(2n);
+    expect(second.optimised).toEqual([1, 2]);
+    expect(new LoadedModule(second.kept, imports).optimised).toEqual([2, 2]);
   });
 
   it("stays with what this run has not needed", () => {

@@ -3,7 +3,6 @@ import { gather } from "../../../fallback/jit/gathering.ts";
 import type { KeptRegion } from "../../../fallback/jit/kept-regions.ts";
 import type { KeptModule } from "../../../fallback/jit/loaded-module.ts";
 import { PACK_SIZE, RegionModules } from "../../../fallback/jit/module.ts";
-import { FIRST_PACKS } from "../../../fallback/jit/packs.ts";
 
 const regionModules = new RegionModules(false);
 const modules = (): RegionModules => regionModules;
@@ -58,10 +57,14 @@ test("modules with machine code stay, unless most of them is of no use", () => {
   expect(gathered.at(-1)?.module).not.toBe(worn);
 });
 
-test("too many modules of one region are put together in spite of their machine code", () => {
-  const many = FIRST_PACKS * PACK_SIZE + 1;
+test("modules of one region are put together in spite of their machine code", () => {
   const alone = (count: number) =>
     Array.from({ length: count }, (_, n) => region(n, moduleOf(1, true)));
-  expect(modulesOf(gather(alone(many - 1), modules)).size).toBe(many - 1);
-  expect(modulesOf(gather(alone(many), modules)).size).toBe(FIRST_PACKS + 1);
+  expect(modulesOf(gather(alone(2), modules)).size).toBe(1);
+  const two = gather(alone(PACK_SIZE + 1), modules);
+  expect([...modulesOf(two)].map(({ regions, code }) => [regions, code?.length])).toEqual([
+    [PACK_SIZE, undefined],
+    // There is nothing to put it together with.
+    [1, 8],
+  ]);
 });

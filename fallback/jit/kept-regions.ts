@@ -195,8 +195,7 @@ export class KeptRegions {
     const { at, lengths, sum, ...others } = line;
     const end = at + lengths.bytes;
     const bytes = this.#bytes.subarray(at, end);
-    // V8 wants a buffer that is this alone.
-    const code = this.#bytes.slice(end, end + lengths.code);
+    const code = this.#bytes.subarray(end, end + lengths.code);
     if (checksum(bytes, code) !== sum) return undefined;
     return { ...others, bytes, code: code.length > 0 ? code : undefined };
   }

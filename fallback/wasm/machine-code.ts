@@ -63,11 +63,11 @@ export function machineCodeOf(
 /**
  * A module with the machine code that {@link machineCodeOf} gave of it, which is believed: whoever kept it answers for
  * its being whole and of these bytes. Undefined: V8 does not take it.
- * @param code with a buffer of its own
  */
 export function moduleOfMachineCode(
   bytes: Uint8Array<ArrayBuffer>,
   code: Uint8Array<ArrayBuffer>,
 ): WebAssembly.Module | undefined {
-  return nativesOf()?.deserialise(code.buffer, bytes);
+  // It wants a buffer that is this alone.
+  return nativesOf()?.deserialise(code.slice().buffer, bytes);
 }

@@ -31,7 +31,7 @@ export function readOptimisedInterpreter():
   const [version, architecture, length] = head.split(" ");
   if (version !== process.version || architecture !== process.arch) return undefined;
   const end = start + Number(length);
-  return { bytes: whole.subarray(start, end), code: whole.slice(end) };
+  return { bytes: whole.subarray(start, end), code: whole.subarray(end) };
 }
 
 const besideCommand = (file: string): string => join(dirname(fileURLToPath(import.meta.url)), file);

@@ -199,10 +199,10 @@ export const SEGMENT_INDEX = Object.fromEntries(
 export const segmentOffset = (index: number): number => STATE.SEGMENTS + index * SEGMENT_SIZE;
 
 /** Software TLB: direct-mapped entries of {@link TLB_ENTRY_SIZE}. */
-export const TLB = 0x1_0000;
+export const TLB = 0x8_0000;
 /** Distance to the one for user's rights: {@link STATE}.TLB_AT is this, or 0. */
-export const TLB_OF_USER = 0x1_0000;
-export const TLB_ENTRIES = 2048;
+export const TLB_OF_USER = 0x4_0000;
+export const TLB_ENTRIES = 8192;
 export const TLB_ENTRY = {
   /** Linear page number (address >> 12, a logical shift) readable through this entry, or -1. */
   READ_PAGE: 0,
@@ -222,7 +222,7 @@ export const TLB_ENTRY_SIZE = 32;
  * {@link STATE}.TLB_AT shifted.
  */
 export const TLB_FILLS = 0x3_0000;
-export const TLB_FILL_SHIFT = 4;
+export const TLB_FILL_SHIFT = 6;
 export const TLB_FILL_ENTRIES = 1023;
 
 /** What generated code has to know to walk the guest's paging structures: see `emission/page-walk.ts`. */
@@ -327,7 +327,7 @@ export const IDENTITY_ENTRIES = 0x4_0000;
 export const IDENTITY_WRITES = 4 * IDENTITY_ENTRIES;
 /** Distance to the pages for user's rights: {@link STATE}.TLB_AT shifted, where these are the current ones. */
 export const IDENTITY_OF_USER = 2 * IDENTITY_WRITES;
-export const IDENTITY_USER_SHIFT = 5;
+export const IDENTITY_USER_SHIFT = 3;
 /** One byte for each 2 MiB of entries: whether any of them has a page. The user's follow. */
 export const IDENTITY_FILLED = 0x1c_0000;
 export const IDENTITY_CHUNK_ENTRIES = 512;

@@ -95,9 +95,13 @@ export function isIdentity(address: I64, bytes: I64, table: I32): I32 {
   return i64.eq(number, i64.shrU(last, i64.const(PAGE_SHIFT)));
 }
 
-/** Which entry of the TLB a page has. @param number the lower half of its number, used twice */
-export const tlbPlace = (number: I32): I32 =>
-  i32.and(i32.add(number, i32.shrU(number, i32.const(TLB_HASH_SHIFT))), i32.const(TLB_ENTRIES - 1));
+/** How far behind the first the entry of the TLB is that the page of an address has. @param address used twice */
+export function tlbEntry(address: I64): I32 {
+  const shift = PAGE_SHIFT - Math.log2(TLB_ENTRY_SIZE);
+  const low = i64.shrU(address, i64.const(shift));
+  const mixed = i64.xor(low, i64.shrU(address, i64.const(shift + TLB_HASH_SHIFT)));
+  return i32.and(i32.wrap(mixed), i32.const((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE));
+}
 
 /**
  * Looks a linear address up in the software TLB.
@@ -117,8 +121,7 @@ export function throughTlb(
   rights?: number,
 ): void {
   const shift = i64.const(PAGE_SHIFT);
-  const number = fn.let(i32.wrap(i64.shrU(address, shift)));
-  const place = i32.mul(tlbPlace(number), i32.const(TLB_ENTRY_SIZE));
+  const place = tlbEntry(address);
   const entry = fn.let(
     rights === undefined ? i32.add(place, i32.load(i32.const(0), STATE.TLB_AT)) : place,
   );

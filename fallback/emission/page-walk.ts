@@ -7,7 +7,7 @@ import {
   PAGE_ENTRY,
 } from "../memory/paging.ts";
 import { PAGE_SHIFT, PAGE_SIZE } from "../memory/physical.ts";
-import { FILLED } from "../memory/tlb.ts";
+import { FILLED, TLB_NEVER } from "../memory/tlb.ts";
 import {
   CODE_PAGES,
   RAM_BASE,
@@ -23,7 +23,7 @@ import {
 import { type I32, type I64, i32, i64, select } from "../wasm/expression.ts";
 import { FunctionBuilder, type Label, type Local } from "../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../wasm/module-builder.ts";
-import { currentIdentity, isIdentity, tlbPlace } from "./page-lookup.ts";
+import { currentIdentity, isIdentity, tlbEntry } from "./page-lookup.ts";
 
 /** Of the 512 entries of a table. */
 const INDEX_MASK = 0x1ff;
@@ -168,10 +168,13 @@ class PageWalk {
     this.#unless(i32.ltU(count, i32.const(TLB_FILL_ENTRIES)));
 
     const number = fn.let(i64.shrU(this.#address, i64.const(PAGE_SHIFT)));
-    const place = fn.let(tlbPlace(i32.wrap(number)));
-    const entry = fn.let(i32.add(i32.mul(place, i32.const(TLB_ENTRY_SIZE)), user));
-    const none = i64.const(-1);
     const host = fn.let(i32.add(page, i32.const(RAM_BASE)));
+    const hasPlace = i64.ne(i64.and(number, i64.const(TLB_NEVER)), i64.const(0));
+    fn.if(i32.eqz(hasPlace), () => fn.return(i32.add(host, offset)));
+    const at = fn.let(tlbEntry(this.#address));
+    const place = i32.shrU(at, i32.const(Math.log2(TLB_ENTRY_SIZE)));
+    const entry = fn.let(i32.add(at, user));
+    const none = i64.const(-1);
     fn.store(entry, number, TLB + TLB_ENTRY.READ_PAGE);
     fn.store(entry, select(isPlain, number, none), TLB + TLB_ENTRY.WRITE_PAGE);
     fn.store(entry, select(i32.and(writable, isCode), number, none), TLB + TLB_ENTRY.CODE_PAGE);

@@ -12,10 +12,15 @@ import { PAGE_SIZE } from "./physical.ts";
 const WORD = 0x1_0000_0000;
 const PAGE_NUMBER_HIGH = 0xf_ffff;
 /**
- * Generated code hashes alike: `(page + (page >> 11)) & (TLB_ENTRIES - 1)`. So pages next to each other
- * never have the same place.
+ * Generated code hashes alike: `(page ^ (page >> 15)) & (TLB_ENTRIES - 1)`, the second shift not waiting for the first. Pages
+ * next to each other never have the same place, but for those that {@link TLB_NEVER} tells.
  */
-export const TLB_HASH_SHIFT = 11;
+export const TLB_HASH_SHIFT = 15;
+/**
+ * Bits of a page's number that are all zero only where the page has the same place as the one before it: then it
+ * gets none, or accesses across the two would find it. These are 512 GiB apart.
+ */
+export const TLB_NEVER = 0x7ff_ffff;
 
 /** What an entry holds: nothing, or part of a page of some size. */
 export const FILLED = { NO: 0, SMALL: 1, LARGE: 2, HUGE: 3, GLOBAL: 4 } as const;
@@ -134,8 +139,9 @@ export class SoftwareTlb {
     span: number,
     global: boolean,
   ): void {
-    this.#absorb();
     const low = pageLow(linear);
+    if ((low & TLB_NEVER) === 0) return;
+    this.#absorb();
     const high = pageHigh(linear);
     const place = slotOf(low);
     const at = place * ENTRY_WORDS;
@@ -212,4 +218,4 @@ export class SoftwareTlb {
 const pageLow = (linear: number): number => Math.floor(linear / PAGE_SIZE) | 0;
 const pageHigh = (linear: number): number =>
   Math.floor(linear / (PAGE_SIZE * WORD)) & PAGE_NUMBER_HIGH;
-const slotOf = (low: number): number => (low + (low >>> TLB_HASH_SHIFT)) & (TLB_ENTRIES - 1);
+const slotOf = (low: number): number => (low ^ (low >>> TLB_HASH_SHIFT)) & (TLB_ENTRIES - 1);

@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { SoftwareTlb } from "../../../fallback/memory/tlb.ts";
+import { SoftwareTlb, TLB_HASH_SHIFT } from "../../../fallback/memory/tlb.ts";
 import { RAM_BASE, TLB_ENTRIES } from "../../../fallback/state.ts";
 
 const PAGE = 4096;
 /** Pages with the same place: that of page 1. */
 const LOCAL = PAGE;
-const GLOBAL = (TLB_ENTRIES * TLB_ENTRIES + 1) * PAGE;
+const GLOBAL = (TLB_ENTRIES * 2 ** TLB_HASH_SHIFT + 1) * PAGE;
 
 const makeTlb = (): SoftwareTlb => new SoftwareTlb(new ArrayBuffer(RAM_BASE), 0);
 
@@ -35,4 +35,18 @@ it("remembers that a page with code may be written, but not by generated code", 
   expect(tlb.lookup(LOCAL, "CODE_PAGE")).toBe(0x10_0000);
   expect(tlb.lookup(2 * PAGE, "CODE_PAGE")).toBe(-1);
   expect(tlb.lookup(2 * PAGE, "READ_PAGE")).toBe(0x10_0000);
+});
+
+it("gives pages next to each other different places, or the second none", () => {
+  const tlb = makeTlb();
+  for (let bits = 0; bits <= 35; bits++) {
+    const second = 2 ** bits * PAGE;
+    const first = second - PAGE;
+    tlb.fill(first, 0x10_0000, "WRITE_PAGE", PAGE, false);
+    tlb.fill(second, 0x20_0000, "WRITE_PAGE", PAGE, false);
+    const isApart = bits < TLB_HASH_SHIFT + Math.log2(TLB_ENTRIES) - 1;
+    expect([bits, tlb.lookup(second, "READ_PAGE")]).toEqual([bits, isApart ? 0x20_0000 : -1]);
+    // The lowest page has no place either.
+    expect([bits, tlb.lookup(first, "READ_PAGE")]).toEqual([bits, bits === 0 ? -1 : 0x10_0000]);
+  }
 });

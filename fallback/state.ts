@@ -215,7 +215,8 @@ export const TLB_ENTRY = {
   /** As WRITE_PAGE, where code was translated from the page: only TypeScript writes there, and says so. */
   CODE_PAGE: 24,
 } as const;
-export const TLB_ENTRY_SIZE = 32;
+export const TLB_ENTRY_SHIFT = 5;
+export const TLB_ENTRY_SIZE = 1 << TLB_ENTRY_SHIFT;
 /**
  * Which entries generated code has filled since TypeScript last looked: i32 their number, and for each of
  * them an i32, its place and from bit 16 on what `tlb.ts` calls FILLED. For user's rights at a distance of

@@ -10,6 +10,7 @@ import {
   TLB,
   TLB_ENTRIES,
   TLB_ENTRY,
+  TLB_ENTRY_SHIFT,
   TLB_ENTRY_SIZE,
   TLB_OF_USER,
   windowOffset,
@@ -95,12 +96,18 @@ export function isIdentity(address: I64, bytes: I64, table: I32): I32 {
   return i64.eq(number, i64.shrU(last, i64.const(PAGE_SHIFT)));
 }
 
-/** How far behind the first the entry of the TLB is that the page of an address has. @param address used twice */
+/**
+ * How far behind the first the entry of the TLB is that the page of an address has. Both shifts are of the address, so that
+ * neither waits for the other: each access waits for this.
+ * @param address used twice
+ */
 export function tlbEntry(address: I64): I32 {
-  const shift = PAGE_SHIFT - Math.log2(TLB_ENTRY_SIZE);
-  const low = i64.shrU(address, i64.const(shift));
-  const mixed = i64.xor(low, i64.shrU(address, i64.const(shift + TLB_HASH_SHIFT)));
-  return i32.and(i32.wrap(mixed), i32.const((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE));
+  const shift = PAGE_SHIFT - TLB_ENTRY_SHIFT;
+  const low = i32.wrap(i64.shrU(address, i64.const(shift)));
+  const high = i32.wrap(i64.shrU(address, i64.const(shift + TLB_HASH_SHIFT)));
+  // One of both without what is below entries: else the sum might carry that into them.
+  const sum = i32.add(low, i32.and(high, i32.const(-TLB_ENTRY_SIZE)));
+  return i32.and(sum, i32.const((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE));
 }
 
 /**

@@ -7,14 +7,14 @@ import {
   PAGE_ENTRY,
 } from "../memory/paging.ts";
 import { PAGE_SHIFT, PAGE_SIZE } from "../memory/physical.ts";
-import { FILLED, TLB_NEVER } from "../memory/tlb.ts";
+import { FILLED } from "../memory/tlb.ts";
 import {
   CODE_PAGES,
   RAM_BASE,
   STATE,
   TLB,
   TLB_ENTRY,
-  TLB_ENTRY_SIZE,
+  TLB_ENTRY_SHIFT,
   TLB_FILL_ENTRIES,
   TLB_FILL_SHIFT,
   TLB_FILLS,
@@ -168,13 +168,11 @@ class PageWalk {
     this.#unless(i32.ltU(count, i32.const(TLB_FILL_ENTRIES)));
 
     const number = fn.let(i64.shrU(this.#address, i64.const(PAGE_SHIFT)));
-    const host = fn.let(i32.add(page, i32.const(RAM_BASE)));
-    const hasPlace = i64.ne(i64.and(number, i64.const(TLB_NEVER)), i64.const(0));
-    fn.if(i32.eqz(hasPlace), () => fn.return(i32.add(host, offset)));
     const at = fn.let(tlbEntry(this.#address));
-    const place = i32.shrU(at, i32.const(Math.log2(TLB_ENTRY_SIZE)));
+    const place = i32.shrU(at, i32.const(TLB_ENTRY_SHIFT));
     const entry = fn.let(i32.add(at, user));
     const none = i64.const(-1);
+    const host = fn.let(i32.add(page, i32.const(RAM_BASE)));
     fn.store(entry, number, TLB + TLB_ENTRY.READ_PAGE);
     fn.store(entry, select(isPlain, number, none), TLB + TLB_ENTRY.WRITE_PAGE);
     fn.store(entry, select(i32.and(writable, isCode), number, none), TLB + TLB_ENTRY.CODE_PAGE);

@@ -12,15 +12,10 @@ import { PAGE_SIZE } from "./physical.ts";
 const WORD = 0x1_0000_0000;
 const PAGE_NUMBER_HIGH = 0xf_ffff;
 /**
- * Generated code hashes alike: `(page ^ (page >> 15)) & (TLB_ENTRIES - 1)`, the second shift not waiting for the first. Pages
- * next to each other never have the same place, but for those that {@link TLB_NEVER} tells.
+ * Generated code hashes alike: `(page + (page >> 15)) & (TLB_ENTRIES - 1)`. So pages next to each other
+ * never have the same place, nor have the last one and the first: with an exclusive or some would.
  */
 export const TLB_HASH_SHIFT = 15;
-/**
- * Bits of a page's number that are all zero only where the page has the same place as the one before it: then it
- * gets none, or accesses across the two would find it. These are 512 GiB apart.
- */
-export const TLB_NEVER = 0x7ff_ffff;
 
 /** What an entry holds: nothing, or part of a page of some size. */
 export const FILLED = { NO: 0, SMALL: 1, LARGE: 2, HUGE: 3, GLOBAL: 4 } as const;
@@ -79,6 +74,8 @@ export class SoftwareTlb {
    */
   readonly #global = new Places();
   readonly #local = new Places();
+  /** Of both, those that had part of a large page: INVLPG looks at them alone, for a kernel may execute one for each page. */
+  readonly #large = new Places();
 
   /** @param offset of its entries from `TLB`, in bytes */
   constructor(buffer: ArrayBuffer, offset: number) {
@@ -102,13 +99,14 @@ export class SoftwareTlb {
 
   #note(place: number, filled: number): void {
     ((filled & FILLED.GLOBAL) !== 0 ? this.#global : this.#local).add(place);
+    if ((filled & ~FILLED.GLOBAL) >= FILLED.LARGE) this.#large.add(place);
     this.#isFilled[place] = filled;
   }
 
-  /** @param action gets where an entry begins, in words, and bits of {@link FILLED} */
-  #each(action: (at: number, filled: number) => void): void {
+  /** @param action gets where an entry begins, in words */
+  #each(action: (at: number) => void): void {
     this.#absorb();
-    const act = (place: number) => action(place * ENTRY_WORDS, this.#isFilled[place] as number);
+    const act = (place: number) => action(place * ENTRY_WORDS);
     this.#global.each(act);
     this.#local.each(act);
   }
@@ -118,6 +116,7 @@ export class SoftwareTlb {
     const empty = (place: number) => this.#empty(place);
     this.#global.take(empty);
     this.#local.take(empty);
+    this.#large.take(() => {});
   }
 
   #empty(place: number): void {
@@ -139,9 +138,8 @@ export class SoftwareTlb {
     span: number,
     global: boolean,
   ): void {
-    const low = pageLow(linear);
-    if ((low & TLB_NEVER) === 0) return;
     this.#absorb();
+    const low = pageLow(linear);
     const high = pageHigh(linear);
     const place = slotOf(low);
     const at = place * ENTRY_WORDS;
@@ -165,9 +163,11 @@ export class SoftwareTlb {
   /** INVLPG: the page's entry, and as one page may have filled many, those of large ones there. */
   invalidate(linear: number): void {
     const low = pageLow(linear);
+    this.#absorb();
     this.#clear(slotOf(low) * ENTRY_WORDS);
-    this.#each((at, filled) => {
-      const size = filled & ~FILLED.GLOBAL;
+    this.#large.each((place) => {
+      const at = place * ENTRY_WORDS;
+      const size = (this.#isFilled[place] as number) & ~FILLED.GLOBAL;
       if (size < FILLED.LARGE) return;
       const other = this.#words[at + WORD_OF.READ_PAGE] as number;
       if (size === FILLED.HUGE || (other ^ low) >>> LARGE_SHIFT === 0) this.#clear(at);
@@ -218,4 +218,4 @@ export class SoftwareTlb {
 const pageLow = (linear: number): number => Math.floor(linear / PAGE_SIZE) | 0;
 const pageHigh = (linear: number): number =>
   Math.floor(linear / (PAGE_SIZE * WORD)) & PAGE_NUMBER_HIGH;
-const slotOf = (low: number): number => (low ^ (low >>> TLB_HASH_SHIFT)) & (TLB_ENTRIES - 1);
+const slotOf = (low: number): number => (low + (low >>> TLB_HASH_SHIFT)) & (TLB_ENTRIES - 1);
